@@ -1,0 +1,12 @@
+# Options of every target of this project. Warnings are errors.
+add_library(lpl_options INTERFACE)
+target_compile_options(lpl_options INTERFACE
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Werror
+  # A product and a sum are fused where the code says so, nowhere else: results must not depend on the optimiser.
+  -ffp-contract=off)
+
+set(LPL_SANITIZE "" CACHE STRING "Sanitizers to build with, such as address,undefined")
+if(LPL_SANITIZE)
+  target_compile_options(lpl_options INTERFACE -fsanitize=${LPL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
+  target_link_options(lpl_options INTERFACE -fsanitize=${LPL_SANITIZE})
+endif()

@@ -1,0 +1,56 @@
+// What ranks say to each other. Algorithms see this interface only; no other room includes MPI.
+//
+// Every call but rank(), size() and abort() is collective: all ranks must make the same calls in the same order.
+//   wrong:  if (!spikes.empty()) comm.all_gather(...);   // ranks without spikes never arrive
+//   right:  comm.all_gather(...);                         // an empty contribution is a contribution
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace lpl {
+
+class Communicator {
+ public:
+  virtual ~Communicator() = default;
+  virtual int rank() const = 0;
+  virtual int size() const = 0;
+
+  // Each rank contributes `words` words; `receive` gets size() * words words, in rank order.
+  virtual void all_gather(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) = 0;
+  // Contributions of different lengths; `words[r]` is what rank r sends, known on all ranks.
+  virtual void all_gather(const std::uint32_t* send, const std::vector<int>& words, std::uint32_t* receive) = 0;
+  // Root (rank 0) gets the bytes of every rank, in rank order; the other ranks get nothing.
+  virtual std::vector<std::string> gather(const std::string& bytes) = 0;
+  // Every rank gets the text of rank `root`.
+  virtual std::string broadcast(const std::string& text, int root) = 0;
+  // Element-wise sums over ranks; integers, so the order does not matter.
+  virtual void sum(std::vector<std::int64_t>& values) = 0;
+  virtual std::int64_t max(std::int64_t value) = 0;
+
+  // Ends all ranks at once.
+  [[noreturn]] virtual void abort(int exit_code) = 0;
+};
+
+// One process, no MPI.
+std::unique_ptr<Communicator> make_serial_communicator();
+
+// Starts MPI; the communicator ends it when destroyed (not while an exception unwinds: the job is aborted then).
+std::unique_ptr<Communicator> make_mpi_communicator(int& argc, char**& argv);
+
+// The name of the MPI library, for logs.
+std::string mpi_library();
+
+// Collective. Runs `body` on every rank; where it throws on any rank, every rank throws the error of the lowest
+// failing rank (a ConfigError stays one), so that no rank waits in a later collective for one that has given up.
+// `body` itself must not communicate.
+void agree(Communicator& comm, const std::function<void()>& body);
+
+// The same for an error that this rank has already caught (nullptr: this rank is well).
+void agree(Communicator& comm, const std::exception_ptr& error);
+
+}  // namespace lpl

@@ -1,0 +1,30 @@
+#include <algorithm>
+#include <cstdlib>
+
+#include "comm/communicator.hpp"
+
+namespace lpl {
+namespace {
+
+class SerialCommunicator final : public Communicator {
+ public:
+  int rank() const override { return 0; }
+  int size() const override { return 1; }
+  void all_gather(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) override {
+    std::copy_n(send, words, receive);
+  }
+  void all_gather(const std::uint32_t* send, const std::vector<int>& words, std::uint32_t* receive) override {
+    std::copy_n(send, words.front(), receive);
+  }
+  std::vector<std::string> gather(const std::string& bytes) override { return {bytes}; }
+  std::string broadcast(const std::string& text, int) override { return text; }
+  void sum(std::vector<std::int64_t>&) override {}
+  std::int64_t max(std::int64_t value) override { return value; }
+  [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
+};
+
+}  // namespace
+
+std::unique_ptr<Communicator> make_serial_communicator() { return std::make_unique<SerialCommunicator>(); }
+
+}  // namespace lpl

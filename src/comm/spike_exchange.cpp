@@ -1,0 +1,82 @@
+#include "comm/spike_exchange.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+
+namespace lpl {
+namespace {
+
+constexpr std::uint32_t kFailed = std::numeric_limits<std::uint32_t>::max();
+
+}  // namespace
+
+SpikeExchange::SpikeExchange(Communicator& comm, std::size_t populations)
+    : comm_(comm), populations_(populations), words_(64) {}
+
+// Message: [words in all | kFailed], counts by (population, step), ids by (population, step).
+bool SpikeExchange::run(const std::vector<EpochSpikes>& local, std::vector<EpochSpikes>& all, std::size_t steps,
+                        bool healthy) {
+  if (comm_.size() == 1) {
+    for (std::size_t p = 0; p < populations_; ++p) all[p] = local[p];
+    return healthy;
+  }
+  const auto ranks = static_cast<std::size_t>(comm_.size());
+  message_.assign(1, 0);
+  if (healthy) {
+    for (const EpochSpikes& spikes : local) message_.insert(message_.end(), spikes.count.begin(), spikes.count.end());
+    for (const EpochSpikes& spikes : local) message_.insert(message_.end(), spikes.ids.begin(), spikes.ids.end());
+    message_[0] = static_cast<std::uint32_t>(message_.size());
+  } else {
+    message_[0] = kFailed;
+  }
+  if (message_.size() < words_) message_.resize(words_);
+  received_.resize(ranks * words_);
+  comm_.all_gather(message_.data(), words_, received_.data());
+
+  std::size_t longest = 0;
+  for (std::size_t r = 0; r < ranks; ++r) {
+    const std::uint32_t length = received_[r * words_];
+    if (length == kFailed) return false;
+    longest = std::max<std::size_t>(longest, length);
+  }
+  const bool overflow = longest > words_;
+  if (overflow) {
+    ++overflows_;
+    std::vector<int> rest(ranks);
+    std::size_t total = 0;
+    for (std::size_t r = 0; r < ranks; ++r) {
+      const std::size_t length = received_[r * words_];
+      rest[r] = length > words_ ? static_cast<int>(length - words_) : 0;
+      total += static_cast<std::size_t>(rest[r]);
+    }
+    remainder_.resize(total);
+    comm_.all_gather(message_.data() + words_, rest, remainder_.data());
+    whole_.resize(ranks);
+    auto at = remainder_.begin();
+    for (std::size_t r = 0; r < ranks; ++r) {
+      const auto begin = received_.begin() + static_cast<std::ptrdiff_t>(r * words_);
+      whole_[r].assign(begin, begin + static_cast<std::ptrdiff_t>(words_));
+      whole_[r].insert(whole_[r].end(), at, at + rest[r]);
+      at += rest[r];
+    }
+  }
+
+  for (std::size_t p = 0; p < populations_; ++p) all[p].clear(steps);
+  const auto begin_of = [&](std::size_t r) { return overflow ? whole_[r].data() : received_.data() + r * words_; };
+  // Ranks hold ascending ranges of ids, so taking them in rank order within a step keeps ids sorted.
+  cursor_.resize(ranks);
+  for (std::size_t r = 0; r < ranks; ++r) cursor_[r] = begin_of(r) + 1 + populations_ * steps;
+  for (std::size_t p = 0; p < populations_; ++p)
+    for (std::size_t s = 0; s < steps; ++s)
+      for (std::size_t r = 0; r < ranks; ++r) {
+        const std::uint32_t count = begin_of(r)[1 + p * steps + s];
+        all[p].ids.insert(all[p].ids.end(), cursor_[r], cursor_[r] + count);
+        all[p].count[s] += count;
+        cursor_[r] += count;
+      }
+  if (overflow) words_ = std::bit_ceil(longest + longest / 4);
+  return true;
+}
+
+}  // namespace lpl

@@ -1,0 +1,411 @@
+#include "config/table.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#define TOML_EXCEPTIONS 1
+#include <toml++/toml.h>
+
+#include "core/errors.hpp"
+#include "core/text.hpp"
+
+namespace lpl {
+
+namespace fs = std::filesystem;
+
+struct Document::Content {
+  toml::table source;
+  toml::table echo;
+  std::string name;
+  std::string folder;
+};
+
+namespace {
+
+std::string position(const toml::source_region& region, const std::string& fallback) {
+  const std::string file = region.path ? *region.path : fallback;
+  if (region.begin.line == 0) return file + " (--set)";
+  return fmt::format("{}:{}:{}", file, region.begin.line, region.begin.column);
+}
+
+std::string kind_of(const toml::node& node) {
+  switch (node.type()) {
+    case toml::node_type::table: return "a table";
+    case toml::node_type::array: return "a list";
+    case toml::node_type::string: return "a text";
+    case toml::node_type::integer: return "a whole number";
+    case toml::node_type::floating_point: return "a number";
+    case toml::node_type::boolean: return "true or false";
+    default: return "a date";
+  }
+}
+
+std::string shown(const toml::node& node) {
+  std::ostringstream out;
+  node.visit([&](const auto& value) {
+    if constexpr (toml::is_table<decltype(value)> || toml::is_array<decltype(value)>)
+      out << kind_of(value);
+    else
+      out << value;
+  });
+  return out.str();
+}
+
+std::vector<std::string> names_in(const toml::array& list) {
+  std::vector<std::string> names;
+  for (const auto& element : list)
+    if (const auto* table = element.as_table())
+      if (const auto* name = table->get_as<std::string>("name")) names.push_back(name->get());
+  return names;
+}
+
+std::string suggestion(std::string_view word, const std::vector<std::string>& known) {
+  const std::string best = nearest(word, known);
+  if (!best.empty()) return fmt::format("did you mean '{}'?", best);
+  return known.empty() ? "no keys are allowed here" : "known: " + join(known, ", ");
+}
+
+// Walks one component of an override's path. Returns nullptr where a plain key is absent.
+toml::node* descend(toml::node& node, const std::string& part, const std::string& assignment) {
+  if (auto* table = node.as_table()) return table->get(part);
+  auto* list = node.as_array();
+  if (!list) throw ConfigError(fmt::format("--set {}: nothing stands below '{}'", assignment, part));
+  for (auto& element : *list)
+    if (auto* table = element.as_table())
+      if (const auto* name = table->get_as<std::string>("name"); name && name->get() == part) return table;
+  throw ConfigError(fmt::format("--set {}: no entry is named '{}'; {}", assignment, part,
+                                suggestion(part, names_in(*list))));
+}
+
+}  // namespace
+
+Document::Document(std::unique_ptr<Content> content) : content_(std::move(content)) {}
+Document::Document(Document&&) noexcept = default;
+Document& Document::operator=(Document&&) noexcept = default;
+Document::~Document() = default;
+
+Document Document::from_text(std::string_view text, const std::string& name) {
+  auto content = std::make_unique<Content>();
+  content->name = name;
+  content->folder = fs::absolute(fs::path(name)).parent_path().string();
+  try {
+    content->source = toml::parse(text, name);
+  } catch (const toml::parse_error& error) {
+    throw ConfigError(fmt::format("{}: {}", position(error.source(), name), error.description()));
+  }
+  return Document(std::move(content));
+}
+
+Document Document::from_file(const std::string& path) {
+  if (fs::is_directory(path)) throw ConfigError(fmt::format("{}: is a folder; name a description file", path));
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw ConfigError(fmt::format("{}: cannot be read; check the name and its permissions", path));
+  std::ostringstream text;
+  text << in.rdbuf();
+  return from_text(text.str(), path);
+}
+
+void Document::set(const std::string& assignment) {
+  const auto equals = assignment.find('=');
+  if (equals == std::string::npos || equals == 0)
+    throw ConfigError(fmt::format("--set {}: write KEY=VALUE, such as phase.learn.duration=\"100 s\"", assignment));
+  std::vector<std::string> parts;
+  std::istringstream path(assignment.substr(0, equals));
+  for (std::string part; std::getline(path, part, '.');) parts.push_back(part);
+  if (std::any_of(parts.begin(), parts.end(), [](const auto& part) { return part.empty(); }))
+    throw ConfigError(fmt::format("--set {}: the key has an empty part", assignment));
+
+  const std::string value = assignment.substr(equals + 1);
+  toml::table parsed;
+  try {
+    parsed = toml::parse("value = " + value);
+  } catch (const toml::parse_error&) {
+    parsed.clear();
+  }
+  if (parsed.size() != 1) {
+    parsed.clear();
+    parsed.insert("value", value);
+  }
+  toml::node* node = &content_->source;
+  for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
+    toml::node* next = descend(*node, parts[i], assignment);
+    if (!next) {
+      std::vector<std::string> known;
+      for (const auto& [key, child] : *node->as_table()) known.emplace_back(key.str());
+      throw ConfigError(
+          fmt::format("--set {}: there is no '{}'; {}", assignment, parts[i], suggestion(parts[i], known)));
+    }
+    node = next;
+  }
+  auto* table = node->as_table();
+  if (!table)
+    throw ConfigError(fmt::format("--set {}: '{}' is {}, not a table with keys", assignment,
+                                  parts.size() > 1 ? parts[parts.size() - 2] : parts.back(), kind_of(*node)));
+  // Copying drops the source position, so messages say "(--set)".
+  table->insert_or_assign(parts.back(), *parsed.get("value"));
+}
+
+bool Document::has_section(const std::string& section, const std::string& name) const {
+  const auto* outer = content_->source.get_as<toml::table>(section);
+  return outer && outer->contains(name);
+}
+
+void Document::embed(const std::string& section, const std::string& name, Document other) {
+  auto& source = content_->source;
+  if (!source.contains(section)) source.insert(section, toml::table{});
+  if (auto* outer = source.get_as<toml::table>(section))
+    outer->insert_or_assign(name, std::move(other.content_->source));
+}
+
+std::vector<std::string> Document::strings_in(const std::string& list, const std::string& key) const {
+  std::vector<std::string> found;
+  if (const auto* elements = content_->source.get_as<toml::array>(list))
+    for (const auto& element : *elements)
+      if (const auto* table = element.as_table())
+        if (const auto* value = table->get_as<std::string>(key)) found.push_back(value->get());
+  return found;
+}
+
+Table Document::root() { return Table(content_.get(), &content_->source, &content_->echo, "description"); }
+
+std::string Document::canonical_text() const {
+  std::ostringstream out;
+  out << toml::toml_formatter(content_->echo) << "\n";
+  return out.str();
+}
+
+const std::string& Document::folder() const { return content_->folder; }
+
+Table::Table(Document::Content* document, const void* source, void* echo, std::string who)
+    : document_(document), source_(source), echo_(echo), who_(std::move(who)) {}
+
+namespace {
+const toml::table& as_source(const void* p) { return *static_cast<const toml::table*>(p); }
+toml::table& as_echo(void* p) { return *static_cast<toml::table*>(p); }
+const toml::node& as_node(const void* p) { return *static_cast<const toml::node*>(p); }
+}  // namespace
+
+const void* Table::find(std::string_view key) {
+  if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
+  return as_source(source_).get(key);
+}
+
+bool Table::has(std::string_view key) { return find(key) != nullptr; }
+
+void Table::fail(std::string_view key, const std::string& message) const {
+  const auto& table = as_source(source_);
+  const auto* node = table.get(key);
+  throw ConfigError(fmt::format("{}: {}: {}", position(node ? node->source() : table.source(), document_->name), who_,
+                                message));
+}
+
+void Table::fail_missing(std::string_view key) const { fail(key, fmt::format("key '{}' is missing", key)); }
+
+void Table::check(std::string_view key, double value, Bounds bounds, std::string_view text) const {
+  if (std::isfinite(value) && (bounds.low_excluded ? value > bounds.low : value >= bounds.low) && value <= bounds.high)
+    return;
+  std::string allowed = "must be a finite number";
+  if (std::isfinite(bounds.low)) allowed += fmt::format(" {} {}", bounds.low_excluded ? "above" : "not below", bounds.low);
+  if (std::isfinite(bounds.high)) allowed += fmt::format(" and not above {}", bounds.high);
+  fail(key, fmt::format("'{}' is {}; it {}", key, text, allowed));
+}
+
+double Table::quantity(std::string_view key, Dimension dimension, Bounds bounds, std::optional<std::string> fallback) {
+  const void* found = find(key);
+  if (!found && !fallback) fail_missing(key);
+  if (found && !as_node(found).is_string())
+    fail(key, fmt::format("'{}' is {}, a {} needs a unit; write it as \"{} {}\"", key, shown(as_node(found)),
+                          name_of(dimension), as_node(found).is_number() ? shown(as_node(found)) : "1",
+                          units_of(dimension).front()));
+  const std::string text = found ? as_node(found).as_string()->get() : *fallback;
+  double value = 0;
+  try {
+    value = parse_quantity(text, dimension);
+  } catch (const ConfigError& error) {
+    fail(key, fmt::format("'{}': {}", key, error.what()));
+  }
+  check(key, value, bounds, '"' + text + '"');
+  as_echo(echo_).insert_or_assign(key, text);
+  return value;
+}
+
+double Table::number(std::string_view key, Bounds bounds, std::optional<double> fallback) {
+  const void* found = find(key);
+  if (!found && !fallback) fail_missing(key);
+  if (found && !as_node(found).is_number())
+    fail(key, fmt::format("'{}' is {}; it must be a number without a unit", key, shown(as_node(found))));
+  const double value = found ? *as_node(found).value<double>() : *fallback;
+  check(key, value, bounds, fmt::format("{}", value));
+  as_echo(echo_).insert_or_assign(key, value);
+  return value;
+}
+
+std::int64_t Table::integer(std::string_view key, std::int64_t low, std::int64_t high,
+                            std::optional<std::int64_t> fallback) {
+  const void* found = find(key);
+  if (!found && !fallback) fail_missing(key);
+  if (found && !as_node(found).is_integer())
+    fail(key, fmt::format("'{}' is {}; it must be a whole number", key, shown(as_node(found))));
+  const std::int64_t value = found ? *as_node(found).value<std::int64_t>() : *fallback;
+  if (value < low || value > high)
+    fail(key, fmt::format("'{}' is {}; it must be from {} to {}", key, value, low, high));
+  as_echo(echo_).insert_or_assign(key, value);
+  return value;
+}
+
+std::string Table::text(std::string_view key, std::optional<std::string> fallback) {
+  const void* found = find(key);
+  if (!found && !fallback) fail_missing(key);
+  if (found && !as_node(found).is_string())
+    fail(key, fmt::format("'{}' is {}; it must be a text in quotes", key, shown(as_node(found))));
+  std::string value = found ? as_node(found).as_string()->get() : *fallback;
+  as_echo(echo_).insert_or_assign(key, value);
+  return value;
+}
+
+std::size_t Table::choice(std::string_view key, const std::vector<std::string>& words,
+                          std::optional<std::string> fallback) {
+  const std::string word = text(key, std::move(fallback));
+  const auto place = std::find(words.begin(), words.end(), word);
+  if (place == words.end())
+    fail(key, fmt::format("'{}' is \"{}\"; it must be {}", key, word, join_or(words)));
+  return static_cast<std::size_t>(place - words.begin());
+}
+
+bool Table::flag(std::string_view key, std::optional<bool> fallback) {
+  const void* found = find(key);
+  if (!found && !fallback) fail_missing(key);
+  if (found && !as_node(found).is_boolean())
+    fail(key, fmt::format("'{}' is {}; it must be true or false", key, shown(as_node(found))));
+  const bool value = found ? as_node(found).as_boolean()->get() : *fallback;
+  as_echo(echo_).insert_or_assign(key, value);
+  return value;
+}
+
+std::vector<std::string> Table::texts(std::string_view key, std::optional<std::vector<std::string>> fallback) {
+  const void* found = find(key);
+  if (!found && !fallback) fail_missing(key);
+  std::vector<std::string> values;
+  if (!found) {
+    values = *fallback;
+  } else if (as_node(found).is_string()) {
+    values = {as_node(found).as_string()->get()};
+  } else if (const auto* list = as_node(found).as_array()) {
+    for (const auto& element : *list) {
+      if (!element.is_string()) fail(key, fmt::format("'{}' holds {}; it must be a list of texts", key, shown(element)));
+      values.push_back(element.as_string()->get());
+    }
+  } else {
+    fail(key, fmt::format("'{}' is {}; it must be a text or a list of texts", key, shown(as_node(found))));
+  }
+  toml::array echoed;
+  for (const auto& value : values) echoed.push_back(value);
+  as_echo(echo_).insert_or_assign(key, std::move(echoed));
+  return values;
+}
+
+std::vector<std::int64_t> Table::integers(std::string_view key, std::int64_t low, std::int64_t high,
+                                          std::optional<std::vector<std::int64_t>> fallback) {
+  const void* found = find(key);
+  if (!found && !fallback) fail_missing(key);
+  std::vector<std::int64_t> values;
+  if (!found) {
+    values = *fallback;
+  } else if (const auto* list = as_node(found).as_array()) {
+    for (const auto& element : *list) {
+      const auto value = element.is_integer() ? element.value<std::int64_t>() : std::nullopt;
+      if (!value || *value < low || *value > high)
+        fail(key, fmt::format("'{}' holds {}; it must hold whole numbers from {} to {}", key, shown(element), low, high));
+      values.push_back(*value);
+    }
+  } else {
+    fail(key, fmt::format("'{}' is {}; it must be a list of whole numbers", key, shown(as_node(found))));
+  }
+  toml::array echoed;
+  for (const auto value : values) echoed.push_back(value);
+  as_echo(echo_).insert_or_assign(key, std::move(echoed));
+  return values;
+}
+
+std::vector<double> Table::quantities(std::string_view key, Dimension dimension, Bounds bounds) {
+  std::vector<double> values;
+  for (const std::string& text : texts(key)) {
+    try {
+      values.push_back(parse_quantity(text, dimension));
+    } catch (const ConfigError& error) {
+      fail(key, fmt::format("'{}': {}", key, error.what()));
+    }
+    check(key, values.back(), bounds, '"' + text + '"');
+  }
+  return values;
+}
+
+std::string Table::file(std::string_view key) {
+  const std::string given = text(key);
+  fs::path path(given);
+  if (path.is_relative()) path = fs::path(document_->folder) / path;
+  std::error_code ignored;
+  if (!fs::is_regular_file(path, ignored))
+    fail(key, fmt::format("'{}': there is no file {}; paths start at the description's folder", key, path.string()));
+  const std::string absolute = fs::absolute(path).lexically_normal().string();
+  as_echo(echo_).insert_or_assign(key, absolute);
+  return absolute;
+}
+
+bool Table::is_table(std::string_view key) {
+  const void* found = find(key);
+  return found && as_node(found).is_table();
+}
+
+bool Table::is_text(std::string_view key) {
+  const void* found = find(key);
+  return found && as_node(found).is_string();
+}
+
+bool Table::is_flag(std::string_view key) {
+  const void* found = find(key);
+  return found && as_node(found).is_boolean();
+}
+
+Table Table::table(std::string_view key) {
+  const void* found = find(key);
+  if (!found) fail_missing(key);
+  const auto* source = as_node(found).as_table();
+  if (!source) fail(key, fmt::format("'{}' is {}; it must be a table", key, shown(as_node(found))));
+  auto& echo = as_echo(echo_);
+  if (!echo.get_as<toml::table>(key)) echo.insert_or_assign(key, toml::table{});
+  return Table(document_, source, echo.get_as<toml::table>(key), fmt::format("{} {}", who_, key));
+}
+
+std::vector<Table> Table::tables(std::string_view key) {
+  std::vector<Table> result;
+  const void* found = find(key);
+  if (!found) return result;
+  const auto* list = as_node(found).as_array();
+  if (!list) fail(key, fmt::format("'{}' is {}; write it as [[{}]]", key, shown(as_node(found)), key));
+  auto& echo = as_echo(echo_);
+  echo.insert_or_assign(key, toml::array{});
+  auto* echo_list = echo.get_as<toml::array>(key);
+  echo_list->reserve(list->size());
+  for (std::size_t i = 0; i < list->size(); ++i) {
+    const auto* source = list->get_as<toml::table>(i);
+    if (!source) fail(key, fmt::format("'{}' holds {}; write it as [[{}]]", key, shown(*list->get(i)), key));
+    echo_list->push_back(toml::table{});
+    result.push_back(Table(document_, source, echo_list->get_as<toml::table>(i), fmt::format("{} {}", key, i + 1)));
+  }
+  return result;
+}
+
+void Table::finish() const {
+  for (const auto& [key, node] : as_source(source_)) {
+    if (std::find(known_.begin(), known_.end(), key.str()) != known_.end()) continue;
+    fail(key.str(), fmt::format("key '{}' is not known here; {}", key.str(), suggestion(key.str(), known_)));
+  }
+}
+
+}  // namespace lpl

@@ -1,0 +1,124 @@
+// Typed, checked reading of TOML descriptions. The only room that knows toml++.
+//
+// A Table is read key by key; each read states the key's dimension, bounds and default, so unknown keys,
+// wrong units and values out of range are found in one place and reported with file, line and column.
+// Whatever is read, defaults included, is echoed into a resolved copy: the canonical text of the description.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/quantity.hpp"
+
+namespace lpl {
+
+struct Bounds {
+  double low = -std::numeric_limits<double>::infinity();
+  double high = std::numeric_limits<double>::infinity();
+  bool low_excluded = false;
+};
+inline constexpr Bounds kAny{};
+inline constexpr Bounds kPositive{0, std::numeric_limits<double>::infinity(), true};
+inline constexpr Bounds kNonNegative{0, std::numeric_limits<double>::infinity(), false};
+inline constexpr Bounds kProbability{0, 1, false};
+
+class Table;
+
+// A parsed description file with its overrides applied.
+class Document {
+ public:
+  // Reads and parses `path`. Throws ConfigError with line and column.
+  static Document from_file(const std::string& path);
+  // Parses `text`; `name` stands for the file in messages.
+  static Document from_text(std::string_view text, const std::string& name);
+
+  Document(Document&&) noexcept;
+  Document& operator=(Document&&) noexcept;
+  ~Document();
+
+  // Applies one "--set a.b.c=VALUE". VALUE is read as TOML, and as a plain string where it is none.
+  // Members of lists of tables are addressed by their `name`. Throws ConfigError.
+  void set(const std::string& assignment);
+
+  // True where [section.name] stands in the document.
+  bool has_section(const std::string& section, const std::string& name) const;
+  // Moves the whole of `other` in as [section.name].
+  void embed(const std::string& section, const std::string& name, Document other);
+
+  // The strings under key `key` of every table in the list `list` (unread, unchecked: for finding references).
+  std::vector<std::string> strings_in(const std::string& list, const std::string& key) const;
+
+  // The table to read from. The document must outlive it.
+  Table root();
+  // Everything read so far, defaults included, as TOML. Reading it again gives the same text.
+  std::string canonical_text() const;
+  // The file's folder; relative paths inside the description start here.
+  const std::string& folder() const;
+
+ private:
+  struct Content;
+  explicit Document(std::unique_ptr<Content> content);
+  std::unique_ptr<Content> content_;
+  friend class Table;
+};
+
+class Table {
+ public:
+  // `who` names the table in messages: "connection 'input_exc'".
+  const std::string& who() const { return who_; }
+  void rename(std::string who) { who_ = std::move(who); }
+
+  bool has(std::string_view key);
+
+  // A quantity in SI units. Without a default the key is required. Defaults are written as in a description.
+  double quantity(std::string_view key, Dimension dimension, Bounds bounds, std::optional<std::string> fallback = {});
+  double number(std::string_view key, Bounds bounds, std::optional<double> fallback = {});
+  std::int64_t integer(std::string_view key, std::int64_t low, std::int64_t high,
+                       std::optional<std::int64_t> fallback = {});
+  std::string text(std::string_view key, std::optional<std::string> fallback = {});
+  // One of `words`; returns its index.
+  std::size_t choice(std::string_view key, const std::vector<std::string>& words,
+                     std::optional<std::string> fallback = {});
+  bool flag(std::string_view key, std::optional<bool> fallback = {});
+  std::vector<std::string> texts(std::string_view key, std::optional<std::vector<std::string>> fallback = {});
+  std::vector<std::int64_t> integers(std::string_view key, std::int64_t low, std::int64_t high,
+                                     std::optional<std::vector<std::int64_t>> fallback = {});
+  std::vector<double> quantities(std::string_view key, Dimension dimension, Bounds bounds);
+  // A file named by the description: must exist; echoed and returned as an absolute path.
+  std::string file(std::string_view key);
+  // What kind of TOML value stands under `key`.
+  bool is_table(std::string_view key);
+  bool is_text(std::string_view key);
+  bool is_flag(std::string_view key);
+
+  Table table(std::string_view key);
+  // The tables of a list, in order; empty where the key is absent.
+  std::vector<Table> tables(std::string_view key);
+
+  // Call after the last read: reports a key that nobody read, with the nearest known one.
+  void finish() const;
+
+  // Throws ConfigError at the position of `key` (or of the table where the key is absent).
+  [[noreturn]] void fail(std::string_view key, const std::string& message) const;
+
+ private:
+  friend class Document;
+  struct Node;
+  Table(Document::Content* document, const void* source, void* echo, std::string who);
+  const void* find(std::string_view key);
+  [[noreturn]] void fail_missing(std::string_view key) const;
+  void check(std::string_view key, double value, Bounds bounds, std::string_view shown) const;
+
+  Document::Content* document_;
+  const void* source_;  // const toml::table*
+  void* echo_;          // toml::table*
+  std::string who_;
+  std::vector<std::string> known_;
+};
+
+}  // namespace lpl

@@ -1,0 +1,255 @@
+#include "io/hdf5.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/errors.hpp"
+
+namespace lpl::h5 {
+namespace {
+
+// The innermost reason on HDF5's error stack.
+std::string reason() {
+  std::string text;
+  H5Ewalk2(
+      H5E_DEFAULT, H5E_WALK_UPWARD,
+      [](unsigned depth, const H5E_error2_t* error, void* out) -> herr_t {
+        if (depth == 0 && error->desc) *static_cast<std::string*>(out) = error->desc;
+        return 0;
+      },
+      &text);
+  H5Eclear2(H5E_DEFAULT);
+  return text.empty() ? "unknown reason" : text;
+}
+
+[[noreturn]] void fail(const std::string& what) { throw IoError(fmt::format("{}: {}", what, reason())); }
+
+template <class Id>
+Id checked(Id id, const std::string& what) {
+  if (id < 0) fail(what);
+  return id;
+}
+
+// HDF5 prints its error stack to stderr by default; the messages here carry the reason instead.
+void silence() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
+
+Handle create_parents() {
+  Handle properties(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
+  H5Pset_create_intermediate_group(properties.get(), 1);
+  return properties;
+}
+
+Handle access_without_locks() {
+  Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
+  H5Pset_file_locking(access.get(), false, true);
+  return access;
+}
+
+Handle fixed_text_type(std::size_t length) {
+  Handle type(H5Tcopy(H5T_C_S1), H5Tclose);
+  H5Tset_size(type.get(), length > 0 ? length : 1);
+  H5Tset_strpad(type.get(), H5T_STR_NULLPAD);
+  H5Tset_cset(type.get(), H5T_CSET_UTF8);
+  return type;
+}
+
+}  // namespace
+
+void Series::append_raw(const void* values, std::size_t count, hid_t type) {
+  const std::size_t width = columns_ == 0 ? 1 : columns_;
+  const std::size_t rows = count / width;
+  if (rows == 0) return;
+  const std::string what = "cannot append to " + name_;
+  const int rank = columns_ == 0 ? 1 : 2;
+  const hsize_t extent[2] = {rows_ + rows, columns_};
+  const hsize_t start[2] = {rows_, 0};
+  const hsize_t size[2] = {rows, columns_};
+  checked(H5Dset_extent(dataset_.get(), extent), what);
+  Handle file_space(checked(H5Dget_space(dataset_.get()), what), H5Sclose);
+  checked(H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, start, nullptr, size, nullptr), what);
+  Handle memory_space(checked(H5Screate_simple(rank, size, nullptr), what), H5Sclose);
+  checked(H5Dwrite(dataset_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, values), what);
+  rows_ += rows;
+}
+
+File File::create(const std::string& path) {
+  silence();
+  File file;
+  file.path_ = path;
+  const Handle access = access_without_locks();
+  file.file_ = Handle(checked(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),
+                              fmt::format("cannot create {}", path)),
+                      H5Fclose);
+  return file;
+}
+
+File File::open_read_only(const std::string& path) {
+  silence();
+  File file;
+  file.path_ = path;
+  const Handle access = access_without_locks();
+  file.file_ =
+      Handle(checked(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), fmt::format("cannot open {}", path)), H5Fclose);
+  return file;
+}
+
+void File::create_group(const std::string& name) {
+  if (exists(name)) return;
+  const Handle parents = create_parents();
+  Handle group(checked(H5Gcreate2(get(), name.c_str(), parents.get(), H5P_DEFAULT, H5P_DEFAULT),
+                       fmt::format("cannot create {}{}", path_, name)),
+               H5Gclose);
+}
+
+Series File::create_series_raw(const std::string& name, std::size_t columns, std::size_t chunk_rows, hid_t type) {
+  const std::string what = path_ + name;
+  const int rank = columns == 0 ? 1 : 2;
+  const hsize_t size[2] = {0, columns};
+  const hsize_t limit[2] = {H5S_UNLIMITED, columns};
+  const hsize_t chunk[2] = {chunk_rows, columns};
+  Handle space(checked(H5Screate_simple(rank, size, limit), what), H5Sclose);
+  Handle layout(checked(H5Pcreate(H5P_DATASET_CREATE), what), H5Pclose);
+  checked(H5Pset_chunk(layout.get(), rank, chunk), what);
+  const Handle parents = create_parents();
+  Handle dataset(checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), layout.get(), H5P_DEFAULT),
+                         fmt::format("cannot create {}", what)),
+                 H5Dclose);
+  return Series(std::move(dataset), columns, what);
+}
+
+void File::write_raw(const std::string& name, const void* values, std::size_t count, hid_t type) {
+  const std::string what = fmt::format("cannot write {}{}", path_, name);
+  const hsize_t size = count;
+  Handle space(checked(H5Screate_simple(1, &size, nullptr), what), H5Sclose);
+  const Handle parents = create_parents();
+  Handle dataset(
+      checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), H5P_DEFAULT, H5P_DEFAULT), what),
+      H5Dclose);
+  if (count > 0) checked(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
+}
+
+void File::write_text(const std::string& name, const std::string& text) {
+  const std::string what = fmt::format("cannot write {}{}", path_, name);
+  const Handle type = fixed_text_type(text.size());
+  Handle space(checked(H5Screate(H5S_SCALAR), what), H5Sclose);
+  const Handle parents = create_parents();
+  Handle dataset(
+      checked(H5Dcreate2(get(), name.c_str(), type.get(), space.get(), parents.get(), H5P_DEFAULT, H5P_DEFAULT), what),
+      H5Dclose);
+  checked(H5Dwrite(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.c_str()), what);
+}
+
+void File::hard_link(const std::string& existing, const std::string& name) {
+  const Handle parents = create_parents();
+  checked(H5Lcreate_hard(get(), existing.c_str(), get(), name.c_str(), parents.get(), H5P_DEFAULT),
+          fmt::format("cannot link {}{}", path_, name));
+}
+
+void File::attribute(const std::string& name, const std::string& key, const std::string& value, std::size_t room) {
+  const std::string what = fmt::format("cannot write attribute {} of {}{}", key, path_, name);
+  const Handle type = fixed_text_type(std::max(room, value.size()));
+  std::string padded = value;
+  padded.resize(std::max<std::size_t>({room, value.size(), 1}), '\0');
+  Handle space(checked(H5Screate(H5S_SCALAR), what), H5Sclose);
+  Handle attribute(checked(H5Acreate_by_name(get(), name.c_str(), key.c_str(), type.get(), space.get(), H5P_DEFAULT,
+                                             H5P_DEFAULT, H5P_DEFAULT),
+                           what),
+                   H5Aclose);
+  checked(H5Awrite(attribute.get(), type.get(), padded.data()), what);
+}
+
+void File::set_text_attribute(const std::string& name, const std::string& key, const std::string& value) {
+  const std::string what = fmt::format("cannot write attribute {} of {}{}", key, path_, name);
+  Handle attribute(checked(H5Aopen_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT, H5P_DEFAULT), what), H5Aclose);
+  Handle type(checked(H5Aget_type(attribute.get()), what), H5Tclose);
+  std::string padded = value;
+  padded.resize(H5Tget_size(type.get()), '\0');
+  checked(H5Awrite(attribute.get(), type.get(), padded.data()), what);
+}
+
+void File::attribute(const std::string& name, const std::string& key, double value) {
+  const std::string what = fmt::format("cannot write attribute {} of {}{}", key, path_, name);
+  if (checked(H5Aexists_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT), what) > 0)
+    checked(H5Adelete_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT), what);
+  Handle space(checked(H5Screate(H5S_SCALAR), what), H5Sclose);
+  Handle attribute(checked(H5Acreate_by_name(get(), name.c_str(), key.c_str(), H5T_NATIVE_DOUBLE, space.get(),
+                                             H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
+                           what),
+                   H5Aclose);
+  checked(H5Awrite(attribute.get(), H5T_NATIVE_DOUBLE, &value), what);
+}
+
+void File::attribute_raw(const std::string& name, const std::string& key, const void* values, std::size_t count,
+                         hid_t type) {
+  const std::string what = fmt::format("cannot write attribute {} of {}{}", key, path_, name);
+  const hsize_t size = count;
+  Handle space(checked(count == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &size, nullptr), what), H5Sclose);
+  Handle attribute(checked(H5Acreate_by_name(get(), name.c_str(), key.c_str(), type, space.get(), H5P_DEFAULT,
+                                             H5P_DEFAULT, H5P_DEFAULT),
+                           what),
+                   H5Aclose);
+  checked(H5Awrite(attribute.get(), type, values), what);
+}
+
+void File::sorting_by_time(const std::string& name) {
+  const std::string what = fmt::format("cannot write attribute sorting of {}{}", path_, name);
+  Handle type(checked(H5Tenum_create(H5T_NATIVE_UINT8), what), H5Tclose);
+  const std::pair<const char*, std::uint8_t> members[] = {{"none", 0}, {"by_id", 1}, {"by_time", 2}};
+  for (const auto& [member, value] : members) checked(H5Tenum_insert(type.get(), member, &value), what);
+  Handle space(checked(H5Screate(H5S_SCALAR), what), H5Sclose);
+  Handle attribute(checked(H5Acreate_by_name(get(), name.c_str(), "sorting", type.get(), space.get(), H5P_DEFAULT,
+                                             H5P_DEFAULT, H5P_DEFAULT),
+                           what),
+                   H5Aclose);
+  const std::uint8_t by_time = 2;
+  checked(H5Awrite(attribute.get(), type.get(), &by_time), what);
+}
+
+bool File::exists(const std::string& name) const {
+  // H5Lexists fails where a parent is missing, so walk down.
+  for (std::size_t slash = name.find('/', 1);; slash = name.find('/', slash + 1)) {
+    const std::string part = name.substr(0, slash);
+    if (part != "/" && H5Lexists(get(), part.c_str(), H5P_DEFAULT) <= 0) return false;
+    if (slash == std::string::npos) return true;
+  }
+}
+
+std::size_t File::size_of(const std::string& name) const {
+  const std::string what = fmt::format("cannot read {}{}", path_, name);
+  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
+  Handle space(checked(H5Dget_space(dataset.get()), what), H5Sclose);
+  return static_cast<std::size_t>(checked(H5Sget_simple_extent_npoints(space.get()), what));
+}
+
+void File::read_raw(const std::string& name, void* values, hid_t type) const {
+  const std::string what = fmt::format("cannot read {}{}", path_, name);
+  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
+  checked(H5Dread(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
+}
+
+std::vector<std::string> File::children(const std::string& group) const {
+  const std::string what = fmt::format("cannot list {}{}", path_, group);
+  Handle handle(checked(H5Gopen2(get(), group.c_str(), H5P_DEFAULT), what), H5Gclose);
+  std::vector<std::string> names;
+  checked(H5Literate(
+              handle.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr,
+              [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
+                static_cast<std::vector<std::string>*>(out)->emplace_back(name);
+                return 0;
+              },
+              &names),
+          what);
+  return names;
+}
+
+void File::flush() { checked(H5Fflush(get(), H5F_SCOPE_GLOBAL), fmt::format("cannot flush {}", path_)); }
+
+void File::close() {
+  const hid_t id = file_.get();
+  if (id < 0) return;
+  flush();
+  file_ = Handle();
+}
+
+}  // namespace lpl::h5

@@ -1,0 +1,130 @@
+// Thin checked layer over the HDF5 C library: RAII handles, errors that say which object of which file and why.
+#pragma once
+
+#include <hdf5.h>
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace lpl::h5 {
+
+// Owns one HDF5 identifier of any kind.
+class Handle {
+ public:
+  using Closer = herr_t (*)(hid_t);
+  Handle() = default;
+  Handle(hid_t id, Closer closer) : id_(id), closer_(closer) {}
+  Handle(Handle&& other) noexcept
+      : id_(std::exchange(other.id_, H5I_INVALID_HID)), closer_(other.closer_) {}
+  Handle& operator=(Handle&& other) noexcept {
+    std::swap(id_, other.id_);
+    std::swap(closer_, other.closer_);
+    return *this;
+  }
+  ~Handle() {
+    if (id_ >= 0) closer_(id_);
+  }
+  hid_t get() const { return id_; }
+  explicit operator bool() const { return id_ >= 0; }
+
+ private:
+  hid_t id_ = H5I_INVALID_HID;
+  Closer closer_ = nullptr;
+};
+
+template <class T>
+hid_t type_of();
+template <>
+inline hid_t type_of<float>() { return H5T_NATIVE_FLOAT; }
+template <>
+inline hid_t type_of<double>() { return H5T_NATIVE_DOUBLE; }
+template <>
+inline hid_t type_of<std::uint32_t>() { return H5T_NATIVE_UINT32; }
+template <>
+inline hid_t type_of<std::uint64_t>() { return H5T_NATIVE_UINT64; }
+template <>
+inline hid_t type_of<std::int64_t>() { return H5T_NATIVE_INT64; }
+
+// A dataset that grows along its first dimension; `columns` is 0 for one-dimensional data.
+class Series {
+ public:
+  Series() = default;
+  Series(Handle dataset, std::size_t columns, std::string name)
+      : dataset_(std::move(dataset)), columns_(columns), name_(std::move(name)) {}
+  // Appends values (rows x columns for two-dimensional data).
+  template <class T>
+  void append(const std::vector<T>& values) {
+    append_raw(values.data(), values.size(), type_of<T>());
+  }
+  hid_t get() const { return dataset_.get(); }
+
+ private:
+  void append_raw(const void* values, std::size_t count, hid_t type);
+  Handle dataset_;
+  std::size_t columns_ = 0;
+  std::size_t rows_ = 0;
+  std::string name_;
+};
+
+// An open file. Paths are absolute inside the file; missing groups on the way are created.
+class File {
+ public:
+  // Replaces an existing file. Readers may open it while it is being written (no file lock is held).
+  static File create(const std::string& path);
+  static File open_read_only(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  hid_t get() const { return file_.get(); }
+
+  void create_group(const std::string& name);
+  template <class T>
+  Series create_series(const std::string& name, std::size_t columns = 0, std::size_t chunk_rows = 4096) {
+    return create_series_raw(name, columns, chunk_rows, type_of<T>());
+  }
+  template <class T>
+  void write(const std::string& name, const std::vector<T>& values) {
+    write_raw(name, values.data(), values.size(), type_of<T>());
+  }
+  void write_text(const std::string& name, const std::string& text);
+  void hard_link(const std::string& existing, const std::string& name);
+
+  // Attributes of the object `name` ("/" for the root). Texts are fixed-length so that they can be overwritten
+  // in place on a full disk.
+  void attribute(const std::string& name, const std::string& key, const std::string& value, std::size_t room = 0);
+  void attribute(const std::string& name, const std::string& key, double value);
+  template <class T>
+  void attribute(const std::string& name, const std::string& key, const std::vector<T>& values) {
+    attribute_raw(name, key, values.data(), values.size(), type_of<T>());
+  }
+  // SONATA's `sorting` attribute: an enumeration over uint8 {none 0, by_id 1, by_time 2}.
+  void sorting_by_time(const std::string& name);
+  void set_text_attribute(const std::string& name, const std::string& key, const std::string& value);
+
+  bool exists(const std::string& name) const;
+  template <class T>
+  std::vector<T> read(const std::string& name) const {
+    std::vector<T> values(size_of(name));
+    read_raw(name, values.data(), type_of<T>());
+    return values;
+  }
+  std::vector<std::string> children(const std::string& group) const;
+
+  void flush();
+  void close();
+
+ private:
+  std::size_t size_of(const std::string& name) const;
+  void read_raw(const std::string& name, void* values, hid_t type) const;
+  void write_raw(const std::string& name, const void* values, std::size_t count, hid_t type);
+  void attribute_raw(const std::string& name, const std::string& key, const void* values, std::size_t count,
+                     hid_t type);
+  Series create_series_raw(const std::string& name, std::size_t columns, std::size_t chunk_rows, hid_t type);
+
+  Handle file_;
+  std::string path_;
+};
+
+}  // namespace lpl::h5

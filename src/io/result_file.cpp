@@ -1,0 +1,143 @@
+#include "io/result_file.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <numeric>
+
+#include "core/text.hpp"
+#include "core/version.hpp"
+
+namespace lpl {
+
+void SpikeSeries::append(const std::vector<double>& timestamps, const std::vector<std::uint64_t>& node_ids) {
+  timestamps_.append(timestamps);
+  node_ids_.append(node_ids);
+}
+
+ResultFile::ResultFile(const std::string& path, const RunFacts& facts) : file_(h5::File::create(path)) {
+  file_.attribute("/", "status", "running", 16);
+  file_.attribute("/", "magic", std::vector<std::uint32_t>{0x0A7A});
+  file_.attribute("/", "version", std::vector<std::uint32_t>{0, 1});
+  file_.attribute("/", "program", facts.program);
+  file_.attribute("/", "program_version", kVersion);
+  file_.attribute("/", "git_revision", kRevision);
+  file_.attribute("/", "command_line", facts.command_line);
+  file_.attribute("/", "ranks", std::vector<std::uint32_t>{static_cast<std::uint32_t>(facts.ranks)});
+  file_.attribute("/", "seed", std::vector<std::uint64_t>{facts.seed});
+  file_.attribute("/", "dt", facts.dt);
+  for (const char* key : {"wall_time", "model_time", "real_time_factor"}) file_.attribute("/", key, 0.0);
+  file_.write_text("/config/description", facts.description);
+  file_.create_group("/spikes");
+}
+
+SpikeSeries ResultFile::create_spikes(const std::string& population) {
+  const std::string group = "/spikes/" + population;
+  h5::Series timestamps = file_.create_series<double>(group + "/timestamps", 0, 16384);
+  file_.attribute(group + "/timestamps", "units", "ms");
+  h5::Series node_ids = file_.create_series<std::uint64_t>(group + "/node_ids", 0, 16384);
+  file_.sorting_by_time(group);
+  return {std::move(timestamps), std::move(node_ids)};
+}
+
+SampleSeries ResultFile::create_rates(const std::string& population, double bin) {
+  const std::string group = "/rates/" + population;
+  h5::Series rate = file_.create_series<float>(group + "/rate");
+  file_.attribute(group + "/rate", "units", "Hz");
+  h5::Series time = file_.create_series<double>(group + "/time");
+  file_.attribute(group + "/time", "units", "s");
+  file_.attribute(group, "bin", bin);
+  return {std::move(rate), std::move(time)};
+}
+
+SampleSeries ResultFile::create_report(const std::string& name, const std::string& variable, const std::string& units,
+                                       const std::vector<NeuronId>& neurons, double start, double stop, double step) {
+  const std::string group = "/report/" + name;
+  const std::size_t rows = std::clamp<std::size_t>(65536 / neurons.size(), 1, 4096);
+  h5::Series data = file_.create_series<float>(group + "/data", neurons.size(), rows);
+  file_.attribute(group + "/data", "units", units);
+  file_.attribute(group, "variable", variable);
+  const std::string mapping = group + "/mapping";
+  file_.write(mapping + "/node_ids", std::vector<std::uint64_t>(neurons.begin(), neurons.end()));
+  std::vector<std::uint64_t> pointers(neurons.size() + 1);
+  std::iota(pointers.begin(), pointers.end(), std::uint64_t{0});
+  file_.write(mapping + "/index_pointers", pointers);
+  file_.hard_link(mapping + "/index_pointers", mapping + "/index_pointer");
+  file_.write(mapping + "/element_ids", std::vector<std::uint32_t>(neurons.size(), 0));
+  file_.write(mapping + "/element_pos", std::vector<float>(neurons.size(), 0.0f));
+  file_.write(mapping + "/time", std::vector<double>{start * 1e3, stop * 1e3, step * 1e3});
+  file_.attribute(mapping + "/time", "units", "ms");
+  h5::Series time = file_.create_series<double>(group + "/time");
+  file_.attribute(group + "/time", "units", "s");
+  return {std::move(data), std::move(time)};
+}
+
+SampleSeries ResultFile::create_synapses(const std::string& connection, const std::string& name,
+                                         const std::vector<NeuronId>& pre, const std::vector<NeuronId>& post) {
+  const std::string group = fmt::format("/weights/{}/{}", connection, name);
+  h5::Series value = file_.create_series<float>(group + "/value", pre.size(), 256);
+  file_.write(group + "/pre", pre);
+  file_.write(group + "/post", post);
+  h5::Series time = file_.create_series<double>(group + "/time");
+  file_.attribute(group + "/time", "units", "s");
+  return {std::move(value), std::move(time)};
+}
+
+SampleSeries ResultFile::create_group_weights(const std::string& connection, const std::string& name,
+                                              const std::vector<std::string>& groups) {
+  const std::string group = fmt::format("/weights/{}/{}", connection, name);
+  h5::Series value = file_.create_series<float>(group + "/value", groups.size(), 256);
+  file_.attribute(group, "groups", join(groups, ","));
+  h5::Series time = file_.create_series<double>(group + "/time");
+  file_.attribute(group + "/time", "units", "s");
+  return {std::move(value), std::move(time)};
+}
+
+void ResultFile::write_snapshot(const std::string& connection, const std::string& snapshot, double time,
+                                NeuronId pre_size, NeuronId post_size, const std::vector<NeuronId>& pre,
+                                const std::vector<NeuronId>& post, const std::vector<float>& value) {
+  const std::string group = fmt::format("/weights/{}/{}", connection, snapshot);
+  file_.create_group(group);
+  const auto first = std::find_if(first_snapshot_.begin(), first_snapshot_.end(),
+                                  [&](const auto& entry) { return entry.first == connection; });
+  if (first == first_snapshot_.end()) {
+    file_.write(group + "/pre", pre);
+    file_.write(group + "/post", post);
+    first_snapshot_.emplace_back(connection, group);
+  } else {
+    file_.hard_link(first->second + "/pre", group + "/pre");
+    file_.hard_link(first->second + "/post", group + "/post");
+  }
+  file_.write(group + "/value", value);
+  file_.attribute(group, "shape", std::vector<std::uint64_t>{pre_size, post_size});
+  file_.attribute(group, "time", time);
+}
+
+void ResultFile::write_source(const std::string& name, NeuronId size, const std::vector<std::string>& groups,
+                              const std::vector<NeuronId>& first, const std::vector<NeuronId>& sizes) {
+  const std::string group = "/network/" + name;
+  file_.create_group(group);
+  file_.attribute(group, "size", std::vector<std::uint32_t>{size});
+  file_.attribute(group, "groups", join(groups, ","));
+  file_.write(group + "/group_first", first);
+  file_.write(group + "/group_size", sizes);
+}
+
+void ResultFile::write_phase(const std::string& name, double begin, double end) {
+  const std::string group = "/phases/" + name;
+  file_.create_group(group);
+  file_.attribute(group, "begin", begin);
+  file_.attribute(group, "end", end);
+}
+
+void ResultFile::finish(const std::string& status, double wall, double model) {
+  file_.attribute("/", "wall_time", wall);
+  file_.attribute("/", "model_time", model);
+  file_.attribute("/", "real_time_factor", model > 0 ? wall / model : 0.0);
+  file_.flush();
+  // The status goes last: "complete" is written only after all data has reached the file.
+  file_.set_text_attribute("/", "status", status);
+  file_.close();
+}
+
+}  // namespace lpl

@@ -1,0 +1,88 @@
+// The result file of a run: one HDF5 file, SONATA where SONATA has a word for it (docs/formats.md). Written by
+// rank 0 as the run goes; readable up to the last flush while the run is alive.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/types.hpp"
+#include "io/hdf5.hpp"
+
+namespace lpl {
+
+// Facts of a run that stand at the root of its result file.
+struct RunFacts {
+  std::string program;
+  std::string command_line;
+  int ranks = 1;
+  std::uint64_t seed = 0;
+  double dt = 0;          // [s]
+  std::string description;  // canonical text
+};
+
+class SpikeSeries {
+ public:
+  SpikeSeries(h5::Series timestamps, h5::Series node_ids)
+      : timestamps_(std::move(timestamps)), node_ids_(std::move(node_ids)) {}
+  // Times in ms, ascending.
+  void append(const std::vector<double>& timestamps, const std::vector<std::uint64_t>& node_ids);
+
+ private:
+  h5::Series timestamps_, node_ids_;
+};
+
+// Samples of several values over time, with their times in seconds.
+class SampleSeries {
+ public:
+  SampleSeries(h5::Series data, h5::Series time) : data_(std::move(data)), time_(std::move(time)) {}
+  template <class T>
+  void append(const std::vector<double>& time, const std::vector<T>& values) {
+    data_.append(values);
+    time_.append(time);
+  }
+
+ private:
+  h5::Series data_, time_;
+};
+
+class ResultFile {
+ public:
+  // Creates the file, status "running". Throws IoError.
+  ResultFile(const std::string& path, const RunFacts& facts);
+  // Leaves the status as it is; finish() sets it.
+  ~ResultFile() = default;
+
+  SpikeSeries create_spikes(const std::string& population);
+  // /rates/<population>/{rate, time}: rates in Hz of bins that start at `time`.
+  SampleSeries create_rates(const std::string& population, double bin);
+  // /report/<name>: SONATA report of one value per neuron; times in seconds.
+  SampleSeries create_report(const std::string& name, const std::string& variable, const std::string& units,
+                             const std::vector<NeuronId>& neurons, double start, double stop, double step);
+  // /weights/<connection>/<name>/{value, time, pre, post}: chosen synapses over time.
+  SampleSeries create_synapses(const std::string& connection, const std::string& name, const std::vector<NeuronId>& pre,
+                               const std::vector<NeuronId>& post);
+  // /weights/<connection>/<name>/{value, time}, attribute groups: mean weight by source group.
+  SampleSeries create_group_weights(const std::string& connection, const std::string& name,
+                                    const std::vector<std::string>& groups);
+  // /weights/<connection>/<snapshot>/{pre, post, value}, attributes shape and time [s]. pre and post are stored once
+  // per connection and linked from later snapshots.
+  void write_snapshot(const std::string& connection, const std::string& snapshot, double time, NeuronId pre_size,
+                      NeuronId post_size, const std::vector<NeuronId>& pre, const std::vector<NeuronId>& post,
+                      const std::vector<float>& value);
+  // /network/<source>: attributes size, groups; datasets group_first, group_size.
+  void write_source(const std::string& name, NeuronId size, const std::vector<std::string>& groups,
+                    const std::vector<NeuronId>& first, const std::vector<NeuronId>& sizes);
+  // /phases/<name>: attributes begin, end [s].
+  void write_phase(const std::string& name, double begin, double end);
+
+  void flush() { file_.flush(); }
+  // Writes the end's facts and the status: complete | interrupted | failed, and closes the file.
+  void finish(const std::string& status, double wall, double model);
+
+ private:
+  h5::File file_;
+  std::vector<std::pair<std::string, std::string>> first_snapshot_;  // connection, group
+};
+
+}  // namespace lpl

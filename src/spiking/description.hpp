@@ -1,0 +1,181 @@
+// A validated description of a spiking simulation: what a .sim file says, in SI units and steps, with every file
+// that it names read and checked. Nothing here depends on ranks.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/types.hpp"
+#include "io/import.hpp"
+#include "rule/rule.hpp"
+
+namespace lpl {
+
+enum class CellModel { integrate_and_fire, adaptive_integrate_and_fire, leaky_integrate_and_fire, parrot };
+
+// Parameters of a neuron, see models/*.cell. Fields that a model does not use stay 0.
+struct Cell {
+  CellModel model = CellModel::parrot;
+  double E_leak = 0, E_inh = 0, threshold = 0;                            // [V]
+  double threshold_jump = 0, tau_threshold = 0;                           // [V], [s]; if, aif
+  double tau_membrane = 0, tau_ampa = 0, tau_gaba = 0, tau_nmda = 0;      // [s]
+  double ampa_nmda_ratio = 0;                                             // if, aif
+  double tau_adaptation = 0, adaptation_jump = 0;                         // [s], leak units; aif
+  double refractory = 0, drive = 0;                                       // [s], [V]; lif
+};
+
+struct InitialMembrane {
+  double mean = 0, deviation = 0;  // [V], normal distribution
+  std::vector<double> values;      // [V], one per neuron; replaces the distribution where not empty
+};
+
+// A rate over time: linear between samples, looped without a seam.
+class RateProfile {
+ public:
+  static RateProfile constant(double rate);
+  // Samples at `times` (ascending from 0); where first and last rate are equal they are the same point of the loop.
+  static RateProfile sampled(std::vector<double> times, std::vector<double> rates);
+  // Rates at multiples of `interval`, looping after the last interval.
+  static RateProfile regular(double interval, std::vector<double> rates);
+
+  double at(double time) const;                       // [Hz]
+  double maximum(double begin, double end) const;     // upper bound of at() on [begin, end]
+  const std::vector<double>& times() const { return times_; }
+  const std::vector<double>& rates() const { return rates_; }
+
+ private:
+  std::size_t interval_of(double phase) const;
+  std::vector<double> times_, rates_;  // closed: the last sample repeats the first at the loop's end
+  double period_ = 1;
+};
+
+// Neurons of a source that belong together: a group of Poisson inputs, or a whole population.
+struct Group {
+  std::string name;
+  NeuronId first = 0;
+  NeuronId size = 0;
+};
+
+struct PoissonGroup : Group {
+  RateProfile profile;
+};
+
+// Anything that spikes: a population of neurons or a stimulus.
+struct Source {
+  std::string name;
+  NeuronId size = 0;
+  bool is_population = false;
+  std::size_t index = 0;  // into populations or stimuli
+  std::vector<Group> groups;
+};
+
+struct Population {
+  std::string name;
+  NeuronId size = 0;
+  Cell cell;
+  InitialMembrane initial_membrane;
+};
+
+struct SpikingStimulus {
+  std::string name;
+  NeuronId size = 0;
+  std::variant<std::vector<PoissonGroup>, SpikeTrain> spikes;
+};
+
+// Acts on neurons directly, by a time series: a voltage clamp or an injected current.
+struct Device {
+  enum class Kind { clamp, current };
+  std::string name;
+  Kind kind = Kind::clamp;
+  std::size_t population = 0;
+  std::vector<NeuronId> neurons;  // empty: all
+  std::vector<double> times;      // [s], ascending; the device acts on [first, last]
+  std::vector<double> values;     // [V]; a current is given as the voltage that it would add at rest
+};
+
+enum class Receptor { ampa, nmda, gaba };
+
+struct ConnectionDescription {
+  std::string name;
+  std::size_t from = 0;  // index into sources
+  std::size_t to = 0;    // index into populations
+  Receptor receptor = Receptor::ampa;
+  Step delay = 0;
+  double weight = 0;  // leak units; the weight of patterns and the factor of masks
+
+  struct RandomPattern { double density; };
+  struct OneToOne {};
+  // P(connect pre x to post c) = exp(-(x - c)^2 / width^2), centres c equally spaced on [0, presynaptic size].
+  struct GaussianMask { double width; };
+  // Entries of a file: as a mask (weight where not 0) or with their own weights.
+  struct Listed { SparseMatrix matrix; bool own_weights; };
+  std::variant<RandomPattern, OneToOne, GaussianMask, Listed> pattern;
+
+  std::string rule_name;      // "" where static
+  std::optional<Rule> rule;
+  double initial_mean_rate = 0;  // [Hz]; LPL: the mean trace starts at this rate
+  double initial_variance = 0;   // LPL: the variance trace starts here
+};
+
+// When a record or a phase-bound action is on: the last `last` steps (or all) of the listed phases.
+struct RecordWindow {
+  std::vector<std::size_t> phases;
+  std::optional<Step> last;
+};
+
+struct RecordDescription {
+  enum class What { spikes, rates, state, weights, synapses, group_weights };
+  std::string name;
+  What what = What::spikes;
+  std::vector<std::size_t> sources;  // spikes, rates
+  std::size_t target = 0;            // state: population; weights: connection
+  std::string variable;              // state
+  std::optional<std::size_t> trace_connection;  // state: the LPL connection whose trace it is
+  std::vector<NeuronId> neurons;     // state; ascending
+  std::vector<NeuronId> pre, post;   // synapses
+  std::optional<Step> every;         // all but spikes; weights: periodic snapshots besides those at phase ends
+  RecordWindow window;
+};
+
+struct Phase {
+  std::string name;
+  Step begin = 0, end = 0;
+  std::vector<bool> learns;  // by connection
+};
+
+struct SimulationDescription {
+  double dt = 0;         // [s]
+  Step min_delay = 0;    // spikes are exchanged once per minimum delay
+  Step plasticity_block = 0;  // steps of the backward filter computed at a time; does not change results
+  std::uint64_t seed = 0;
+  std::vector<Population> populations;
+  std::vector<SpikingStimulus> stimuli;
+  std::vector<Device> devices;
+  std::vector<Source> sources;  // populations, then stimuli
+  std::vector<ConnectionDescription> connections;
+  std::vector<RecordDescription> records;
+  std::vector<Phase> phases;
+  std::string canonical_text;
+
+  Step end() const { return phases.empty() ? 0 : phases.back().end; }
+  double seconds(Step step) const { return static_cast<double>(step) * dt; }
+};
+
+// Reads a .sim file, the cells and rules that it refers to and all data files, applies overrides ("a.b=VALUE") and
+// an optional seed, and checks everything. Throws ConfigError.
+SimulationDescription read_simulation(const std::string& path, const std::vector<std::string>& overrides,
+                                      std::optional<std::uint64_t> seed);
+
+// The same from text; `name` stands for the file.
+SimulationDescription read_simulation_text(const std::string& text, const std::string& name,
+                                           const std::vector<std::string>& overrides = {});
+
+// The state variables that a population can record (traces of LPL connections excluded).
+std::vector<std::string> state_variables(CellModel model);
+// The traces of an LPL connection, recorded as "CONNECTION.TRACE".
+std::vector<std::string> trace_variables();
+
+}  // namespace lpl

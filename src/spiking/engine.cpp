@@ -1,0 +1,229 @@
+#include "spiking/engine.hpp"
+
+#include <algorithm>
+#include <limits>
+
+#include "core/denormals.hpp"
+#include "core/errors.hpp"
+
+namespace lpl {
+
+Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
+    : simulation_(simulation), comm_(comm), exchange_(comm, simulation.populations.size()) {
+  flush_denormals();
+  const Laps clock;
+  agree(comm_, [&] {
+    network_ = std::make_unique<Network>(simulation, comm.rank(), comm.size());
+    for (std::size_t s = 0; s < simulation.sources.size(); ++s)
+      spikes_.emplace_back(network_->source_memory[s] + kLongestEpoch + PoissonGenerator::kSegment);
+    for (const SpikingStimulus& stimulus : simulation.stimuli) {
+      const auto* groups = std::get_if<std::vector<PoissonGroup>>(&stimulus.spikes);
+      static const std::vector<PoissonGroup> kNone;
+      poisson_.emplace_back(stimulus.name, groups ? *groups : kNone, simulation.dt, simulation.seed);
+      train_position_.push_back(0);
+    }
+    hooks_.resize(simulation.populations.size());
+    for (Connection& connection : network_->connections)
+      if (connection.stdp) hooks_[connection.description->to].members.push_back(connection.stdp.get());
+    for (std::size_t p = 0; p < hooks_.size(); ++p)
+      if (!hooks_[p].members.empty()) hooks_[p].event_steps.assign(network_->populations[p]->blocks(), 0);
+    local_spikes_.resize(simulation.populations.size());
+    all_spikes_.resize(simulation.populations.size());
+  });
+  build_seconds_ = clock.wall();
+}
+
+// Epochs are half-open: [from, to) holds steps from .. to-1.
+//
+// A spike emitted in step k arrives in step k + delay, and no delay is below the minimum delay, so all arrivals of an
+// epoch of at most one minimum delay are known when it begins. An epoch runs:
+//   stimulate   spikes of stimuli up to `to`
+//   deliver     arrivals of steps from .. to-1 into the input buffers. Where an LPL window ends at `from`: arrivals of
+//               step `from` with the old weights, then the weight update, then the rest with the new ones.
+//   update      neurons step by step: integrate, spike, inhibitory plasticity, input, clamps; then LPL traces
+//   exchange    the epoch's spikes reach every rank
+//   record      spikes of the epoch; state as it is at the end of step to-1
+// An epoch ends early at the end of a phase, before a step that ends an LPL window, and after a sampled step. Where
+// epochs end does not change any result. Pending at the end of a run: spikes of the last delays, not yet arrived.
+void Engine::run_phase(std::size_t index, Recorder& recorder, Progress& progress) {
+  const Phase& phase = simulation_.phases[index];
+  Step from = phase.begin;
+  for (std::uint64_t epoch = 0; from < phase.end; ++epoch) {
+    const Step to = epoch_end(from, phase.end, recorder);
+    guarded([&] {
+      stimulate(from, to);
+      laps_.lap(Activity::stimulate);
+      deliver(from, to, phase);
+      update(from, to);
+    });
+    exchange(from, to);
+    laps_.lap(Activity::exchange);
+    guarded([&] { recorder.observe(from, to, spikes_); });
+    if (recorder.gather_due(to)) {
+      agree(comm_, error_);
+      recorder.gather(to);
+      guarded([&] { recorder.check(); });
+    }
+    laps_.lap(Activity::record);
+    from = to;
+    if (epoch % 1024 == 0) progress.show(phase.name, simulation_.seconds(to));
+  }
+  agree(comm_, error_);
+  recorder.snapshot(phase.name, phase.end);
+  recorder.flush(phase.end);
+  guarded([&] { recorder.check(); });
+  agree(comm_, error_);
+  laps_.lap(Activity::record);
+}
+
+Step Engine::epoch_end(Step now, Step phase_end, const Recorder& recorder) const {
+  Step end = std::min({now + longest_epoch(simulation_), phase_end, recorder.next_sample_end(now)});
+  for (const Connection& connection : network_->connections)
+    if (connection.lpl) end = std::min(end, (now / connection.lpl->window() + 1) * connection.lpl->window());
+  return end;
+}
+
+void Engine::stimulate(Step from, Step to) {
+  for (std::size_t i = 0; i < simulation_.stimuli.size(); ++i) {
+    const SpikingStimulus& stimulus = simulation_.stimuli[i];
+    SpikeHistory& history = spikes_[simulation_.populations.size() + i];
+    if (const auto* train = std::get_if<SpikeTrain>(&stimulus.spikes)) {
+      std::size_t& next = train_position_[i];
+      while (history.end() < to) {
+        const std::size_t first = next;
+        while (next < train->step.size() && train->step[next] == history.end()) ++next;
+        history.append({train->neuron.data() + first, next - first});
+      }
+    } else {
+      poisson_[i].fill(history, to);
+    }
+    for (Step step = from; step < to; ++step) input_spike_count_ += static_cast<std::int64_t>(history.at(step).size());
+  }
+}
+
+void Engine::deliver(Step from, Step to, const Phase& phase) {
+  for (std::size_t i = 0; i < network_->connections.size(); ++i) {
+    Connection& connection = network_->connections[i];
+    const ConnectionDescription& description = *connection.description;
+    const SpikeHistory& source = spikes_[description.from];
+    if (connection.stdp) {
+      connection.stdp->begin_epoch(from, static_cast<std::uint32_t>(to - from), source, phase.learns[i],
+                                   hooks_[description.to].event_steps.data());
+    } else if (connection.lpl && from % connection.lpl->window() == 0) {
+      deliver_connection(connection, from, from + 1, from);
+      laps_.lap(Activity::deliver);
+      connection.lpl->update(from, source, connection.synapses, phase.learns[i]);
+      laps_.lap(Activity::plasticity);
+      deliver_connection(connection, from + 1, to, from);
+    } else {
+      deliver_connection(connection, from, to, from);
+    }
+  }
+  drive_devices(from, to);
+  laps_.lap(Activity::deliver);
+}
+
+void Engine::deliver_connection(const Connection& connection, Step begin, Step end, Step epoch_begin) {
+  const ConnectionDescription& description = *connection.description;
+  const SpikeHistory& source = spikes_[description.from];
+  float* const input = network_->populations[description.to]->input(description.receptor);
+  for (Step step = begin; step < end; ++step)
+    for (const NeuronId pre : source.at(step - description.delay))
+      connection.synapses.deliver(pre, input + static_cast<std::size_t>(step - epoch_begin) * kBlock);
+}
+
+// Devices follow linear interpolation between the points of their series and act within its first and last time.
+void Engine::drive_devices(Step from, Step to) {
+  const auto cells = [&](const Device& device, float value, Step step, bool add) {
+    Neurons& neurons = *network_->populations[device.population];
+    float* const buffer = (device.kind == Device::Kind::clamp ? neurons.clamp() : neurons.current()) +
+                          static_cast<std::size_t>(step - from) * kBlock;
+    const auto put = [&](std::size_t local) {
+      float& cell = buffer[network_->layout.target_of(local)];
+      cell = add ? cell + value : value;
+    };
+    if (device.neurons.empty())
+      for (std::size_t n = 0; n < neurons.range().count; ++n) put(n);
+    else
+      for (const NeuronId id : device.neurons)
+        if (neurons.range().holds(id)) put(id - neurons.range().first);
+  };
+  for (const Device& device : simulation_.devices)
+    for (Step step = from; step < to; ++step)
+      cells(device, device.kind == Device::Kind::clamp ? std::numeric_limits<float>::quiet_NaN() : 0.0f, step, false);
+  for (const Device& device : simulation_.devices)
+    for (Step step = from; step < to; ++step) {
+      const double time = simulation_.seconds(step);
+      if (time < device.times.front() || time > device.times.back()) continue;
+      const auto after = std::upper_bound(device.times.begin(), device.times.end(), time);
+      const auto i = static_cast<std::size_t>(after - device.times.begin());
+      double value = device.values.back();
+      if (i < device.times.size()) {
+        const double fraction = (time - device.times[i - 1]) / (device.times[i] - device.times[i - 1]);
+        value = device.values[i - 1] + fraction * (device.values[i] - device.values[i - 1]);
+      }
+      cells(device, static_cast<float>(value), step, device.kind == Device::Kind::current);
+    }
+}
+
+void Engine::update(Step from, Step to) {
+  const auto steps = static_cast<std::uint32_t>(to - from);
+  for (std::size_t p = 0; p < network_->populations.size(); ++p) {
+    Hooks& hooks = hooks_[p];
+    const bool hooked = !hooks.members.empty();
+    network_->populations[p]->advance(from, steps, hooked ? &hooks : nullptr,
+                                      hooked ? hooks.event_steps.data() : nullptr, local_spikes_[p]);
+  }
+  laps_.lap(Activity::update);
+  for (Connection& connection : network_->connections)
+    if (connection.lpl) connection.lpl->advance(*network_->populations[connection.description->to], from, steps);
+  laps_.lap(Activity::plasticity);
+}
+
+void Engine::exchange(Step from, Step to) {
+  const auto steps = static_cast<std::size_t>(to - from);
+  if (!exchange_.run(local_spikes_, all_spikes_, steps, !error_)) agree(comm_, error_);
+  for (std::size_t p = 0; p < all_spikes_.size(); ++p) {
+    const EpochSpikes& spikes = all_spikes_[p];
+    std::size_t first = 0;
+    for (std::size_t s = 0; s < steps; ++s) {
+      spikes_[p].append({spikes.ids.data() + first, spikes.count[s]});
+      first += spikes.count[s];
+    }
+    spike_count_ += static_cast<std::int64_t>(first);
+  }
+}
+
+RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressStyle style) {
+  Recorder recorder(simulation_, *network_, comm_, path, facts);
+  Progress progress(style, comm_.rank() == 0, simulation_.seconds(simulation_.end()));
+  laps_.start();
+  try {
+    recorder.snapshot("initial", 0);
+    guarded([&] { recorder.check(); });
+    agree(comm_, error_);
+    for (std::size_t phase = 0; phase < simulation_.phases.size(); ++phase) run_phase(phase, recorder, progress);
+  } catch (const Error&) {
+    progress.finish();
+    recorder.finish("failed", laps_.wall(), 0, /*swallow=*/true);
+    throw;
+  }
+  progress.finish();
+  RunSummary summary;
+  summary.wall_seconds = laps_.wall();
+  summary.model_seconds = simulation_.seconds(simulation_.end());
+  agree(comm_, [&] { recorder.finish("complete", summary.wall_seconds, summary.model_seconds, /*swallow=*/false); });
+  for (const Population& population : simulation_.populations) summary.neurons += population.size;
+  std::vector<std::int64_t> synapses = {static_cast<std::int64_t>(network_->synapses())};
+  comm_.sum(synapses);
+  summary.synapses = synapses.front();
+  summary.spikes = spike_count_;
+  summary.input_spikes = input_spike_count_;
+  summary.build_seconds = build_seconds_;
+  summary.exchange_overflows = exchange_.overflows();
+  for (std::size_t a = 0; a < kActivityNames.size(); ++a)
+    summary.activity_seconds.push_back(laps_.seconds(static_cast<Activity>(a)));
+  return summary;
+}
+
+}  // namespace lpl

@@ -1,0 +1,90 @@
+// The engine loop of a spiking simulation.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "comm/spike_exchange.hpp"
+#include "core/progress.hpp"
+#include "core/timers.hpp"
+#include "spiking/description.hpp"
+#include "spiking/network.hpp"
+#include "spiking/poisson.hpp"
+#include "spiking/recorder.hpp"
+#include "spiking/spike_history.hpp"
+
+namespace lpl {
+
+// What a run did, on rank 0 for the whole job.
+struct RunSummary {
+  std::int64_t neurons = 0;
+  std::int64_t synapses = 0;
+  std::int64_t spikes = 0;         // of populations
+  std::int64_t input_spikes = 0;   // of stimuli
+  double build_seconds = 0;
+  double wall_seconds = 0;         // of the loop
+  double model_seconds = 0;
+  std::vector<double> activity_seconds;  // by Activity, this rank
+  std::int64_t exchange_overflows = 0;
+};
+
+class Engine {
+ public:
+  // Collective: builds the network. `simulation` and `comm` must outlive the engine.
+  Engine(const SimulationDescription& simulation, Communicator& comm);
+
+  // Collective: runs all phases and writes `path`. Throws the same error on all ranks.
+  RunSummary run(const std::string& path, const RunFacts& facts, ProgressStyle progress);
+
+  const Network& network() const { return *network_; }
+
+ private:
+  // The hooks of one population: its symmetric-STDP connections, in order.
+  struct Hooks final : BlockHook {
+    std::vector<SymmetricStdp*> members;
+    std::vector<std::uint32_t> event_steps;  // by block
+    void at(std::uint32_t block, std::uint32_t step, std::uint32_t spiked_lanes) override {
+      for (SymmetricStdp* member : members) member->at(block, step, spiked_lanes);
+    }
+  };
+
+  Step epoch_end(Step now, Step phase_end, const Recorder& recorder) const;
+  void run_phase(std::size_t phase, Recorder& recorder, Progress& progress);
+  void stimulate(Step from, Step to);
+  void deliver(Step from, Step to, const Phase& phase);
+  void deliver_connection(const Connection& connection, Step begin, Step end, Step epoch_begin);
+  void drive_devices(Step from, Step to);
+  void update(Step from, Step to);
+  void exchange(Step from, Step to);
+
+  // Runs local work of this rank unless it has failed already; the failure travels with the next exchange.
+  template <class Work>
+  void guarded(Work&& work) {
+    if (error_) return;
+    try {
+      work();
+    } catch (...) {
+      error_ = std::current_exception();
+    }
+  }
+
+  const SimulationDescription& simulation_;
+  Communicator& comm_;
+  std::unique_ptr<Network> network_;
+  std::vector<SpikeHistory> spikes_;  // by source
+  std::vector<PoissonGenerator> poisson_;  // by stimulus; empty ones for spike files
+  std::vector<std::size_t> train_position_;  // by stimulus: next spike of a file
+  std::vector<Hooks> hooks_;  // by population
+  SpikeExchange exchange_;
+  std::vector<EpochSpikes> local_spikes_, all_spikes_;  // by population
+  Laps laps_;
+  std::exception_ptr error_;
+  double build_seconds_ = 0;
+  std::int64_t spike_count_ = 0, input_spike_count_ = 0;
+};
+
+}  // namespace lpl

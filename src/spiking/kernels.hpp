@@ -1,0 +1,129 @@
+// Vector kernels over blocks of 16 neurons (Google Highway, run-time dispatch): neurons outside, time inside, a
+// block's state in registers for a whole epoch. All arithmetic is float32 and lane-wise; nothing is reduced over
+// lanes, so results depend on neither lane nor rank. The scalar twins are in tests/support.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/types.hpp"
+#include "spiking/description.hpp"
+
+namespace lpl {
+
+// Spikes of one block in one step; bit l is lane l.
+struct BlockSpikes {
+  std::uint32_t block;
+  std::uint16_t step;  // of the epoch
+  std::uint16_t lanes;
+};
+
+// Work that happens at single steps inside a block's epoch, in time order: plasticity whose transmitted weights
+// depend on spikes of the same epoch. Called after the neurons of the block have been integrated and before the
+// input of that step is added, where `event_steps` says so or where a neuron of the block spiked.
+class BlockHook {
+ public:
+  virtual ~BlockHook() = default;
+  virtual void at(std::uint32_t block, std::uint32_t step, std::uint32_t spiked_lanes) = 0;
+};
+
+// One population's epoch. Arrays of state hold 16 floats per block; buffers are [block][slot][16].
+struct NeuronEpoch {
+  std::size_t blocks = 0;
+  std::uint32_t steps = 0;
+  std::size_t slots = 0;
+  std::uint16_t* lanes = nullptr;  // per block, lanes that hold a neuron
+  // State. Conductances in leak units, potentials in V.
+  float* V = nullptr;
+  float* threshold = nullptr;     // offset of the moving threshold; if, aif
+  float* g_ampa = nullptr;
+  float* g_nmda = nullptr;        // if, aif
+  float* g_gaba = nullptr;
+  float* g_adaptation = nullptr;  // aif
+  float* refractory = nullptr;    // steps left; lif
+  // Input of the epoch; consumed (zeroed) by the kernel.
+  float* in_ampa = nullptr;
+  float* in_gaba = nullptr;
+  float* in_nmda = nullptr;       // nullptr: no NMDA synapses
+  // Devices; both or neither. A clamp of NaN leaves the neuron free.
+  const float* clamp = nullptr;
+  const float* current = nullptr;
+  // Output.
+  float* V_integrated = nullptr;               // V after integration and reset, before clamps; may be nullptr
+  std::uint16_t* spike_lanes = nullptr;        // [block][ring]; may be nullptr
+  std::size_t ring = 0;
+  std::size_t ring_position = 0;               // slot of the epoch's first step
+  std::vector<BlockSpikes>* spikes = nullptr;  // appended
+  BlockHook* hook = nullptr;
+  std::uint32_t* event_steps = nullptr;        // per block, bit s: the hook is due at step s; cleared
+};
+
+// Constants of a cell, derived from its parameters and dt.
+struct NeuronConstants {
+  CellModel model;
+  float E_leak, E_inh, threshold, threshold_jump, A_ampa, A_nmda, adaptation_jump, drive, refractory_steps;
+  float step_membrane;                                   // dt / tau_membrane
+  float follow_nmda;                                     // m of the NMDA filter
+  float decay_threshold, decay_ampa, decay_gaba, decay_adaptation;
+};
+NeuronConstants neuron_constants(const Cell& cell, double dt);
+
+// Advances a population over an epoch. docs/numerics.md gives the equations and their order.
+void advance_neurons(const NeuronConstants& constants, const NeuronEpoch& epoch);
+
+// Constants of the LPL rule, derived from its parameters and dt.
+struct LplConstants {
+  float hebbian;       // lambda, in the units of the normalisation
+  float predictive;    // phi
+  float transmitter;   // delta of the error
+  float epsilon;       // xi
+  float mean_to_rate;  // dt / tau_mean
+  float gain_variance, decay_variance, decay_mean, follow_rise, follow_fall;
+  float steepness, surrogate_threshold, surrogate_floor;
+  float eligibility_decay, eligibility_follow, membrane_follow, synapse_decay;  // a, m, n, b of the filter
+  Step horizon, lateness;
+};
+LplConstants lpl_constants(const LplRule& rule, double dt, Step lateness);
+
+// Postsynaptic traces of the LPL rule over an epoch: from spikes and membrane potentials to the filtered error and
+// the surrogate derivative, stored per step. Histories are [block][history][16].
+struct LplTraceEpoch {
+  std::size_t blocks = 0;
+  std::uint32_t steps = 0;
+  std::size_t slots = 0;
+  const float* V_integrated = nullptr;  // [block][slots][16]
+  const std::uint16_t* spike_lanes = nullptr;
+  std::size_t ring = 0;
+  std::size_t now = 0, late = 0, past = 0;  // ring slots of the steps k, k - lateness, k - horizon
+  float* mean = nullptr;
+  float* variance = nullptr;
+  float* error_rise = nullptr;
+  float* error = nullptr;
+  std::size_t history = 0;
+  std::size_t history_position = 0;  // slot of the epoch's first step
+  float* error_history = nullptr;    // slot of step k: the error that phase 4 of step k uses
+  float* derivative_history = nullptr;
+};
+void advance_lpl_traces(const LplConstants& constants, const LplTraceEpoch& epoch);
+
+// The backward filter (spiking_model section 6) over presynaptic steps, latest first. Slot h[t] gets the change of
+// the gradient by one arrival in that step.
+struct LplFilterChunk {
+  std::size_t blocks = 0;
+  std::size_t steps = 0;             // of this chunk
+  std::size_t history = 0;
+  std::size_t derivative_position = 0;  // slot of the chunk's latest step
+  std::size_t error_position = 0;       // slot of the latest step + lateness
+  bool with_error = false;              // false before the window: only the tail of the kernels is left
+  const float* error_history = nullptr;
+  const float* derivative_history = nullptr;
+  float* adjoint = nullptr;  // [block][4][16]: eligibility fall, eligibility rise, potential, current
+  float* sensitivity = nullptr;  // [steps][stride], latest step first
+  std::size_t stride = 0;
+};
+void filter_lpl_backwards(const LplConstants& constants, const LplFilterChunk& chunk);
+
+// The instruction set in use, such as "AVX3".
+const char* vector_target();
+
+}  // namespace lpl

@@ -1,0 +1,42 @@
+// The network of one rank: its neurons, its synapses and the plasticity that acts on them.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "spiking/description.hpp"
+#include "spiking/lpl.hpp"
+#include "spiking/neurons.hpp"
+#include "spiking/symmetric_stdp.hpp"
+#include "spiking/synapses.hpp"
+
+namespace lpl {
+
+// The most steps of an epoch.
+inline Step longest_epoch(const SimulationDescription& simulation) {
+  return std::min(simulation.min_delay, kLongestEpoch);
+}
+
+struct Connection {
+  const ConnectionDescription* description = nullptr;
+  Synapses synapses;
+  std::unique_ptr<LplPlasticity> lpl;
+  std::unique_ptr<SymmetricStdp> stdp;
+};
+
+struct Network {
+  // Builds the part of rank `rank` of `ranks`. `simulation` must outlive the network.
+  Network(const SimulationDescription& simulation, int rank, int ranks);
+
+  EpochLayout layout;
+  std::vector<std::unique_ptr<Neurons>> populations;
+  std::vector<Connection> connections;
+  // Steps of each source's spikes that delivery and plasticity look back on.
+  std::vector<Step> source_memory;
+
+  std::size_t synapses() const;
+  std::size_t bytes() const;
+};
+
+}  // namespace lpl

@@ -1,0 +1,64 @@
+// The neurons of one population that live on this rank: state, input buffers and their advance over an epoch.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "comm/spike_exchange.hpp"
+#include "core/aligned.hpp"
+#include "spiking/kernels.hpp"
+#include "spiking/layout.hpp"
+#include "spiking/synapses.hpp"
+
+namespace lpl {
+
+class Neurons {
+ public:
+  // What the rest of the network asks of this population.
+  struct Needs {
+    bool nmda_input = false;
+    bool devices = false;       // clamps or currents act on it
+    Step spike_lanes_kept = 0;  // steps of its own spikes that plasticity looks back on; 0: none
+  };
+
+  Neurons(const Population& population, LocalRange range, EpochLayout layout, double dt, std::uint64_t seed, Needs needs);
+
+  const LocalRange& range() const { return range_; }
+  std::size_t blocks() const { return blocks_; }
+
+  // Input of an epoch by receptor; add weights at slot * kBlock + target.
+  float* input(Receptor receptor);
+  // Device buffers of the epoch, [block][slot][16]; only with needs.devices. A clamp of NaN leaves a neuron free.
+  float* clamp() { return clamp_.data(); }
+  float* current() { return current_.data(); }
+
+  // Advances all neurons over `steps` steps from step `first`. `spikes` gets the spikes in (step, id) order.
+  void advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps, EpochSpikes& spikes);
+
+  // The potential after integration, [block][slot][16], and spike lanes, [block][ring], for plasticity.
+  const float* integrated_potential() const { return V_integrated_.data(); }
+  const std::uint16_t* spike_lanes() const { return spike_lanes_.data(); }
+  std::size_t ring() const { return ring_; }
+
+  // A state variable by its name (state_variables()), one float per local neuron and padding.
+  const float* variable(const std::string& name) const;
+
+  std::size_t bytes() const;
+
+ private:
+  void sort_spikes(std::uint32_t steps, EpochSpikes& spikes);
+
+  LocalRange range_;
+  std::size_t blocks_;
+  EpochLayout layout_;
+  NeuronConstants constants_;
+  std::size_t ring_ = 0;
+  std::vector<std::uint16_t> lanes_;
+  AlignedVector<float> V_, threshold_, g_ampa_, g_nmda_, g_gaba_, g_adaptation_, refractory_;
+  AlignedVector<float> in_ampa_, in_nmda_, in_gaba_, clamp_, current_, V_integrated_;
+  std::vector<std::uint16_t> spike_lanes_;
+  std::vector<BlockSpikes> fired_;
+};
+
+}  // namespace lpl

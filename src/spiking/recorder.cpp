@@ -1,0 +1,400 @@
+#include "spiking/recorder.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <chrono>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#include "core/errors.hpp"
+
+namespace lpl {
+namespace {
+
+using What = RecordDescription::What;
+
+constexpr Step kNever = std::numeric_limits<Step>::max();
+constexpr std::size_t kSpikesPerWrite = 1 << 16;
+constexpr std::size_t kValuesPerGather = 1 << 18;
+constexpr double kSecondsBetweenFlushes = 2;
+// Group sums travel as integers in units of 2^-30, so that they do not depend on how neurons are spread over ranks.
+constexpr double kFixedPoint = 0x1p30;
+
+double wall_seconds() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+template <class T>
+std::string bytes_of(const std::vector<T>& values) {
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+template <class T>
+std::vector<T> values_from(const std::string& bytes) {
+  std::vector<T> values(bytes.size() / sizeof(T));
+  std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
+  return values;
+}
+
+std::string units_of_variable(const std::string& variable) {
+  if (variable == "V" || variable == "threshold") return "V";
+  return "1";
+}
+
+Step next_multiple_end(Step now, Step every) { return (now + every - 1) / every * every + 1; }
+
+}  // namespace
+
+Recorder::Recorder(const SimulationDescription& simulation, const Network& network, Communicator& comm,
+                   const std::string& path, const RunFacts& facts)
+    : simulation_(simulation), network_(network), comm_(comm), last_flush_(wall_seconds()) {
+  agree(comm_, [&] {
+    for (const RecordDescription& record : simulation.records) {
+      switch (record.what) {
+        case What::spikes:
+        case What::rates: add_spike_record(record); break;
+        case What::weights: snapshots_.push_back(&record); break;
+        default: add_sample_record(record);
+      }
+    }
+  });
+  // Every rank has checked its own part of chosen synapses; a synapse exists where one rank holds it.
+  for (SampleRecord& record : samples_) {
+    if (record.description->what == What::group_weights) {
+      std::vector<std::int64_t> sizes(record.width);
+      const Connection& connection = network_.connections[record.description->target];
+      const Source& source = simulation_.sources[connection.description->from];
+      for (std::size_t g = 0; g < source.groups.size(); ++g) {
+        const Group& group = source.groups[g];
+        sizes[g] = static_cast<std::int64_t>(connection.synapses.row[group.first + group.size] - connection.synapses.row[group.first]);
+      }
+      comm_.sum(sizes);
+      record.group_sizes.assign(sizes.begin(), sizes.end());
+    }
+  }
+  agree(comm_, [&] {
+    if (comm_.rank() == 0) create_file(path, facts);
+  });
+}
+
+std::vector<Recorder::Window> Recorder::windows_of(const RecordDescription& record) const {
+  std::vector<Window> windows;
+  for (const std::size_t p : record.window.phases) {
+    const Phase& phase = simulation_.phases[p];
+    const Step begin = record.window.last ? std::max(phase.begin, phase.end - *record.window.last) : phase.begin;
+    windows.push_back({begin, phase.end});
+  }
+  std::sort(windows.begin(), windows.end(), [](const Window& a, const Window& b) { return a.begin < b.begin; });
+  return windows;
+}
+
+const Recorder::Window* Recorder::active(const std::vector<Window>& windows, Step step) {
+  for (const Window& window : windows)
+    if (window.begin <= step && step < window.end) return &window;
+  return nullptr;
+}
+
+void Recorder::add_spike_record(const RecordDescription& record) {
+  for (const std::size_t source : record.sources) {
+    if (record.what == What::spikes) {
+      SpikeRecord& spikes = spikes_.emplace_back();
+      spikes.source = source;
+      spikes.windows = windows_of(record);
+    } else {
+      RateRecord& rates = rates_.emplace_back();
+      rates.source = source;
+      rates.windows = windows_of(record);
+      rates.every = *record.every;
+    }
+  }
+}
+
+void Recorder::add_sample_record(const RecordDescription& description) {
+  SampleRecord& record = samples_.emplace_back();
+  record.description = &description;
+  record.windows = windows_of(description);
+  record.columns.resize(static_cast<std::size_t>(comm_.size()));
+  if (description.what == What::group_weights) {
+    record.width = simulation_.sources[simulation_.connections[description.target].from].groups.size();
+    return;
+  }
+  const bool state = description.what == What::state;
+  const std::size_t population = state ? description.target : simulation_.connections[description.target].to;
+  const std::vector<NeuronId>& neurons = state ? description.neurons : description.post;
+  record.width = neurons.size();
+  for (int rank = 0; rank < comm_.size(); ++rank) {
+    const LocalRange range = local_range(simulation_.populations[population].size, rank, comm_.size());
+    for (std::size_t i = 0; i < neurons.size(); ++i) {
+      if (!range.holds(neurons[i])) continue;
+      record.columns[static_cast<std::size_t>(rank)].push_back(i);
+      if (rank != comm_.rank()) continue;
+      const std::size_t local = neurons[i] - range.first;
+      if (state) {
+        record.local.push_back(local);
+        continue;
+      }
+      const Synapses& synapses = network_.connections[description.target].synapses;
+      const auto begin = synapses.target.begin() + static_cast<std::ptrdiff_t>(synapses.row[description.pre[i]]);
+      const auto end = synapses.target.begin() + static_cast<std::ptrdiff_t>(synapses.row[description.pre[i] + 1]);
+      const std::uint32_t target = network_.layout.target_of(local);
+      const auto found = std::lower_bound(begin, end, target);
+      if (found == end || *found != target)
+        throw ConfigError(fmt::format("record '{}': connection '{}' has no synapse from {} to {}", description.name,
+                                      simulation_.connections[description.target].name, description.pre[i], neurons[i]));
+      record.local.push_back(static_cast<std::size_t>(found - synapses.target.begin()));
+    }
+  }
+}
+
+void Recorder::create_file(const std::string& path, const RunFacts& facts) {
+  file_ = std::make_unique<ResultFile>(path, facts);
+  for (const Source& source : simulation_.sources) {
+    std::vector<std::string> names;
+    std::vector<NeuronId> first, size;
+    for (const Group& group : source.groups) {
+      names.push_back(group.name);
+      first.push_back(group.first);
+      size.push_back(group.size);
+    }
+    file_->write_source(source.name, source.size, names, first, size);
+  }
+  for (const Phase& phase : simulation_.phases)
+    file_->write_phase(phase.name, simulation_.seconds(phase.begin), simulation_.seconds(phase.end));
+  for (SpikeRecord& record : spikes_)
+    record.series = std::make_unique<SpikeSeries>(file_->create_spikes(simulation_.sources[record.source].name));
+  for (RateRecord& record : rates_)
+    record.series = std::make_unique<SampleSeries>(
+        file_->create_rates(simulation_.sources[record.source].name, simulation_.seconds(record.every)));
+  for (SampleRecord& record : samples_) {
+    const RecordDescription& d = *record.description;
+    if (d.what == What::state) {
+      const double start = record.windows.empty() ? 0 : simulation_.seconds(record.windows.front().begin);
+      const double stop = record.windows.empty() ? 0 : simulation_.seconds(record.windows.back().end);
+      record.series = std::make_unique<SampleSeries>(file_->create_report(
+          d.name, d.variable, units_of_variable(d.variable), d.neurons, start, stop, simulation_.seconds(*d.every)));
+    } else {
+      const ConnectionDescription& connection = simulation_.connections[d.target];
+      if (d.what == What::synapses) {
+        record.series = std::make_unique<SampleSeries>(file_->create_synapses(connection.name, d.name, d.pre, d.post));
+      } else {
+        std::vector<std::string> groups;
+        for (const Group& group : simulation_.sources[connection.from].groups) groups.push_back(group.name);
+        record.series = std::make_unique<SampleSeries>(file_->create_group_weights(connection.name, d.name, groups));
+      }
+    }
+  }
+  file_->flush();
+}
+
+Step Recorder::next_sample_end(Step now) const {
+  Step next = kNever;
+  const auto consider = [&](const std::vector<Window>& windows, Step every) {
+    for (const Window& window : windows) {
+      const Step candidate = next_multiple_end(std::max(now, window.begin), every);
+      if (candidate <= window.end) {
+        next = std::min(next, candidate);
+        break;
+      }
+    }
+  };
+  for (const SampleRecord& record : samples_) consider(record.windows, *record.description->every);
+  for (const RecordDescription* record : snapshots_)
+    if (record->every) consider({{0, simulation_.end()}}, *record->every);
+  return next;
+}
+
+void Recorder::observe(Step from, Step to, const std::vector<SpikeHistory>& spikes) {
+  if (comm_.rank() == 0) {
+    for (SpikeRecord& record : spikes_) {
+      // Epochs never straddle a phase, but a window may begin inside one.
+      const Window* const window = active(record.windows, to - 1);
+      if (!window) continue;
+      for (Step step = std::max(from, window->begin); step < to; ++step)
+        for (const NeuronId id : spikes[record.source].at(step)) {
+          record.times.push_back(simulation_.seconds(step) * 1e3);
+          record.ids.push_back(id);
+        }
+      if (record.ids.size() >= kSpikesPerWrite) write_spikes();
+    }
+    for (RateRecord& record : rates_) {
+      const Window* const window = active(record.windows, to - 1);
+      if (!window) continue;
+      for (Step step = std::max(from, window->begin); step < to; ++step) {
+        record.count += static_cast<std::int64_t>(spikes[record.source].at(step).size());
+        // A bin ends at a multiple of its width, or early with its window.
+        if ((step + 1) % record.every != 0 && step + 1 != window->end) continue;
+        const Step begin = std::max(step / record.every * record.every, window->begin);
+        const double seconds = simulation_.seconds(step + 1 - begin);
+        record.times.push_back(simulation_.seconds(begin));
+        record.rates.push_back(static_cast<float>(static_cast<double>(record.count) /
+                                                  (seconds * simulation_.sources[record.source].size)));
+        record.count = 0;
+      }
+    }
+  }
+  const Step sampled = to - 1;
+  for (SampleRecord& record : samples_)
+    if (sampled % *record.description->every == 0 && active(record.windows, sampled)) {
+      record.steps.push_back(sampled);
+      sample(record);
+    }
+}
+
+const float* Recorder::values_of(const RecordDescription& record) const {
+  if (record.what == What::synapses) return network_.connections[record.target].synapses.weight.data();
+  if (record.trace_connection) return network_.connections[*record.trace_connection].lpl->trace(record.variable);
+  return network_.populations[record.target]->variable(record.variable);
+}
+
+void Recorder::sample(SampleRecord& record) {
+  if (record.description->what == What::group_weights) {
+    const Connection& connection = network_.connections[record.description->target];
+    for (const Group& group : simulation_.sources[connection.description->from].groups) {
+      std::int64_t sum = 0;
+      for (std::uint64_t s = connection.synapses.row[group.first]; s < connection.synapses.row[group.first + group.size]; ++s)
+        sum += std::llround(connection.synapses.weight[s] * kFixedPoint);
+      record.values.push_back(sum);
+    }
+    return;
+  }
+  const float* const values = values_of(*record.description);
+  for (const std::size_t index : record.local) record.values.push_back(std::bit_cast<std::int32_t>(values[index]));
+}
+
+bool Recorder::gather_due(Step now) const {
+  for (const SampleRecord& record : samples_)
+    if (record.steps.size() * record.width >= kValuesPerGather) return true;
+  for (const RecordDescription* record : snapshots_)
+    if (record->every && (now - 1) % *record->every == 0 && now - 1 > 0 && now != snapshots_done_) return true;
+  return false;
+}
+
+void Recorder::gather(Step now) {
+  for (SampleRecord& record : samples_) gather_samples(record);
+  for (const RecordDescription* record : snapshots_)
+    if (record->every && (now - 1) % *record->every == 0 && now - 1 > 0 && now != snapshots_done_)
+      write_snapshot(*record, fmt::format("step_{:012}", now - 1), now - 1);
+  snapshots_done_ = now;
+}
+
+void Recorder::gather_samples(SampleRecord& record) {
+  if (record.steps.empty()) return;
+  const std::vector<std::string> parts = comm_.gather(bytes_of(record.values));
+  on_root([&] {
+    const std::size_t rows = record.steps.size();
+    std::vector<double> times(rows);
+    for (std::size_t row = 0; row < rows; ++row) times[row] = simulation_.seconds(record.steps[row]);
+    std::vector<float> values(rows * record.width);
+    if (record.description->what == What::group_weights) {
+      std::vector<std::int64_t> sums(values.size(), 0);
+      for (const std::string& part : parts) {
+        const auto sent = values_from<std::int64_t>(part);
+        for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += sent[i];
+      }
+      for (std::size_t i = 0; i < sums.size(); ++i)
+        values[i] = static_cast<float>(static_cast<double>(sums[i]) / kFixedPoint / record.group_sizes[i % record.width]);
+    } else {
+      for (std::size_t rank = 0; rank < parts.size(); ++rank) {
+        const auto sent = values_from<std::int64_t>(parts[rank]);
+        const auto& columns = record.columns[rank];
+        for (std::size_t i = 0; i < sent.size(); ++i)
+          values[i / columns.size() * record.width + columns[i % columns.size()]] =
+              std::bit_cast<float>(static_cast<std::int32_t>(sent[i]));
+      }
+    }
+    record.series->append(times, values);
+  });
+  record.steps.clear();
+  record.values.clear();
+}
+
+void Recorder::write_snapshot(const RecordDescription& record, const std::string& name, Step now) {
+  const Connection& connection = network_.connections[record.target];
+  const Synapses& synapses = connection.synapses;
+  const NeuronId first = network_.populations[connection.description->to]->range().first;
+  std::vector<NeuronId> post;
+  post.reserve(synapses.size());
+  for (const std::uint32_t target : synapses.target) post.push_back(first + network_.layout.neuron_of(target));
+  const auto rows = comm_.gather(bytes_of(synapses.row));
+  const auto posts = comm_.gather(bytes_of(post));
+  const auto weights = comm_.gather(std::string(reinterpret_cast<const char*>(synapses.weight.data()), synapses.size() * 4));
+  on_root([&] {
+    // Ranks hold ascending ranges of targets: taking them in rank order within a row sorts by (pre, post).
+    std::vector<NeuronId> all_pre, all_post;
+    std::vector<float> all_values;
+    std::vector<std::vector<std::uint64_t>> row(rows.size());
+    std::vector<std::vector<NeuronId>> rank_post(rows.size());
+    std::vector<std::vector<float>> rank_weight(rows.size());
+    for (std::size_t r = 0; r < rows.size(); ++r) {
+      row[r] = values_from<std::uint64_t>(rows[r]);
+      rank_post[r] = values_from<NeuronId>(posts[r]);
+      rank_weight[r] = values_from<float>(weights[r]);
+    }
+    for (std::size_t pre = 0; pre < synapses.pre_size(); ++pre)
+      for (std::size_t r = 0; r < rows.size(); ++r)
+        for (std::uint64_t s = row[r][pre]; s < row[r][pre + 1]; ++s) {
+          all_pre.push_back(static_cast<NeuronId>(pre));
+          all_post.push_back(rank_post[r][s]);
+          all_values.push_back(rank_weight[r][s]);
+        }
+    file_->write_snapshot(connection.description->name, name, simulation_.seconds(now),
+                          simulation_.sources[connection.description->from].size,
+                          simulation_.populations[connection.description->to].size, all_pre, all_post, all_values);
+  });
+}
+
+void Recorder::snapshot(const std::string& name, Step now) {
+  for (const RecordDescription* record : snapshots_) write_snapshot(*record, name, now);
+}
+
+void Recorder::write_spikes() {
+  for (SpikeRecord& record : spikes_) {
+    record.series->append(record.times, record.ids);
+    record.times.clear();
+    record.ids.clear();
+  }
+  for (RateRecord& record : rates_) {
+    record.series->append(record.times, record.rates);
+    record.times.clear();
+    record.rates.clear();
+  }
+  if (wall_seconds() - last_flush_ > kSecondsBetweenFlushes) {
+    file_->flush();
+    last_flush_ = wall_seconds();
+  }
+}
+
+void Recorder::flush(Step now) {
+  gather(now);
+  on_root([&] {
+    write_spikes();
+    file_->flush();
+  });
+}
+
+void Recorder::on_root(const std::function<void()>& body) {
+  if (comm_.rank() != 0 || error_) return;
+  try {
+    body();
+  } catch (...) {
+    error_ = std::current_exception();
+  }
+}
+
+void Recorder::check() {
+  if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
+}
+
+void Recorder::finish(const std::string& status, double wall, double model, bool swallow) {
+  if (!file_) return;
+  try {
+    file_->finish(status, wall, model);
+  } catch (const Error&) {
+    if (!swallow) throw;
+  }
+}
+
+}  // namespace lpl

@@ -1,0 +1,106 @@
+// What a run writes down, and when.
+//
+// A sample "at time t = k dt" shows the end of step k; the engine therefore ends an epoch after each step that is
+// sampled. Spikes and rates need no communication (every rank knows all spikes; rank 0 writes). Samples of state and
+// weights are buffered where the neurons live and gathered a batch at a time.
+#pragma once
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "io/result_file.hpp"
+#include "spiking/network.hpp"
+#include "spiking/spike_history.hpp"
+
+namespace lpl {
+
+class Recorder {
+ public:
+  // Collective. Rank 0 creates the result file at `path`. Throws on all ranks alike.
+  Recorder(const SimulationDescription& simulation, const Network& network, Communicator& comm, const std::string& path,
+           const RunFacts& facts);
+
+  // The end of the next step after `now` whose end state is sampled (a large number where there is none).
+  Step next_sample_end(Step now) const;
+
+  // Local: takes the spikes of steps [from, to) and samples state where due at the end of step to - 1.
+  void observe(Step from, Step to, const std::vector<SpikeHistory>& spikes);
+  // True on all ranks alike where gather() must be called now.
+  bool gather_due(Step now) const;
+  // Collective: brings buffered samples and snapshots to rank 0 and writes them.
+  void gather(Step now);
+
+  // Collective: the weights at a phase's end (or "initial").
+  void snapshot(const std::string& name, Step now);
+  // Collective: writes all that is buffered.
+  void flush(Step now);
+  // Local: throws what went wrong on rank 0 in the collective calls above. They complete on all ranks first, because
+  // the other ranks cannot know.
+  void check();
+  // Rank 0: sets the status and closes the file. `swallow`: ignore errors (after a failure).
+  void finish(const std::string& status, double wall, double model, bool swallow);
+
+ private:
+  struct Window {
+    Step begin, end;
+  };
+  struct SpikeRecord {
+    std::size_t source;
+    std::vector<Window> windows;
+    std::unique_ptr<SpikeSeries> series;  // rank 0
+    std::vector<double> times;
+    std::vector<std::uint64_t> ids;
+  };
+  struct RateRecord {
+    std::size_t source;
+    std::vector<Window> windows;
+    Step every;
+    std::unique_ptr<SampleSeries> series;
+    std::int64_t count = 0;
+    std::vector<double> times;
+    std::vector<float> rates;
+  };
+  // A record that is sampled at the ends of steps k with k mod every = 0.
+  struct SampleRecord {
+    const RecordDescription* description;
+    std::vector<Window> windows;
+    std::vector<std::size_t> local;             // local neurons or synapses
+    std::vector<std::vector<std::size_t>> columns;  // rank 0: by rank, the columns that it fills
+    std::size_t width = 0;                      // of a row over all ranks
+    std::unique_ptr<SampleSeries> series;
+    std::vector<Step> steps;
+    std::vector<std::int64_t> values;           // floats as bits, or sums in fixed point
+    std::vector<double> group_sizes;            // group_weights
+  };
+
+  std::vector<Window> windows_of(const RecordDescription& record) const;
+  static const Window* active(const std::vector<Window>& windows, Step step);
+  void add_spike_record(const RecordDescription& record);
+  void add_sample_record(const RecordDescription& record);
+  void create_file(const std::string& path, const RunFacts& facts);
+  void sample(SampleRecord& record);
+  void gather_samples(SampleRecord& record);
+  void write_snapshot(const RecordDescription& record, const std::string& name, Step now);
+  void write_spikes();
+  void on_root(const std::function<void()>& body);
+  const float* values_of(const RecordDescription& record) const;
+
+  const SimulationDescription& simulation_;
+  const Network& network_;
+  Communicator& comm_;
+  std::unique_ptr<ResultFile> file_;  // rank 0
+  std::vector<SpikeRecord> spikes_;
+  std::vector<RateRecord> rates_;
+  std::vector<SampleRecord> samples_;
+  std::vector<const RecordDescription*> snapshots_;
+  double last_flush_ = 0;
+  Step snapshots_done_ = -1;
+  std::exception_ptr error_;
+};
+
+}  // namespace lpl

@@ -1,0 +1,60 @@
+// The recent spikes of one source, by step. Spikes before the start of the simulation do not exist.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "core/types.hpp"
+
+namespace lpl {
+
+class SpikeHistory {
+ public:
+  // Keeps at least the last `keep` steps.
+  explicit SpikeHistory(Step keep)
+      : keep_(keep), mask_(static_cast<std::size_t>(std::bit_ceil(static_cast<std::uint64_t>(2 * keep + 2))) - 1),
+        start_(mask_ + 1, 0) {}
+
+  // The step that will be appended next.
+  Step end() const { return end_; }
+
+  // Appends the spikes of the next step, ascending ids.
+  void append(std::span<const NeuronId> ids) {
+    ids_.insert(ids_.end(), ids.begin(), ids.end());
+    ++end_;
+    start_[slot(end_)] = dropped_ + ids_.size();
+    if (ids_.size() >= trim_at_) trim();
+  }
+
+  // The spikes of `step`, which must be kept still and lie before end().
+  std::span<const NeuronId> at(Step step) const {
+    if (step < 0) return {};
+    const std::size_t begin = start_[slot(step)] - dropped_;
+    return {ids_.data() + begin, start_[slot(step + 1)] - dropped_ - begin};
+  }
+
+ private:
+  std::size_t slot(Step step) const { return static_cast<std::size_t>(step) & mask_; }
+
+  // Drops what is older than `keep_` steps; amortised O(1) per spike.
+  void trim() {
+    if (end_ > keep_) {
+      const std::size_t old = start_[slot(end_ - keep_)] - dropped_;
+      ids_.erase(ids_.begin(), ids_.begin() + static_cast<std::ptrdiff_t>(old));
+      dropped_ += old;
+    }
+    trim_at_ = 2 * ids_.size() + 4096;
+  }
+
+  Step keep_;
+  Step end_ = 0;
+  std::size_t mask_;
+  std::vector<std::size_t> start_;  // by slot of step: position of its first spike, counting dropped ones
+  std::vector<NeuronId> ids_;
+  std::size_t dropped_ = 0;
+  std::size_t trim_at_ = 4096;
+};
+
+}  // namespace lpl
