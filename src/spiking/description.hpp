@@ -43,6 +43,18 @@ class RateProfile {
 
   double at(double time) const;                       // [Hz]
   double maximum(double begin, double end) const;     // upper bound of at() on [begin, end]
+
+  // at() for rising times from `begin` on, without searching.
+  class Walk {
+   public:
+    Walk(const RateProfile& profile, double begin);
+    double at(double elapsed);  // the rate at begin + elapsed; `elapsed` must not fall
+
+   private:
+    const RateProfile& profile_;
+    double phase_;
+    std::size_t interval_;
+  };
   const std::vector<double>& times() const { return times_; }
   const std::vector<double>& rates() const { return rates_; }
 

@@ -97,7 +97,7 @@ void Engine::stimulate(Step from, Step to) {
     } else {
       poisson_[i].fill(history, to);
     }
-    for (Step step = from; step < to; ++step) input_spike_count_ += static_cast<std::int64_t>(history.at(step).size());
+    input_spike_count_ += static_cast<std::int64_t>(history.between(from, to).size());
   }
 }
 

@@ -165,9 +165,51 @@ struct LeakyIntegrateAndFire {
   }
 };
 
+// Advances one block from step `step` until a step at which something must happen between integration and input (a
+// spike, or the hook is due), or to the epoch's end. `resume`: step `step` has been integrated already and goes on
+// with its input. Returns the spiking lanes; state stays in registers because nothing is called in here.
+//
 // Time contract of one step k (spiking_model section 1): neurons integrate with what step k-1 left (1), injected
 // current being part of the integration (2); the hook delivers and learns, then the input of step k is added (3);
 // V_integrated is what phase 4 sees; clamps overwrite V last (6).
+template <class Model, bool kExtras>
+HWY_INLINE std::uint32_t advance_segment(const NeuronConstants& constants, const NeuronEpoch& e, std::size_t block,
+                                         ConductanceState& state, std::uint32_t& step, bool resume) {
+  const NeuronConstants c = constants;
+  ConductanceState s = state;
+  const std::uint32_t steps = e.steps, lanes = e.lanes[block], due = e.event_steps ? e.event_steps[block] : 0;
+  const std::size_t buffer = block * kBlock * e.slots;
+  float* const in_ampa = e.in_ampa + buffer;
+  float* const in_gaba = e.in_gaba + buffer;
+  float* const V_integrated = e.V_integrated ? e.V_integrated + buffer : nullptr;
+  std::uint32_t spiked = 0, k = step;
+  for (; k < steps; ++k) {
+    const std::size_t cell = k * kBlock;
+    if (!resume) {
+      F16 rest = set(c.E_leak + c.drive);
+      if constexpr (kExtras)
+        if (e.current) rest = rest + load(e.current + buffer + cell);
+      spiked = Model::step(c, s, rest, lanes);
+      if (V_integrated) store(s.V, V_integrated + cell);
+      if (HWY_UNLIKELY(spiked | (due >> k & 1u))) break;
+    }
+    resume = false;
+    s.g_ampa = with_input(s.g_ampa, in_ampa + cell);
+    s.g_gaba = with_input(s.g_gaba, in_gaba + cell);
+    if constexpr (kExtras) {
+      if constexpr (Model::kNmda)
+        if (e.in_nmda) s.g_nmda = with_input(s.g_nmda, e.in_nmda + buffer + cell);
+      if (e.clamp) {
+        const F16 clamp = load(e.clamp + buffer + cell);
+        s.V = select(equal(clamp, clamp), clamp, s.V);
+      }
+    }
+  }
+  step = k;
+  state = s;
+  return spiked;
+}
+
 template <class Model, bool kExtras>
 void advance_blocks(const NeuronConstants& c, const NeuronEpoch& e) {
   for (std::size_t block = 0; block < e.blocks; ++block) {
@@ -180,38 +222,14 @@ void advance_blocks(const NeuronConstants& c, const NeuronEpoch& e) {
     if constexpr (Model::kThreshold) s.threshold = load(e.threshold + at);
     if constexpr (Model::kAdaptation) s.g_adaptation = load(e.g_adaptation + at);
     if constexpr (Model::kRefractory) s.refractory = load(e.refractory + at);
-    const std::uint32_t lanes = e.lanes[block];
-    const std::uint32_t due = e.event_steps ? e.event_steps[block] : 0;
-    const std::size_t buffer = at * e.slots;
-    std::uint16_t* const ring = e.spike_lanes ? e.spike_lanes + block * e.ring : nullptr;
-    std::size_t ring_at = e.ring_position;
-    for (std::uint32_t step = 0; step < e.steps; ++step) {
-      const std::size_t cell = buffer + step * kBlock;
-      F16 rest = set(c.E_leak + c.drive);
-      if constexpr (kExtras)
-        if (e.current) rest = rest + load(e.current + cell);
-      const std::uint32_t spiked = Model::step(c, s, rest, lanes);
-      if (ring) {
-        ring[ring_at] = static_cast<std::uint16_t>(spiked);
-        if (++ring_at == e.ring) ring_at = 0;
-      }
-      if (e.V_integrated) store(s.V, e.V_integrated + cell);
-      if (HWY_UNLIKELY(spiked | (due >> step & 1u))) {
-        if (spiked)
-          e.spikes->push_back({static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(step),
-                               static_cast<std::uint16_t>(spiked)});
-        if (e.hook) e.hook->at(static_cast<std::uint32_t>(block), step, spiked);
-      }
-      s.g_ampa = with_input(s.g_ampa, e.in_ampa + cell);
-      s.g_gaba = with_input(s.g_gaba, e.in_gaba + cell);
-      if constexpr (kExtras) {
-        if constexpr (Model::kNmda)
-          if (e.in_nmda) s.g_nmda = with_input(s.g_nmda, e.in_nmda + cell);
-        if (e.clamp) {
-          const F16 clamp = load(e.clamp + cell);
-          s.V = select(equal(clamp, clamp), clamp, s.V);
-        }
-      }
+    std::uint32_t step = 0;
+    std::uint32_t spiked = advance_segment<Model, kExtras>(c, e, block, s, step, false);
+    while (step < e.steps) {
+      if (spiked)
+        e.spikes->push_back({static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(step),
+                             static_cast<std::uint16_t>(spiked)});
+      if (e.hook) e.hook->at(static_cast<std::uint32_t>(block), step, spiked);
+      spiked = advance_segment<Model, kExtras>(c, e, block, s, step, true);
     }
     if (e.event_steps) e.event_steps[block] = 0;
     store(s.V, e.V + at);
@@ -259,36 +277,39 @@ void AdvanceNeurons(const NeuronConstants& c, const NeuronEpoch& e) {
 // --- Latent predictive learning ---------------------------------------------------------------------------------
 
 // Phases 4 and 5 of section 3, postsynaptic side.
-void AdvanceLplTraces(const LplConstants& c, const LplTraceEpoch& e) {
+void AdvanceLplTraces(const LplConstants& constants, const LplTraceEpoch& e) {
+  const LplConstants c = constants;
   for (std::size_t block = 0; block < e.blocks; ++block) {
     const std::size_t at = block * kBlock;
     F16 mean = load(e.mean + at);
     F16 variance = load(e.variance + at);
     F16 rise = load(e.error_rise + at);
     F16 error = load(e.error + at);
-    const std::uint16_t* const ring = e.spike_lanes + block * e.ring;
+    const std::uint16_t* const spikes = e.spike_lanes + block;
     float* const errors = e.error_history + at * e.history;
     float* const derivatives = e.derivative_history + at * e.history;
     const float* const V = e.V_integrated + at * e.slots;
     std::size_t now = e.now, late = e.late, past = e.past, slot = e.history_position;
     for (std::uint32_t step = 0; step < e.steps; ++step) {
-      const F16 spiked_late = ones_at(ring[late]);
+      const F16 spiked_late = ones_at(spikes[late * e.blocks]);
       const F16 deviation = fnma(set(c.mean_to_rate), mean, spiked_late);
-      const F16 push = set(c.hebbian) * deviation / (variance + set(c.epsilon));
-      const F16 pull = set(c.predictive) * (ones_at(ring[past]) - spiked_late);
+      const F16 spread = variance + set(c.epsilon);
+      const F16 voltage = load(V + step * kBlock);
+      const F16 side = fma(set(c.steepness), abs(voltage - set(c.surrogate_threshold)), set(1.0f));
+      const F16 side2 = side * side;
+      // One division serves both quotients: x / spread and steepness / side^2.
+      const F16 inverse = set(1.0f) / (spread * side2);
+      const F16 push = set(c.hebbian) * deviation * (side2 * inverse);
+      const F16 slope = set(c.steepness) * (spread * inverse);
+      const F16 pull = set(c.predictive) * (ones_at(spikes[past * e.blocks]) - spiked_late);
       variance = fma(deviation * deviation, set(c.gain_variance), variance) * set(c.decay_variance);
-      mean = (mean + ones_at(ring[now])) * set(c.decay_mean);
+      mean = (mean + ones_at(spikes[now * e.blocks])) * set(c.decay_mean);
       rise = fma(set(c.follow_rise), push + set(c.transmitter) + pull - rise, rise);
       error = fma(set(c.follow_fall), rise - error, error);
 
-      const F16 voltage = load(V + step * kBlock);
-      const F16 steepness = set(c.steepness);
-      const F16 side = fma(steepness, abs(voltage - set(c.surrogate_threshold)), set(1.0f));
-      const F16 slope = steepness / (side * side);
       store(select(voltage < set(c.surrogate_floor), set(0.0f), slope), derivatives + slot * kBlock);
       if (++slot == e.history) slot = 0;
       store(error, errors + slot * kBlock);
-
       if (++now == e.ring) now = 0;
       if (++late == e.ring) late = 0;
       if (++past == e.ring) past = 0;

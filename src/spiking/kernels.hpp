@@ -50,9 +50,6 @@ struct NeuronEpoch {
   const float* current = nullptr;
   // Output.
   float* V_integrated = nullptr;               // V after integration and reset, before clamps; may be nullptr
-  std::uint16_t* spike_lanes = nullptr;        // [block][ring]; may be nullptr
-  std::size_t ring = 0;
-  std::size_t ring_position = 0;               // slot of the epoch's first step
   std::vector<BlockSpikes>* spikes = nullptr;  // appended
   BlockHook* hook = nullptr;
   std::uint32_t* event_steps = nullptr;        // per block, bit s: the hook is due at step s; cleared
@@ -92,7 +89,7 @@ struct LplTraceEpoch {
   std::uint32_t steps = 0;
   std::size_t slots = 0;
   const float* V_integrated = nullptr;  // [block][slots][16]
-  const std::uint16_t* spike_lanes = nullptr;
+  const std::uint16_t* spike_lanes = nullptr;  // [ring][block]
   std::size_t ring = 0;
   std::size_t now = 0, late = 0, past = 0;  // ring slots of the steps k, k - lateness, k - horizon
   float* mean = nullptr;

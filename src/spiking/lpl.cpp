@@ -6,8 +6,9 @@
 namespace lpl {
 namespace {
 
-// The filter's slowest kernel has fallen to exp(-16) = 1e-7 at the tail's end.
-constexpr double kTailConstants = 16;
+// The tail ends where the filter's slowest kernel has fallen to exp(-12) = 6e-6; what lies beyond is, for a window of
+// 25 such time constants as published, a share of 2e-7 of the gradient.
+constexpr double kTailConstants = 12;
 
 Step steps_of(double seconds, double dt) { return std::llround(seconds / dt); }
 

@@ -69,16 +69,18 @@ void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uin
   epoch.clamp = clamp_.empty() ? nullptr : clamp_.data();
   epoch.current = current_.empty() ? nullptr : current_.data();
   epoch.V_integrated = V_integrated_.empty() ? nullptr : V_integrated_.data();
-  if (ring_ > 0) {
-    epoch.spike_lanes = spike_lanes_.data();
-    epoch.ring = ring_;
-    epoch.ring_position = static_cast<std::size_t>(first) % ring_;
-  }
   epoch.spikes = &fired_;
   epoch.hook = hook;
   epoch.event_steps = event_steps;
   advance_neurons(constants_, epoch);
+  if (ring_ > 0) keep_spike_lanes(first, steps);
   sort_spikes(steps, spikes);
+}
+
+void Neurons::keep_spike_lanes(Step first, std::uint32_t steps) {
+  const auto slot = [&](Step step) { return spike_lanes_.data() + static_cast<std::size_t>(step) % ring_ * blocks_; };
+  for (Step step = first; step < first + steps; ++step) std::fill_n(slot(step), blocks_, std::uint16_t{0});
+  for (const BlockSpikes& fired : fired_) slot(first + fired.step)[fired.block] = fired.lanes;
 }
 
 // The kernel emits block by block; a counting sort by step makes it (step, id).

@@ -36,7 +36,7 @@ class Neurons {
   // Advances all neurons over `steps` steps from step `first`. `spikes` gets the spikes in (step, id) order.
   void advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps, EpochSpikes& spikes);
 
-  // The potential after integration, [block][slot][16], and spike lanes, [block][ring], for plasticity.
+  // The potential after integration, [block][slot][16], and spike lanes, [ring][block], for plasticity.
   const float* integrated_potential() const { return V_integrated_.data(); }
   const std::uint16_t* spike_lanes() const { return spike_lanes_.data(); }
   std::size_t ring() const { return ring_; }
@@ -47,6 +47,7 @@ class Neurons {
   std::size_t bytes() const;
 
  private:
+  void keep_spike_lanes(Step first, std::uint32_t steps);
   void sort_spikes(std::uint32_t steps, EpochSpikes& spikes);
 
   LocalRange range_;

@@ -23,10 +23,11 @@ void PoissonGenerator::generate(const Stream& stream, Step segment) {
   const Geometric gap(probability);
   const double trials = static_cast<double>(group.size) * static_cast<double>(kSegment);
   const bool constant = group.profile.rates().size() == 2;
+  RateProfile::Walk rate(group.profile, begin);
   for (double trial = gap(random); trial < trials; trial += 1 + gap(random)) {
     const auto index = static_cast<std::uint64_t>(trial);
     const auto step = static_cast<std::uint32_t>(index / group.size);
-    if (!constant && random.uniform() * bound >= group.profile.at(begin + step * dt_)) continue;
+    if (!constant && random.uniform() * bound >= rate.at(step * dt_)) continue;
     spikes_.push_back({step, group.first + static_cast<NeuronId>(index - std::uint64_t{step} * group.size)});
   }
 }

@@ -40,11 +40,23 @@ std::size_t RateProfile::interval_of(double phase) const {
   return std::clamp<std::size_t>(index, 1, times_.size() - 1) - 1;
 }
 
-double RateProfile::at(double time) const {
-  const double phase = time - std::floor(time / period_) * period_;
-  const std::size_t i = interval_of(phase);
-  const double fraction = (phase - times_[i]) / (times_[i + 1] - times_[i]);
-  return rates_[i] + std::clamp(fraction, 0.0, 1.0) * (rates_[i + 1] - rates_[i]);
+double RateProfile::at(double time) const { return Walk(*this, time).at(0); }
+
+RateProfile::Walk::Walk(const RateProfile& profile, double begin)
+    : profile_(profile),
+      phase_(begin - std::floor(begin / profile.period_) * profile.period_),
+      interval_(profile.interval_of(phase_)) {}
+
+double RateProfile::Walk::at(double elapsed) {
+  const auto& times = profile_.times_;
+  const auto& rates = profile_.rates_;
+  while (phase_ + elapsed > times[interval_ + 1]) {
+    if (++interval_ + 1 < times.size()) continue;
+    interval_ = 0;
+    phase_ -= profile_.period_;
+  }
+  const double fraction = (phase_ + elapsed - times[interval_]) / (times[interval_ + 1] - times[interval_]);
+  return rates[interval_] + fraction * (rates[interval_ + 1] - rates[interval_]);
 }
 
 double RateProfile::maximum(double begin, double end) const {

@@ -222,13 +222,16 @@ void Recorder::observe(Step from, Step to, const std::vector<SpikeHistory>& spik
     for (RateRecord& record : rates_) {
       const Window* const window = active(record.windows, to - 1);
       if (!window) continue;
-      for (Step step = std::max(from, window->begin); step < to; ++step) {
-        record.count += static_cast<std::int64_t>(spikes[record.source].at(step).size());
+      for (Step begin = std::max(from, window->begin); begin < to;) {
         // A bin ends at a multiple of its width, or early with its window.
-        if ((step + 1) % record.every != 0 && step + 1 != window->end) continue;
-        const Step begin = std::max(step / record.every * record.every, window->begin);
-        const double seconds = simulation_.seconds(step + 1 - begin);
-        record.times.push_back(simulation_.seconds(begin));
+        const Step bin_end = std::min((begin / record.every + 1) * record.every, window->end);
+        const Step end = std::min(bin_end, to);
+        record.count += static_cast<std::int64_t>(spikes[record.source].between(begin, end).size());
+        begin = end;
+        if (end < bin_end) break;
+        const Step bin_begin = std::max((bin_end - 1) / record.every * record.every, window->begin);
+        const double seconds = simulation_.seconds(bin_end - bin_begin);
+        record.times.push_back(simulation_.seconds(bin_begin));
         record.rates.push_back(static_cast<float>(static_cast<double>(record.count) /
                                                   (seconds * simulation_.sources[record.source].size)));
         record.count = 0;

@@ -31,8 +31,13 @@ class SpikeHistory {
   // The spikes of `step`, which must be kept still and lie before end().
   std::span<const NeuronId> at(Step step) const {
     if (step < 0) return {};
-    const std::size_t begin = start_[slot(step)] - dropped_;
-    return {ids_.data() + begin, start_[slot(step + 1)] - dropped_ - begin};
+    return between(step, step + 1);
+  }
+
+  // The spikes of steps from .. to-1 (from >= 0), step by step.
+  std::span<const NeuronId> between(Step from, Step to) const {
+    const std::size_t begin = start_[slot(from)] - dropped_;
+    return {ids_.data() + begin, start_[slot(to)] - dropped_ - begin};
   }
 
  private:

@@ -23,7 +23,8 @@ SymmetricStdp::SymmetricStdp(const SymmetricStdpRule& rule, Step delay, double d
       input_(input),
       arrivals_(post_blocks),
       next_(post_blocks, 0),
-      pre_trace_(synapses.pre_size() * static_cast<std::size_t>(kLongestEpoch + 1), 0.0f),
+      padded_pre_(blocks_for(synapses.pre_size()) * kBlock),
+      pre_trace_(padded_pre_ * static_cast<std::size_t>(kLongestEpoch + 1), 0.0f),
       post_value_(post_blocks * kBlock, 0.0f),
       post_last_(post_blocks * kBlock, 0) {
   for (Step lag = 0; lag < kTabulatedSteps; ++lag)
@@ -55,7 +56,7 @@ void SymmetricStdp::begin_epoch(Step first, std::uint32_t steps, const SpikeHist
                                 std::uint32_t* event_steps) {
   first_ = first;
   learns_ = learns;
-  const std::size_t pre_size = synapses_.pre_size();
+  const std::size_t pre_size = padded_pre_;
   const float decay_one = decay_table_[1];
   std::copy_n(pre_trace_.data() + epoch_steps_ * pre_size, pre_size, pre_trace_.data());
   epoch_steps_ = steps;
@@ -66,16 +67,15 @@ void SymmetricStdp::begin_epoch(Step first, std::uint32_t steps, const SpikeHist
   for (std::uint32_t step = 0; step < steps; ++step) {
     float* const now = pre_trace_.data() + step * pre_size;
     float* const later = now + pre_size;
-    std::copy_n(now, pre_size, later);
+    for (std::size_t pre = 0; pre < pre_size; ++pre) later[pre] = now[pre] * decay_one;
     for (const NeuronId pre : source.at(first + step - delay_)) {
-      later[pre] += 1.0f;
+      later[pre] += decay_one;  // (x + 1) decay
       for (std::uint64_t s = synapses_.row[pre]; s < synapses_.row[pre + 1]; ++s) {
         const std::size_t block = layout_.neuron_of(synapses_.target[s]) / kBlock;
         arrivals_[block].push_back({step, static_cast<std::uint32_t>(s)});
         event_steps[block] |= 1u << step;
       }
     }
-    for (std::size_t pre = 0; pre < pre_size; ++pre) later[pre] *= decay_one;
   }
 }
 
@@ -89,7 +89,7 @@ void SymmetricStdp::at(std::uint32_t block, std::uint32_t step, std::uint32_t sp
     input_[target + step * kBlock] += weight;
     if (learns_) weight = std::max(0.0f, weight + learning_rate_ * (postsynaptic_trace(layout_.neuron_of(target), now) - offset_));
   }
-  const float* const pre_trace = pre_trace_.data() + step * synapses_.pre_size();
+  const float* const pre_trace = pre_trace_.data() + step * padded_pre_;
   for (; spiked_lanes != 0; spiked_lanes &= spiked_lanes - 1) {
     const auto neuron = static_cast<std::uint32_t>(block * kBlock + static_cast<std::uint32_t>(std::countr_zero(spiked_lanes)));
     if (learns_)

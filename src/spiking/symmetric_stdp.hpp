@@ -47,7 +47,8 @@ class SymmetricStdp final : public BlockHook {
   std::vector<float> decay_table_;
   // Presynaptic traces at phase 3 of each step of the epoch, [step][pre], advanced densely; the row after the
   // epoch's last step is where the next epoch starts.
-  std::vector<float> pre_trace_;
+  std::size_t padded_pre_;
+  AlignedVector<float> pre_trace_;
   std::size_t epoch_steps_ = 0;
   // Postsynaptic traces, advanced where read: value just after the spike of `last_`.
   std::vector<float> post_value_;
