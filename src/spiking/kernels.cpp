@@ -1,5 +1,10 @@
 #include "spiking/kernels.hpp"
 
+#include <bit>
+#include <cstring>
+
+#include "spiking/layout.hpp"
+
 // Three targets are enough: the baseline, AVX2 and AVX-512. Each more costs build time and gains nothing here.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #undef HWY_TARGET_INCLUDE
@@ -66,7 +71,9 @@ HWY_INLINE std::uint32_t bits_of(const M16& m) {
   for (std::size_t v = 0; v < kVectors; ++v) {
     std::uint8_t bytes[8] = {};
     hn::StoreMaskBits(Tag(), m.part[v], bytes);
-    bits |= (std::uint32_t{bytes[0]} | std::uint32_t{bytes[1]} << 8) << (v * kLanes);
+    std::uint16_t lanes;  // little-endian, as all x86 and Arm targets are
+    std::memcpy(&lanes, bytes, sizeof lanes);
+    bits |= std::uint32_t{lanes} << (v * kLanes);
   }
   return bits;
 }
@@ -110,13 +117,13 @@ HWY_INLINE F16 nmda_filtered(const NeuronConstants& c, const F16& g_nmda, const 
   return fma(m, g_ampa, g_nmda) * (set(1.0f) - m);
 }
 
+template <bool kAdaptation>
 HWY_INLINE std::uint32_t reset_moving_threshold(const NeuronConstants& c, ConductanceState& s, std::uint32_t lanes) {
   const M16 fired = s.V > set(c.threshold) + s.threshold;
   const std::uint32_t bits = bits_of(fired) & lanes;
   s.V = select(fired, set(c.E_leak), s.V);
   s.threshold = select(fired, set(c.threshold_jump), s.threshold);
-  if (c.model == CellModel::adaptive_integrate_and_fire)
-    s.g_adaptation = select(fired, s.g_adaptation + set(c.adaptation_jump), s.g_adaptation);
+  if constexpr (kAdaptation) s.g_adaptation = select(fired, s.g_adaptation + set(c.adaptation_jump), s.g_adaptation);
   return bits;
 }
 
@@ -130,7 +137,7 @@ struct IntegrateAndFire {
     s.g_ampa = s.g_ampa * set(c.decay_ampa);
     s.g_gaba = s.g_gaba * set(c.decay_gaba);
     s.threshold = s.threshold * set(c.decay_threshold);
-    return reset_moving_threshold(c, s, lanes);
+    return reset_moving_threshold<kAdaptation>(c, s, lanes);
   }
 };
 
@@ -145,7 +152,7 @@ struct AdaptiveIntegrateAndFire {
     const F16 g_exc = fma(set(c.A_ampa), s.g_ampa, set(c.A_nmda) * s.g_nmda);
     s.V = integrated(c, s.V, g_exc, s.g_gaba + s.g_adaptation, rest);
     s.threshold = s.threshold * set(c.decay_threshold);
-    return reset_moving_threshold(c, s, lanes);
+    return reset_moving_threshold<kAdaptation>(c, s, lanes);
   }
 };
 
@@ -165,55 +172,55 @@ struct LeakyIntegrateAndFire {
   }
 };
 
-// Advances one block from step `step` until a step at which something must happen between integration and input (a
-// spike, or the hook is due), or to the epoch's end. `resume`: step `step` has been integrated already and goes on
-// with its input. Returns the spiking lanes; state stays in registers because nothing is called in here.
-//
-// Time contract of one step k (spiking_model section 1): neurons integrate with what step k-1 left (1), injected
-// current being part of the integration (2); the hook delivers and learns, then the input of step k is added (3);
-// V_integrated is what phase 4 sees; clamps overwrite V last (6).
+// Adds the input of step `step` and lets clamps act: what closes a step.
 template <class Model, bool kExtras>
-HWY_INLINE std::uint32_t advance_segment(const NeuronConstants& constants, const NeuronEpoch& e, std::size_t block,
-                                         ConductanceState& state, std::uint32_t& step, bool resume) {
-  const NeuronConstants c = constants;
-  ConductanceState s = state;
-  const std::uint32_t steps = e.steps, lanes = e.lanes[block], due = e.event_steps ? e.event_steps[block] : 0;
-  const std::size_t buffer = block * kBlock * e.slots;
-  float* const in_ampa = e.in_ampa + buffer;
-  float* const in_gaba = e.in_gaba + buffer;
-  float* const V_integrated = e.V_integrated ? e.V_integrated + buffer : nullptr;
-  std::uint32_t spiked = 0, k = step;
-  for (; k < steps; ++k) {
-    const std::size_t cell = k * kBlock;
-    if (!resume) {
-      F16 rest = set(c.E_leak + c.drive);
-      if constexpr (kExtras)
-        if (e.current) rest = rest + load(e.current + buffer + cell);
-      spiked = Model::step(c, s, rest, lanes);
-      if (V_integrated) store(s.V, V_integrated + cell);
-      if (HWY_UNLIKELY(spiked | (due >> k & 1u))) break;
-    }
-    resume = false;
-    s.g_ampa = with_input(s.g_ampa, in_ampa + cell);
-    s.g_gaba = with_input(s.g_gaba, in_gaba + cell);
-    if constexpr (kExtras) {
-      if constexpr (Model::kNmda)
-        if (e.in_nmda) s.g_nmda = with_input(s.g_nmda, e.in_nmda + buffer + cell);
-      if (e.clamp) {
-        const F16 clamp = load(e.clamp + buffer + cell);
-        s.V = select(equal(clamp, clamp), clamp, s.V);
-      }
+HWY_INLINE void finish_step(const NeuronEpoch& e, std::size_t buffer, std::uint32_t step, ConductanceState& s) {
+  const std::size_t cell = buffer + step * kBlock;
+  s.g_ampa = with_input(s.g_ampa, e.in_ampa + cell);
+  s.g_gaba = with_input(s.g_gaba, e.in_gaba + cell);
+  if constexpr (kExtras) {
+    if constexpr (Model::kNmda)
+      if (e.in_nmda) s.g_nmda = with_input(s.g_nmda, e.in_nmda + cell);
+    if (e.clamp) {
+      const F16 clamp = load(e.clamp + cell);
+      s.V = select(equal(clamp, clamp), clamp, s.V);
     }
   }
-  step = k;
-  state = s;
-  return spiked;
 }
 
+// Integrates steps from .. to-1 of one block and finishes all of them but the last. Nothing is called in here, so the
+// state stays in registers. fired[k] gets the lanes that spiked in step k; returns whether any did.
+template <class Model, bool kExtras>
+HWY_INLINE std::uint32_t integrate_steps(const NeuronConstants& constants, const NeuronEpoch& e, std::size_t buffer,
+                                         std::uint32_t lanes, std::uint32_t from, std::uint32_t to,
+                                         ConductanceState& state, std::uint16_t* fired) {
+  const NeuronConstants c = constants;
+  ConductanceState s = state;
+  float* const V_integrated = e.V_integrated;
+  std::uint32_t any = 0;
+  for (std::uint32_t k = from; k < to; ++k) {
+    if (k > from) finish_step<Model, kExtras>(e, buffer, k - 1, s);
+    F16 rest = set(c.E_leak + c.drive);
+    if constexpr (kExtras)
+      if (e.current) rest = rest + load(e.current + buffer + k * kBlock);
+    const std::uint32_t spiked = Model::step(c, s, rest, lanes);
+    fired[k] = static_cast<std::uint16_t>(spiked);
+    any |= spiked;
+    if (V_integrated) store(s.V, V_integrated + buffer + k * kBlock);
+  }
+  state = s;
+  return any;
+}
+
+// Time contract of one step k (spiking_model section 1): neurons integrate with what step k-1 left (1), injected
+// current being part of the integration (2); the hook delivers and learns, then the input of step k is added (3);
+// V_integrated is what phase 4 sees; clamps overwrite V last (6). Only steps at which arrivals are due interrupt a
+// block: the hook hears of earlier spikes just before, in order.
 template <class Model, bool kExtras>
 void advance_blocks(const NeuronConstants& c, const NeuronEpoch& e) {
+  std::uint16_t fired[kLongestEpoch];
   for (std::size_t block = 0; block < e.blocks; ++block) {
-    const std::size_t at = block * kBlock;
+    const std::size_t at = block * kBlock, buffer = at * e.slots;
     ConductanceState s;
     s.V = load(e.V + at);
     s.g_ampa = load(e.g_ampa + at);
@@ -222,14 +229,19 @@ void advance_blocks(const NeuronConstants& c, const NeuronEpoch& e) {
     if constexpr (Model::kThreshold) s.threshold = load(e.threshold + at);
     if constexpr (Model::kAdaptation) s.g_adaptation = load(e.g_adaptation + at);
     if constexpr (Model::kRefractory) s.refractory = load(e.refractory + at);
-    std::uint32_t step = 0;
-    std::uint32_t spiked = advance_segment<Model, kExtras>(c, e, block, s, step, false);
-    while (step < e.steps) {
-      if (spiked)
-        e.spikes->push_back({static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(step),
-                             static_cast<std::uint16_t>(spiked)});
-      if (e.hook) e.hook->at(static_cast<std::uint32_t>(block), step, spiked);
-      spiked = advance_segment<Model, kExtras>(c, e, block, s, step, true);
+    const std::uint32_t due = e.event_steps ? e.event_steps[block] : 0;
+    for (std::uint32_t from = 0; from < e.steps;) {
+      const std::uint32_t left = due >> from;
+      const std::uint32_t last = left ? from + static_cast<std::uint32_t>(std::countr_zero(left)) : e.steps - 1;
+      const std::uint32_t any = integrate_steps<Model, kExtras>(c, e, buffer, e.lanes[block], from, last + 1, s, fired);
+      if (HWY_UNLIKELY(any | left)) {
+        for (std::uint32_t k = from; k <= last; ++k) {
+          if (fired[k]) e.spikes->push_back({static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(k), fired[k]});
+          if (e.hook && (fired[k] || (due >> k & 1u))) e.hook->at(static_cast<std::uint32_t>(block), k, fired[k]);
+        }
+      }
+      finish_step<Model, kExtras>(e, buffer, last, s);
+      from = last + 1;
     }
     if (e.event_steps) e.event_steps[block] = 0;
     store(s.V, e.V + at);

@@ -7,7 +7,8 @@
 namespace lpl {
 namespace {
 
-constexpr Step kTabulatedSteps = 4096;
+// A trace older than this many time constants, 2e-9 of its value, counts as nothing.
+constexpr double kForgottenAfter = 20;
 
 }  // namespace
 
@@ -16,7 +17,6 @@ SymmetricStdp::SymmetricStdp(const SymmetricStdpRule& rule, Step delay, double d
     : learning_rate_(static_cast<float>(rule.learning_rate)),
       offset_(static_cast<float>(2 * rule.target_rate * rule.tau)),
       w_max_(static_cast<float>(rule.w_max)),
-      decay_rate_(dt / rule.tau),
       delay_(delay),
       synapses_(synapses),
       layout_(layout),
@@ -27,8 +27,8 @@ SymmetricStdp::SymmetricStdp(const SymmetricStdpRule& rule, Step delay, double d
       pre_trace_(padded_pre_ * static_cast<std::size_t>(kLongestEpoch + 1), 0.0f),
       post_value_(post_blocks * kBlock, 0.0f),
       post_last_(post_blocks * kBlock, 0) {
-  for (Step lag = 0; lag < kTabulatedSteps; ++lag)
-    decay_table_.push_back(static_cast<float>(std::exp(-decay_rate_ * static_cast<double>(lag))));
+  for (double lag = 0; lag <= kForgottenAfter * rule.tau / dt + 1; ++lag)
+    decay_table_.push_back(static_cast<float>(std::exp(-lag * dt / rule.tau)));
   column_.assign(post_blocks * kBlock + 1, 0);
   for (const std::uint32_t target : synapses.target) ++column_[layout.neuron_of(target) + 1];
   for (std::size_t n = 1; n < column_.size(); ++n) column_[n] += column_[n - 1];
@@ -43,13 +43,9 @@ SymmetricStdp::SymmetricStdp(const SymmetricStdpRule& rule, Step delay, double d
     }
 }
 
-float SymmetricStdp::decay(Step steps) const {
-  if (steps < kTabulatedSteps) return decay_table_[static_cast<std::size_t>(steps)];
-  return static_cast<float>(std::exp(-decay_rate_ * static_cast<double>(steps)));
-}
-
 float SymmetricStdp::postsynaptic_trace(std::uint32_t neuron, Step now) const {
-  return post_value_[neuron] * decay(now - post_last_[neuron]);
+  const auto age = static_cast<std::size_t>(now - post_last_[neuron]);
+  return age < decay_table_.size() ? post_value_[neuron] * decay_table_[age] : 0.0f;
 }
 
 void SymmetricStdp::begin_epoch(Step first, std::uint32_t steps, const SpikeHistory& source, bool learns,

@@ -31,10 +31,8 @@ class SymmetricStdp final : public BlockHook {
     std::uint32_t synapse;
   };
   float postsynaptic_trace(std::uint32_t neuron, Step now) const;
-  float decay(Step steps) const;
 
   float learning_rate_, offset_, w_max_;
-  double decay_rate_;  // dt / tau
   Step delay_;
   Synapses& synapses_;
   EpochLayout layout_;
@@ -44,7 +42,7 @@ class SymmetricStdp final : public BlockHook {
 
   std::vector<std::vector<Arrival>> arrivals_;  // by block, in step order
   std::vector<std::size_t> next_;               // by block
-  std::vector<float> decay_table_;
+  std::vector<float> decay_table_;              // exp(-lag dt / tau) by lag in steps
   // Presynaptic traces at phase 3 of each step of the epoch, [step][pre], advanced densely; the row after the
   // epoch's last step is where the next epoch starts.
   std::size_t padded_pre_;
