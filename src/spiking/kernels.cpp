@@ -334,7 +334,8 @@ void AdvanceLplTraces(const LplConstants& constants, const LplTraceEpoch& e) {
 }
 
 template <bool kWithError>
-void filter_blocks(const LplConstants& c, const LplFilterChunk& k) {
+void filter_blocks(const LplConstants& c, const LplFilterChunk& chunk) {
+  const LplFilterChunk k = chunk;
   const F16 a = set(c.eligibility_decay), m = set(c.eligibility_follow), n = set(c.membrane_follow),
             b = set(c.synapse_decay), m1 = set(1.0f - c.eligibility_follow), n1 = set(1.0f - c.membrane_follow);
   for (std::size_t block = 0; block < k.blocks; ++block) {
@@ -344,7 +345,9 @@ void filter_blocks(const LplConstants& c, const LplFilterChunk& k) {
     const float* const errors = k.error_history + block * k.history * kBlock;
     const float* const derivatives = k.derivative_history + block * k.history * kBlock;
     std::size_t error_at = k.error_position, derivative_at = k.derivative_position;
-    float* sensitivity = k.sensitivity + block * kBlock;
+    const std::size_t group = k.blocks * k.slots * kBlock, slots = k.slots * kBlock;
+    float* sensitivity = k.sensitivity + block * slots;
+    const float* group_end = sensitivity + slots;
     for (std::size_t t = 0; t < k.steps; ++t) {
       if constexpr (kWithError) {
         fall = fall + load(errors + error_at * kBlock);
@@ -355,7 +358,11 @@ void filter_blocks(const LplConstants& c, const LplFilterChunk& k) {
       rise = eligibility;
       const F16 arrival = b * current;
       store(arrival, sensitivity);
-      sensitivity += k.stride;
+      sensitivity += kBlock;
+      if (sensitivity == group_end) {
+        sensitivity += group - slots;
+        group_end += group;
+      }
       current = fma(n, potential, arrival);
       potential = fma(eligibility, load(derivatives + derivative_at * kBlock), n1 * potential);
       derivative_at = (derivative_at == 0 ? k.history : derivative_at) - 1;

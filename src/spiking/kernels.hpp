@@ -115,8 +115,9 @@ struct LplFilterChunk {
   const float* error_history = nullptr;
   const float* derivative_history = nullptr;
   float* adjoint = nullptr;  // [block][4][16]: eligibility fall, eligibility rise, potential, current
-  float* sensitivity = nullptr;  // [steps][stride], latest step first
-  std::size_t stride = 0;
+  // Latest step first, in groups of `slots` steps, each laid out like an input buffer: [group][block][slot][16].
+  float* sensitivity = nullptr;
+  std::size_t slots = 0;
 };
 void filter_lpl_backwards(const LplConstants& constants, const LplFilterChunk& chunk);
 

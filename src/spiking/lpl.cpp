@@ -29,8 +29,7 @@ LplPlasticity::LplPlasticity(const LplRule& rule, const ConnectionDescription& c
           kTailConstants * std::max({rule.tau_rise, rule.tau_fall, rule.tau_membrane, rule.tau_synapse}) / dt))),
       block_(std::min(block, window_ + tail_)),
       blocks_(post_blocks),
-      history_(static_cast<std::size_t>(window_ + tail_ + lateness + kLongestEpoch + 1)),
-      stride_(post_blocks * kBlock + kBlock) {
+      history_(static_cast<std::size_t>(window_ + tail_ + lateness + kLongestEpoch + 1)) {
   const double window = static_cast<double>(window_) * dt;
   keep_squared_gradient_ = static_cast<float>(std::exp(-window / rule.tau_rms));
   if (rule.weight_decay_time)
@@ -43,7 +42,8 @@ LplPlasticity::LplPlasticity(const LplRule& rule, const ConnectionDescription& c
   error_history_.assign(padded * history_, 0.0f);
   derivative_history_.assign(padded * history_, 0.0f);
   adjoint_.resize(padded * 4);
-  sensitivity_.resize(stride_ * static_cast<std::size_t>(block_));
+  const std::size_t groups = (static_cast<std::size_t>(block_) + layout.slots() - 1) / layout.slots();
+  sensitivity_.resize(groups * layout.size(blocks_));
   gradient_.assign(synapses, 0.0f);
   if (rule.gradient == Gradient::augmented) squared_gradient_.assign(synapses, 0.0f);
 }
@@ -113,17 +113,25 @@ void LplPlasticity::filter_range(Step from, Step to, bool with_error, const Spik
     chunk.derivative_history = derivative_history_.data();
     chunk.adjoint = adjoint_.data();
     chunk.sensitivity = sensitivity_.data();
-    chunk.stride = stride_;
+    chunk.slots = layout_.slots();
     filter_lpl_backwards(constants_, chunk);
     for (std::size_t t = 0; t < chunk.steps; ++t) {
-      const float* const sensitivity = sensitivity_.data() + t * stride_;
-      for (const NeuronId pre : source.at(latest - static_cast<Step>(t) - delay_)) {
-        const std::uint64_t end = synapses.row[pre + 1];
-        for (std::uint64_t s = synapses.row[pre]; s < end; ++s)
-          gradient_[s] += sensitivity[layout_.neuron_of(synapses.target[s])];
+      const float* const sensitivity =
+          sensitivity_.data() + t / chunk.slots * layout_.size(blocks_) + t % chunk.slots * kBlock;
+      const std::span<const NeuronId> arrived = source.at(latest - static_cast<Step>(t) - delay_);
+      for (std::size_t i = 0; i < arrived.size(); ++i) {
+        if (i + 1 < arrived.size()) prefetch_row(synapses, arrived[i + 1]);
+        const std::uint64_t end = synapses.row[arrived[i] + 1];
+        for (std::uint64_t s = synapses.row[arrived[i]]; s < end; ++s) gradient_[s] += sensitivity[synapses.target[s]];
       }
     }
   }
+}
+
+void LplPlasticity::prefetch_row(const Synapses& synapses, NeuronId pre) const {
+  const std::uint64_t begin = synapses.row[pre];
+  __builtin_prefetch(synapses.target.data() + begin);
+  __builtin_prefetch(gradient_.data() + begin, 1);
 }
 
 void LplPlasticity::apply(Synapses& synapses, bool learns) {

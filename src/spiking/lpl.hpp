@@ -42,6 +42,7 @@ class LplPlasticity {
  private:
   void accumulate_gradient(Step now, const SpikeHistory& source, const Synapses& synapses);
   void filter_range(Step from, Step to, bool with_error, const SpikeHistory& source, const Synapses& synapses);
+  void prefetch_row(const Synapses& synapses, NeuronId pre) const;
   void apply(Synapses& synapses, bool learns);
   std::size_t slot(Step step) const { return static_cast<std::size_t>(step) % history_; }
 
@@ -50,7 +51,7 @@ class LplPlasticity {
   EpochLayout layout_;
   Step delay_, window_, tail_, block_;
   float keep_squared_gradient_ = 0, decay_per_window_ = 0;
-  std::size_t blocks_, history_, stride_;
+  std::size_t blocks_, history_;
   AlignedVector<float> mean_, variance_, error_rise_, error_;
   AlignedVector<float> error_history_, derivative_history_;  // [block][history][16]
   AlignedVector<float> adjoint_, sensitivity_;
