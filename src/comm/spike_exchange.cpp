@@ -15,10 +15,10 @@ SpikeExchange::SpikeExchange(Communicator& comm, std::size_t populations)
     : comm_(comm), populations_(populations), words_(64) {}
 
 // Message: [words in all | kFailed], counts by (population, step), ids by (population, step).
-bool SpikeExchange::run(const std::vector<EpochSpikes>& local, std::vector<EpochSpikes>& all, std::size_t steps,
+bool SpikeExchange::run(std::vector<EpochSpikes>& local, std::vector<EpochSpikes>& all, std::size_t steps,
                         bool healthy) {
   if (comm_.size() == 1) {
-    for (std::size_t p = 0; p < populations_; ++p) all[p] = local[p];
+    all.swap(local);
     return healthy;
   }
   const auto ranks = static_cast<std::size_t>(comm_.size());

@@ -28,9 +28,9 @@ class SpikeExchange {
   // `populations`: how many populations are exchanged; ids of lower ranks must be below those of higher ranks.
   SpikeExchange(Communicator& comm, std::size_t populations);
 
-  // Collective. `local[p]` are this rank's spikes; on return `all[p]` holds those of every rank, sorted by
+  // Collective. `local[p]` are this rank's spikes (used up); on return `all[p]` holds those of every rank, sorted by
   // (step, id). `healthy` is false where this rank has failed. Returns false where any rank has failed.
-  bool run(const std::vector<EpochSpikes>& local, std::vector<EpochSpikes>& all, std::size_t steps, bool healthy);
+  bool run(std::vector<EpochSpikes>& local, std::vector<EpochSpikes>& all, std::size_t steps, bool healthy);
 
   // Words of one rank's message, and how often a second collective was needed.
   std::size_t message_words() const { return words_; }

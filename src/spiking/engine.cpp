@@ -89,11 +89,10 @@ void Engine::stimulate(Step from, Step to) {
     SpikeHistory& history = spikes_[simulation_.populations.size() + i];
     if (const auto* train = std::get_if<SpikeTrain>(&stimulus.spikes)) {
       std::size_t& next = train_position_[i];
-      while (history.end() < to) {
-        const std::size_t first = next;
-        while (next < train->step.size() && train->step[next] == history.end()) ++next;
-        history.append({train->neuron.data() + first, next - first});
-      }
+      const std::size_t first = next;
+      std::uint32_t count[kLongestEpoch] = {};
+      for (; next < train->step.size() && train->step[next] < to; ++next) ++count[train->step[next] - from];
+      history.append({train->neuron.data() + first, next - first}, {count, static_cast<std::size_t>(to - from)});
     } else {
       poisson_[i].fill(history, to);
     }
@@ -126,6 +125,7 @@ void Engine::deliver(Step from, Step to, const Phase& phase) {
 void Engine::deliver_connection(const Connection& connection, Step begin, Step end, Step epoch_begin) {
   const ConnectionDescription& description = *connection.description;
   const SpikeHistory& source = spikes_[description.from];
+  if (source.between(begin - description.delay, end - description.delay).empty()) return;
   float* const input = network_->populations[description.to]->input(description.receptor);
   for (Step step = begin; step < end; ++step)
     for (const NeuronId pre : source.at(step - description.delay))
@@ -184,13 +184,8 @@ void Engine::exchange(Step from, Step to) {
   const auto steps = static_cast<std::size_t>(to - from);
   if (!exchange_.run(local_spikes_, all_spikes_, steps, !error_)) agree(comm_, error_);
   for (std::size_t p = 0; p < all_spikes_.size(); ++p) {
-    const EpochSpikes& spikes = all_spikes_[p];
-    std::size_t first = 0;
-    for (std::size_t s = 0; s < steps; ++s) {
-      spikes_[p].append({spikes.ids.data() + first, spikes.count[s]});
-      first += spikes.count[s];
-    }
-    spike_count_ += static_cast<std::int64_t>(first);
+    spikes_[p].append(all_spikes_[p].ids, all_spikes_[p].count);
+    spike_count_ += static_cast<std::int64_t>(all_spikes_[p].ids.size());
   }
 }
 

@@ -103,13 +103,12 @@ struct ConductanceState {
   F16 V, threshold, g_ampa, g_nmda, g_gaba, g_adaptation, refractory;
 };
 
-// V' = V + step (I_exc - I_inh - (V - E_leak) + drive), written as V' = (1 - step (g_exc + g_inh + 1)) V + step
-// (g_inh E_inh + E_leak + drive): everything but one multiply-add is off the critical path from V to V'.
-HWY_INLINE F16 integrated(const NeuronConstants& c, const F16& V, const F16& g_exc, const F16& g_inh, const F16& rest) {
-  const F16 step = set(c.step_membrane);
-  const F16 keep = fnma(step, g_exc + g_inh + set(1.0f), set(1.0f));
-  const F16 pull = step * fma(g_inh, set(c.E_inh), rest);
-  return max(min(fma(keep, V, pull), set(0.0f)), set(c.E_inh));
+// V' = V + step (I_exc - I_inh - (V - E_leak) + drive) with rest = E_leak + drive and g the sum of all conductances.
+// In this form what rounding does to the current is scaled down by `step`; folding V's factor into 1 - step (1 + g)
+// saves an instruction, but rounds the leak itself.
+HWY_INLINE F16 integrated(const NeuronConstants& c, const F16& V, const F16& g, const F16& g_inh, const F16& rest) {
+  const F16 current = fnma(g + set(1.0f), V, fma(g_inh, set(c.E_inh), rest));
+  return max(min(fma(set(c.step_membrane), current, V), set(0.0f)), set(c.E_inh));
 }
 
 HWY_INLINE F16 nmda_filtered(const NeuronConstants& c, const F16& g_nmda, const F16& g_ampa) {
@@ -131,8 +130,8 @@ struct IntegrateAndFire {
   static constexpr bool kNmda = true, kThreshold = true, kAdaptation = false, kRefractory = false;
   // Every right-hand side uses the old V and the old conductances.
   static HWY_INLINE std::uint32_t step(const NeuronConstants& c, ConductanceState& s, const F16& rest, std::uint32_t lanes) {
-    const F16 g_exc = fma(set(c.A_ampa), s.g_ampa, set(c.A_nmda) * s.g_nmda);
-    s.V = integrated(c, s.V, g_exc, s.g_gaba, rest);
+    const F16 g = fma(set(c.A_ampa), s.g_ampa, fma(set(c.A_nmda), s.g_nmda, s.g_gaba));
+    s.V = integrated(c, s.V, g, s.g_gaba, rest);
     s.g_nmda = nmda_filtered(c, s.g_nmda, s.g_ampa);
     s.g_ampa = s.g_ampa * set(c.decay_ampa);
     s.g_gaba = s.g_gaba * set(c.decay_gaba);
@@ -149,8 +148,9 @@ struct AdaptiveIntegrateAndFire {
     s.g_gaba = s.g_gaba * set(c.decay_gaba);
     s.g_adaptation = s.g_adaptation * set(c.decay_adaptation);
     s.g_nmda = nmda_filtered(c, s.g_nmda, s.g_ampa);
-    const F16 g_exc = fma(set(c.A_ampa), s.g_ampa, set(c.A_nmda) * s.g_nmda);
-    s.V = integrated(c, s.V, g_exc, s.g_gaba + s.g_adaptation, rest);
+    const F16 g_inh = s.g_gaba + s.g_adaptation;
+    const F16 g = fma(set(c.A_ampa), s.g_ampa, fma(set(c.A_nmda), s.g_nmda, g_inh));
+    s.V = integrated(c, s.V, g, g_inh, rest);
     s.threshold = s.threshold * set(c.decay_threshold);
     return reset_moving_threshold<kAdaptation>(c, s, lanes);
   }
@@ -159,7 +159,7 @@ struct AdaptiveIntegrateAndFire {
 struct LeakyIntegrateAndFire {
   static constexpr bool kNmda = false, kThreshold = false, kAdaptation = false, kRefractory = true;
   static HWY_INLINE std::uint32_t step(const NeuronConstants& c, ConductanceState& s, const F16& rest, std::uint32_t lanes) {
-    const F16 V = integrated(c, s.V, s.g_ampa, s.g_gaba, rest);
+    const F16 V = integrated(c, s.V, s.g_ampa + s.g_gaba, s.g_gaba, rest);
     s.g_ampa = s.g_ampa * set(c.decay_ampa);
     s.g_gaba = s.g_gaba * set(c.decay_gaba);
     const M16 resting = s.refractory > set(0.0f);
@@ -172,17 +172,27 @@ struct LeakyIntegrateAndFire {
   }
 };
 
-// Adds the input of step `step` and lets clamps act: what closes a step.
+// The buffers of one block.
+struct BlockBuffers {
+  BlockBuffers(const NeuronEpoch& e, std::size_t offset)
+      : in_ampa(e.in_ampa + offset), in_gaba(e.in_gaba + offset), in_nmda(e.in_nmda ? e.in_nmda + offset : nullptr),
+        clamp(e.clamp ? e.clamp + offset : nullptr), current(e.current ? e.current + offset : nullptr),
+        V_integrated(e.V_integrated ? e.V_integrated + offset : nullptr) {}
+  float *in_ampa, *in_gaba, *in_nmda;
+  const float *clamp, *current;
+  float* V_integrated;
+};
+
+// Adds the input of one step and lets clamps act: what closes a step. `cell` is its offset in the block's buffers.
 template <class Model, bool kExtras>
-HWY_INLINE void finish_step(const NeuronEpoch& e, std::size_t buffer, std::uint32_t step, ConductanceState& s) {
-  const std::size_t cell = buffer + step * kBlock;
-  s.g_ampa = with_input(s.g_ampa, e.in_ampa + cell);
-  s.g_gaba = with_input(s.g_gaba, e.in_gaba + cell);
+HWY_INLINE void finish_step(const BlockBuffers& buffers, std::size_t cell, ConductanceState& s) {
+  s.g_ampa = with_input(s.g_ampa, buffers.in_ampa + cell);
+  s.g_gaba = with_input(s.g_gaba, buffers.in_gaba + cell);
   if constexpr (kExtras) {
     if constexpr (Model::kNmda)
-      if (e.in_nmda) s.g_nmda = with_input(s.g_nmda, e.in_nmda + cell);
-    if (e.clamp) {
-      const F16 clamp = load(e.clamp + cell);
+      if (buffers.in_nmda) s.g_nmda = with_input(s.g_nmda, buffers.in_nmda + cell);
+    if (buffers.clamp) {
+      const F16 clamp = load(buffers.clamp + cell);
       s.V = select(equal(clamp, clamp), clamp, s.V);
     }
   }
@@ -191,22 +201,28 @@ HWY_INLINE void finish_step(const NeuronEpoch& e, std::size_t buffer, std::uint3
 // Integrates steps from .. to-1 of one block and finishes all of them but the last. Nothing is called in here, so the
 // state stays in registers. fired[k] gets the lanes that spiked in step k; returns whether any did.
 template <class Model, bool kExtras>
-HWY_INLINE std::uint32_t integrate_steps(const NeuronConstants& constants, const NeuronEpoch& e, std::size_t buffer,
+HWY_INLINE std::uint32_t integrate_steps(const NeuronConstants& constants, const BlockBuffers& block_buffers,
                                          std::uint32_t lanes, std::uint32_t from, std::uint32_t to,
                                          ConductanceState& state, std::uint16_t* fired) {
+  // Local copies: stores through float pointers cannot change them, so they stay in registers.
   const NeuronConstants c = constants;
+  const BlockBuffers buffers = block_buffers;
   ConductanceState s = state;
-  float* const V_integrated = e.V_integrated;
   std::uint32_t any = 0;
-  for (std::uint32_t k = from; k < to; ++k) {
-    if (k > from) finish_step<Model, kExtras>(e, buffer, k - 1, s);
+  const auto integrate = [&](std::uint32_t k) HWY_ATTR {
+    const std::size_t cell = k * kBlock;
     F16 rest = set(c.E_leak + c.drive);
     if constexpr (kExtras)
-      if (e.current) rest = rest + load(e.current + buffer + k * kBlock);
+      if (buffers.current) rest = rest + load(buffers.current + cell);
     const std::uint32_t spiked = Model::step(c, s, rest, lanes);
     fired[k] = static_cast<std::uint16_t>(spiked);
     any |= spiked;
-    if (V_integrated) store(s.V, V_integrated + buffer + k * kBlock);
+    if (buffers.V_integrated) store(s.V, buffers.V_integrated + cell);
+  };
+  integrate(from);
+  for (std::uint32_t k = from + 1; k < to; ++k) {
+    finish_step<Model, kExtras>(buffers, (k - 1) * kBlock, s);
+    integrate(k);
   }
   state = s;
   return any;
@@ -220,7 +236,8 @@ template <class Model, bool kExtras>
 void advance_blocks(const NeuronConstants& c, const NeuronEpoch& e) {
   std::uint16_t fired[kLongestEpoch];
   for (std::size_t block = 0; block < e.blocks; ++block) {
-    const std::size_t at = block * kBlock, buffer = at * e.slots;
+    const std::size_t at = block * kBlock;
+    const BlockBuffers buffers(e, at * e.slots);
     ConductanceState s;
     s.V = load(e.V + at);
     s.g_ampa = load(e.g_ampa + at);
@@ -233,14 +250,14 @@ void advance_blocks(const NeuronConstants& c, const NeuronEpoch& e) {
     for (std::uint32_t from = 0; from < e.steps;) {
       const std::uint32_t left = due >> from;
       const std::uint32_t last = left ? from + static_cast<std::uint32_t>(std::countr_zero(left)) : e.steps - 1;
-      const std::uint32_t any = integrate_steps<Model, kExtras>(c, e, buffer, e.lanes[block], from, last + 1, s, fired);
+      const std::uint32_t any = integrate_steps<Model, kExtras>(c, buffers, e.lanes[block], from, last + 1, s, fired);
       if (HWY_UNLIKELY(any | left)) {
         for (std::uint32_t k = from; k <= last; ++k) {
           if (fired[k]) e.spikes->push_back({static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(k), fired[k]});
           if (e.hook && (fired[k] || (due >> k & 1u))) e.hook->at(static_cast<std::uint32_t>(block), k, fired[k]);
         }
       }
-      finish_step<Model, kExtras>(e, buffer, last, s);
+      finish_step<Model, kExtras>(buffers, last * kBlock, s);
       from = last + 1;
     }
     if (e.event_steps) e.event_steps[block] = 0;
@@ -289,8 +306,9 @@ void AdvanceNeurons(const NeuronConstants& c, const NeuronEpoch& e) {
 // --- Latent predictive learning ---------------------------------------------------------------------------------
 
 // Phases 4 and 5 of section 3, postsynaptic side.
-void AdvanceLplTraces(const LplConstants& constants, const LplTraceEpoch& e) {
+void AdvanceLplTraces(const LplConstants& constants, const LplTraceEpoch& epoch) {
   const LplConstants c = constants;
+  const LplTraceEpoch e = epoch;
   for (std::size_t block = 0; block < e.blocks; ++block) {
     const std::size_t at = block * kBlock;
     F16 mean = load(e.mean + at);

@@ -1,6 +1,7 @@
 #include "spiking/poisson.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 #include "core/random.hpp"
 #include "core/text.hpp"
@@ -38,16 +39,13 @@ void PoissonGenerator::fill(SpikeHistory& history, Step until) {
     spikes_.clear();
     for (const Stream& stream : streams_) generate(stream, segment);
     // Counting sort by step; the groups are in ascending order of neurons already.
-    offset_.assign(static_cast<std::size_t>(kSegment) + 1, 0);
-    for (const Candidate& spike : spikes_) ++offset_[spike.step + 1];
-    for (std::size_t s = 1; s < offset_.size(); ++s) offset_[s] += offset_[s - 1];
+    count_.assign(static_cast<std::size_t>(kSegment), 0);
+    for (const Candidate& spike : spikes_) ++count_[spike.step];
+    next_.resize(count_.size());
+    std::exclusive_scan(count_.begin(), count_.end(), next_.begin(), 0u);
     sorted_.resize(spikes_.size());
-    for (const Candidate& spike : spikes_) sorted_[offset_[spike.step]++] = spike.neuron;
-    std::size_t from = 0;
-    for (std::size_t s = 0; s < static_cast<std::size_t>(kSegment); ++s) {
-      history.append({sorted_.data() + from, offset_[s] - from});
-      from = offset_[s];
-    }
+    for (const Candidate& spike : spikes_) sorted_[next_[spike.step]++] = spike.neuron;
+    history.append(sorted_, count_);
   }
 }
 

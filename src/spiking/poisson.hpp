@@ -37,7 +37,7 @@ class PoissonGenerator {
   double dt_;
   std::uint64_t seed_;
   std::vector<Candidate> spikes_;
-  std::vector<std::uint32_t> offset_;
+  std::vector<std::uint32_t> count_, next_;  // by step of the segment
   std::vector<NeuronId> sorted_;
 };
 

@@ -20,22 +20,26 @@ class SpikeHistory {
   // The step that will be appended next.
   Step end() const { return end_; }
 
-  // Appends the spikes of the next step, ascending ids.
-  void append(std::span<const NeuronId> ids) {
+  // Appends the spikes of the next steps: `count` by step, ids ascending within a step.
+  void append(std::span<const NeuronId> ids, std::span<const std::uint32_t> count) {
+    std::size_t position = dropped_ + ids_.size();
     ids_.insert(ids_.end(), ids.begin(), ids.end());
-    ++end_;
-    start_[slot(end_)] = dropped_ + ids_.size();
+    for (const std::uint32_t n : count) {
+      position += n;
+      start_[slot(++end_)] = position;
+    }
     if (ids_.size() >= trim_at_) trim();
   }
 
   // The spikes of `step`, which must be kept still and lie before end().
   std::span<const NeuronId> at(Step step) const {
-    if (step < 0) return {};
-    return between(step, step + 1);
+    return step < 0 ? std::span<const NeuronId>{} : between(step, step + 1);
   }
 
-  // The spikes of steps from .. to-1 (from >= 0), step by step.
+  // The spikes of steps from .. to-1, step by step.
   std::span<const NeuronId> between(Step from, Step to) const {
+    if (to <= 0) return {};
+    if (from < 0) from = 0;
     const std::size_t begin = start_[slot(from)] - dropped_;
     return {ids_.data() + begin, start_[slot(to)] - dropped_ - begin};
   }
