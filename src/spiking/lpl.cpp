@@ -6,9 +6,9 @@
 namespace lpl {
 namespace {
 
-// The tail ends where the filter's slowest kernel has fallen to exp(-12) = 6e-6; what lies beyond is, for a window of
-// 25 such time constants as published, a share of 2e-7 of the gradient.
-constexpr double kTailConstants = 12;
+// The tail ends where the filter's slowest kernel has fallen to exp(-20) = 2e-9. Shorter is not safe: the first spikes
+// of a neuron whose variance is still zero make errors a thousand times the usual ones, which reach far back.
+constexpr double kTailConstants = 20;
 
 Step steps_of(double seconds, double dt) { return std::llround(seconds / dt); }
 

@@ -1,0 +1,309 @@
+#include "support/oracle.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <deque>
+#include <utility>
+
+#include "core/denormals.hpp"
+#include "spiking/kernels.hpp"
+#include "spiking/network.hpp"
+#include "spiking/poisson.hpp"
+
+namespace lpl::oracle {
+namespace {
+
+struct Neuron {
+  float V, threshold = 0, g_ampa = 0, g_nmda = 0, g_gaba = 0, g_adaptation = 0, refractory = 0;
+};
+
+bool crosses(const NeuronConstants& c, Neuron& n) {
+  if (!(n.V > c.threshold + n.threshold)) return false;
+  n.V = c.E_leak;
+  n.threshold = c.threshold_jump;
+  return true;
+}
+
+float integrate(const NeuronConstants& c, float V, float g, float g_inh) {
+  const float current = std::fma(-(g + 1.0f), V, std::fma(g_inh, c.E_inh, c.E_leak + c.drive));
+  return std::max(std::min(std::fma(c.step_membrane, current, V), 0.0f), c.E_inh);
+}
+
+float follow_nmda(const NeuronConstants& c, const Neuron& n) {
+  return std::fma(c.follow_nmda, n.g_ampa, n.g_nmda) * (1.0f - c.follow_nmda);
+}
+
+bool step(const NeuronConstants& c, Neuron& n) {
+  switch (c.model) {
+    case CellModel::integrate_and_fire: {
+      const float g = std::fma(c.A_ampa, n.g_ampa, std::fma(c.A_nmda, n.g_nmda, n.g_gaba));
+      n.V = integrate(c, n.V, g, n.g_gaba);
+      n.g_nmda = follow_nmda(c, n);
+      n.g_ampa *= c.decay_ampa;
+      n.g_gaba *= c.decay_gaba;
+      n.threshold *= c.decay_threshold;
+      return crosses(c, n);
+    }
+    case CellModel::adaptive_integrate_and_fire: {
+      n.g_ampa *= c.decay_ampa;
+      n.g_gaba *= c.decay_gaba;
+      n.g_adaptation *= c.decay_adaptation;
+      n.g_nmda = follow_nmda(c, n);
+      const float g_inh = n.g_gaba + n.g_adaptation;
+      n.V = integrate(c, n.V, std::fma(c.A_ampa, n.g_ampa, std::fma(c.A_nmda, n.g_nmda, g_inh)), g_inh);
+      n.threshold *= c.decay_threshold;
+      if (!crosses(c, n)) return false;
+      n.g_adaptation += c.adaptation_jump;
+      return true;
+    }
+    case CellModel::leaky_integrate_and_fire: {
+      const float V = integrate(c, n.V, n.g_ampa + n.g_gaba, n.g_gaba);
+      n.g_ampa *= c.decay_ampa;
+      n.g_gaba *= c.decay_gaba;
+      n.V = n.refractory > 0 ? c.E_leak : V;
+      n.refractory = std::max(n.refractory - 1.0f, 0.0f);
+      if (!(n.V > c.threshold)) return false;
+      n.V = c.E_leak;
+      n.refractory = c.refractory_steps;
+      return true;
+    }
+    case CellModel::parrot: {
+      const bool arrived = n.g_ampa + n.g_gaba > 0;
+      n.g_ampa = n.g_gaba = 0;
+      return arrived;
+    }
+  }
+  return false;
+}
+
+struct Synapse {
+  NeuronId pre, post;
+  float w;
+  double c = 0, f = 0, G = 0, g2 = 0;
+};
+
+// Traces of one LPL or symmetric-STDP connection.
+struct Traces {
+  std::vector<float> mean, variance, e1, e;
+  std::vector<double> psp, r, sigma;
+  std::deque<std::vector<double>> psp_past, sigma_past;  // newest first
+  std::vector<double> x_pre, x_post;
+};
+
+class Simulator {
+ public:
+  explicit Simulator(const SimulationDescription& simulation) : sim_(simulation), network_(simulation, 0, 1) {
+    flush_denormals();
+    for (std::size_t p = 0; p < sim_.populations.size(); ++p) {
+      const float* V = network_.populations[p]->variable("V");
+      neurons_.emplace_back();
+      for (NeuronId n = 0; n < sim_.populations[p].size; ++n) neurons_.back().push_back({.V = V[n]});
+      constants_.push_back(neuron_constants(sim_.populations[p].cell, sim_.dt));
+    }
+    for (std::size_t i = 0; i < sim_.connections.size(); ++i) {
+      const Synapses& built = network_.connections[i].synapses;
+      synapses_.emplace_back();
+      for (NeuronId pre = 0; pre < built.pre_size(); ++pre)
+        for (std::uint64_t s = built.row[pre]; s < built.row[pre + 1]; ++s)
+          synapses_.back().push_back({pre, network_.layout.neuron_of(built.target[s]), built.weight[s]});
+      const ConnectionDescription& c = sim_.connections[i];
+      const NeuronId pre = sim_.sources[c.from].size, post = sim_.populations[c.to].size;
+      Traces t;
+      if (c.rule && std::holds_alternative<LplRule>(*c.rule))
+        t.mean.assign(post, static_cast<float>(c.initial_mean_rate * std::get<LplRule>(*c.rule).tau_mean));
+      t.variance.assign(post, static_cast<float>(c.initial_variance));
+      for (auto* v : {&t.sigma, &t.x_post}) v->assign(post, 0.0);
+      for (auto* v : {&t.e1, &t.e}) v->assign(post, 0.0f);
+      for (auto* v : {&t.psp, &t.r, &t.x_pre}) v->assign(pre, 0.0);
+      traces_.push_back(std::move(t));
+    }
+    spiked_.resize(sim_.sources.size());
+    result_.spikes.resize(sim_.populations.size());
+    for (const SpikingStimulus& stimulus : sim_.stimuli) {
+      histories_.emplace_back(sim_.end() + 2 * PoissonGenerator::kSegment);
+      if (const auto* groups = std::get_if<std::vector<PoissonGroup>>(&stimulus.spikes))
+        PoissonGenerator(stimulus.name, *groups, sim_.dt, sim_.seed).fill(histories_.back(), sim_.end());
+    }
+  }
+
+  Outcome run() {
+    for (const Phase& phase : sim_.phases)
+      for (Step k = phase.begin; k < phase.end; ++k) advance(k, phase);
+    for (const auto& synapses : synapses_) {
+      result_.weights.emplace_back();
+      for (const Synapse& s : synapses) result_.weights.back().push_back(s.w);
+    }
+    return std::move(result_);
+  }
+
+ private:
+  // Spikes of a source in step k, as 0/1 by neuron.
+  bool spiked(std::size_t source, Step k, NeuronId id) const {
+    if (k < 0) return false;
+    const auto& past = spiked_[source];
+    return past[static_cast<std::size_t>(k)][id];
+  }
+
+  void advance(Step k, const Phase& phase) {
+    // 1. Neurons.
+    for (std::size_t p = 0; p < neurons_.size(); ++p) {
+      spiked_[p].emplace_back(neurons_[p].size(), false);
+      if (constants_[p].model == CellModel::parrot) continue;
+      for (NeuronId n = 0; n < neurons_[p].size(); ++n)
+        if (step(constants_[p], neurons_[p][n])) fire(p, k, n);
+    }
+    for (std::size_t i = 0; i < sim_.stimuli.size(); ++i) {
+      auto& now = spiked_[neurons_.size() + i].emplace_back(sim_.stimuli[i].size, false);
+      if (const auto* train = std::get_if<SpikeTrain>(&sim_.stimuli[i].spikes)) {
+        for (std::size_t s = 0; s < train->step.size(); ++s)
+          if (train->step[s] == k) now[train->neuron[s]] = true;
+      } else {
+        for (const NeuronId id : histories_[i].at(k)) now[id] = true;
+      }
+    }
+    // 3. Delivery and inhibitory plasticity: input sums per receptor in connection order, as the engine's buffers.
+    std::vector<std::vector<std::array<float, 3>>> input;
+    for (const auto& population : neurons_) input.emplace_back(population.size(), std::array<float, 3>{});
+    for (std::size_t i = 0; i < sim_.connections.size(); ++i)
+      if (!is_stdp(i)) deliver(i, k, input);
+    for (std::size_t i = 0; i < sim_.connections.size(); ++i)
+      if (is_stdp(i)) {
+        deliver(i, k, input, phase.learns[i]);
+        learn_inhibition(i, k, phase.learns[i]);
+      }
+    for (std::size_t p = 0; p < neurons_.size(); ++p)
+      for (NeuronId n = 0; n < neurons_[p].size(); ++n) {
+        neurons_[p][n].g_ampa += input[p][n][0];
+        if (constants_[p].model != CellModel::leaky_integrate_and_fire) neurons_[p][n].g_nmda += input[p][n][1];
+        neurons_[p][n].g_gaba += input[p][n][2];
+        // A parrot answers in the step of arrival.
+        if (constants_[p].model == CellModel::parrot && step(constants_[p], neurons_[p][n])) fire(p, k, n);
+      }
+    // 4 and 5. LPL and traces.
+    for (std::size_t i = 0; i < sim_.connections.size(); ++i) {
+      const ConnectionDescription& c = sim_.connections[i];
+      if (!c.rule) continue;
+      if (is_stdp(i))
+        advance_stdp_traces(i, k);
+      else
+        learn_lpl(i, k, phase.learns[i]);
+    }
+  }
+
+  bool is_stdp(std::size_t i) const {
+    return sim_.connections[i].rule && std::holds_alternative<SymmetricStdpRule>(*sim_.connections[i].rule);
+  }
+
+  void fire(std::size_t population, Step k, NeuronId n) {
+    spiked_[population].back()[n] = true;
+    result_.spikes[population].push_back({k, n});
+  }
+
+  void deliver(std::size_t i, Step k, std::vector<std::vector<std::array<float, 3>>>& input, bool learns = false) {
+    const ConnectionDescription& c = sim_.connections[i];
+    for (Synapse& s : synapses_[i]) {
+      if (!spiked(c.from, k - c.delay, s.pre)) continue;
+      input[c.to][s.post][static_cast<std::size_t>(c.receptor)] += s.w;
+      if (is_stdp(i) && learns) {
+        const auto& rule = std::get<SymmetricStdpRule>(*c.rule);
+        s.w = static_cast<float>(std::max(
+            0.0, s.w + rule.learning_rate * (traces_[i].x_post[s.post] - 2 * rule.target_rate * rule.tau)));
+      }
+    }
+  }
+
+  void learn_inhibition(std::size_t i, Step k, bool learns) {
+    const ConnectionDescription& c = sim_.connections[i];
+    const auto& rule = std::get<SymmetricStdpRule>(*c.rule);
+    for (Synapse& s : synapses_[i])
+      if (learns && spiked(c.to, k, s.post))
+        s.w = static_cast<float>(std::min(rule.w_max, s.w + rule.learning_rate * traces_[i].x_pre[s.pre]));
+  }
+
+  void advance_stdp_traces(std::size_t i, Step k) {
+    const ConnectionDescription& c = sim_.connections[i];
+    const double decay = std::exp(-sim_.dt / std::get<SymmetricStdpRule>(*c.rule).tau);
+    Traces& t = traces_[i];
+    for (NeuronId j = 0; j < t.x_pre.size(); ++j) t.x_pre[j] = (t.x_pre[j] + spiked(c.from, k - c.delay, j)) * decay;
+    for (NeuronId n = 0; n < t.x_post.size(); ++n) t.x_post[n] = (t.x_post[n] + spiked(c.to, k, n)) * decay;
+  }
+
+  void learn_lpl(std::size_t i, Step k, bool learns) {
+    const ConnectionDescription& c = sim_.connections[i];
+    const auto& rule = std::get<LplRule>(*c.rule);
+    const double dt = sim_.dt;
+    const auto late = static_cast<std::size_t>(sim_.min_delay);
+    const Step horizon = std::llround(rule.horizon / dt), window = std::llround(rule.window / dt);
+    const bool in_error = rule.transmitter_form == TransmitterForm::in_error;
+    Traces& t = traces_[i];
+    const LplConstants lc = lpl_constants(rule, dt, sim_.min_delay);
+    for (NeuronId n = 0; n < t.mean.size(); ++n) {
+      const float V = neurons_[c.to][n].V;
+      const float side = std::fma(lc.steepness, std::abs(V - lc.surrogate_threshold), 1.0f);
+      t.sigma[n] = V < lc.surrogate_floor ? 0.0f : lc.steepness / (side * side);
+    }
+    t.sigma_past.push_front(t.sigma);
+    t.psp_past.push_front(t.psp);
+    const bool warm = t.psp_past.size() > late;
+    for (Synapse& s : synapses_[i]) {
+      if (warm) s.c += t.psp_past[late][s.pre] * t.sigma_past[late][s.post];
+      s.f += dt / rule.tau_fall * (s.c - s.f);
+      s.c *= std::exp(-dt / rule.tau_rise);
+      s.G += s.f * t.e[s.post];
+      if (!in_error && spiked(c.from, k - c.delay, s.pre)) s.G += rule.transmitter_strength;
+    }
+    if (warm) {
+      t.psp_past.pop_back();
+      t.sigma_past.pop_back();
+    }
+    if (k % window == 0)
+      for (Synapse& s : synapses_[i]) update_weight(s, rule, static_cast<double>(window), learns);
+    for (NeuronId j = 0; j < t.psp.size(); ++j) {
+      t.psp[j] += dt / rule.tau_membrane * (t.r[j] - t.psp[j]);
+      t.r[j] = (t.r[j] + spiked(c.from, k - c.delay, j)) * std::exp(-dt / rule.tau_synapse);
+    }
+    // The slow traces in float32, as the reference and the engine have them: the rounding of their decay factors alone
+    // is worth 3e-4 of their value.
+    for (NeuronId n = 0; n < t.mean.size(); ++n) {
+      const float late_spike = spiked(c.to, k - sim_.min_delay, n), past_spike = spiked(c.to, k - horizon, n);
+      const float deviation = std::fma(-lc.mean_to_rate, t.mean[n], late_spike);
+      const float err = lc.hebbian * deviation / (t.variance[n] + lc.epsilon) + lc.transmitter +
+                        lc.predictive * (past_spike - late_spike);
+      t.variance[n] = std::fma(deviation * deviation, lc.gain_variance, t.variance[n]) * lc.decay_variance;
+      t.mean[n] = (t.mean[n] + static_cast<float>(spiked(c.to, k, n))) * lc.decay_mean;
+      t.e1[n] = std::fma(lc.follow_rise, err - t.e1[n], t.e1[n]);
+      t.e[n] = std::fma(lc.follow_fall, t.e1[n] - t.e[n], t.e[n]);
+    }
+  }
+
+  void update_weight(Synapse& s, const LplRule& rule, double window, bool learns) {
+    const double g = std::exchange(s.G, 0) / window;
+    double step = g;
+    if (rule.gradient == Gradient::augmented) {
+      s.g2 = std::max(g * g, s.g2 * std::exp(-window * sim_.dt / rule.tau_rms));
+      step = g / (std::sqrt(s.g2) + 1e-32);
+    }
+    if (!learns) return;
+    double w = s.w;
+    if (rule.weight_decay_time)
+      w -= rule.learning_rate * (1 - std::exp(-window * sim_.dt / *rule.weight_decay_time)) * w;
+    s.w = static_cast<float>(std::clamp(w + rule.learning_rate * step, 0.0, rule.w_max));
+  }
+
+  const SimulationDescription& sim_;
+  Network network_;  // for the wiring and the initial potentials only
+  std::vector<std::vector<Neuron>> neurons_;
+  std::vector<NeuronConstants> constants_;
+  std::vector<std::vector<Synapse>> synapses_;
+  std::vector<Traces> traces_;
+  std::vector<std::vector<std::vector<bool>>> spiked_;  // by source, step, neuron
+  std::vector<SpikeHistory> histories_;
+  Outcome result_;
+};
+
+}  // namespace
+
+Outcome run(const SimulationDescription& simulation) { return Simulator(simulation).run(); }
+
+}  // namespace lpl::oracle

@@ -1,0 +1,39 @@
+// What tests share: the communicator of all ranks, scratch files, runs of descriptions, reading of results.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "spiking/description.hpp"
+
+namespace lpl::test {
+
+Communicator& world();
+
+// A folder of this test, empty at first, removed at the end. The same path on all ranks; collective.
+class Scratch {
+ public:
+  Scratch();
+  ~Scratch();
+  std::string path(const std::string& name) const { return (folder_ / name).string(); }
+  // Writes a file (rank 0) and returns its path.
+  std::string write(const std::string& name, const std::string& content) const;
+
+ private:
+  std::filesystem::path folder_;
+};
+
+// Runs a description through the engine on all ranks of `comm`, writing `path`.
+void run_to_file(const SimulationDescription& simulation, Communicator& comm, const std::string& path);
+
+struct RecordedSpikes {
+  std::vector<Step> step;
+  std::vector<NeuronId> id;
+};
+RecordedSpikes read_recorded_spikes(const std::string& path, const std::string& population, double dt);
+std::vector<float> read_recorded_weights(const std::string& path, const std::string& connection,
+                                         const std::string& snapshot);
+
+}  // namespace lpl::test

@@ -1,0 +1,113 @@
+// The event-driven engine against the time-driven oracle, on random networks.
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include "core/random.hpp"
+#include "support/oracle.hpp"
+#include "support/world.hpp"
+
+namespace lpl {
+namespace {
+
+struct Draws {
+  explicit Draws(std::uint32_t seed) : random(seed, Draw::signal, 4711, 0) {}
+  Random random;
+  int between(int low, int high) { return low + static_cast<int>(random.below(static_cast<std::uint32_t>(high - low + 1))); }
+  template <class T>
+  T one_of(std::initializer_list<T> values) {
+    return values.begin()[random.below(static_cast<std::uint32_t>(values.size()))];
+  }
+};
+
+// A random network with LPL and, often, plastic inhibition; all that the property must not depend on is drawn.
+std::string random_description(std::uint32_t seed) {
+  Draws draw(seed);
+  const int inputs = draw.between(20, 120), exc = draw.between(3, 40), inh = draw.between(1, 12);
+  const int min_delay = draw.one_of({1, 3, 8, 13});
+  const int window = draw.one_of({50, 128, 300, 777, 2000});
+  const bool recurrent = draw.random.below(3) > 0;
+  const bool augmented = draw.random.below(3) == 0;
+  const bool corrected = draw.random.below(2) == 0;
+  const bool per_spike = draw.random.below(3) == 0;
+  std::string text = fmt::format(
+      "simulation = {{ seed = {}, min_delay = \"{} us\", plasticity_block = {} }}\n"
+      "[[stimulus]]\nname = \"input\"\ntype = \"poisson\"\nsize = {}\nrate = \"{} Hz\"\n"
+      "[[population]]\nname = \"exc\"\ncell = \"{}\"\nsize = {}\ninitial_membrane = {{ mean = \"-60 mV\", deviation = \"10 mV\" }}\n"
+      "[[population]]\nname = \"inh\"\ncell = \"if\"\nsize = {}\n"
+      "[[connection]]\nname = \"input_exc\"\nfrom = \"input\"\nto = \"exc\"\ndensity = {}\nweight = {}\n"
+      "delay = \"{} us\"\nplasticity = \"drawn\"\ninitial_traces = {{ mean_rate = \"{} Hz\", variance = {} }}\n",
+      seed, min_delay * 100, draw.between(1, 400), inputs, draw.between(30, 60), draw.one_of<const char*>({"if", "aif"}), exc, inh,
+      0.1 + 0.9 * draw.random.uniform(), 0.05 + 0.3 * draw.random.uniform(), (min_delay + draw.between(0, 9)) * 100,
+      draw.between(1, 20), 0.01 * draw.between(1, 100) * (corrected ? 1e-4 : 1.0));
+  if (recurrent)
+    text += fmt::format(
+        "[[connection]]\nname = \"exc_inh\"\nfrom = \"exc\"\nto = \"inh\"\ndensity = 0.7\nweight = 0.6\n"
+        "[[connection]]\nname = \"inh_exc\"\nfrom = \"inh\"\nto = \"exc\"\nreceptor = \"GABA\"\ndensity = 0.6\nweight = 0.4\n"
+        "delay = \"{} us\"\nplasticity = \"inhibitory\"\n"
+        "[[connection]]\nname = \"exc_exc\"\nfrom = \"exc\"\nto = \"exc\"\nreceptor = \"NMDA\"\ndensity = 0.2\nweight = 0.1\n",
+        (min_delay + draw.between(0, 5)) * 100);
+  text += fmt::format(
+      "[rule.drawn]\ntype = \"lpl\"\npredictive = {{ strength = {}, horizon = \"20 ms\" }}\n"
+      "hebbian = {{ strength = 1.0, tau_mean = \"2 s\", tau_variance = \"1 s\", normalisation = \"{}\" }}\n"
+      "transmitter = {{ form = \"{}\", strength = 1e-4 }}\neligibility = {{}}\n"
+      "update = {{ learning_rate = {}, window = \"{} us\", gradient = \"{}\"{} }}\n"
+      "[[phase]]\nname = \"prime\"\nduration = \"{} us\"\nplasticity = {}\n"
+      "[[phase]]\nname = \"learn\"\nduration = \"{} us\"\n",
+      draw.between(0, 2), corrected ? "corrected" : "as_simulated", per_spike ? "per_spike" : "in_error",
+      (augmented ? 1e-6 : 1e-5) * window, window * 100, augmented ? "augmented" : "plain",
+      draw.random.below(3) == 0 ? ", weight_decay_time = \"10 s\"" : "", draw.between(1, 2000) * 100,
+      recurrent ? "[\"inh_exc\"]" : "false", draw.between(3000, 7000) * 100);
+  text += "[[record]]\nwhat = \"spikes\"\nof = [\"exc\", \"inh\"]\n";
+  text += "[[record]]\nname = \"w\"\nwhat = \"weights\"\nof = \"input_exc\"\n";
+  if (recurrent) text += "[[record]]\nname = \"w_inh\"\nwhat = \"weights\"\nof = \"inh_exc\"\n";
+  return text;
+}
+
+void expect_same_spikes(const std::vector<oracle::Spike>& expected, const test::RecordedSpikes& found) {
+  ASSERT_EQ(expected.size(), found.step.size());
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    ASSERT_EQ(expected[i], (oracle::Spike{found.step[i], found.id[i]})) << "spike " << i;
+}
+
+// Within 1e-5 of each weight, and within 1e-4 of the largest change that learning made to any (weights are stored in
+// float32 after each window, which costs up to 1e-6 of their size).
+void expect_same_weights(const std::vector<double>& expected, const std::vector<float>& found,
+                         const std::vector<float>& initial) {
+  ASSERT_EQ(expected.size(), found.size());
+  double largest_change = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i) largest_change = std::max(largest_change, std::abs(expected[i] - initial[i]));
+  ASSERT_GT(largest_change, 1e-5) << "nothing was learnt, so equality shows nothing";
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const double size = std::max<double>(expected[i], initial[i]);
+    ASSERT_NEAR(expected[i], found[i], 1e-5 * size) << "synapse " << i;
+    ASSERT_NEAR(expected[i], found[i], 1e-4 * largest_change + 1e-6 * size) << "synapse " << i;
+  }
+}
+
+class EventDrivenEqualsTimeDriven : public testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(EventDrivenEqualsTimeDriven, OnRandomNetwork) {
+  const test::Scratch scratch;
+  const std::string text = random_description(GetParam());
+  SCOPED_TRACE(text);
+  const SimulationDescription simulation = read_simulation_text(text, scratch.path("random.sim"));
+  const oracle::Outcome expected = oracle::run(simulation);
+  const std::string path = scratch.path("result.h5");
+  const auto comm = make_serial_communicator();
+  test::run_to_file(simulation, *comm, path);
+  expect_same_spikes(expected.spikes[0], test::read_recorded_spikes(path, "exc", simulation.dt));
+  expect_same_spikes(expected.spikes[1], test::read_recorded_spikes(path, "inh", simulation.dt));
+  ASSERT_GT(expected.spikes[0].size(), 0u) << "the drawn network is silent and shows nothing";
+  for (std::size_t i = 0; i < simulation.connections.size(); ++i) {
+    const ConnectionDescription& c = simulation.connections[i];
+    // Inhibition learns by spikes of inhibitory neurons, which may be silent.
+    if (!c.rule || (c.name == "inh_exc" && expected.spikes[1].empty())) continue;
+    expect_same_weights(expected.weights[i], test::read_recorded_weights(path, c.name, "learn"),
+                        test::read_recorded_weights(path, c.name, "initial"));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, EventDrivenEqualsTimeDriven, testing::Range(1u, 41u));
+
+}  // namespace
+}  // namespace lpl
