@@ -44,8 +44,8 @@ LplPlasticity::LplPlasticity(const LplRule& rule, const ConnectionDescription& c
   adjoint_.resize(padded * 4);
   const std::size_t groups = (static_cast<std::size_t>(block_) + layout.slots() - 1) / layout.slots();
   sensitivity_.resize(groups * layout.size(blocks_));
-  gradient_.assign(synapses, 0.0f);
-  if (rule.gradient == Gradient::augmented) squared_gradient_.assign(synapses, 0.0f);
+  gradient_.assign(synapses, 0.0);
+  if (rule.gradient == Gradient::augmented) squared_gradient_.assign(synapses, 0.0);
 }
 
 void LplPlasticity::advance(const Neurons& neurons, Step first, std::uint32_t steps) {
@@ -80,7 +80,7 @@ void LplPlasticity::update(Step now, const SpikeHistory& source, Synapses& synap
 }
 
 void LplPlasticity::accumulate_gradient(Step now, const SpikeHistory& source, const Synapses& synapses) {
-  std::fill(gradient_.begin(), gradient_.end(), 0.0f);
+  std::fill(gradient_.begin(), gradient_.end(), 0.0);
   std::fill(adjoint_.begin(), adjoint_.end(), 0.0f);
   // Arrival step t meets the error of step t + lateness.
   const Step latest = now - constants_.lateness;
@@ -89,10 +89,9 @@ void LplPlasticity::accumulate_gradient(Step now, const SpikeHistory& source, co
   filter_range(latest, first_with_error, true, source, synapses);
   filter_range(first_with_error - 1, first_with_error - tail_, false, source, synapses);
   if (rule_.transmitter_form == TransmitterForm::per_spike) {
-    const auto delta = static_cast<float>(rule_.transmitter_strength);
     for (Step step = std::max<Step>(window_start, 0); step <= now; ++step)
       for (const NeuronId pre : source.at(step - delay_))
-        for (std::uint64_t s = synapses.row[pre]; s < synapses.row[pre + 1]; ++s) gradient_[s] += delta;
+        for (std::uint64_t s = synapses.row[pre]; s < synapses.row[pre + 1]; ++s) gradient_[s] += rule_.transmitter_strength;
   }
 }
 
@@ -135,12 +134,12 @@ void LplPlasticity::prefetch_row(const Synapses& synapses, NeuronId pre) const {
 }
 
 void LplPlasticity::apply(Synapses& synapses, bool learns) {
-  const float per_step = 1.0f / static_cast<float>(window_);
+  const double per_step = 1.0 / static_cast<double>(window_);
   const auto eta = static_cast<float>(rule_.learning_rate), w_max = static_cast<float>(rule_.w_max);
   const bool augmented = rule_.gradient == Gradient::augmented;
   float* const weight = synapses.weight.data();
   for (std::size_t s = 0; s < gradient_.size(); ++s) {
-    float step = gradient_[s] * per_step;
+    auto step = static_cast<float>(gradient_[s] * per_step);
     if (augmented) {
       float& squared = squared_gradient_[s];
       squared = std::max(step * step, squared * keep_squared_gradient_);
@@ -162,9 +161,9 @@ const float* LplPlasticity::trace(const std::string& name) const {
 std::size_t LplPlasticity::bytes() const {
   std::size_t floats = 0;
   for (const auto* v : {&mean_, &variance_, &error_rise_, &error_, &error_history_, &derivative_history_, &adjoint_,
-                        &sensitivity_, &gradient_, &squared_gradient_})
+                        &sensitivity_, &squared_gradient_})
     floats += v->size();
-  return floats * sizeof(float);
+  return floats * sizeof(float) + gradient_.size() * sizeof(double);
 }
 
 }  // namespace lpl

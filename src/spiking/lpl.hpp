@@ -5,7 +5,7 @@
 // change of G_ji by one arrival of any j in step t, and each arrival adds it once (spiking_model section 6). The
 // filter runs on beyond the window's start, with the error at zero, until its kernels have died away; the arrivals
 // there are visited again. So no eligibility is stored per synapse: a plastic synapse costs its target, weight,
-// gradient and, augmented, the squared gradient: 16 bytes.
+// gradient and, augmented, the squared gradient: 20 bytes.
 //
 // Time contract: a window ends at step W with W mod window = 0 and holds the errors of steps W - window + 1 .. W.
 // update(W) runs after the arrivals of step W were delivered with the old weights, before any later arrival.
@@ -55,7 +55,9 @@ class LplPlasticity {
   AlignedVector<float> mean_, variance_, error_rise_, error_;
   AlignedVector<float> error_history_, derivative_history_;  // [block][history][16]
   AlignedVector<float> adjoint_, sensitivity_;
-  AlignedVector<float> gradient_, squared_gradient_;  // per synapse
+  // Per synapse. The gradient sums contributions that largely cancel, hence float64.
+  AlignedVector<double> gradient_;
+  AlignedVector<float> squared_gradient_;
 };
 
 }  // namespace lpl
