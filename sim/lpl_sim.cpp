@@ -119,7 +119,7 @@ int main(int argc, char** argv) {
     return static_cast<int>(ExitCode::misused);
   } catch (const Error& error) {
     if (comm->rank() == 0) fmt::print(stderr, "lpl_sim: {}\n", error.what());
-    return static_cast<int>(ExitCode::failed);
+    comm->quit(static_cast<int>(ExitCode::failed));
   } catch (const std::exception& error) {
     fmt::print(stderr, "lpl_sim: rank {}: {}\n", comm->rank(), error.what());
     comm->abort(static_cast<int>(ExitCode::failed));

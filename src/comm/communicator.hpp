@@ -32,8 +32,10 @@ class Communicator {
   virtual void sum(std::vector<std::int64_t>& values) = 0;
   virtual std::int64_t max(std::int64_t value) = 0;
 
-  // Ends all ranks at once.
+  // Ends all ranks at once, from any one of them.
   [[noreturn]] virtual void abort(int exit_code) = 0;
+  // Collective: ends this process after a failure that all ranks know of, without the clean-up of any library.
+  [[noreturn]] virtual void quit(int exit_code) = 0;
 };
 
 // One process, no MPI.

@@ -2,6 +2,7 @@
 #include <mpi.h>
 
 #include <boost/mpi.hpp>
+#include <cstdio>
 #include <cstdlib>
 #include <numeric>
 
@@ -68,6 +69,11 @@ class MpiCommunicator final : public Communicator {
   }
   [[noreturn]] void abort(int exit_code) override {
     MPI_Abort(world_, exit_code);
+    std::_Exit(exit_code);
+  }
+  [[noreturn]] void quit(int exit_code) override {
+    std::fflush(nullptr);
+    MPI_Barrier(world_);
     std::_Exit(exit_code);
   }
 

@@ -1,8 +1,11 @@
 #include "io/hdf5.hpp"
 
+#include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 
 #include "core/errors.hpp"
 
@@ -20,7 +23,13 @@ std::string reason() {
       },
       &text);
   H5Eclear2(H5E_DEFAULT);
-  return text.empty() ? "unknown reason" : text;
+  if (text.empty()) return "unknown reason";
+  // Of the system's errors HDF5 tells much, on two lines; the user needs what strerror says.
+  constexpr std::string_view kMark = "error message = '";
+  const std::size_t mark = text.find(kMark);
+  if (mark == std::string::npos) return text;
+  text.erase(0, mark + kMark.size());
+  return text.substr(0, text.find('\''));
 }
 
 [[noreturn]] void fail(const std::string& what) { throw IoError(fmt::format("{}: {}", what, reason())); }
@@ -43,6 +52,27 @@ Handle create_parents() {
 Handle access_without_locks() {
   Handle access(H5Pcreate(H5P_FILE_ACCESS), H5Pclose);
   H5Pset_file_locking(access.get(), false, true);
+  return access;
+}
+
+// Dirty metadata stays in memory until it is flushed.
+Handle access_for_writing() {
+  Handle access = access_without_locks();
+  H5AC_cache_config_t cache;
+  cache.version = H5AC__CURR_CACHE_CONFIG_VERSION;
+  H5Pget_mdc_config(access.get(), &cache);
+  cache.evictions_enabled = false;
+  cache.incr_mode = H5C_incr__off;
+  cache.flash_incr_mode = H5C_flash_incr__off;
+  cache.decr_mode = H5C_decr__off;
+  H5Pset_mdc_config(access.get(), &cache);
+  return access;
+}
+
+// Data goes to disk when it is written, not when a cache of chunks is full.
+Handle uncached_chunks() {
+  Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
+  H5Pset_chunk_cache(access.get(), 0, 0, 1.0);
   return access;
 }
 
@@ -77,7 +107,7 @@ File File::create(const std::string& path) {
   silence();
   File file;
   file.path_ = path;
-  const Handle access = access_without_locks();
+  const Handle access = access_for_writing();
   file.file_ = Handle(checked(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),
                               fmt::format("cannot create {}", path)),
                       H5Fclose);
@@ -111,8 +141,8 @@ Series File::create_series_raw(const std::string& name, std::size_t columns, std
   Handle space(checked(H5Screate_simple(rank, size, limit), what), H5Sclose);
   Handle layout(checked(H5Pcreate(H5P_DATASET_CREATE), what), H5Pclose);
   checked(H5Pset_chunk(layout.get(), rank, chunk), what);
-  const Handle parents = create_parents();
-  Handle dataset(checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), layout.get(), H5P_DEFAULT),
+  const Handle parents = create_parents(), uncached = uncached_chunks();
+  Handle dataset(checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), layout.get(), uncached.get()),
                          fmt::format("cannot create {}", what)),
                  H5Dclose);
   return Series(std::move(dataset), columns, what);
@@ -243,13 +273,23 @@ std::vector<std::string> File::children(const std::string& group) const {
   return names;
 }
 
-void File::flush() { checked(H5Fflush(get(), H5F_SCOPE_GLOBAL), fmt::format("cannot flush {}", path_)); }
+void File::flush() {
+  const std::string what = fmt::format("cannot flush {}", path_);
+  hsize_t size = 0;
+  checked(H5Fget_filesize(get(), &size), what);
+  const int descriptor = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
+  const int failure = descriptor < 0 ? errno : posix_fallocate(descriptor, 0, static_cast<off_t>(size));
+  if (descriptor >= 0) ::close(descriptor);
+  if (failure != 0) throw IoError(fmt::format("{}: {} ({} bytes are needed)", what, std::strerror(failure), size));
+  checked(H5Fflush(get(), H5F_SCOPE_GLOBAL), what);
+}
 
 void File::close() {
-  const hid_t id = file_.get();
-  if (id < 0) return;
+  if (get() < 0) return;
   flush();
   file_ = Handle();
 }
+
+void File::abandon() { file_.leak(); }
 
 }  // namespace lpl::h5

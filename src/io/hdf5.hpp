@@ -28,7 +28,7 @@ class Handle {
     if (id_ >= 0) closer_(id_);
   }
   hid_t get() const { return id_; }
-  explicit operator bool() const { return id_ >= 0; }
+  void leak() { id_ = H5I_INVALID_HID; }
 
  private:
   hid_t id_ = H5I_INVALID_HID;
@@ -48,7 +48,8 @@ inline hid_t type_of<std::uint64_t>() { return H5T_NATIVE_UINT64; }
 template <>
 inline hid_t type_of<std::int64_t>() { return H5T_NATIVE_INT64; }
 
-// A dataset that grows along its first dimension; `columns` is 0 for one-dimensional data.
+// A dataset that grows along its first dimension; `columns` is 0 for one-dimensional data. Appending writes the data
+// to disk, but not that it belongs to the dataset: the next flush of the file does.
 class Series {
  public:
   Series() = default;
@@ -72,7 +73,9 @@ class Series {
 // An open file. Paths are absolute inside the file; missing groups on the way are created.
 class File {
  public:
-  // Replaces an existing file. Readers may open it while it is being written (no file lock is held).
+  // Replaces an existing file. Readers may open it while it is being written (no file lock is held). What is on disk
+  // is the state of the last flush, always: metadata leaves memory in flush() only, and flush() makes sure first that
+  // the disk has room for all of it. After a failed write, abandon() the file.
   static File create(const std::string& path);
   static File open_read_only(const std::string& path);
 
@@ -114,6 +117,9 @@ class File {
 
   void flush();
   void close();
+  // Forgets an open file without writing to it again. The library keeps its identifier, so the process must end
+  // without HDF5's clean-up (Communicator::quit).
+  void abandon();
 
  private:
   std::size_t size_of(const std::string& name) const;

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
 #include <numeric>
 
 #include "core/text.hpp"
@@ -10,13 +11,24 @@
 
 namespace lpl {
 
+namespace {
+
+constexpr std::size_t kStatusRoom = 16;
+
+std::string padded_status(std::string status) {
+  status.resize(kStatusRoom, '\0');
+  return status;
+}
+
+}  // namespace
+
 void SpikeSeries::append(const std::vector<double>& timestamps, const std::vector<std::uint64_t>& node_ids) {
   timestamps_.append(timestamps);
   node_ids_.append(node_ids);
 }
 
 ResultFile::ResultFile(const std::string& path, const RunFacts& facts) : file_(h5::File::create(path)) {
-  file_.attribute("/", "status", "running", 16);
+  file_.attribute("/", "status", "running", kStatusRoom);
   file_.attribute("/", "magic", std::vector<std::uint32_t>{0x0A7A});
   file_.attribute("/", "version", std::vector<std::uint32_t>{0, 1});
   file_.attribute("/", "program", facts.program);
@@ -138,6 +150,20 @@ void ResultFile::finish(const std::string& status, double wall, double model) {
   // The status goes last: "complete" is written only after all data has reached the file.
   file_.set_text_attribute("/", "status", status);
   file_.close();
+}
+
+void ResultFile::fail() {
+  file_.abandon();
+  // The attribute holds "running" padded to its room; its bytes stand once, near the file's beginning.
+  std::fstream bytes(file_.path(), std::ios::in | std::ios::out | std::ios::binary);
+  std::string head(1 << 16, '\0');
+  bytes.read(head.data(), static_cast<std::streamsize>(head.size()));
+  bytes.clear();
+  const std::size_t at = head.find(padded_status("running"));
+  if (at == std::string::npos) return;
+  bytes.seekp(static_cast<std::streamoff>(at));
+  const std::string failed = padded_status("failed");
+  bytes.write(failed.data(), static_cast<std::streamsize>(failed.size()));
 }
 
 }  // namespace lpl

@@ -50,9 +50,6 @@ class ResultFile {
  public:
   // Creates the file, status "running". Throws IoError.
   ResultFile(const std::string& path, const RunFacts& facts);
-  // Leaves the status as it is; finish() sets it.
-  ~ResultFile() = default;
-
   SpikeSeries create_spikes(const std::string& population);
   // /rates/<population>/{rate, time}: rates in Hz of bins that start at `time`.
   SampleSeries create_rates(const std::string& population, double bin);
@@ -77,8 +74,11 @@ class ResultFile {
   void write_phase(const std::string& name, double begin, double end);
 
   void flush() { file_.flush(); }
-  // Writes the end's facts and the status: complete | interrupted | failed, and closes the file.
+  // Writes the end's facts and the status: complete | interrupted, and closes the file.
   void finish(const std::string& status, double wall, double model);
+  // After an error: leaves the file as the last flush left it and sets its status to "failed" in place, which needs
+  // no room on the disk and no working HDF5.
+  void fail();
 
  private:
   h5::File file_;

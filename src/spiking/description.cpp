@@ -24,6 +24,7 @@ namespace fs = std::filesystem;
 
 constexpr NeuronId kLargestSize = 1u << 30;
 constexpr std::int64_t kLongestDelay = 100000;  // steps
+const std::vector<std::string> kStimulusTypes = {"poisson", "spikes", "pairing", "clamp", "current"};
 
 // Reads the file that `key` names; the importer's error gets the position of the key.
 template <class Read>
@@ -240,7 +241,7 @@ class Reader {
 
   void read_stimulus(Table& table) {
     const std::string name = read_name(table, "stimulus");
-    switch (table.choice("type", {"poisson", "spikes", "clamp", "current"})) {
+    switch (table.choice("type", kStimulusTypes)) {
       case 0: read_poisson(table, name); break;
       case 1: {
         SpikingStimulus stimulus{.name = name, .size = static_cast<NeuronId>(table.integer("size", 1, kLargestSize)), .spikes = {}};
@@ -252,8 +253,36 @@ class Reader {
         result_.stimuli.push_back(std::move(stimulus));
         break;
       }
+      case 2: read_pairing(table, name); break;
       default: device_tables_.push_back(table);
     }
+  }
+
+  // The protocol of Fig. 6: `pairings` times at `rate`, input n fires dt_n after the pairing's time, dt_n equally
+  // spaced on [-interval, +interval].
+  void read_pairing(Table& table, const std::string& name) {
+    SpikingStimulus stimulus{.name = name, .size = static_cast<NeuronId>(table.integer("size", 2, 1'000'000)), .spikes = {}};
+    const double interval = table.quantity("interval", Dimension::time, kPositive);
+    const double rate = table.quantity("rate", Dimension::frequency, kPositive);
+    const auto pairings = table.integer("pairings", 1, 100'000);
+    const double first = table.quantity("first", Dimension::time, kNonNegative);
+    table.finish();
+    if (first < interval) table.fail("first", fmt::format("'first' is {} s; it cannot be below the interval of {} s", first, interval));
+    std::vector<std::pair<Step, NeuronId>> spikes;
+    for (std::int64_t p = 0; p < pairings; ++p)
+      for (NeuronId n = 0; n < stimulus.size; ++n) {
+        const double offset = interval * (2.0 * n / (stimulus.size - 1) - 1);
+        spikes.emplace_back(std::llround((first + static_cast<double>(p) / rate + offset) / result_.dt), n);
+      }
+    std::sort(spikes.begin(), spikes.end());
+    spikes.erase(std::unique(spikes.begin(), spikes.end()), spikes.end());
+    SpikeTrain train;
+    for (const auto& [step, neuron] : spikes) {
+      train.step.push_back(step);
+      train.neuron.push_back(neuron);
+    }
+    stimulus.spikes = std::move(train);
+    result_.stimuli.push_back(std::move(stimulus));
   }
 
   void read_poisson(Table& table, const std::string& name) {
@@ -316,7 +345,7 @@ class Reader {
   void read_device(Table& table) {
     Device device;
     device.name = table.text("name");
-    device.kind = table.choice("type", {"poisson", "spikes", "clamp", "current"}) == 2 ? Device::Kind::clamp : Device::Kind::current;
+    device.kind = table.choice("type", kStimulusTypes) == 3 ? Device::Kind::clamp : Device::Kind::current;
     device.population = named(table, "to", table.text("to"), result_.populations, "population");
     const Population& target = result_.populations[device.population];
     if (target.cell.model == CellModel::parrot) table.fail("to", "a parrot population has no membrane to act on");
@@ -336,6 +365,9 @@ class Reader {
     for (std::size_t i = 1; i < device.times.size(); ++i)
       if (!(device.times[i] > device.times[i - 1]))
         table.fail("file", fmt::format("time {} s follows {} s; times must rise", device.times[i], device.times[i - 1]));
+    device.start = steps(table, "start", table.quantity("start", Dimension::time, kNonNegative, "0 s"));
+    device.repeats = table.integer("repeats", 1, 1'000'000'000, 1);
+    if (device.repeats > 1) device.every = read_interval(table);
     table.finish();
     result_.devices.push_back(std::move(device));
   }

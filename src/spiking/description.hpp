@@ -104,8 +104,11 @@ struct Device {
   Kind kind = Kind::clamp;
   std::size_t population = 0;
   std::vector<NeuronId> neurons;  // empty: all
-  std::vector<double> times;      // [s], ascending; the device acts on [first, last]
+  std::vector<double> times;      // [s] after the start of each repeat, ascending; the device acts on [first, last]
   std::vector<double> values;     // [V]; a current is given as the voltage that it would add at rest
+  Step start = 0;
+  Step every = 0;  // repeats begin this far apart; used where repeats > 1
+  std::int64_t repeats = 1;
 };
 
 enum class Receptor { ampa, nmda, gaba };

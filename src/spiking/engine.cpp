@@ -132,7 +132,20 @@ void Engine::deliver_connection(const Connection& connection, Step begin, Step e
       connection.synapses.deliver(pre, input + static_cast<std::size_t>(step - epoch_begin) * kBlock);
 }
 
-// Devices follow linear interpolation between the points of their series and act within its first and last time.
+// A device's value in step `step`: linear between the points of its series, nothing outside of it.
+std::optional<double> Engine::device_value(const Device& device, Step step) const {
+  Step since = step - device.start;
+  if (since < 0) return {};
+  if (device.repeats > 1) since -= std::min(since / device.every, device.repeats - 1) * device.every;
+  const double time = simulation_.seconds(since);
+  if (time < device.times.front() || time > device.times.back()) return {};
+  const auto after = std::upper_bound(device.times.begin(), device.times.end(), time);
+  const auto i = static_cast<std::size_t>(after - device.times.begin());
+  if (i == device.times.size()) return device.values.back();
+  const double fraction = (time - device.times[i - 1]) / (device.times[i] - device.times[i - 1]);
+  return device.values[i - 1] + fraction * (device.values[i] - device.values[i - 1]);
+}
+
 void Engine::drive_devices(Step from, Step to) {
   const auto cells = [&](const Device& device, float value, Step step, bool add) {
     Neurons& neurons = *network_->populations[device.population];
@@ -152,18 +165,9 @@ void Engine::drive_devices(Step from, Step to) {
     for (Step step = from; step < to; ++step)
       cells(device, device.kind == Device::Kind::clamp ? std::numeric_limits<float>::quiet_NaN() : 0.0f, step, false);
   for (const Device& device : simulation_.devices)
-    for (Step step = from; step < to; ++step) {
-      const double time = simulation_.seconds(step);
-      if (time < device.times.front() || time > device.times.back()) continue;
-      const auto after = std::upper_bound(device.times.begin(), device.times.end(), time);
-      const auto i = static_cast<std::size_t>(after - device.times.begin());
-      double value = device.values.back();
-      if (i < device.times.size()) {
-        const double fraction = (time - device.times[i - 1]) / (device.times[i] - device.times[i - 1]);
-        value = device.values[i - 1] + fraction * (device.values[i] - device.values[i - 1]);
-      }
-      cells(device, static_cast<float>(value), step, device.kind == Device::Kind::current);
-    }
+    for (Step step = from; step < to; ++step)
+      if (const auto value = device_value(device, step))
+        cells(device, static_cast<float>(*value), step, device.kind == Device::Kind::current);
 }
 
 void Engine::update(Step from, Step to) {
@@ -193,21 +197,21 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
   Recorder recorder(simulation_, *network_, comm_, path, facts);
   Progress progress(style, comm_.rank() == 0, simulation_.seconds(simulation_.end()));
   laps_.start();
+  RunSummary summary;
+  summary.model_seconds = simulation_.seconds(simulation_.end());
   try {
     recorder.snapshot("initial", 0);
     guarded([&] { recorder.check(); });
     agree(comm_, error_);
     for (std::size_t phase = 0; phase < simulation_.phases.size(); ++phase) run_phase(phase, recorder, progress);
+    summary.wall_seconds = laps_.wall();
+    agree(comm_, [&] { recorder.finish(summary.wall_seconds, summary.model_seconds); });
   } catch (const Error&) {
     progress.finish();
-    recorder.finish("failed", laps_.wall(), 0, /*swallow=*/true);
+    recorder.fail();
     throw;
   }
   progress.finish();
-  RunSummary summary;
-  summary.wall_seconds = laps_.wall();
-  summary.model_seconds = simulation_.seconds(simulation_.end());
-  agree(comm_, [&] { recorder.finish("complete", summary.wall_seconds, summary.model_seconds, /*swallow=*/false); });
   for (const Population& population : simulation_.populations) summary.neurons += population.size;
   std::vector<std::int64_t> synapses = {static_cast<std::int64_t>(network_->synapses())};
   comm_.sum(synapses);

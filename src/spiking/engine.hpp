@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -58,6 +59,7 @@ class Engine {
   void deliver(Step from, Step to, const Phase& phase);
   void deliver_connection(const Connection& connection, Step begin, Step end, Step epoch_begin);
   void drive_devices(Step from, Step to);
+  std::optional<double> device_value(const Device& device, Step step) const;
   void update(Step from, Step to);
   void exchange(Step from, Step to);
 

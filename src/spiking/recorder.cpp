@@ -391,13 +391,12 @@ void Recorder::check() {
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-void Recorder::finish(const std::string& status, double wall, double model, bool swallow) {
-  if (!file_) return;
-  try {
-    file_->finish(status, wall, model);
-  } catch (const Error&) {
-    if (!swallow) throw;
-  }
+void Recorder::finish(double wall, double model) {
+  if (file_) file_->finish("complete", wall, model);
+}
+
+void Recorder::fail() {
+  if (file_) file_->fail();
 }
 
 }  // namespace lpl

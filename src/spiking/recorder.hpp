@@ -42,8 +42,10 @@ class Recorder {
   // Local: throws what went wrong on rank 0 in the collective calls above. They complete on all ranks first, because
   // the other ranks cannot know.
   void check();
-  // Rank 0: sets the status and closes the file. `swallow`: ignore errors (after a failure).
-  void finish(const std::string& status, double wall, double model, bool swallow);
+  // Rank 0: sets the status "complete" and closes the file.
+  void finish(double wall, double model);
+  // Rank 0: marks the file as failed and lets go of it.
+  void fail();
 
  private:
   struct Window {

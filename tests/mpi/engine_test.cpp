@@ -1,0 +1,143 @@
+// Whole runs on 1, 2 and 4 ranks against the same run on one process in this rank.
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "io/hdf5.hpp"
+#include "core/errors.hpp"
+#include "spiking/engine.hpp"
+#include "support/world.hpp"
+
+namespace lpl {
+namespace {
+
+const std::string kNetwork = R"(
+simulation = { seed = 11 }
+[[stimulus]]
+name = "input"
+type = "poisson"
+size = 90
+rate = { signal = "slow", period = "0.5 s", mean = "30 Hz", deviation = "15 Hz" }
+[[population]]
+name = "exc"
+cell = "if"
+size = 33
+initial_membrane = { mean = "-60 mV", deviation = "10 mV" }
+[[population]]
+name = "inh"
+cell = "aif"
+size = 9
+[[connection]]
+name = "input_exc"
+from = "input"
+to = "exc"
+density = 0.4
+weight = 0.2
+plasticity = "lpl"
+[[connection]]
+name = "exc_inh"
+from = "exc"
+to = "inh"
+density = 0.5
+weight = 0.5
+delay = "2.1 ms"
+[[connection]]
+name = "inh_exc"
+from = "inh"
+to = "exc"
+receptor = "GABA"
+density = 0.6
+weight = 0.3
+plasticity = "inhibitory"
+[[phase]]
+name = "learn"
+duration = "2 s"
+[[record]]
+what = "spikes"
+of = ["input", "exc", "inh"]
+[[record]]
+what = "rates"
+of = ["exc"]
+every = "70 ms"
+[[record]]
+name = "w"
+what = "weights"
+of = "input_exc"
+every = "700 ms"
+[[record]]
+name = "groups"
+what = "group_weights"
+of = "inh_exc"
+every = "100 ms"
+[[record]]
+name = "v"
+what = "state"
+of = "exc"
+variable = "V"
+neurons = [0, 5, 16, 32]
+every = "1 ms"
+[[record]]
+name = "mean"
+what = "state"
+of = "exc"
+variable = "input_exc.mean"
+neurons = [32, 1]
+every = "10 ms"
+[rule.lpl]
+type = "lpl"
+predictive = { strength = 1.0 }
+hebbian = { strength = 1.0, tau_mean = "1 s", tau_variance = "1 s" }
+transmitter = { strength = 1e-5 }
+eligibility = {}
+update = { learning_rate = 1e-2, window = "100 ms" }
+)";
+
+void expect_same_dataset(const h5::File& a, const h5::File& b, const std::string& name) {
+  EXPECT_EQ(a.read<double>(name), b.read<double>(name)) << name;
+  EXPECT_FALSE(a.read<double>(name).empty()) << name;
+}
+
+TEST(Engine, GivesTheSameResultOnAnyNumberOfRanksBlocksAndRecordings) {
+  const test::Scratch scratch;
+  const auto simulation = read_simulation_text(kNetwork, "net.sim");
+  test::run_to_file(simulation, test::world(), scratch.path("ranks.h5"));
+  if (test::world().rank() == 0) {
+    const auto serial = make_serial_communicator();
+    test::run_to_file(read_simulation_text(kNetwork, "net.sim", {"simulation.plasticity_block=37"}), *serial, scratch.path("serial.h5"));
+    const auto a = h5::File::open_read_only(scratch.path("ranks.h5")), b = h5::File::open_read_only(scratch.path("serial.h5"));
+    for (const char* name : {"/spikes/input/timestamps", "/spikes/exc/timestamps", "/spikes/exc/node_ids", "/spikes/inh/node_ids",
+                             "/rates/exc/rate", "/rates/exc/time", "/weights/input_exc/learn/value", "/weights/input_exc/learn/pre",
+                             "/weights/input_exc/learn/post", "/weights/input_exc/step_000000007000/value",
+                             "/weights/inh_exc/groups/value", "/report/v/data", "/report/v/time", "/report/mean/data"})
+      expect_same_dataset(a, b, name);
+    // Without recordings that end epochs early, the network does the same.
+    std::string bare = kNetwork.substr(0, kNetwork.find("[[record]]\nwhat = \"rates\"")) + kNetwork.substr(kNetwork.find("[rule.lpl]"));
+    test::run_to_file(read_simulation_text(bare, "bare.sim"), *serial, scratch.path("bare.h5"));
+    expect_same_dataset(a, h5::File::open_read_only(scratch.path("bare.h5")), "/spikes/exc/timestamps");
+  }
+}
+
+// A rank that fails while the others are well ends the run on all ranks with its message.
+TEST(Engine, StopsEverywhereWhenTheResultFileCannotBeCreated) {
+  const auto simulation = read_simulation_text(kNetwork, "net.sim");
+  try {
+    test::run_to_file(simulation, test::world(), "/nonexistent/folder/r.h5");
+    FAIL();
+  } catch (const std::exception& error) {
+    EXPECT_NE(std::string(error.what()).find("cannot create /nonexistent/folder/r.h5"), std::string::npos) << error.what();
+  }
+}
+
+TEST(Engine, ReportsARecordedSynapseThatDoesNotExist) {
+  std::string text = kNetwork;
+  text += "[[record]]\nname = \"s\"\nwhat = \"synapses\"\nof = \"input_exc\"\npre = [";
+  for (int i = 0; i < 90; ++i) text += std::to_string(i) + ",";
+  text += "]\npost = [";
+  for (int i = 0; i < 90; ++i) text += "32,";
+  text += "]\nevery = \"10 ms\"\n";
+  const test::Scratch scratch;
+  EXPECT_THROW(test::run_to_file(read_simulation_text(text, "net.sim"), test::world(), scratch.path("r.h5")), ConfigError);
+}
+
+}  // namespace
+}  // namespace lpl

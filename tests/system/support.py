@@ -1,0 +1,63 @@
+"""Runs the programs as a user does, and reads what they write."""
+
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import distribution_python  # noqa: E402,F401
+
+import h5py  # noqa: E402
+
+LPL_SIM = os.environ.get("LPL_SIM", str(ROOT / "build/release/bin/lpl_sim"))
+EXAMPLES = ROOT / "examples"
+
+
+def environment():
+    allowed = dict(os.environ, OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_mpi_yield_when_idle="1")
+    if os.geteuid() == 0:
+        allowed.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    return allowed
+
+
+def lpl_sim(*arguments, ranks=1, cwd=None, timeout=120, **options):
+    """Runs lpl_sim; returns the completed process with its texts."""
+    command = [LPL_SIM, *map(str, arguments)]
+    if ranks > 1:
+        command = ["mpirun", "-n", str(ranks), *command]
+    return subprocess.run(command, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=timeout, **options)
+
+
+def datasets(path):
+    """All datasets of a result file but those that name the run, as name -> bytes and shape."""
+    found = {}
+    with h5py.File(path, "r") as file:
+        file.visititems(lambda name, node: found.update({name: (node.shape, node[()].tobytes() if node.shape else node[()])})
+                        if isinstance(node, h5py.Dataset) else None)
+    return found
+
+
+def status(path):
+    with h5py.File(path, "r") as file:
+        value = file.attrs["status"]
+        return value.decode() if isinstance(value, bytes) else value
+
+
+class InFolder(unittest.TestCase):
+    """A test with a scratch folder."""
+
+    def setUp(self):
+        self._scratch = tempfile.TemporaryDirectory(prefix="lpl-")
+        self.folder = pathlib.Path(self._scratch.name)
+
+    def tearDown(self):
+        self._scratch.cleanup()
+
+    def write(self, name, text):
+        path = self.folder / name
+        path.write_text(text)
+        return path
