@@ -32,9 +32,7 @@ ProgressStyle style_of(const std::string& word) {
   return word == "none" ? ProgressStyle::none : ProgressStyle::automatic;
 }
 
-std::string joined(int argc, char** argv) {
-  return join(std::vector<std::string>(argv, argv + argc), " ");
-}
+std::string joined(int argc, char** argv) { return join(std::vector<std::string>(argv, argv + argc), " "); }
 
 std::string default_output(const std::string& description) {
   return std::filesystem::path(description).stem().string() + ".h5";
@@ -79,8 +77,12 @@ void run(const Options& options, Communicator& comm, const std::string& command_
   if (options.check) return check_network(simulation, comm);
   const std::string out = options.out.empty() ? default_output(options.description) : options.out;
   Engine engine(simulation, comm);
-  const RunFacts facts{.program = "lpl_sim", .command_line = command_line, .ranks = comm.size(), .seed = simulation.seed,
-                       .dt = simulation.dt, .description = simulation.canonical_text};
+  const RunFacts facts{.program = "lpl_sim",
+                       .command_line = command_line,
+                       .ranks = comm.size(),
+                       .seed = simulation.seed,
+                       .dt = simulation.dt,
+                       .description = simulation.canonical_text};
   const RunSummary summary = engine.run(out, facts, style_of(options.progress));
   const std::int64_t peak = comm.max(peak_memory_bytes());
   const auto bindings = comm.gather(binding());
@@ -97,13 +99,14 @@ int main(int argc, char** argv) {
   app.add_option("description", options.description, "The .sim file")->required();
   app.add_option("--out", options.out, "Result file; default: the description's name with .h5, here");
   app.add_option("--set", options.overrides, "KEY=VALUE: change the description, such as phase.learn.duration=\"10 s\"")
-      ->type_name("KEY=VALUE")->allow_extra_args(false);
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
   app.add_option("--seed", options.seed, "Random seed, in place of the description's");
   app.add_flag("--check", options.check, "Validate, print the resolved network and what it needs; do not run");
   app.add_option("--progress", options.progress, "auto, bar, lines or none")
       ->check(CLI::IsMember({"auto", "bar", "lines", "none"}));
-  app.set_version_flag("--version", fmt::format("lpl_sim {} ({}), vectors {}, {}", kVersion, kRevision, vector_target(),
-                                                mpi_library()));
+  app.set_version_flag(
+      "--version", fmt::format("lpl_sim {} ({}), vectors {}, {}", kVersion, kRevision, vector_target(), mpi_library()));
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

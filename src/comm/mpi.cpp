@@ -28,9 +28,10 @@ class MpiCommunicator final : public Communicator {
     // A library of another kind than the launcher's makes n identical runs of one rank each.
     const char* launched = std::getenv("OMPI_COMM_WORLD_SIZE");
     if (launched && std::atoi(launched) != world_.size())
-      throw CommError(fmt::format("the launcher started {} ranks but this program sees {}; start it with the mpirun "
-                                  "of the MPI library it was built with ({})",
-                                  launched, world_.size(), mpi_library()));
+      throw CommError(
+          fmt::format("the launcher started {} ranks but this program sees {}; start it with the mpirun "
+                      "of the MPI library it was built with ({})",
+                      launched, world_.size(), mpi_library()));
   }
   int rank() const override { return world_.rank(); }
   int size() const override { return world_.size(); }

@@ -41,13 +41,20 @@ std::string position(const toml::source_region& region, const std::string& fallb
 
 std::string kind_of(const toml::node& node) {
   switch (node.type()) {
-    case toml::node_type::table: return "a table";
-    case toml::node_type::array: return "a list";
-    case toml::node_type::string: return "a text";
-    case toml::node_type::integer: return "a whole number";
-    case toml::node_type::floating_point: return "a number";
-    case toml::node_type::boolean: return "true or false";
-    default: return "a date";
+    case toml::node_type::table:
+      return "a table";
+    case toml::node_type::array:
+      return "a list";
+    case toml::node_type::string:
+      return "a text";
+    case toml::node_type::integer:
+      return "a whole number";
+    case toml::node_type::floating_point:
+      return "a number";
+    case toml::node_type::boolean:
+      return "true or false";
+    default:
+      return "a date";
   }
 }
 
@@ -89,8 +96,8 @@ toml::node* descend(toml::node& node, const std::string& part, const std::string
   if (!list) throw ConfigError(fmt::format("--set {}: nothing stands below '{}'", assignment, part));
   for (auto& entry : *list)
     if (name_of_entry(entry) == part) return entry.as_table();
-  throw ConfigError(fmt::format("--set {}: no entry is named '{}'; {}", assignment, part,
-                                suggestion(part, names_in(*list))));
+  throw ConfigError(
+      fmt::format("--set {}: no entry is named '{}'; {}", assignment, part, suggestion(part, names_in(*list))));
 }
 
 }  // namespace
@@ -213,8 +220,8 @@ bool Table::has(std::string_view key) { return find(key) != nullptr; }
 void Table::fail(std::string_view key, const std::string& message) const {
   const auto& table = as_source(source_);
   const auto* node = table.get(key);
-  throw ConfigError(fmt::format("{}: {}: {}", position(node ? node->source() : table.source(), document_->name), who_,
-                                message));
+  throw ConfigError(
+      fmt::format("{}: {}: {}", position(node ? node->source() : table.source(), document_->name), who_, message));
 }
 
 void Table::fail_missing(std::string_view key) const { fail(key, fmt::format("key '{}' is missing", key)); }
@@ -223,7 +230,8 @@ void Table::check(std::string_view key, double value, Bounds bounds, std::string
   if (std::isfinite(value) && (bounds.low_excluded ? value > bounds.low : value >= bounds.low) && value <= bounds.high)
     return;
   std::string allowed = "must be a finite number";
-  if (std::isfinite(bounds.low)) allowed += fmt::format(" {} {}", bounds.low_excluded ? "above" : "not below", bounds.low);
+  if (std::isfinite(bounds.low))
+    allowed += fmt::format(" {} {}", bounds.low_excluded ? "above" : "not below", bounds.low);
   if (std::isfinite(bounds.high)) allowed += fmt::format(" and not above {}", bounds.high);
   fail(key, fmt::format("'{}' is {}; it {}", key, text, allowed));
 }
@@ -285,8 +293,7 @@ std::size_t Table::choice(std::string_view key, const std::vector<std::string>& 
                           std::optional<std::string> fallback) {
   const std::string word = text(key, std::move(fallback));
   const auto place = std::find(words.begin(), words.end(), word);
-  if (place == words.end())
-    fail(key, fmt::format("'{}' is \"{}\"; it must be {}", key, word, join_or(words)));
+  if (place == words.end()) fail(key, fmt::format("'{}' is \"{}\"; it must be {}", key, word, join_or(words)));
   return static_cast<std::size_t>(place - words.begin());
 }
 
@@ -310,7 +317,8 @@ std::vector<std::string> Table::texts(std::string_view key, std::optional<std::v
     values = {as_node(found).as_string()->get()};
   } else if (const auto* list = as_node(found).as_array()) {
     for (const auto& element : *list) {
-      if (!element.is_string()) fail(key, fmt::format("'{}' holds {}; it must be a list of texts", key, shown(element)));
+      if (!element.is_string())
+        fail(key, fmt::format("'{}' holds {}; it must be a list of texts", key, shown(element)));
       values.push_back(element.as_string()->get());
     }
   } else {
@@ -333,7 +341,8 @@ std::vector<std::int64_t> Table::integers(std::string_view key, std::int64_t low
     for (const auto& element : *list) {
       const auto value = element.is_integer() ? element.value<std::int64_t>() : std::nullopt;
       if (!value || *value < low || *value > high)
-        fail(key, fmt::format("'{}' holds {}; it must hold whole numbers from {} to {}", key, shown(element), low, high));
+        fail(key,
+             fmt::format("'{}' holds {}; it must hold whole numbers from {} to {}", key, shown(element), low, high));
       values.push_back(*value);
     }
   } else {

@@ -39,16 +39,17 @@ void Progress::show(const std::string& phase, double model) {
   if (tenths <= tenths_) return;
   tenths_ = tenths;
   const double wall = time - start_;
-  fmt::print(stderr, "{:3} %  phase {}  {:.1f} of {:.1f} s model time  wall {}  real-time factor {:.3g}\n", tenths * 10, phase,
-             model, total_, duration(wall), model > 0 ? wall / model : 0.0);
+  fmt::print(stderr, "{:3} %  phase {}  {:.1f} of {:.1f} s model time  wall {}  real-time factor {:.3g}\n", tenths * 10,
+             phase, model, total_, duration(wall), model > 0 ? wall / model : 0.0);
 }
 
 void Progress::draw_bar(const std::string& phase, double model, double wall) const {
   constexpr int kWidth = 30;
   const double done = model / total_;
   const int full = static_cast<int>(kWidth * done);
-  fmt::print(stderr, "\r{:<12} [{:=<{}}{: <{}}] {:3.0f} %  left {}  real-time factor {:.3g} \033[K", phase, "", full, "",
-             kWidth - full, 100 * done, done > 0 ? duration(wall * (1 - done) / done) : "?", model > 0 ? wall / model : 0.0);
+  fmt::print(stderr, "\r{:<12} [{:=<{}}{: <{}}] {:3.0f} %  left {}  real-time factor {:.3g} \033[K", phase, "", full,
+             "", kWidth - full, 100 * done, done > 0 ? duration(wall * (1 - done) / done) : "?",
+             model > 0 ? wall / model : 0.0);
   std::fflush(stderr);
 }
 

@@ -51,10 +51,14 @@ std::vector<std::string> units_of(Dimension dimension) {
 
 std::string_view name_of(Dimension dimension) {
   switch (dimension) {
-    case Dimension::time: return "time";
-    case Dimension::voltage: return "voltage";
-    case Dimension::frequency: return "frequency";
-    case Dimension::per_voltage: return "inverse voltage";
+    case Dimension::time:
+      return "time";
+    case Dimension::voltage:
+      return "voltage";
+    case Dimension::frequency:
+      return "frequency";
+    case Dimension::per_voltage:
+      return "inverse voltage";
   }
   return "quantity";
 }

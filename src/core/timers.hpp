@@ -30,9 +30,7 @@ class Laps {
     last_ = now;
   }
   // Seconds since start().
-  double wall() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_start_).count();
-  }
+  double wall() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_start_).count(); }
   // Seconds charged to an activity, by the ratio of ticks to wall time since start().
   double seconds(Activity activity) const {
     const auto all = static_cast<double>(ticks() - tick_start_);

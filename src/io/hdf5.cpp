@@ -108,9 +108,9 @@ File File::create(const std::string& path) {
   File file;
   file.path_ = path;
   const Handle access = access_for_writing();
-  file.file_ = Handle(checked(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),
-                              fmt::format("cannot create {}", path)),
-                      H5Fclose);
+  file.file_ = Handle(
+      checked(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), fmt::format("cannot create {}", path)),
+      H5Fclose);
   return file;
 }
 
@@ -119,8 +119,8 @@ File File::open_read_only(const std::string& path) {
   File file;
   file.path_ = path;
   const Handle access = access_without_locks();
-  file.file_ =
-      Handle(checked(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), fmt::format("cannot open {}", path)), H5Fclose);
+  file.file_ = Handle(checked(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), fmt::format("cannot open {}", path)),
+                      H5Fclose);
   return file;
 }
 
@@ -142,9 +142,10 @@ Series File::create_series_raw(const std::string& name, std::size_t columns, std
   Handle layout(checked(H5Pcreate(H5P_DATASET_CREATE), what), H5Pclose);
   checked(H5Pset_chunk(layout.get(), rank, chunk), what);
   const Handle parents = create_parents(), uncached = uncached_chunks();
-  Handle dataset(checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), layout.get(), uncached.get()),
-                         fmt::format("cannot create {}", what)),
-                 H5Dclose);
+  Handle dataset(
+      checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), layout.get(), uncached.get()),
+              fmt::format("cannot create {}", what)),
+      H5Dclose);
   return Series(std::move(dataset), columns, what);
 }
 
@@ -191,7 +192,8 @@ void File::attribute(const std::string& name, const std::string& key, const std:
 
 void File::set_text_attribute(const std::string& name, const std::string& key, const std::string& value) {
   const std::string what = fmt::format("cannot write attribute {} of {}{}", key, path_, name);
-  Handle attribute(checked(H5Aopen_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT, H5P_DEFAULT), what), H5Aclose);
+  Handle attribute(checked(H5Aopen_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT, H5P_DEFAULT), what),
+                   H5Aclose);
   Handle type(checked(H5Aget_type(attribute.get()), what), H5Tclose);
   std::string padded = value;
   padded.resize(H5Tget_size(type.get()), '\0');

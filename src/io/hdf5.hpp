@@ -17,8 +17,7 @@ class Handle {
   using Closer = herr_t (*)(hid_t);
   Handle() = default;
   Handle(hid_t id, Closer closer) : id_(id), closer_(closer) {}
-  Handle(Handle&& other) noexcept
-      : id_(std::exchange(other.id_, H5I_INVALID_HID)), closer_(other.closer_) {}
+  Handle(Handle&& other) noexcept : id_(std::exchange(other.id_, H5I_INVALID_HID)), closer_(other.closer_) {}
   Handle& operator=(Handle&& other) noexcept {
     std::swap(id_, other.id_);
     std::swap(closer_, other.closer_);
@@ -38,15 +37,25 @@ class Handle {
 template <class T>
 hid_t type_of();
 template <>
-inline hid_t type_of<float>() { return H5T_NATIVE_FLOAT; }
+inline hid_t type_of<float>() {
+  return H5T_NATIVE_FLOAT;
+}
 template <>
-inline hid_t type_of<double>() { return H5T_NATIVE_DOUBLE; }
+inline hid_t type_of<double>() {
+  return H5T_NATIVE_DOUBLE;
+}
 template <>
-inline hid_t type_of<std::uint32_t>() { return H5T_NATIVE_UINT32; }
+inline hid_t type_of<std::uint32_t>() {
+  return H5T_NATIVE_UINT32;
+}
 template <>
-inline hid_t type_of<std::uint64_t>() { return H5T_NATIVE_UINT64; }
+inline hid_t type_of<std::uint64_t>() {
+  return H5T_NATIVE_UINT64;
+}
 template <>
-inline hid_t type_of<std::int64_t>() { return H5T_NATIVE_INT64; }
+inline hid_t type_of<std::int64_t>() {
+  return H5T_NATIVE_INT64;
+}
 
 // A dataset that grows along its first dimension; `columns` is 0 for one-dimensional data. Appending writes the data
 // to disk, but not that it belongs to the dataset: the next flush of the file does.

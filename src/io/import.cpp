@@ -72,8 +72,8 @@ SpikeTrain sorted(const std::string& path, std::vector<std::pair<Step, NeuronId>
 
 void check_neuron(const std::string& place, double neuron, NeuronId size) {
   if (neuron < 0 || neuron >= size || neuron != std::floor(neuron))
-    throw ConfigError(fmt::format("{}: neuron {} does not exist; the stimulus has neurons 0 to {}", place, neuron,
-                                  size - 1));
+    throw ConfigError(
+        fmt::format("{}: neuron {} does not exist; the stimulus has neurons 0 to {}", place, neuron, size - 1));
 }
 
 Step to_step(const std::string& place, double seconds, double dt) {
@@ -84,15 +84,17 @@ Step to_step(const std::string& place, double seconds, double dt) {
 SpikeTrain read_auryn_binary(const std::string& path, NeuronId size, double dt) {
   const std::string bytes = whole_file(path);
   if (bytes.size() < 8 || bytes.size() % 8 != 0)
-    throw ConfigError(fmt::format("{}: has {} bytes; a .spk file holds a header and records of 8 bytes each, so it "
-                                  "is truncated or of another format",
-                                  path, bytes.size()));
+    throw ConfigError(
+        fmt::format("{}: has {} bytes; a .spk file holds a header and records of 8 bytes each, so it "
+                    "is truncated or of another format",
+                    path, bytes.size()));
   std::uint32_t header[2];
   std::memcpy(header, bytes.data(), 8);
   if (header[0] == 0 || header[1] < 287960000 || header[1] >= 287970000)
-    throw ConfigError(fmt::format("{}: the header is ({}, {}); a .spk file starts with steps per second and a tag of "
-                                  "287960000 + version",
-                                  path, header[0], header[1]));
+    throw ConfigError(
+        fmt::format("{}: the header is ({}, {}); a .spk file starts with steps per second and a tag of "
+                    "287960000 + version",
+                    path, header[0], header[1]));
   std::vector<std::pair<Step, NeuronId>> spikes;
   for (std::size_t at = 8; at < bytes.size(); at += 8) {
     std::uint32_t record[2];
@@ -123,8 +125,8 @@ SpikeTrain read_sonata(const std::string& path, std::string population, NeuronId
     if (population.empty()) {
       const auto names = file.children("/spikes");
       if (names.size() != 1)
-        throw ConfigError(fmt::format("{}: has {} populations of spikes; name one with 'spike_population'", path,
-                                      names.size()));
+        throw ConfigError(
+            fmt::format("{}: has {} populations of spikes; name one with 'spike_population'", path, names.size()));
       population = names.front();
     }
     const std::string group = "/spikes/" + population;
@@ -169,9 +171,10 @@ SpikeTrain read_spikes(const std::string& path, const std::string& population, N
 SparseMatrix read_matrix_market(const std::string& path) {
   const std::string bytes = whole_file(path);
   if (!bytes.starts_with("%%MatrixMarket matrix coordinate"))
-    throw ConfigError(fmt::format("{}:1: is not a MatrixMarket coordinate file; it must start with "
-                                  "'%%MatrixMarket matrix coordinate real general'",
-                                  path));
+    throw ConfigError(
+        fmt::format("{}:1: is not a MatrixMarket coordinate file; it must start with "
+                    "'%%MatrixMarket matrix coordinate real general'",
+                    path));
   SparseMatrix matrix;
   std::size_t announced = 0;
   bool sized = false;
@@ -199,12 +202,12 @@ SparseMatrix read_matrix_market(const std::string& path) {
         numbers[0] != std::floor(numbers[0]) || numbers[1] != std::floor(numbers[1]))
       throw ConfigError(fmt::format("{}: entry ({}, {}) lies outside the {} x {} matrix (indices start at 1)", place,
                                     numbers[0], numbers[1], matrix.rows, matrix.columns));
-    entries.push_back({static_cast<NeuronId>(numbers[0] - 1), static_cast<NeuronId>(numbers[1] - 1),
-                       static_cast<float>(numbers[2])});
+    entries.push_back(
+        {static_cast<NeuronId>(numbers[0] - 1), static_cast<NeuronId>(numbers[1] - 1), static_cast<float>(numbers[2])});
   });
   if (!sized || entries.size() != announced)
-    throw ConfigError(fmt::format("{}: announces {} entries but holds {}; it is truncated", path, announced,
-                                  entries.size()));
+    throw ConfigError(
+        fmt::format("{}: announces {} entries but holds {}; it is truncated", path, announced, entries.size()));
   std::sort(entries.begin(), entries.end(),
             [](const Entry& a, const Entry& b) { return std::pair(a.pre, a.post) < std::pair(b.pre, b.post); });
   const auto twin = std::adjacent_find(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {

@@ -17,7 +17,7 @@ struct RunFacts {
   std::string command_line;
   int ranks = 1;
   std::uint64_t seed = 0;
-  double dt = 0;          // [s]
+  double dt = 0;            // [s]
   std::string description;  // canonical text
 };
 

@@ -16,8 +16,7 @@ LplRule read_lpl(Table& table) {
       static_cast<Normalisation>(hebbian.choice("normalisation", {"as_simulated", "corrected"}, "as_simulated"));
   rule.tau_mean = hebbian.quantity("tau_mean", Dimension::time, kPositive);
   rule.tau_variance = hebbian.quantity("tau_variance", Dimension::time, kPositive);
-  rule.epsilon =
-      hebbian.number("epsilon", kPositive, rule.normalisation == Normalisation::as_simulated ? 1e-3 : 1e-7);
+  rule.epsilon = hebbian.number("epsilon", kPositive, rule.normalisation == Normalisation::as_simulated ? 1e-3 : 1e-7);
   hebbian.finish();
 
   Table transmitter = table.table("transmitter");

@@ -64,7 +64,8 @@ class Reader {
     const double count = seconds / result_.dt;
     const double rounded = std::round(count);
     if (std::abs(count - rounded) > 1e-6 * std::max(1.0, rounded) || rounded > 9e15)
-      table.fail(key, fmt::format("'{}' is {} s, which is no multiple of the step dt = {} s", key, seconds, result_.dt));
+      table.fail(key,
+                 fmt::format("'{}' is {} s, which is no multiple of the step dt = {} s", key, seconds, result_.dt));
     return static_cast<Step>(rounded);
   }
 
@@ -86,7 +87,8 @@ class Reader {
     result_.dt = table.quantity("dt", Dimension::time, {1e-6, 1e-2}, "0.1 ms");
     result_.min_delay = steps(table, "min_delay", table.quantity("min_delay", Dimension::time, kPositive, "0.8 ms"));
     if (result_.min_delay < 1 || result_.min_delay > kLongestDelay)
-      table.fail("min_delay", fmt::format("'min_delay' is {} steps; it must be from 1 to {}", result_.min_delay, kLongestDelay));
+      table.fail("min_delay",
+                 fmt::format("'min_delay' is {} steps; it must be from 1 to {}", result_.min_delay, kLongestDelay));
     result_.plasticity_block = table.integer("plasticity_block", 1, 1 << 20, 256);
     const auto seed = table.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 1);
     result_.seed = static_cast<std::uint64_t>(seed);
@@ -94,7 +96,8 @@ class Reader {
   }
 
   // A cell or rule: the table [section.name] that a description holds or that was embedded from models/.
-  Table section_entry(Table& user, std::string_view key, Table& root, const std::string& section, const std::string& name) {
+  Table section_entry(Table& user, std::string_view key, Table& root, const std::string& section,
+                      const std::string& name) {
     if (!root.is_table(section)) user.fail(key, fmt::format("there is no {} '{}'", section, name));
     Table outer = root.table(section);
     if (!outer.is_table(name)) user.fail(key, fmt::format("there is no {} '{}'", section, name));
@@ -169,7 +172,8 @@ class Reader {
   }
 
   RateProfile read_rate(Table& table, const std::vector<PoissonGroup>& earlier, std::uint32_t object) {
-    if (!table.is_table("rate")) return RateProfile::constant(table.quantity("rate", Dimension::frequency, kNonNegative));
+    if (!table.is_table("rate"))
+      return RateProfile::constant(table.quantity("rate", Dimension::frequency, kNonNegative));
     Table rate = table.table("rate");
     RateProfile profile;
     if (rate.has("file")) {
@@ -177,15 +181,18 @@ class Reader {
       for (const auto& row : imported(rate, "file", [](const auto& path) { return read_columns(path, 2); })) {
         if ((times.empty() && row[0] != 0) || (!times.empty() && !(row[0] > times.back())))
           rate.fail("file", fmt::format("time {} s: times must start at 0 and rise", row[0]));
-        if (row[1] < 0) rate.fail("file", fmt::format("the rate at {} s is {} Hz; rates cannot be negative", row[0], row[1]));
+        if (row[1] < 0)
+          rate.fail("file", fmt::format("the rate at {} s is {} Hz; rates cannot be negative", row[0], row[1]));
         times.push_back(row[0]);
         rates.push_back(row[1]);
       }
       profile = RateProfile::sampled(std::move(times), std::move(rates));
     } else if (rate.has("shuffle_of")) {
       const std::string name = rate.text("shuffle_of");
-      const auto original = std::find_if(earlier.begin(), earlier.end(), [&](const auto& group) { return group.name == name; });
-      if (original == earlier.end()) rate.fail("shuffle_of", fmt::format("there is no earlier group '{}' to shuffle", name));
+      const auto original =
+          std::find_if(earlier.begin(), earlier.end(), [&](const auto& group) { return group.name == name; });
+      if (original == earlier.end())
+        rate.fail("shuffle_of", fmt::format("there is no earlier group '{}' to shuffle", name));
       profile = shuffled(original->profile, object, rate);
     } else {
       profile = slow_signal(rate, object);
@@ -208,7 +215,8 @@ class Reader {
     const double interval = table.quantity("interval", Dimension::time, kPositive, "10 ms");
     const double samples = std::floor(static_cast<double>(repeats) * period / interval + 1e-9);
     if (samples < 2 || samples > 1e7)
-      table.fail("period", fmt::format("{} repeats of {} s at {} s make {} samples; they must be 2 to 1e7", repeats, period, interval, samples));
+      table.fail("period", fmt::format("{} repeats of {} s at {} s make {} samples; they must be 2 to 1e7", repeats,
+                                       period, interval, samples));
     Random random(result_.seed, Draw::signal, object, 0);
     std::vector<double> amplitude, shift;
     for (std::int64_t i = 0; i < harmonics; ++i) {
@@ -235,39 +243,47 @@ class Reader {
     rates.pop_back();
     if (rates.size() < 2) table.fail("shuffle_of", "the group to shuffle has a constant rate");
     Random random(result_.seed, Draw::shuffle, object, 0);
-    for (std::size_t i = rates.size(); i > 1; --i) std::swap(rates[i - 1], rates[random.below(static_cast<std::uint32_t>(i))]);
+    for (std::size_t i = rates.size(); i > 1; --i)
+      std::swap(rates[i - 1], rates[random.below(static_cast<std::uint32_t>(i))]);
     return RateProfile::regular(times[1] - times[0], std::move(rates));
   }
 
   void read_stimulus(Table& table) {
     const std::string name = read_name(table, "stimulus");
     switch (table.choice("type", kStimulusTypes)) {
-      case 0: read_poisson(table, name); break;
+      case 0:
+        read_poisson(table, name);
+        break;
       case 1: {
-        SpikingStimulus stimulus{.name = name, .size = static_cast<NeuronId>(table.integer("size", 1, kLargestSize)), .spikes = {}};
+        SpikingStimulus stimulus{
+            .name = name, .size = static_cast<NeuronId>(table.integer("size", 1, kLargestSize)), .spikes = {}};
         const std::string population = table.text("spike_population", "");
-        stimulus.spikes = imported(table, "file", [&](const auto& path) {
-          return read_spikes(path, population, stimulus.size, result_.dt);
-        });
+        stimulus.spikes = imported(
+            table, "file", [&](const auto& path) { return read_spikes(path, population, stimulus.size, result_.dt); });
         table.finish();
         result_.stimuli.push_back(std::move(stimulus));
         break;
       }
-      case 2: read_pairing(table, name); break;
-      default: device_tables_.push_back(table);
+      case 2:
+        read_pairing(table, name);
+        break;
+      default:
+        device_tables_.push_back(table);
     }
   }
 
   // The protocol of Fig. 6: `pairings` times at `rate`, input n fires dt_n after the pairing's time, dt_n equally
   // spaced on [-interval, +interval].
   void read_pairing(Table& table, const std::string& name) {
-    SpikingStimulus stimulus{.name = name, .size = static_cast<NeuronId>(table.integer("size", 2, 1'000'000)), .spikes = {}};
+    SpikingStimulus stimulus{
+        .name = name, .size = static_cast<NeuronId>(table.integer("size", 2, 1'000'000)), .spikes = {}};
     const double interval = table.quantity("interval", Dimension::time, kPositive);
     const double rate = table.quantity("rate", Dimension::frequency, kPositive);
     const auto pairings = table.integer("pairings", 1, 100'000);
     const double first = table.quantity("first", Dimension::time, kNonNegative);
     table.finish();
-    if (first < interval) table.fail("first", fmt::format("'first' is {} s; it cannot be below the interval of {} s", first, interval));
+    if (first < interval)
+      table.fail("first", fmt::format("'first' is {} s; it cannot be below the interval of {} s", first, interval));
     std::vector<std::pair<Step, NeuronId>> spikes;
     for (std::int64_t p = 0; p < pairings; ++p)
       for (NeuronId n = 0; n < stimulus.size; ++n) {
@@ -329,7 +345,8 @@ class Reader {
 
   // The index of the element named by `key`; `what` says what it must be.
   template <class List>
-  std::size_t named(Table& table, std::string_view key, const std::string& name, const List& list, std::string_view what) {
+  std::size_t named(Table& table, std::string_view key, const std::string& name, const List& list,
+                    std::string_view what) {
     std::vector<std::string> known;
     for (std::size_t i = 0; i < list.size(); ++i) {
       if (list[i].name == name) return i;
@@ -337,7 +354,7 @@ class Reader {
     }
     const std::string close = nearest(name, known);
     table.fail(key, fmt::format("'{}' is \"{}\", but no {} has that name; {}", key, name, what,
-                                !close.empty()   ? fmt::format("did you mean '{}'?", close)
+                                !close.empty()  ? fmt::format("did you mean '{}'?", close)
                                 : known.empty() ? fmt::format("none is described")
                                                 : "there is " + join_or(known)));
   }
@@ -360,11 +377,13 @@ class Reader {
       device.times = table.quantities("times", Dimension::time, kNonNegative);
       device.values = table.quantities("values", Dimension::voltage, kAny);
       if (device.times.size() != device.values.size() || device.times.empty())
-        table.fail("values", fmt::format("there are {} times but {} values", device.times.size(), device.values.size()));
+        table.fail("values",
+                   fmt::format("there are {} times but {} values", device.times.size(), device.values.size()));
     }
     for (std::size_t i = 1; i < device.times.size(); ++i)
       if (!(device.times[i] > device.times[i - 1]))
-        table.fail("file", fmt::format("time {} s follows {} s; times must rise", device.times[i], device.times[i - 1]));
+        table.fail("file",
+                   fmt::format("time {} s follows {} s; times must rise", device.times[i], device.times[i - 1]));
     device.start = steps(table, "start", table.quantity("start", Dimension::time, kNonNegative, "0 s"));
     device.repeats = table.integer("repeats", 1, 1'000'000'000, 1);
     if (device.repeats > 1) device.every = read_interval(table);
@@ -380,18 +399,26 @@ class Reader {
     const CellModel model = result_.populations[c.to].cell.model;
     c.receptor = static_cast<Receptor>(table.choice("receptor", {"AMPA", "NMDA", "GABA"}, "AMPA"));
     if (c.receptor == Receptor::nmda && (model == CellModel::leaky_integrate_and_fire || model == CellModel::parrot))
-      table.fail("receptor", fmt::format("population '{}' has no NMDA receptors; use AMPA or an 'if' cell", result_.populations[c.to].name));
-    c.delay = steps(table, "delay", table.quantity("delay", Dimension::time, kPositive, fmt::format("{} s", result_.seconds(result_.min_delay))));
+      table.fail("receptor", fmt::format("population '{}' has no NMDA receptors; use AMPA or an 'if' cell",
+                                         result_.populations[c.to].name));
+    c.delay = steps(
+        table, "delay",
+        table.quantity("delay", Dimension::time, kPositive, fmt::format("{} s", result_.seconds(result_.min_delay))));
     if (c.delay < result_.min_delay)
-      table.fail("delay", fmt::format("'delay' is {} s, below the minimum delay of {} s; raise it or lower simulation.min_delay", result_.seconds(c.delay), result_.seconds(result_.min_delay)));
-    if (c.delay > kLongestDelay) table.fail("delay", fmt::format("'delay' is {} steps; at most {} are possible", c.delay, kLongestDelay));
+      table.fail("delay",
+                 fmt::format("'delay' is {} s, below the minimum delay of {} s; raise it or lower simulation.min_delay",
+                             result_.seconds(c.delay), result_.seconds(result_.min_delay)));
+    if (c.delay > kLongestDelay)
+      table.fail("delay", fmt::format("'delay' is {} steps; at most {} are possible", c.delay, kLongestDelay));
     read_pattern(table, c);
     if (table.has("plasticity")) {
       c.rule_name = table.text("plasticity");
       c.rule = read_rule(section_entry(table, "plasticity", root, "rule", c.rule_name));
       if (model == CellModel::parrot) table.fail("plasticity", "synapses on a parrot population cannot be plastic");
-      if (std::holds_alternative<LplRule>(*c.rule)) check_lpl(table, c);
-      else if (c.receptor != Receptor::gaba) table.fail("plasticity", fmt::format("the symmetric_stdp rule '{}' is for GABA synapses", c.rule_name));
+      if (std::holds_alternative<LplRule>(*c.rule))
+        check_lpl(table, c);
+      else if (c.receptor != Receptor::gaba)
+        table.fail("plasticity", fmt::format("the symmetric_stdp rule '{}' is for GABA synapses", c.rule_name));
     }
     table.finish();
     result_.connections.push_back(std::move(c));
@@ -403,25 +430,32 @@ class Reader {
     for (const char* key : {"density", "one_to_one", "mask", "file"})
       if (table.has(key)) given.push_back(key);
     if (given.size() != 1)
-      table.fail(given.empty() ? "density" : given[1], fmt::format("{}; give exactly one of density, one_to_one, mask, file",
-                                     given.empty() ? "no wiring is given" : fmt::format("both '{}' and '{}' are given", given[0], given[1])));
+      table.fail(given.empty() ? "density" : given[1],
+                 fmt::format("{}; give exactly one of density, one_to_one, mask, file",
+                             given.empty() ? "no wiring is given"
+                                           : fmt::format("both '{}' and '{}' are given", given[0], given[1])));
     const std::string& key = given.front();
     if (key != "file") c.weight = table.number("weight", kNonNegative);
     const auto read_matrix = [&] {
       SparseMatrix matrix = imported(table, key, [](const auto& path) { return read_matrix_market(path); });
       if (matrix.rows != pre || matrix.columns != post)
-        table.fail(key, fmt::format("the matrix is {} x {}, but '{}' has {} and '{}' has {} neurons", matrix.rows,
-                                    matrix.columns, result_.sources[c.from].name, pre, result_.populations[c.to].name, post));
+        table.fail(
+            key, fmt::format("the matrix is {} x {}, but '{}' has {} and '{}' has {} neurons", matrix.rows,
+                             matrix.columns, result_.sources[c.from].name, pre, result_.populations[c.to].name, post));
       for (std::size_t i = 0; i < matrix.value.size(); ++i)
         if (matrix.value[i] < 0)
-          table.fail(key, fmt::format("entry ({}, {}) is {}; weights cannot be negative (the receptor decides the sign)", matrix.pre[i] + 1, matrix.post[i] + 1, matrix.value[i]));
+          table.fail(key,
+                     fmt::format("entry ({}, {}) is {}; weights cannot be negative (the receptor decides the sign)",
+                                 matrix.pre[i] + 1, matrix.post[i] + 1, matrix.value[i]));
       return matrix;
     };
     if (key == "density") {
       c.pattern = ConnectionDescription::RandomPattern{table.number("density", kProbability)};
     } else if (key == "one_to_one") {
       if (!table.flag("one_to_one")) table.fail("one_to_one", "'one_to_one' can only be true; leave it out otherwise");
-      if (pre != post) table.fail("one_to_one", fmt::format("one_to_one needs equal sizes, but there are {} and {} neurons", pre, post));
+      if (pre != post)
+        table.fail("one_to_one",
+                   fmt::format("one_to_one needs equal sizes, but there are {} and {} neurons", pre, post));
       c.pattern = ConnectionDescription::OneToOne{};
     } else if (key == "mask" && table.is_table("mask")) {
       Table mask = table.table("mask");
@@ -435,13 +469,21 @@ class Reader {
 
   void check_lpl(Table& table, ConnectionDescription& c) {
     const auto& rule = std::get<LplRule>(*c.rule);
-    if (c.receptor != Receptor::ampa) table.fail("plasticity", fmt::format("the lpl rule '{}' is for AMPA synapses", c.rule_name));
+    if (c.receptor != Receptor::ampa)
+      table.fail("plasticity", fmt::format("the lpl rule '{}' is for AMPA synapses", c.rule_name));
     const Step window = steps(table, "plasticity", rule.window);
     const Step horizon = steps(table, "plasticity", rule.horizon);
-    if (window < 1 || window > 10'000'000) table.fail("plasticity", fmt::format("rule '{}': the window is {} steps; it must be from 1 to 10,000,000", c.rule_name, window));
-    if (horizon < result_.min_delay || horizon > kLongestDelay) table.fail("plasticity", fmt::format("rule '{}': the horizon is {} steps; it must be from the minimum delay ({}) to {}", c.rule_name, horizon, result_.min_delay, kLongestDelay));
+    if (window < 1 || window > 10'000'000)
+      table.fail("plasticity", fmt::format("rule '{}': the window is {} steps; it must be from 1 to 10,000,000",
+                                           c.rule_name, window));
+    if (horizon < result_.min_delay || horizon > kLongestDelay)
+      table.fail("plasticity",
+                 fmt::format("rule '{}': the horizon is {} steps; it must be from the minimum delay ({}) to {}",
+                             c.rule_name, horizon, result_.min_delay, kLongestDelay));
     for (const double tau : {rule.tau_rise, rule.tau_fall, rule.tau_membrane, rule.tau_synapse})
-      if (tau <= result_.dt || tau > 10) table.fail("plasticity", fmt::format("rule '{}': the filter time constant {} s must lie between dt and 10 s", c.rule_name, tau));
+      if (tau <= result_.dt || tau > 10)
+        table.fail("plasticity", fmt::format("rule '{}': the filter time constant {} s must lie between dt and 10 s",
+                                             c.rule_name, tau));
     if (table.has("initial_traces")) {
       Table traces = table.table("initial_traces");
       c.initial_mean_rate = traces.quantity("mean_rate", Dimension::frequency, kNonNegative, "0 Hz");
@@ -463,7 +505,8 @@ class Reader {
       phase.learns.assign(result_.connections.size(), false);
       for (const std::string& name : table.texts("plasticity")) {
         const std::size_t i = named(table, "plasticity", name, result_.connections, "connection");
-        if (!result_.connections[i].rule) table.fail("plasticity", fmt::format("connection '{}' has no plasticity rule", name));
+        if (!result_.connections[i].rule)
+          table.fail("plasticity", fmt::format("connection '{}' has no plasticity rule", name));
         phase.learns[i] = true;
       }
     }
@@ -474,7 +517,8 @@ class Reader {
   RecordWindow read_window(Table& table) {
     RecordWindow window;
     if (table.has("phases"))
-      for (const std::string& name : table.texts("phases")) window.phases.push_back(named(table, "phases", name, result_.phases, "phase"));
+      for (const std::string& name : table.texts("phases"))
+        window.phases.push_back(named(table, "phases", name, result_.phases, "phase"));
     else
       for (std::size_t i = 0; i < result_.phases.size(); ++i) window.phases.push_back(i);
     if (table.has("last")) window.last = steps(table, "last", table.quantity("last", Dimension::time, kPositive));
@@ -496,21 +540,26 @@ class Reader {
     record.window = read_window(table);
     using What = RecordDescription::What;
     if (record.what == What::spikes || record.what == What::rates) {
-      for (const std::string& name : table.texts("of")) record.sources.push_back(named(table, "of", name, result_.sources, "population or stimulus"));
+      for (const std::string& name : table.texts("of"))
+        record.sources.push_back(named(table, "of", name, result_.sources, "population or stimulus"));
       std::vector<std::size_t> ordered = record.sources;
       std::sort(ordered.begin(), ordered.end());
       const auto twice = std::adjacent_find(ordered.begin(), ordered.end());
       if (twice != ordered.end()) table.fail("of", fmt::format("'{}' is listed twice", result_.sources[*twice].name));
       for (const std::size_t source : record.sources)
-        if (!recorded_[kind].insert(source).second) table.fail("of", fmt::format("the {} of '{}' are recorded already by another [[record]]", kinds[kind], result_.sources[source].name));
+        if (!recorded_[kind].insert(source).second)
+          table.fail("of", fmt::format("the {} of '{}' are recorded already by another [[record]]", kinds[kind],
+                                       result_.sources[source].name));
       if (record.what == What::rates) record.every = read_interval(table);
     } else if (record.what == What::state) {
       record.target = named(table, "of", table.text("of"), result_.populations, "population");
       read_variable(table, record);
       const NeuronId size = result_.populations[record.target].size;
-      for (const auto neuron : table.integers("neurons", 0, size - 1)) record.neurons.push_back(static_cast<NeuronId>(neuron));
+      for (const auto neuron : table.integers("neurons", 0, size - 1))
+        record.neurons.push_back(static_cast<NeuronId>(neuron));
       std::sort(record.neurons.begin(), record.neurons.end());
-      if (record.neurons.empty() || std::adjacent_find(record.neurons.begin(), record.neurons.end()) != record.neurons.end())
+      if (record.neurons.empty() ||
+          std::adjacent_find(record.neurons.begin(), record.neurons.end()) != record.neurons.end())
         table.fail("neurons", "'neurons' must list at least one neuron, each once");
       record.every = read_interval(table);
     } else {
@@ -520,7 +569,10 @@ class Reader {
         const NeuronId pre = result_.sources[connection.from].size, post = result_.populations[connection.to].size;
         for (const auto id : table.integers("pre", 0, pre - 1)) record.pre.push_back(static_cast<NeuronId>(id));
         for (const auto id : table.integers("post", 0, post - 1)) record.post.push_back(static_cast<NeuronId>(id));
-        if (record.pre.empty() || record.pre.size() != record.post.size()) table.fail("post", fmt::format("'pre' lists {} and 'post' {} neurons; they must name the same number of synapses", record.pre.size(), record.post.size()));
+        if (record.pre.empty() || record.pre.size() != record.post.size())
+          table.fail("post",
+                     fmt::format("'pre' lists {} and 'post' {} neurons; they must name the same number of synapses",
+                                 record.pre.size(), record.post.size()));
       }
       if (record.what != What::weights || table.has("every")) record.every = read_interval(table);
     }
@@ -535,7 +587,8 @@ class Reader {
     std::vector<std::string> known = plain;
     for (std::size_t i = 0; i < result_.connections.size(); ++i) {
       const ConnectionDescription& connection = result_.connections[i];
-      if (connection.to != record.target || !connection.rule || !std::holds_alternative<LplRule>(*connection.rule)) continue;
+      if (connection.to != record.target || !connection.rule || !std::holds_alternative<LplRule>(*connection.rule))
+        continue;
       for (const std::string& trace : trace_variables()) {
         known.push_back(connection.name + "." + trace);
         if (known.back() == record.variable) {
@@ -584,7 +637,8 @@ bool concerns_model(const std::string& assignment) {
   return assignment.starts_with("cell.") || assignment.starts_with("rule.");
 }
 
-SimulationDescription read(Document document, const std::vector<std::string>& overrides, std::optional<std::uint64_t> seed) {
+SimulationDescription read(Document document, const std::vector<std::string>& overrides,
+                           std::optional<std::uint64_t> seed) {
   // Overrides of models come last: what they change must have been embedded first.
   for (const std::string& assignment : overrides)
     if (!concerns_model(assignment)) document.set(assignment);
@@ -609,10 +663,14 @@ SimulationDescription read_simulation_text(const std::string& text, const std::s
 
 std::vector<std::string> state_variables(CellModel model) {
   switch (model) {
-    case CellModel::integrate_and_fire: return {"V", "threshold", "g_ampa", "g_nmda", "g_gaba"};
-    case CellModel::adaptive_integrate_and_fire: return {"V", "threshold", "g_ampa", "g_nmda", "g_gaba", "g_adaptation"};
-    case CellModel::leaky_integrate_and_fire: return {"V", "g_ampa", "g_gaba"};
-    case CellModel::parrot: return {};
+    case CellModel::integrate_and_fire:
+      return {"V", "threshold", "g_ampa", "g_nmda", "g_gaba"};
+    case CellModel::adaptive_integrate_and_fire:
+      return {"V", "threshold", "g_ampa", "g_nmda", "g_gaba", "g_adaptation"};
+    case CellModel::leaky_integrate_and_fire:
+      return {"V", "g_ampa", "g_gaba"};
+    case CellModel::parrot:
+      return {};
   }
   return {};
 }

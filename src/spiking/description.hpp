@@ -19,12 +19,12 @@ enum class CellModel { integrate_and_fire, adaptive_integrate_and_fire, leaky_in
 // Parameters of a neuron, see models/*.cell. Fields that a model does not use stay 0.
 struct Cell {
   CellModel model = CellModel::parrot;
-  double E_leak = 0, E_inh = 0, threshold = 0;                            // [V]
-  double threshold_jump = 0, tau_threshold = 0;                           // [V], [s]; if, aif
-  double tau_membrane = 0, tau_ampa = 0, tau_gaba = 0, tau_nmda = 0;      // [s]
-  double ampa_nmda_ratio = 0;                                             // if, aif
-  double tau_adaptation = 0, adaptation_jump = 0;                         // [s], leak units; aif
-  double refractory = 0, drive = 0;                                       // [s], [V]; lif
+  double E_leak = 0, E_inh = 0, threshold = 0;                        // [V]
+  double threshold_jump = 0, tau_threshold = 0;                       // [V], [s]; if, aif
+  double tau_membrane = 0, tau_ampa = 0, tau_gaba = 0, tau_nmda = 0;  // [s]
+  double ampa_nmda_ratio = 0;                                         // if, aif
+  double tau_adaptation = 0, adaptation_jump = 0;                     // [s], leak units; aif
+  double refractory = 0, drive = 0;                                   // [s], [V]; lif
 };
 
 struct InitialMembrane {
@@ -41,8 +41,8 @@ class RateProfile {
   // Rates at multiples of `interval`, looping after the last interval.
   static RateProfile regular(double interval, std::vector<double> rates);
 
-  double at(double time) const;                       // [Hz]
-  double maximum(double begin, double end) const;     // upper bound of at() on [begin, end]
+  double at(double time) const;                    // [Hz]
+  double maximum(double begin, double end) const;  // upper bound of at() on [begin, end]
 
   // at() for rising times from `begin` on, without searching.
   class Walk {
@@ -121,15 +121,22 @@ struct ConnectionDescription {
   Step delay = 0;
   double weight = 0;  // leak units; the weight of patterns and the factor of masks
 
-  struct RandomPattern { double density; };
+  struct RandomPattern {
+    double density;
+  };
   struct OneToOne {};
   // P(connect pre x to post c) = exp(-(x - c)^2 / width^2), centres c equally spaced on [0, presynaptic size].
-  struct GaussianMask { double width; };
+  struct GaussianMask {
+    double width;
+  };
   // Entries of a file: as a mask (weight where not 0) or with their own weights.
-  struct Listed { SparseMatrix matrix; bool own_weights; };
+  struct Listed {
+    SparseMatrix matrix;
+    bool own_weights;
+  };
   std::variant<RandomPattern, OneToOne, GaussianMask, Listed> pattern;
 
-  std::string rule_name;      // "" where static
+  std::string rule_name;  // "" where static
   std::optional<Rule> rule;
   double initial_mean_rate = 0;  // [Hz]; LPL: the mean trace starts at this rate
   double initial_variance = 0;   // LPL: the variance trace starts here
@@ -145,13 +152,13 @@ struct RecordDescription {
   enum class What { spikes, rates, state, weights, synapses, group_weights };
   std::string name;
   What what = What::spikes;
-  std::vector<std::size_t> sources;  // spikes, rates
-  std::size_t target = 0;            // state: population; weights: connection
-  std::string variable;              // state
+  std::vector<std::size_t> sources;             // spikes, rates
+  std::size_t target = 0;                       // state: population; weights: connection
+  std::string variable;                         // state
   std::optional<std::size_t> trace_connection;  // state: the LPL connection whose trace it is
-  std::vector<NeuronId> neurons;     // state; ascending
-  std::vector<NeuronId> pre, post;   // synapses
-  std::optional<Step> every;         // all but spikes; weights: periodic snapshots besides those at phase ends
+  std::vector<NeuronId> neurons;                // state; ascending
+  std::vector<NeuronId> pre, post;              // synapses
+  std::optional<Step> every;  // all but spikes; weights: periodic snapshots besides those at phase ends
   RecordWindow window;
 };
 
@@ -162,8 +169,8 @@ struct Phase {
 };
 
 struct SimulationDescription {
-  double dt = 0;         // [s]
-  Step min_delay = 0;    // spikes are exchanged once per minimum delay
+  double dt = 0;              // [s]
+  Step min_delay = 0;         // spikes are exchanged once per minimum delay
   Step plasticity_block = 0;  // steps of the backward filter computed at a time; does not change results
   std::uint64_t seed = 0;
   std::vector<Population> populations;

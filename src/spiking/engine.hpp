@@ -24,10 +24,10 @@ namespace lpl {
 struct RunSummary {
   std::int64_t neurons = 0;
   std::int64_t synapses = 0;
-  std::int64_t spikes = 0;         // of populations
-  std::int64_t input_spikes = 0;   // of stimuli
+  std::int64_t spikes = 0;        // of populations
+  std::int64_t input_spikes = 0;  // of stimuli
   double build_seconds = 0;
-  double wall_seconds = 0;         // of the loop
+  double wall_seconds = 0;  // of the loop
   double model_seconds = 0;
   std::vector<double> activity_seconds;  // by Activity, this rank
   std::int64_t exchange_overflows = 0;
@@ -77,10 +77,10 @@ class Engine {
   const SimulationDescription& simulation_;
   Communicator& comm_;
   std::unique_ptr<Network> network_;
-  std::vector<SpikeHistory> spikes_;  // by source
-  std::vector<PoissonGenerator> poisson_;  // by stimulus; empty ones for spike files
+  std::vector<SpikeHistory> spikes_;         // by source
+  std::vector<PoissonGenerator> poisson_;    // by stimulus; empty ones for spike files
   std::vector<std::size_t> train_position_;  // by stimulus: next spike of a file
-  std::vector<Hooks> hooks_;  // by population
+  std::vector<Hooks> hooks_;                 // by population
   SpikeExchange exchange_;
   std::vector<EpochSpikes> local_spikes_, all_spikes_;  // by population
   Laps laps_;

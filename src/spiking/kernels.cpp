@@ -30,8 +30,8 @@ struct M16 {
   hn::Mask<Tag> part[kVectors];
 };
 
-#define LPL_PARTWISE(expression)                           \
-  F16 result;                                              \
+#define LPL_PARTWISE(expression)                                            \
+  F16 result;                                                               \
   for (std::size_t v = 0; v < kVectors; ++v) result.part[v] = (expression); \
   return result
 
@@ -45,8 +45,12 @@ HWY_INLINE F16 operator-(const F16& a, const F16& b) { LPL_PARTWISE(hn::Sub(a.pa
 HWY_INLINE F16 operator*(const F16& a, const F16& b) { LPL_PARTWISE(hn::Mul(a.part[v], b.part[v])); }
 HWY_INLINE F16 operator/(const F16& a, const F16& b) { LPL_PARTWISE(hn::Div(a.part[v], b.part[v])); }
 // a * b + c and c - a * b, rounded once where the target has it.
-HWY_INLINE F16 fma(const F16& a, const F16& b, const F16& c) { LPL_PARTWISE(hn::MulAdd(a.part[v], b.part[v], c.part[v])); }
-HWY_INLINE F16 fnma(const F16& a, const F16& b, const F16& c) { LPL_PARTWISE(hn::NegMulAdd(a.part[v], b.part[v], c.part[v])); }
+HWY_INLINE F16 fma(const F16& a, const F16& b, const F16& c) {
+  LPL_PARTWISE(hn::MulAdd(a.part[v], b.part[v], c.part[v]));
+}
+HWY_INLINE F16 fnma(const F16& a, const F16& b, const F16& c) {
+  LPL_PARTWISE(hn::NegMulAdd(a.part[v], b.part[v], c.part[v]));
+}
 HWY_INLINE F16 min(const F16& a, const F16& b) { LPL_PARTWISE(hn::Min(a.part[v], b.part[v])); }
 HWY_INLINE F16 max(const F16& a, const F16& b) { LPL_PARTWISE(hn::Max(a.part[v], b.part[v])); }
 HWY_INLINE F16 abs(const F16& a) { LPL_PARTWISE(hn::Abs(a.part[v])); }
@@ -55,8 +59,8 @@ HWY_INLINE F16 select(const M16& m, const F16& yes, const F16& no) {
 }
 #undef LPL_PARTWISE
 
-#define LPL_PARTWISE_MASK(expression)                      \
-  M16 result;                                              \
+#define LPL_PARTWISE_MASK(expression)                                       \
+  M16 result;                                                               \
   for (std::size_t v = 0; v < kVectors; ++v) result.part[v] = (expression); \
   return result
 HWY_INLINE M16 operator>(const F16& a, const F16& b) { LPL_PARTWISE_MASK(hn::Gt(a.part[v], b.part[v])); }
@@ -129,7 +133,8 @@ HWY_INLINE std::uint32_t reset_moving_threshold(const NeuronConstants& c, Conduc
 struct IntegrateAndFire {
   static constexpr bool kNmda = true, kThreshold = true, kAdaptation = false, kRefractory = false;
   // Every right-hand side uses the old V and the old conductances.
-  static HWY_INLINE std::uint32_t step(const NeuronConstants& c, ConductanceState& s, const F16& rest, std::uint32_t lanes) {
+  static HWY_INLINE std::uint32_t step(const NeuronConstants& c, ConductanceState& s, const F16& rest,
+                                       std::uint32_t lanes) {
     const F16 g = fma(set(c.A_ampa), s.g_ampa, fma(set(c.A_nmda), s.g_nmda, s.g_gaba));
     s.V = integrated(c, s.V, g, s.g_gaba, rest);
     s.g_nmda = nmda_filtered(c, s.g_nmda, s.g_ampa);
@@ -143,7 +148,8 @@ struct IntegrateAndFire {
 struct AdaptiveIntegrateAndFire {
   static constexpr bool kNmda = true, kThreshold = true, kAdaptation = true, kRefractory = false;
   // The conductances decay first; the currents use the decayed values.
-  static HWY_INLINE std::uint32_t step(const NeuronConstants& c, ConductanceState& s, const F16& rest, std::uint32_t lanes) {
+  static HWY_INLINE std::uint32_t step(const NeuronConstants& c, ConductanceState& s, const F16& rest,
+                                       std::uint32_t lanes) {
     s.g_ampa = s.g_ampa * set(c.decay_ampa);
     s.g_gaba = s.g_gaba * set(c.decay_gaba);
     s.g_adaptation = s.g_adaptation * set(c.decay_adaptation);
@@ -158,7 +164,8 @@ struct AdaptiveIntegrateAndFire {
 
 struct LeakyIntegrateAndFire {
   static constexpr bool kNmda = false, kThreshold = false, kAdaptation = false, kRefractory = true;
-  static HWY_INLINE std::uint32_t step(const NeuronConstants& c, ConductanceState& s, const F16& rest, std::uint32_t lanes) {
+  static HWY_INLINE std::uint32_t step(const NeuronConstants& c, ConductanceState& s, const F16& rest,
+                                       std::uint32_t lanes) {
     const F16 V = integrated(c, s.V, s.g_ampa + s.g_gaba, s.g_gaba, rest);
     s.g_ampa = s.g_ampa * set(c.decay_ampa);
     s.g_gaba = s.g_gaba * set(c.decay_gaba);
@@ -175,8 +182,11 @@ struct LeakyIntegrateAndFire {
 // The buffers of one block.
 struct BlockBuffers {
   BlockBuffers(const NeuronEpoch& e, std::size_t offset)
-      : in_ampa(e.in_ampa + offset), in_gaba(e.in_gaba + offset), in_nmda(e.in_nmda ? e.in_nmda + offset : nullptr),
-        clamp(e.clamp ? e.clamp + offset : nullptr), current(e.current ? e.current + offset : nullptr),
+      : in_ampa(e.in_ampa + offset),
+        in_gaba(e.in_gaba + offset),
+        in_nmda(e.in_nmda ? e.in_nmda + offset : nullptr),
+        clamp(e.clamp ? e.clamp + offset : nullptr),
+        current(e.current ? e.current + offset : nullptr),
         V_integrated(e.V_integrated ? e.V_integrated + offset : nullptr) {}
   float *in_ampa, *in_gaba, *in_nmda;
   const float *clamp, *current;
@@ -253,7 +263,8 @@ void advance_blocks(const NeuronConstants& c, const NeuronEpoch& e) {
       const std::uint32_t any = integrate_steps<Model, kExtras>(c, buffers, e.lanes[block], from, last + 1, s, fired);
       if (HWY_UNLIKELY(any | left)) {
         for (std::uint32_t k = from; k <= last; ++k) {
-          if (fired[k]) e.spikes->push_back({static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(k), fired[k]});
+          if (fired[k])
+            e.spikes->push_back({static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(k), fired[k]});
           if (e.hook && (fired[k] || (due >> k & 1u))) e.hook->at(static_cast<std::uint32_t>(block), k, fired[k]);
         }
       }
@@ -281,8 +292,8 @@ void advance_parrots(const NeuronEpoch& e) {
       store(zero, e.in_ampa + cell);
       store(zero, e.in_gaba + cell);
       if (spiked)
-        e.spikes->push_back({static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(step),
-                             static_cast<std::uint16_t>(spiked)});
+        e.spikes->push_back(
+            {static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(step), static_cast<std::uint16_t>(spiked)});
     }
 }
 
@@ -296,10 +307,14 @@ void advance_model(const NeuronConstants& c, const NeuronEpoch& e) {
 
 void AdvanceNeurons(const NeuronConstants& c, const NeuronEpoch& e) {
   switch (c.model) {
-    case CellModel::integrate_and_fire: return advance_model<IntegrateAndFire>(c, e);
-    case CellModel::adaptive_integrate_and_fire: return advance_model<AdaptiveIntegrateAndFire>(c, e);
-    case CellModel::leaky_integrate_and_fire: return advance_model<LeakyIntegrateAndFire>(c, e);
-    case CellModel::parrot: return advance_parrots(e);
+    case CellModel::integrate_and_fire:
+      return advance_model<IntegrateAndFire>(c, e);
+    case CellModel::adaptive_integrate_and_fire:
+      return advance_model<AdaptiveIntegrateAndFire>(c, e);
+    case CellModel::leaky_integrate_and_fire:
+      return advance_model<LeakyIntegrateAndFire>(c, e);
+    case CellModel::parrot:
+      return advance_parrots(e);
   }
 }
 
@@ -435,9 +450,8 @@ NeuronConstants neuron_constants(const Cell& cell, double dt) {
   c.drive = static_cast<float>(cell.drive);
   c.refractory_steps = static_cast<float>(std::round(cell.refractory / dt));
   c.step_membrane = static_cast<float>(dt / cell.tau_membrane);
-  c.follow_nmda = static_cast<float>(cell.model == CellModel::adaptive_integrate_and_fire
-                                         ? dt / cell.tau_nmda
-                                         : 1 - std::exp(-dt / cell.tau_nmda));
+  c.follow_nmda = static_cast<float>(
+      cell.model == CellModel::adaptive_integrate_and_fire ? dt / cell.tau_nmda : 1 - std::exp(-dt / cell.tau_nmda));
   c.decay_threshold = decay(cell.tau_threshold);
   c.decay_ampa = decay(cell.tau_ampa);
   c.decay_gaba = decay(cell.tau_gaba);

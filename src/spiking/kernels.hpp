@@ -35,16 +35,16 @@ struct NeuronEpoch {
   std::uint16_t* lanes = nullptr;  // per block, lanes that hold a neuron
   // State. Conductances in leak units, potentials in V.
   float* V = nullptr;
-  float* threshold = nullptr;     // offset of the moving threshold; if, aif
+  float* threshold = nullptr;  // offset of the moving threshold; if, aif
   float* g_ampa = nullptr;
-  float* g_nmda = nullptr;        // if, aif
+  float* g_nmda = nullptr;  // if, aif
   float* g_gaba = nullptr;
   float* g_adaptation = nullptr;  // aif
   float* refractory = nullptr;    // steps left; lif
   // Input of the epoch; consumed (zeroed) by the kernel.
   float* in_ampa = nullptr;
   float* in_gaba = nullptr;
-  float* in_nmda = nullptr;       // nullptr: no NMDA synapses
+  float* in_nmda = nullptr;  // nullptr: no NMDA synapses
   // Devices; both or neither. A clamp of NaN leaves the neuron free.
   const float* clamp = nullptr;
   const float* current = nullptr;
@@ -52,15 +52,15 @@ struct NeuronEpoch {
   float* V_integrated = nullptr;               // V after integration and reset, before clamps; may be nullptr
   std::vector<BlockSpikes>* spikes = nullptr;  // appended
   BlockHook* hook = nullptr;
-  std::uint32_t* event_steps = nullptr;        // per block, bit s: the hook is due at step s; cleared
+  std::uint32_t* event_steps = nullptr;  // per block, bit s: the hook is due at step s; cleared
 };
 
 // Constants of a cell, derived from its parameters and dt.
 struct NeuronConstants {
   CellModel model;
   float E_leak, E_inh, threshold, threshold_jump, A_ampa, A_nmda, adaptation_jump, drive, refractory_steps;
-  float step_membrane;                                   // dt / tau_membrane
-  float follow_nmda;                                     // m of the NMDA filter
+  float step_membrane;  // dt / tau_membrane
+  float follow_nmda;    // m of the NMDA filter
   float decay_threshold, decay_ampa, decay_gaba, decay_adaptation;
 };
 NeuronConstants neuron_constants(const Cell& cell, double dt);
@@ -88,7 +88,7 @@ struct LplTraceEpoch {
   std::size_t blocks = 0;
   std::uint32_t steps = 0;
   std::size_t slots = 0;
-  const float* V_integrated = nullptr;  // [block][slots][16]
+  const float* V_integrated = nullptr;         // [block][slots][16]
   const std::uint16_t* spike_lanes = nullptr;  // [ring][block]
   std::size_t ring = 0;
   std::size_t now = 0, late = 0, past = 0;  // ring slots of the steps k, k - lateness, k - horizon
@@ -107,7 +107,7 @@ void advance_lpl_traces(const LplConstants& constants, const LplTraceEpoch& epoc
 // the gradient by one arrival in that step.
 struct LplFilterChunk {
   std::size_t blocks = 0;
-  std::size_t steps = 0;             // of this chunk
+  std::size_t steps = 0;  // of this chunk
   std::size_t history = 0;
   std::size_t derivative_position = 0;  // slot of the chunk's latest step
   std::size_t error_position = 0;       // slot of the latest step + lateness

@@ -91,7 +91,8 @@ void LplPlasticity::accumulate_gradient(Step now, const SpikeHistory& source, co
   if (rule_.transmitter_form == TransmitterForm::per_spike) {
     for (Step step = std::max<Step>(window_start, 0); step <= now; ++step)
       for (const NeuronId pre : source.at(step - delay_))
-        for (std::uint64_t s = synapses.row[pre]; s < synapses.row[pre + 1]; ++s) gradient_[s] += rule_.transmitter_strength;
+        for (std::uint64_t s = synapses.row[pre]; s < synapses.row[pre + 1]; ++s)
+          gradient_[s] += rule_.transmitter_strength;
   }
 }
 

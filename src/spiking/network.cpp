@@ -10,8 +10,8 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
     if (c.receptor == Receptor::nmda) needs[c.to].nmda_input = true;
     if (c.rule)
       if (const auto* rule = std::get_if<LplRule>(&*c.rule))
-        needs[c.to].spike_lanes_kept =
-            std::max(needs[c.to].spike_lanes_kept, LplPlasticity::own_memory(*rule, simulation.dt, simulation.min_delay));
+        needs[c.to].spike_lanes_kept = std::max(needs[c.to].spike_lanes_kept,
+                                                LplPlasticity::own_memory(*rule, simulation.dt, simulation.min_delay));
   }
   for (const Device& device : simulation.devices) needs[device.population].devices = true;
   for (std::size_t p = 0; p < simulation.populations.size(); ++p) {
@@ -35,9 +35,9 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
                                                        connection.synapses.size());
       memory = std::max(memory, connection.lpl->source_memory() + kLongestEpoch);
     } else {
-      connection.stdp = std::make_unique<SymmetricStdp>(std::get<SymmetricStdpRule>(*c.rule), c.delay, simulation.dt,
-                                                        connection.synapses, layout, target.blocks(),
-                                                        target.input(c.receptor));
+      connection.stdp =
+          std::make_unique<SymmetricStdp>(std::get<SymmetricStdpRule>(*c.rule), c.delay, simulation.dt,
+                                          connection.synapses, layout, target.blocks(), target.input(c.receptor));
     }
   }
 }

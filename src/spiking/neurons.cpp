@@ -11,12 +11,16 @@ namespace lpl {
 
 Neurons::Neurons(const Population& population, LocalRange range, EpochLayout layout, double dt, std::uint64_t seed,
                  Needs needs)
-    : range_(range), blocks_(blocks_for(range.count)), layout_(layout), constants_(neuron_constants(population.cell, dt)) {
+    : range_(range),
+      blocks_(blocks_for(range.count)),
+      layout_(layout),
+      constants_(neuron_constants(population.cell, dt)) {
   const std::size_t padded = blocks_ * kBlock, buffer = layout.size(blocks_);
   lanes_.resize(blocks_);
   for (std::size_t n = 0; n < range.count; ++n) lanes_[n / kBlock] |= static_cast<std::uint16_t>(1u << n % kBlock);
   V_.assign(padded, constants_.E_leak);
-  for (auto* state : {&threshold_, &g_ampa_, &g_nmda_, &g_gaba_, &g_adaptation_, &refractory_}) state->assign(padded, 0.0f);
+  for (auto* state : {&threshold_, &g_ampa_, &g_nmda_, &g_gaba_, &g_adaptation_, &refractory_})
+    state->assign(padded, 0.0f);
   in_ampa_.assign(buffer, 0.0f);
   in_gaba_.assign(buffer, 0.0f);
   if (needs.nmda_input) in_nmda_.assign(buffer, 0.0f);
@@ -42,14 +46,18 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
 
 float* Neurons::input(Receptor receptor) {
   switch (receptor) {
-    case Receptor::ampa: return in_ampa_.data();
-    case Receptor::nmda: return in_nmda_.data();
-    case Receptor::gaba: return in_gaba_.data();
+    case Receptor::ampa:
+      return in_ampa_.data();
+    case Receptor::nmda:
+      return in_nmda_.data();
+    case Receptor::gaba:
+      return in_gaba_.data();
   }
   return nullptr;
 }
 
-void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps, EpochSpikes& spikes) {
+void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps,
+                      EpochSpikes& spikes) {
   fired_.clear();
   NeuronEpoch epoch;
   epoch.blocks = blocks_;
@@ -87,7 +95,8 @@ void Neurons::keep_spike_lanes(Step first, std::uint32_t steps) {
 void Neurons::sort_spikes(std::uint32_t steps, EpochSpikes& spikes) {
   spikes.clear(steps);
   if (fired_.empty()) return;
-  for (const BlockSpikes& fired : fired_) spikes.count[fired.step] += static_cast<std::uint32_t>(std::popcount(fired.lanes));
+  for (const BlockSpikes& fired : fired_)
+    spikes.count[fired.step] += static_cast<std::uint32_t>(std::popcount(fired.lanes));
   std::uint32_t next[kLongestEpoch], total = 0;
   for (std::uint32_t s = 0; s < steps; ++s) {
     next[s] = total;

@@ -22,7 +22,8 @@ class Neurons {
     Step spike_lanes_kept = 0;  // steps of its own spikes that plasticity looks back on; 0: none
   };
 
-  Neurons(const Population& population, LocalRange range, EpochLayout layout, double dt, std::uint64_t seed, Needs needs);
+  Neurons(const Population& population, LocalRange range, EpochLayout layout, double dt, std::uint64_t seed,
+          Needs needs);
 
   const LocalRange& range() const { return range_; }
   std::size_t blocks() const { return blocks_; }

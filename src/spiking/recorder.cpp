@@ -55,9 +55,14 @@ Recorder::Recorder(const SimulationDescription& simulation, const Network& netwo
     for (const RecordDescription& record : simulation.records) {
       switch (record.what) {
         case What::spikes:
-        case What::rates: add_spike_record(record); break;
-        case What::weights: snapshots_.push_back(&record); break;
-        default: add_sample_record(record);
+        case What::rates:
+          add_spike_record(record);
+          break;
+        case What::weights:
+          snapshots_.push_back(&record);
+          break;
+        default:
+          add_sample_record(record);
       }
     }
   });
@@ -69,7 +74,8 @@ Recorder::Recorder(const SimulationDescription& simulation, const Network& netwo
       const Source& source = simulation_.sources[connection.description->from];
       for (std::size_t g = 0; g < source.groups.size(); ++g) {
         const Group& group = source.groups[g];
-        sizes[g] = static_cast<std::int64_t>(connection.synapses.row[group.first + group.size] - connection.synapses.row[group.first]);
+        sizes[g] = static_cast<std::int64_t>(connection.synapses.row[group.first + group.size] -
+                                             connection.synapses.row[group.first]);
       }
       comm_.sum(sizes);
       record.group_sizes.assign(sizes.begin(), sizes.end());
@@ -143,7 +149,8 @@ void Recorder::add_sample_record(const RecordDescription& description) {
       const auto found = std::lower_bound(begin, end, target);
       if (found == end || *found != target)
         throw ConfigError(fmt::format("record '{}': connection '{}' has no synapse from {} to {}", description.name,
-                                      simulation_.connections[description.target].name, description.pre[i], neurons[i]));
+                                      simulation_.connections[description.target].name, description.pre[i],
+                                      neurons[i]));
       record.local.push_back(static_cast<std::size_t>(found - synapses.target.begin()));
     }
   }
@@ -257,7 +264,8 @@ void Recorder::sample(SampleRecord& record) {
     const Connection& connection = network_.connections[record.description->target];
     for (const Group& group : simulation_.sources[connection.description->from].groups) {
       std::int64_t sum = 0;
-      for (std::uint64_t s = connection.synapses.row[group.first]; s < connection.synapses.row[group.first + group.size]; ++s)
+      for (std::uint64_t s = connection.synapses.row[group.first];
+           s < connection.synapses.row[group.first + group.size]; ++s)
         sum += std::llround(connection.synapses.weight[s] * kFixedPoint);
       record.values.push_back(sum);
     }
@@ -298,7 +306,8 @@ void Recorder::gather_samples(SampleRecord& record) {
         for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += sent[i];
       }
       for (std::size_t i = 0; i < sums.size(); ++i)
-        values[i] = static_cast<float>(static_cast<double>(sums[i]) / kFixedPoint / record.group_sizes[i % record.width]);
+        values[i] =
+            static_cast<float>(static_cast<double>(sums[i]) / kFixedPoint / record.group_sizes[i % record.width]);
     } else {
       for (std::size_t rank = 0; rank < parts.size(); ++rank) {
         const auto sent = values_from<std::int64_t>(parts[rank]);
@@ -323,7 +332,8 @@ void Recorder::write_snapshot(const RecordDescription& record, const std::string
   for (const std::uint32_t target : synapses.target) post.push_back(first + network_.layout.neuron_of(target));
   const auto rows = comm_.gather(bytes_of(synapses.row));
   const auto posts = comm_.gather(bytes_of(post));
-  const auto weights = comm_.gather(std::string(reinterpret_cast<const char*>(synapses.weight.data()), synapses.size() * 4));
+  const auto weights =
+      comm_.gather(std::string(reinterpret_cast<const char*>(synapses.weight.data()), synapses.size() * 4));
   on_root([&] {
     // Ranks hold ascending ranges of targets: taking them in rank order within a row sorts by (pre, post).
     std::vector<NeuronId> all_pre, all_post;

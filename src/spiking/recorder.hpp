@@ -71,13 +71,13 @@ class Recorder {
   struct SampleRecord {
     const RecordDescription* description;
     std::vector<Window> windows;
-    std::vector<std::size_t> local;             // local neurons or synapses
+    std::vector<std::size_t> local;                 // local neurons or synapses
     std::vector<std::vector<std::size_t>> columns;  // rank 0: by rank, the columns that it fills
-    std::size_t width = 0;                      // of a row over all ranks
+    std::size_t width = 0;                          // of a row over all ranks
     std::unique_ptr<SampleSeries> series;
     std::vector<Step> steps;
-    std::vector<std::int64_t> values;           // floats as bits, or sums in fixed point
-    std::vector<double> group_sizes;            // group_weights
+    std::vector<std::int64_t> values;  // floats as bits, or sums in fixed point
+    std::vector<double> group_sizes;   // group_weights
   };
 
   std::vector<Window> windows_of(const RecordDescription& record) const;

@@ -14,7 +14,8 @@ class SpikeHistory {
  public:
   // Keeps at least the last `keep` steps.
   explicit SpikeHistory(Step keep)
-      : keep_(keep), mask_(static_cast<std::size_t>(std::bit_ceil(static_cast<std::uint64_t>(2 * keep + 2))) - 1),
+      : keep_(keep),
+        mask_(static_cast<std::size_t>(std::bit_ceil(static_cast<std::uint64_t>(2 * keep + 2))) - 1),
         start_(mask_ + 1, 0) {}
 
   // The step that will be appended next.

@@ -83,11 +83,13 @@ void SymmetricStdp::at(std::uint32_t block, std::uint32_t step, std::uint32_t sp
     const std::uint32_t target = synapses_.target[s];
     float& weight = synapses_.weight[s];
     input_[target + step * kBlock] += weight;
-    if (learns_) weight = std::max(0.0f, weight + learning_rate_ * (postsynaptic_trace(layout_.neuron_of(target), now) - offset_));
+    if (learns_)
+      weight = std::max(0.0f, weight + learning_rate_ * (postsynaptic_trace(layout_.neuron_of(target), now) - offset_));
   }
   const float* const pre_trace = pre_trace_.data() + step * padded_pre_;
   for (; spiked_lanes != 0; spiked_lanes &= spiked_lanes - 1) {
-    const auto neuron = static_cast<std::uint32_t>(block * kBlock + static_cast<std::uint32_t>(std::countr_zero(spiked_lanes)));
+    const auto neuron =
+        static_cast<std::uint32_t>(block * kBlock + static_cast<std::uint32_t>(std::countr_zero(spiked_lanes)));
     if (learns_)
       for (std::uint32_t c = column_[neuron]; c < column_[neuron + 1]; ++c) {
         float& weight = synapses_.weight[column_synapse_[c]];

@@ -20,7 +20,8 @@ class SymmetricStdp final : public BlockHook {
                 std::size_t post_blocks, float* input);
 
   // Sorts the arrivals of an epoch; marks the steps of `event_steps` (per block) at which at() must be called.
-  void begin_epoch(Step first, std::uint32_t steps, const SpikeHistory& source, bool learns, std::uint32_t* event_steps);
+  void begin_epoch(Step first, std::uint32_t steps, const SpikeHistory& source, bool learns,
+                   std::uint32_t* event_steps);
   void at(std::uint32_t block, std::uint32_t step, std::uint32_t spiked_lanes) override;
 
   std::size_t bytes() const;

@@ -42,39 +42,41 @@ void for_each_synapse(const SimulationDescription& simulation, const ConnectionD
   const bool onto_itself = source.is_population && source.index == c.to;
   const std::uint32_t object = hash_name(c.name);
   const auto weight = static_cast<float>(c.weight);
-  std::visit(
-      Overloaded{
-          [&](const ConnectionDescription::RandomPattern& pattern) {
-            if (pattern.density <= 0) return;
-            const Geometric gap(pattern.density);
-            for (NeuronId post = local.first; post < local.first + local.count; ++post) {
-              Random random(simulation.seed, Draw::wiring, object, post);
-              for (double pre = gap(random); pre < pre_size; pre += 1 + gap(random))
-                if (!(onto_itself && static_cast<NeuronId>(pre) == post)) synapse(static_cast<NeuronId>(pre), post, weight);
-            }
-          },
-          [&](const ConnectionDescription::OneToOne&) {
-            for (NeuronId post = local.first; post < local.first + local.count; ++post) synapse(post, post, weight);
-          },
-          [&](const ConnectionDescription::GaussianMask& mask) {
-            for (NeuronId post = local.first; post < local.first + local.count; ++post) {
-              Random random(simulation.seed, Draw::wiring, object, post);
-              for (NeuronId pre = 0; pre < pre_size; ++pre)
-                if (random.uniform() < mask_probability(mask, pre, post, pre_size, post_size)) synapse(pre, post, weight);
-            }
-          },
-          [&](const ConnectionDescription::Listed& listed) {
-            for (std::size_t i = 0; i < listed.matrix.pre.size(); ++i) {
-              if (!local.holds(listed.matrix.post[i])) continue;
-              const float value = listed.matrix.value[i];
-              if (listed.own_weights)
-                synapse(listed.matrix.pre[i], listed.matrix.post[i], value);
-              else if (value != 0)
-                synapse(listed.matrix.pre[i], listed.matrix.post[i], weight);
-            }
-          },
-      },
-      c.pattern);
+  std::visit(Overloaded{
+                 [&](const ConnectionDescription::RandomPattern& pattern) {
+                   if (pattern.density <= 0) return;
+                   const Geometric gap(pattern.density);
+                   for (NeuronId post = local.first; post < local.first + local.count; ++post) {
+                     Random random(simulation.seed, Draw::wiring, object, post);
+                     for (double pre = gap(random); pre < pre_size; pre += 1 + gap(random))
+                       if (!(onto_itself && static_cast<NeuronId>(pre) == post))
+                         synapse(static_cast<NeuronId>(pre), post, weight);
+                   }
+                 },
+                 [&](const ConnectionDescription::OneToOne&) {
+                   for (NeuronId post = local.first; post < local.first + local.count; ++post)
+                     synapse(post, post, weight);
+                 },
+                 [&](const ConnectionDescription::GaussianMask& mask) {
+                   for (NeuronId post = local.first; post < local.first + local.count; ++post) {
+                     Random random(simulation.seed, Draw::wiring, object, post);
+                     for (NeuronId pre = 0; pre < pre_size; ++pre)
+                       if (random.uniform() < mask_probability(mask, pre, post, pre_size, post_size))
+                         synapse(pre, post, weight);
+                   }
+                 },
+                 [&](const ConnectionDescription::Listed& listed) {
+                   for (std::size_t i = 0; i < listed.matrix.pre.size(); ++i) {
+                     if (!local.holds(listed.matrix.post[i])) continue;
+                     const float value = listed.matrix.value[i];
+                     if (listed.own_weights)
+                       synapse(listed.matrix.pre[i], listed.matrix.post[i], value);
+                     else if (value != 0)
+                       synapse(listed.matrix.pre[i], listed.matrix.post[i], weight);
+                   }
+                 },
+             },
+             c.pattern);
 }
 
 }  // namespace
@@ -111,7 +113,8 @@ double expected_synapses(const SimulationDescription& simulation, const Connecti
           [&](const ConnectionDescription::GaussianMask& mask) {
             double sum = 0;
             for (NeuronId post = 0; post < post_size; ++post)
-              for (NeuronId pre = 0; pre < pre_size; ++pre) sum += mask_probability(mask, pre, post, pre_size, post_size);
+              for (NeuronId pre = 0; pre < pre_size; ++pre)
+                sum += mask_probability(mask, pre, post, pre_size, post_size);
             return sum;
           },
           [&](const ConnectionDescription::Listed& listed) {

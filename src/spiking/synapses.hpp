@@ -20,9 +20,9 @@ struct LocalRange {
 LocalRange local_range(NeuronId size, int rank, int ranks);
 
 struct Synapses {
-  std::vector<std::uint64_t> row;         // [pre size + 1], into the arrays below
-  AlignedVector<std::uint32_t> target;    // EpochLayout position of the postsynaptic neuron, ascending in a row
-  AlignedVector<float> weight;            // leak units
+  std::vector<std::uint64_t> row;       // [pre size + 1], into the arrays below
+  AlignedVector<std::uint32_t> target;  // EpochLayout position of the postsynaptic neuron, ascending in a row
+  AlignedVector<float> weight;          // leak units
 
   std::size_t size() const { return target.size(); }
   std::size_t pre_size() const { return row.size() - 1; }

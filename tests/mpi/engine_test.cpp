@@ -103,15 +103,19 @@ TEST(Engine, GivesTheSameResultOnAnyNumberOfRanksBlocksAndRecordings) {
   test::run_to_file(simulation, test::world(), scratch.path("ranks.h5"));
   if (test::world().rank() == 0) {
     const auto serial = make_serial_communicator();
-    test::run_to_file(read_simulation_text(kNetwork, "net.sim", {"simulation.plasticity_block=37"}), *serial, scratch.path("serial.h5"));
-    const auto a = h5::File::open_read_only(scratch.path("ranks.h5")), b = h5::File::open_read_only(scratch.path("serial.h5"));
-    for (const char* name : {"/spikes/input/timestamps", "/spikes/exc/timestamps", "/spikes/exc/node_ids", "/spikes/inh/node_ids",
-                             "/rates/exc/rate", "/rates/exc/time", "/weights/input_exc/learn/value", "/weights/input_exc/learn/pre",
-                             "/weights/input_exc/learn/post", "/weights/input_exc/step_000000007000/value",
-                             "/weights/inh_exc/groups/value", "/report/v/data", "/report/v/time", "/report/mean/data"})
+    test::run_to_file(read_simulation_text(kNetwork, "net.sim", {"simulation.plasticity_block=37"}), *serial,
+                      scratch.path("serial.h5"));
+    const auto a = h5::File::open_read_only(scratch.path("ranks.h5")),
+               b = h5::File::open_read_only(scratch.path("serial.h5"));
+    for (const char* name :
+         {"/spikes/input/timestamps", "/spikes/exc/timestamps", "/spikes/exc/node_ids", "/spikes/inh/node_ids",
+          "/rates/exc/rate", "/rates/exc/time", "/weights/input_exc/learn/value", "/weights/input_exc/learn/pre",
+          "/weights/input_exc/learn/post", "/weights/input_exc/step_000000007000/value",
+          "/weights/inh_exc/groups/value", "/report/v/data", "/report/v/time", "/report/mean/data"})
       expect_same_dataset(a, b, name);
     // Without recordings that end epochs early, the network does the same.
-    std::string bare = kNetwork.substr(0, kNetwork.find("[[record]]\nwhat = \"rates\"")) + kNetwork.substr(kNetwork.find("[rule.lpl]"));
+    std::string bare = kNetwork.substr(0, kNetwork.find("[[record]]\nwhat = \"rates\"")) +
+                       kNetwork.substr(kNetwork.find("[rule.lpl]"));
     test::run_to_file(read_simulation_text(bare, "bare.sim"), *serial, scratch.path("bare.h5"));
     expect_same_dataset(a, h5::File::open_read_only(scratch.path("bare.h5")), "/spikes/exc/timestamps");
   }
@@ -124,7 +128,8 @@ TEST(Engine, StopsEverywhereWhenTheResultFileCannotBeCreated) {
     test::run_to_file(simulation, test::world(), "/nonexistent/folder/r.h5");
     FAIL();
   } catch (const std::exception& error) {
-    EXPECT_NE(std::string(error.what()).find("cannot create /nonexistent/folder/r.h5"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find("cannot create /nonexistent/folder/r.h5"), std::string::npos)
+        << error.what();
   }
 }
 
@@ -136,7 +141,8 @@ TEST(Engine, ReportsARecordedSynapseThatDoesNotExist) {
   for (int i = 0; i < 90; ++i) text += "32,";
   text += "]\nevery = \"10 ms\"\n";
   const test::Scratch scratch;
-  EXPECT_THROW(test::run_to_file(read_simulation_text(text, "net.sim"), test::world(), scratch.path("r.h5")), ConfigError);
+  EXPECT_THROW(test::run_to_file(read_simulation_text(text, "net.sim"), test::world(), scratch.path("r.h5")),
+               ConfigError);
 }
 
 }  // namespace

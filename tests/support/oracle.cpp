@@ -207,8 +207,8 @@ class Simulator {
       input[c.to][s.post][static_cast<std::size_t>(c.receptor)] += s.w;
       if (is_stdp(i) && learns) {
         const auto& rule = std::get<SymmetricStdpRule>(*c.rule);
-        s.w = static_cast<float>(std::max(
-            0.0, s.w + rule.learning_rate * (traces_[i].x_post[s.post] - 2 * rule.target_rate * rule.tau)));
+        s.w = static_cast<float>(
+            std::max(0.0, s.w + rule.learning_rate * (traces_[i].x_post[s.post] - 2 * rule.target_rate * rule.tau)));
       }
     }
   }

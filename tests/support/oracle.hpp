@@ -16,8 +16,8 @@ struct Spike {
 };
 
 struct Outcome {
-  std::vector<std::vector<Spike>> spikes;     // by population
-  std::vector<std::vector<double>> weights;   // by connection, sorted by (pre, post)
+  std::vector<std::vector<Spike>> spikes;    // by population
+  std::vector<std::vector<double>> weights;  // by connection, sorted by (pre, post)
 };
 
 // Runs a whole description. Devices are not supported.

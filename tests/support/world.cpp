@@ -33,8 +33,13 @@ std::string Scratch::write(const std::string& name, const std::string& content) 
 
 void run_to_file(const SimulationDescription& simulation, Communicator& comm, const std::string& path) {
   Engine engine(simulation, comm);
-  engine.run(path, {.program = "test", .command_line = "", .ranks = comm.size(), .seed = simulation.seed, .dt = simulation.dt,
-                    .description = simulation.canonical_text},
+  engine.run(path,
+             {.program = "test",
+              .command_line = "",
+              .ranks = comm.size(),
+              .seed = simulation.seed,
+              .dt = simulation.dt,
+              .description = simulation.canonical_text},
              ProgressStyle::none);
 }
 

@@ -75,8 +75,8 @@ TEST(Description, CanonicalTextReadsBackToItself) {
 
 TEST(Description, OverridesReachListsByNameAndModels) {
   const auto s = read_simulation_text(kSmall, "net.sim",
-                                      {"phase.run.duration=2 s", "connection.input_exc.weight=0.3", "cell.if.tau_membrane=\"10 ms\"",
-                                       "rule.lpl.predictive.strength=0"});
+                                      {"phase.run.duration=2 s", "connection.input_exc.weight=0.3",
+                                       "cell.if.tau_membrane=\"10 ms\"", "rule.lpl.predictive.strength=0"});
   EXPECT_EQ(s.end(), 20000);
   EXPECT_EQ(s.connections[0].weight, 0.3);
   EXPECT_EQ(s.populations[0].cell.tau_membrane, 0.01);
@@ -99,7 +99,8 @@ class Refuses : public testing::TestWithParam<Refusal> {};
 
 TEST_P(Refuses, WithAPlaceAndAReason) {
   const Refusal& r = GetParam();
-  EXPECT_THAT(refusal(replaced(kSmall, r.from, r.to)), testing::ContainsRegex("^net\\.sim:[0-9]+:[0-9]+: .*" + r.message));
+  EXPECT_THAT(refusal(replaced(kSmall, r.from, r.to)),
+              testing::ContainsRegex("^net\\.sim:[0-9]+:[0-9]+: .*" + r.message));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -148,15 +149,20 @@ TEST(Description, RefusesBadDataFiles) {
     return std::string("accepted");
   };
   scratch.write("nan.dat", "0 5\n1 nan\n2 5\n");
-  EXPECT_THAT(with_file("rate = \"10 Hz\"", "rate = { file = \"nan.dat\" }"), testing::HasSubstr("nan.dat:2:3: the value is nan"));
+  EXPECT_THAT(with_file("rate = \"10 Hz\"", "rate = { file = \"nan.dat\" }"),
+              testing::HasSubstr("nan.dat:2:3: the value is nan"));
   scratch.write("back.dat", "0 5\n2 5\n1 5\n");
-  EXPECT_THAT(with_file("rate = \"10 Hz\"", "rate = { file = \"back.dat\" }"), testing::HasSubstr("times must start at 0 and rise"));
+  EXPECT_THAT(with_file("rate = \"10 Hz\"", "rate = { file = \"back.dat\" }"),
+              testing::HasSubstr("times must start at 0 and rise"));
   scratch.write("small.wmat", "%%MatrixMarket matrix coordinate real general\n3 3 1\n1 1 1\n");
-  EXPECT_THAT(with_file("density = 0.5", "mask = \"small.wmat\""), testing::HasSubstr("the matrix is 3 x 3, but 'input' has 20"));
+  EXPECT_THAT(with_file("density = 0.5", "mask = \"small.wmat\""),
+              testing::HasSubstr("the matrix is 3 x 3, but 'input' has 20"));
   scratch.write("short.spk", "123456789012");
-  EXPECT_THAT(with_file("type = \"poisson\"\nsize = 20\nrate = \"10 Hz\"", "type = \"spikes\"\nsize = 20\nfile = \"short.spk\""),
+  EXPECT_THAT(with_file("type = \"poisson\"\nsize = 20\nrate = \"10 Hz\"",
+                        "type = \"spikes\"\nsize = 20\nfile = \"short.spk\""),
               testing::HasSubstr("truncated or of another format"));
-  EXPECT_THAT(with_file("size = 10", "size = 10\ninitial_membrane = { file = \"back.dat\" }"), testing::HasSubstr("each line holds 1"));
+  EXPECT_THAT(with_file("size = 10", "size = 10\ninitial_membrane = { file = \"back.dat\" }"),
+              testing::HasSubstr("each line holds 1"));
 }
 
 // Mutated descriptions never crash: they are read or refused with a message.
@@ -164,8 +170,26 @@ TEST(Description, SurvivesThousandsOfMutations) {
   std::ifstream in(std::string(LPL_EXAMPLES) + "/invariance.sim");
   const std::string original((std::istreambuf_iterator<char>(in)), {});
   ASSERT_GT(original.size(), 1000u);
-  const std::vector<std::string> fragments = {"\"", "[", "]", "{", "}", "=", "-1", "1e308", "nan", "[[phase]]", "\n", "\"0 s\"", "true",
-                                              "99999999999999999999", ".", "#", "name = \"x\"", "\xff\xfe", "'''", "size"};
+  const std::vector<std::string> fragments = {"\"",
+                                              "[",
+                                              "]",
+                                              "{",
+                                              "}",
+                                              "=",
+                                              "-1",
+                                              "1e308",
+                                              "nan",
+                                              "[[phase]]",
+                                              "\n",
+                                              "\"0 s\"",
+                                              "true",
+                                              "99999999999999999999",
+                                              ".",
+                                              "#",
+                                              "name = \"x\"",
+                                              "\xff\xfe",
+                                              "'''",
+                                              "size"};
   int accepted = 0, refused = 0;
   for (std::uint32_t trial = 0; trial < 4000; ++trial) {
     Random random(99, Draw::signal, 1, trial);
@@ -173,9 +197,15 @@ TEST(Description, SurvivesThousandsOfMutations) {
     for (std::uint32_t edits = 1 + random.below(4); edits > 0; --edits) {
       const std::size_t at = random.below(static_cast<std::uint32_t>(text.size()));
       switch (random.below(4)) {
-        case 0: text.erase(at, 1 + random.below(20)); break;
-        case 1: text.insert(at, fragments[random.below(static_cast<std::uint32_t>(fragments.size()))]); break;
-        case 2: text[at] = static_cast<char>(random.below(256)); break;
+        case 0:
+          text.erase(at, 1 + random.below(20));
+          break;
+        case 1:
+          text.insert(at, fragments[random.below(static_cast<std::uint32_t>(fragments.size()))]);
+          break;
+        case 2:
+          text[at] = static_cast<char>(random.below(256));
+          break;
         default: {
           const std::size_t from = random.below(static_cast<std::uint32_t>(text.size()));
           text.insert(at, text.substr(from, random.below(60)));

@@ -54,9 +54,12 @@ TEST(Import, ReadsRasterText) {
   const test::Scratch scratch;
   const SpikeTrain train = read_spikes(scratch.write("a.ras", "# time neuron\n0.0005 1\n0.0002 0\n"), "", 2, 1e-4);
   EXPECT_THAT(train.step, testing::ElementsAre(2, 5));
-  EXPECT_THAT(refusal([&] { read_spikes(scratch.write("b.ras", "0.1 zero\n"), "", 2, 1e-4); }), testing::HasSubstr("b.ras:1:5: is not a number"));
-  EXPECT_THAT(refusal([&] { read_spikes(scratch.write("c.ras", "-0.1 0\n"), "", 2, 1e-4); }), testing::HasSubstr("is negative"));
-  EXPECT_THAT(refusal([&] { read_spikes(scratch.write("d.txt", ""), "", 2, 1e-4); }), testing::HasSubstr("format is not known"));
+  EXPECT_THAT(refusal([&] { read_spikes(scratch.write("b.ras", "0.1 zero\n"), "", 2, 1e-4); }),
+              testing::HasSubstr("b.ras:1:5: is not a number"));
+  EXPECT_THAT(refusal([&] { read_spikes(scratch.write("c.ras", "-0.1 0\n"), "", 2, 1e-4); }),
+              testing::HasSubstr("is negative"));
+  EXPECT_THAT(refusal([&] { read_spikes(scratch.write("d.txt", ""), "", 2, 1e-4); }),
+              testing::HasSubstr("format is not known"));
 }
 
 TEST(Import, ReadsSonataSpikesAlsoOfAnEmptyPopulation) {
@@ -70,14 +73,18 @@ TEST(Import, ReadsSonataSpikesAlsoOfAnEmptyPopulation) {
   }
   EXPECT_THAT(read_spikes(scratch.path("s.h5"), "a", 5, 1e-4).step, testing::ElementsAre(5, 10));
   EXPECT_TRUE(read_spikes(scratch.path("s.h5"), "b", 5, 1e-4).step.empty());
-  EXPECT_THAT(refusal([&] { read_spikes(scratch.path("s.h5"), "", 5, 1e-4); }), testing::HasSubstr("has 2 populations"));
-  EXPECT_THAT(refusal([&] { read_spikes(scratch.path("s.h5"), "c", 5, 1e-4); }), testing::HasSubstr("no /spikes/c/timestamps"));
-  EXPECT_THAT(refusal([&] { read_spikes(scratch.write("t.h5", "not hdf5"), "", 5, 1e-4); }), testing::HasSubstr("cannot open"));
+  EXPECT_THAT(refusal([&] { read_spikes(scratch.path("s.h5"), "", 5, 1e-4); }),
+              testing::HasSubstr("has 2 populations"));
+  EXPECT_THAT(refusal([&] { read_spikes(scratch.path("s.h5"), "c", 5, 1e-4); }),
+              testing::HasSubstr("no /spikes/c/timestamps"));
+  EXPECT_THAT(refusal([&] { read_spikes(scratch.write("t.h5", "not hdf5"), "", 5, 1e-4); }),
+              testing::HasSubstr("cannot open"));
 }
 
 TEST(Import, ReadsMatrixMarketSorted) {
   const test::Scratch scratch;
-  const auto m = read_matrix_market(scratch.write("m.wmat", "%%MatrixMarket matrix coordinate real general\n%\n3 4 3\n3 1 0.5\n1 4 1.5\n1 2 2\n"));
+  const auto m = read_matrix_market(
+      scratch.write("m.wmat", "%%MatrixMarket matrix coordinate real general\n%\n3 4 3\n3 1 0.5\n1 4 1.5\n1 2 2\n"));
   EXPECT_EQ(m.rows, 3u);
   EXPECT_EQ(m.columns, 4u);
   EXPECT_THAT(m.pre, testing::ElementsAre(0u, 0u, 2u));

@@ -16,16 +16,17 @@ namespace {
 constexpr double kDt = 1e-4;
 
 Population population(const std::string& cell, NeuronId size, const std::string& parameters = "") {
-  const auto s = read_simulation_text("simulation = {}\n[[population]]\nname = \"p\"\ncell = \"c\"\nsize = " + std::to_string(size) +
-                                          "\n[cell.c]\nmodel = \"" + cell + "\"\n" + parameters +
-                                          "\n[[phase]]\nname = \"r\"\nduration = \"1 s\"\n",
-                                      "cell.sim");
+  const auto s = read_simulation_text(
+      "simulation = {}\n[[population]]\nname = \"p\"\ncell = \"c\"\nsize = " + std::to_string(size) +
+          "\n[cell.c]\nmodel = \"" + cell + "\"\n" + parameters + "\n[[phase]]\nname = \"r\"\nduration = \"1 s\"\n",
+      "cell.sim");
   return s.populations[0];
 }
 
 struct Rig {
   Rig(Population p, bool devices = false)
-      : layout(8), neurons(p, {0, p.size}, layout, kDt, 1, {.nmda_input = true, .devices = devices, .spike_lanes_kept = 0}) {}
+      : layout(8),
+        neurons(p, {0, p.size}, layout, kDt, 1, {.nmda_input = true, .devices = devices, .spike_lanes_kept = 0}) {}
   void advance(std::uint32_t steps) {
     neurons.advance(step, steps, nullptr, nullptr, spikes);
     step += steps;
@@ -150,10 +151,15 @@ TEST_P(KernelTwin, GivesTheSameSpikes) {
       "[[stimulus]]\nname = \"input\"\ntype = \"poisson\"\nsize = 80\nrate = \"40 Hz\"\n"
       "[[stimulus]]\nname = \"calm\"\ntype = \"poisson\"\nsize = 40\nrate = \"20 Hz\"\n"
       "[[population]]\nname = \"p\"\ncell = \"c\"\nsize = 37\n"
-      "[cell.c]\nmodel = \"" + cell + "\"\n"
+      "[cell.c]\nmodel = \"" +
+      cell +
+      "\"\n"
       "[[connection]]\nname = \"a\"\nfrom = \"input\"\nto = \"p\"\ndensity = 0.3\nweight = 0.3\n"
-      "[[connection]]\nname = \"g\"\nfrom = \"calm\"\nto = \"p\"\nreceptor = \"GABA\"\ndensity = 0.2\nweight = 0.3\ndelay = \"1.7 ms\"\n" +
-      (nmda ? "[[connection]]\nname = \"n\"\nfrom = \"p\"\nto = \"p\"\nreceptor = \"NMDA\"\ndensity = 0.2\nweight = 0.05\ndelay = \"3 ms\"\n" : "") +
+      "[[connection]]\nname = \"g\"\nfrom = \"calm\"\nto = \"p\"\nreceptor = \"GABA\"\ndensity = 0.2\nweight = "
+      "0.3\ndelay = \"1.7 ms\"\n" +
+      (nmda ? "[[connection]]\nname = \"n\"\nfrom = \"p\"\nto = \"p\"\nreceptor = \"NMDA\"\ndensity = 0.2\nweight = "
+              "0.05\ndelay = \"3 ms\"\n"
+            : "") +
       "[[phase]]\nname = \"r\"\nduration = \"2 s\"\n[[record]]\nwhat = \"spikes\"\nof = \"p\"\n";
   const test::Scratch scratch;
   const auto simulation = read_simulation_text(text, "twin.sim");

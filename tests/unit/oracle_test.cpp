@@ -12,7 +12,9 @@ namespace {
 struct Draws {
   explicit Draws(std::uint32_t seed) : random(seed, Draw::signal, 4711, 0) {}
   Random random;
-  int between(int low, int high) { return low + static_cast<int>(random.below(static_cast<std::uint32_t>(high - low + 1))); }
+  int between(int low, int high) {
+    return low + static_cast<int>(random.below(static_cast<std::uint32_t>(high - low + 1)));
+  }
   template <class T>
   T one_of(std::initializer_list<T> values) {
     return values.begin()[random.below(static_cast<std::uint32_t>(values.size()))];
@@ -32,19 +34,23 @@ std::string random_description(std::uint32_t seed) {
   std::string text = fmt::format(
       "simulation = {{ seed = {}, min_delay = \"{} us\", plasticity_block = {} }}\n"
       "[[stimulus]]\nname = \"input\"\ntype = \"poisson\"\nsize = {}\nrate = \"{} Hz\"\n"
-      "[[population]]\nname = \"exc\"\ncell = \"{}\"\nsize = {}\ninitial_membrane = {{ mean = \"-60 mV\", deviation = \"10 mV\" }}\n"
+      "[[population]]\nname = \"exc\"\ncell = \"{}\"\nsize = {}\ninitial_membrane = {{ mean = \"-60 mV\", deviation = "
+      "\"10 mV\" }}\n"
       "[[population]]\nname = \"inh\"\ncell = \"if\"\nsize = {}\n"
       "[[connection]]\nname = \"input_exc\"\nfrom = \"input\"\nto = \"exc\"\ndensity = {}\nweight = {}\n"
       "delay = \"{} us\"\nplasticity = \"drawn\"\ninitial_traces = {{ mean_rate = \"{} Hz\", variance = {} }}\n",
-      seed, min_delay * 100, draw.between(1, 400), inputs, draw.between(30, 60), draw.one_of<const char*>({"if", "aif"}), exc, inh,
-      0.1 + 0.9 * draw.random.uniform(), 0.05 + 0.3 * draw.random.uniform(), (min_delay + draw.between(0, 9)) * 100,
-      draw.between(1, 20), 0.01 * draw.between(1, 100) * (corrected ? 1e-4 : 1.0));
+      seed, min_delay * 100, draw.between(1, 400), inputs, draw.between(30, 60),
+      draw.one_of<const char*>({"if", "aif"}), exc, inh, 0.1 + 0.9 * draw.random.uniform(),
+      0.05 + 0.3 * draw.random.uniform(), (min_delay + draw.between(0, 9)) * 100, draw.between(1, 20),
+      0.01 * draw.between(1, 100) * (corrected ? 1e-4 : 1.0));
   if (recurrent)
     text += fmt::format(
         "[[connection]]\nname = \"exc_inh\"\nfrom = \"exc\"\nto = \"inh\"\ndensity = 0.7\nweight = 0.6\n"
-        "[[connection]]\nname = \"inh_exc\"\nfrom = \"inh\"\nto = \"exc\"\nreceptor = \"GABA\"\ndensity = 0.6\nweight = 0.4\n"
+        "[[connection]]\nname = \"inh_exc\"\nfrom = \"inh\"\nto = \"exc\"\nreceptor = \"GABA\"\ndensity = 0.6\nweight "
+        "= 0.4\n"
         "delay = \"{} us\"\nplasticity = \"inhibitory\"\n"
-        "[[connection]]\nname = \"exc_exc\"\nfrom = \"exc\"\nto = \"exc\"\nreceptor = \"NMDA\"\ndensity = 0.2\nweight = 0.1\n",
+        "[[connection]]\nname = \"exc_exc\"\nfrom = \"exc\"\nto = \"exc\"\nreceptor = \"NMDA\"\ndensity = 0.2\nweight "
+        "= 0.1\n",
         (min_delay + draw.between(0, 5)) * 100);
   text += fmt::format(
       "[rule.drawn]\ntype = \"lpl\"\npredictive = {{ strength = {}, horizon = \"20 ms\" }}\n"
@@ -75,7 +81,8 @@ void expect_same_weights(const std::vector<double>& expected, const std::vector<
                          const std::vector<float>& initial) {
   ASSERT_EQ(expected.size(), found.size());
   double largest_change = 0;
-  for (std::size_t i = 0; i < expected.size(); ++i) largest_change = std::max(largest_change, std::abs(expected[i] - initial[i]));
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    largest_change = std::max(largest_change, std::abs(expected[i] - initial[i]));
   ASSERT_GT(largest_change, 1e-5) << "nothing was learnt, so equality shows nothing";
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const double size = std::max<double>(expected[i], initial[i]);

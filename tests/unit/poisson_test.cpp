@@ -43,7 +43,8 @@ TEST(Poisson, HasTheRateAndTheIntervalsOfAPoissonProcess) {
   EXPECT_NEAR(static_cast<double>(history.between(0, steps).size()), 50 * 20 * 100, 5 * 316);
   const double mean = std::accumulate(intervals.begin(), intervals.end(), 0.0) / static_cast<double>(intervals.size());
   double variance = 0;
-  for (const double interval : intervals) variance += (interval - mean) * (interval - mean) / static_cast<double>(intervals.size());
+  for (const double interval : intervals)
+    variance += (interval - mean) * (interval - mean) / static_cast<double>(intervals.size());
   EXPECT_NEAR(mean, 0.05, 0.001);
   EXPECT_NEAR(std::sqrt(variance) / mean, 1.0, 0.02);  // coefficient of variation
 }
@@ -54,7 +55,8 @@ TEST(Poisson, FollowsItsProfileAndLoopsIt) {
   const Step steps = 1'000'000;
   const SpikeHistory history = spikes_of(groups, steps);
   std::vector<double> count(20, 0.0);  // by 10 ms of the 200 ms loop
-  for (Step k = 0; k < steps; ++k) count[static_cast<std::size_t>(k % 2000 / 100)] += static_cast<double>(history.at(k).size());
+  for (Step k = 0; k < steps; ++k)
+    count[static_cast<std::size_t>(k % 2000 / 100)] += static_cast<double>(history.at(k).size());
   for (std::size_t bin = 0; bin < count.size(); ++bin) {
     const double middle = (static_cast<double>(bin) + 0.5) * 0.01;
     const double rate = 40 * (1 - std::abs(middle - 0.1) / 0.1);
@@ -64,7 +66,8 @@ TEST(Poisson, FollowsItsProfileAndLoopsIt) {
 }
 
 TEST(Poisson, IsSortedHasNoDoublesAndKeepsGroupsApart) {
-  const std::vector<PoissonGroup> groups = {group(0, 30, RateProfile::constant(200)), group(30, 10, RateProfile::constant(0)),
+  const std::vector<PoissonGroup> groups = {group(0, 30, RateProfile::constant(200)),
+                                            group(30, 10, RateProfile::constant(0)),
                                             group(40, 30, RateProfile::constant(5000))};
   const SpikeHistory history = spikes_of(groups, 2000);
   for (Step k = 0; k < 2000; ++k) {

@@ -30,7 +30,8 @@ TEST(ResultFile, FollowsSonata) {
   const test::Scratch scratch;
   const std::string path = scratch.path("r.h5");
   {
-    ResultFile file(path, {.program = "test", .command_line = "a b", .ranks = 2, .seed = 9, .dt = 1e-4, .description = "x = 1\n"});
+    ResultFile file(
+        path, {.program = "test", .command_line = "a b", .ranks = 2, .seed = 9, .dt = 1e-4, .description = "x = 1\n"});
     SpikeSeries spikes = file.create_spikes("exc");
     spikes.append({0.1, 0.5}, {3, 1});
     spikes.append({0.5}, {2});

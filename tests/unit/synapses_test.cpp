@@ -81,7 +81,8 @@ TEST(Synapses, PlasticSynapsesCostAtMost32Bytes) {
       "[[phase]]\nname = \"r\"\nduration = \"1 s\"\n",
       "plastic.sim", {"rule.lpl.update.gradient=augmented"});
   const Network network(s, 0, 1);
-  const double per_neuron = static_cast<double>(network.connections[0].lpl->bytes() + network.connections[0].synapses.bytes());
+  const double per_neuron =
+      static_cast<double>(network.connections[0].lpl->bytes() + network.connections[0].synapses.bytes());
   EXPECT_LE(per_neuron / static_cast<double>(network.synapses()), 32);
 }
 

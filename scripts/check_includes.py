@@ -1,0 +1,46 @@
+#!/usr/bin/env python3
+"""Checks the arrows between the rooms: who may include whom, and that foreign libraries stay in their room."""
+
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+MAY_USE = {
+    "core": set(),
+    "comm": {"core"},
+    "config": {"core"},
+    "rule": {"core", "config"},
+    "io": {"core", "comm"},
+    "spiking": {"core", "comm", "config", "rule", "io"},
+}
+OWNED = {r"mpi\.h|boost/mpi": "comm", r"hdf5|H5": "io", r"toml\+\+": "config", r"hwy/": "spiking"}
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
+
+
+def problems():
+    for path in sorted((ROOT / "src").rglob("*.[ch]pp")):
+        room = path.relative_to(ROOT / "src").parts[0]
+        lines = path.read_text().splitlines()
+        includes = [match.group(1) for match in map(INCLUDE.match, lines) if match]
+        if path.suffix == ".cpp" and path.with_suffix(".hpp").exists():
+            own = f"{room}/{path.stem}.hpp"
+            if not includes or includes[0] != own:
+                yield f"{path}: must include its own header, {own}, first"
+        for include in includes:
+            other = include.split("/")[0]
+            if other in MAY_USE and other != room and other not in MAY_USE[room]:
+                yield f"{path}: room {room} may not use {other} ({include})"
+            for pattern, owner in OWNED.items():
+                if re.match(pattern, include) and room != owner:
+                    yield f"{path}: only room {owner} may include {include}"
+
+
+def main():
+    found = list(problems())
+    print("\n".join(found) if found else "includes follow the architecture")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,12 @@
+#!/usr/bin/env bash
+# Checks the form of the code: clang-format, the arrows between rooms and, with --tidy (slow), clang-tidy.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+mapfile -t files < <(git ls-files 'src/*.[ch]pp' 'sim/*.cpp' 'tests/*.[ch]pp')
+clang-format --dry-run --Werror "${files[@]}"
+python3 scripts/check_includes.py
+if [ "${1:-}" = --tidy ]; then
+  cmake --preset dev >/dev/null
+  mapfile -t sources < <(git ls-files 'src/*.cpp' 'sim/*.cpp')
+  clang-tidy -p build/dev --quiet --warnings-as-errors='*' "${sources[@]}"
+fi
