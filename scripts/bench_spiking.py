@@ -1,0 +1,109 @@
+#!/usr/bin/env python3
+"""Speed of lpl_sim on the three benchmark networks: a table and, with --json, a file.
+
+    bench_spiking.py [--repeats 5] [--json OUT.json] [--lpl-sim PATH] [--core 0]
+
+  recurrent     Fig. 5 (examples/invariance_full.sim), spikes, rates and weights recorded, one core; 500 inputs -> 100 E, 25 I
+  feedforward   5000 inputs -> 1000 E, 0.5 million plastic synapses, one core
+  coba          examples/coba.sim, no recording, set-up excluded, one core and two ranks
+
+The figures are medians of several runs, taken in turn. A small loop beside each run tells how fast the core was
+meanwhile; shared machines vary by half.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+FEEDFORWARD = """
+simulation = { seed = 1 }
+stimulus = [{ name = "input", type = "poisson", size = 5000, rate = "5 Hz" }]
+population = [{ name = "exc", cell = "if", size = 1000, initial_membrane = { mean = "-60 mV", deviation = "10 mV" } }]
+connection = [{ name = "input_exc", from = "input", to = "exc", density = 0.1, weight = 0.03, plasticity = "lpl" }]
+phase = [{ name = "learn", duration = "60 s" }]
+record = [{ what = "spikes", of = ["exc"] }, { what = "rates", of = ["exc"], every = "1 s" }, { what = "weights", of = "input_exc" }]
+"""
+RECORDED = ["--set", "phase.prime.duration=10 s", "--set", "phase.learn.duration=600 s"]
+# name: arguments, ranks, unit, goal
+BENCHMARKS = {
+    "recurrent": ([str(ROOT / "examples/invariance_full.sim"), *RECORDED], 1, "us/step", 0.25),
+    "recurrent, all spikes": (["all_spikes.sim", *RECORDED], 1, "us/step", 0.25),
+    "feedforward": (["feedforward.sim"], 1, "us/step", 4.0),
+    "coba": ([str(ROOT / "examples/coba.sim")], 1, "s/s", 0.035),
+    "coba, 2 ranks": ([str(ROOT / "examples/coba.sim")], 2, "s/s", 0.02),
+}
+ACTIVITIES = re.compile(r"(\w+) ([\d.]+) %")
+
+
+def core_speed():
+    """Turns of a small loop per microsecond, to compare cores and moments by."""
+    start = time.perf_counter()
+    total = 0
+    for i in range(2_000_000):
+        total += i
+    return 2.0 / (time.perf_counter() - start)
+
+
+def run_once(program, arguments, ranks, core, folder):
+    command = [program, *arguments, "--out", str(folder / "bench.h5"), "--progress", "none"]
+    environment = dict(os.environ)
+    if ranks > 1:
+        command = ["mpirun", "-n", str(ranks), *command]
+        if os.geteuid() == 0:
+            environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    elif core is not None:
+        command = ["taskset", "-c", str(core), *command]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    if done.returncode != 0:
+        sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
+    lines = {line.split()[0]: line for line in done.stdout.splitlines()}
+    factor = float(lines["time"].rsplit(" ", 1)[1])
+    shares = {name: float(value) for name, value in ACTIVITIES.findall(lines["shares"].split(None, 1)[1])}
+    return factor, shares, lines["ranks"]
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--lpl-sim", default=str(ROOT / "build/release/bin/lpl_sim"))
+    parser.add_argument("--core", type=int, default=0, help="core of the one-core runs")
+    options = parser.parse_args()
+    measured = {name: [] for name in BENCHMARKS}
+    speeds, shares, machine = [], {}, ""
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        (folder / "feedforward.sim").write_text(FEEDFORWARD)
+        text = (ROOT / "examples/invariance_full.sim").read_text()
+        (folder / "all_spikes.sim").write_text(text.replace('last = "100 s"', "", 1))
+        for _ in range(options.repeats):
+            for name, (arguments, ranks, unit, _) in BENCHMARKS.items():
+                speeds.append(core_speed())
+                factor, shares[name], machine = run_once(options.lpl_sim, arguments, ranks, options.core, folder)
+                measured[name].append(factor * (100 if unit == "us/step" else 1))  # a step is 0.1 ms
+    print(machine)
+    print(f"{'benchmark':<22} {'median':>8} {'least':>8} {'most':>8} {'goal':>7}  unit     shares of time (%)")
+    report = {"machine": machine, "relative_core_speed": {"least": min(speeds), "most": max(speeds)}, "benchmarks": {}}
+    for name, values in measured.items():
+        _, ranks, unit, goal = BENCHMARKS[name]
+        median = statistics.median(values)
+        listed = ", ".join(f"{activity} {share:.0f}" for activity, share in shares[name].items())
+        print(f"{name:<22} {median:8.4f} {min(values):8.4f} {max(values):8.4f} {goal:7.3f}  {unit:<8} {listed}")
+        report["benchmarks"][name] = {"unit": unit, "median": median, "values": values, "goal": goal, "ranks": ranks,
+                                      "shares_percent": shares[name]}
+    print(f"core speed during the runs: {min(speeds) / max(speeds):.0%} to 100 % of the fastest seen")
+    if options.json:
+        options.json.write_text(json.dumps(report, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
