@@ -3,7 +3,7 @@
 
     selectivity.py RESULT.h5 [MORE.h5 ...] [--picture OUT.png] [--bin 0.025] [--last 100]
 
-For the last `--last` seconds of every recorded phase: mean rates, decoding R2 of each input group from the excitatory
+For the last `--last` seconds of every recorded phase: mean rates, the rate of the fastest excitatory neuron, decoding R2 of each input group from the excitatory
 spikes, input-output correlation, and mean weights by group. Analysis constants as published (Halvagal & Zenke 2023,
 Fig. 5): 25 ms bins, lasso with alpha 0.1, the first 95 % train and the last 5 % test.
 """
@@ -100,6 +100,7 @@ def analyse(path, bin_width, last, source="input", target="exc", connection="inp
             begin = max(begin, end - last)
             times, ids = spikes_between(result, target, begin, end)
             row = {"phase": name, "groups": [g[0] for g in groups], "rate": len(times) / (end - begin) / n_target}
+            row["fastest"] = np.bincount(ids, minlength=n_target).max() / (end - begin)
             if "inh" in result["spikes"]:
                 inhibitory = spikes_between(result, "inh", begin, end)[0]
                 row["inhibitory_rate"] = len(inhibitory) / (end - begin) / int(result["network/inh"].attrs["size"])
@@ -118,10 +119,10 @@ def analyse(path, bin_width, last, source="input", target="exc", connection="inp
 def print_table(path, rows):
     groups = rows[0]["groups"]
     print(f"{path}")
-    header = f"  {'phase':<8} {'exc Hz':>7} {'inh Hz':>7} {'corr':>6}"
+    header = f"  {'phase':<8} {'exc Hz':>7} {'fastest':>7} {'inh Hz':>7} {'corr':>6}"
     print(header + "".join(f" {'R2 ' + g:>9}" for g in groups) + "".join(f" {'w ' + g:>9}" for g in groups))
     for row in rows:
-        line = f"  {row['phase']:<8} {row['rate']:7.2f} {row.get('inhibitory_rate', float('nan')):7.2f}"
+        line = f"  {row['phase']:<8} {row['rate']:7.2f} {row['fastest']:7.1f} {row.get('inhibitory_rate', float('nan')):7.2f}"
         line += f" {row.get('correlation', float('nan')):6.3f}"
         for key in ("r2", "weights"):
             line += "".join(f" {value:9.3f}" for value in row.get(key, [float("nan")] * len(groups)))

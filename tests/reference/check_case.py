@@ -138,7 +138,10 @@ def inhibition_moves(case):
 
 def stdp_description(case, folder):
     attributes = case.attrs
-    n_input = len(case["weights/final"])
+    if "weights/final" in case:
+        n_input = len(case["weights/final"])
+    else:
+        n_input = int(case["spikes/input/neuron"][:].max()) + 1
     write_rule(folder, attributes, scalar(attributes, "delta", 0.0))
     write_auryn_spikes(folder / "input.spk", case["spikes/input/step"][:], case["spikes/input/neuron"][:])
     simtime = float(scalar(attributes, "simtime"))
@@ -187,9 +190,9 @@ def run(options, folder):
     command = [options.lpl_sim, "case.sim", "--out", "case.h5", "--progress", "none"]
     for assignment in options.set:
         command += ["--set", assignment]
-    environment = dict(os.environ)
+    environment = dict(os.environ, OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_mpi_yield_when_idle="1")
     if options.ranks > 1:
-        command = ["mpirun", "--oversubscribe", "-n", str(options.ranks), *command]
+        command = ["mpirun", "-n", str(options.ranks), *command]
         if os.geteuid() == 0:
             environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
@@ -230,21 +233,27 @@ def ordered(group):
     return group["value"][:][order]
 
 
+def compare_spikes(case, result, population, horizon=None):
+    """Share of spikes within one step (before `horizon`, if given) and ratio of all counts; absent recordings pass."""
+    if f"spikes/{population}" not in case:
+        return 1.0, 1.0
+    expected, found = reference_spikes(case, population), spikes_of(result, population)
+    ratio = len(found) / len(expected) if len(expected) else float(len(found) == 0)
+    if horizon is not None:
+        expected, found = expected[expected[:, 0] < horizon], found[found[:, 0] < horizon]
+    return fraction_within_one_step(expected, found), ratio
+
+
 def judge_network(case, result):
     recurrent = has_group(case, "weights/exc_inh")
-    expected, found = reference_spikes(case, "exc"), spikes_of(result, "exc")
-    ratio = len(found) / len(expected) if len(expected) else float(len(found) == 0)
-    if recurrent:
-        horizon = 5 * STEPS_PER_SECOND
-        expected, found = expected[expected[:, 0] < horizon], found[found[:, 0] < horizon]
-    within = fraction_within_one_step(expected, found)
+    within, ratio = compare_spikes(case, result, "exc", 5 * STEPS_PER_SECOND if recurrent else None)
     largest, correlation = 0.0, 1.0
     for name in ("input_exc", "inh_exc"):
         if has_group(case, f"weights/{name}_final") and f"weights/{name}/learn" in result:
             difference, corr = compare_weights(ordered(case[f"weights/{name}_final"]), ordered(result[f"weights/{name}/learn"]))
             correlation = min(correlation, corr)
-            # The README bounds weights of the feedforward cases; for the recurrent ones it bounds correlations.
             largest = max(largest, difference)
+    # The README bounds the weights of the feedforward cases; of the recurrent ones, which are chaotic, correlations.
     if recurrent:
         passed = within >= 0.95 and abs(ratio - 1) <= 0.01 and correlation >= 0.999
     elif scalar(case.attrs, "augment_gradient", 0):
@@ -255,11 +264,10 @@ def judge_network(case, result):
 
 
 def judge_stdp(case, result):
-    expected, found = reference_spikes(case, "post"), spikes_of(result, "post")
-    within = fraction_within_one_step(expected, found)
-    ratio = len(found) / len(expected) if len(expected) else float(len(found) == 0)
-    group = result["weights/input_post/pair"]
-    largest, correlation = compare_weights(case["weights/final"][:], ordered(group))
+    within, ratio = compare_spikes(case, result, "post")
+    largest, correlation = 0.0, 1.0
+    if "weights/final" in case:
+        largest, correlation = compare_weights(case["weights/final"][:], ordered(result["weights/input_post/pair"]))
     return within, ratio, largest, correlation, largest <= 1e-3
 
 
