@@ -1,0 +1,117 @@
+// [[phase]] and [[record]].
+#include "spiking/description_reader.hpp"
+
+#include <algorithm>
+
+namespace lpl {
+
+void DescriptionReader::read_phase(Table& table) {
+  Phase phase;
+  phase.name = read_name(table, "phase");
+  phase.begin = result_.end();
+  const Step duration = steps(table, "duration", table.quantity("duration", Dimension::time, kPositive));
+  if (duration < 1) table.fail("duration", "'duration' is shorter than one step");
+  phase.end = phase.begin + duration;
+  if (!table.has("plasticity") || table.is_flag("plasticity")) {
+    phase.learns.assign(result_.connections.size(), table.flag("plasticity", true));
+  } else {
+    phase.learns.assign(result_.connections.size(), false);
+    for (const std::string& name : table.texts("plasticity")) {
+      const std::size_t i = named(table, "plasticity", name, result_.connections, "connection");
+      if (!result_.connections[i].rule)
+        table.fail("plasticity", fmt::format("connection '{}' has no plasticity rule", name));
+      phase.learns[i] = true;
+    }
+  }
+  table.finish();
+  result_.phases.push_back(std::move(phase));
+}
+
+RecordWindow DescriptionReader::read_window(Table& table) {
+  RecordWindow window;
+  if (table.has("phases"))
+    for (const std::string& name : table.texts("phases"))
+      window.phases.push_back(named(table, "phases", name, result_.phases, "phase"));
+  else
+    for (std::size_t i = 0; i < result_.phases.size(); ++i) window.phases.push_back(i);
+  if (table.has("last")) window.last = steps(table, "last", table.quantity("last", Dimension::time, kPositive));
+  return window;
+}
+
+Step DescriptionReader::read_interval(Table& table) {
+  const Step every = steps(table, "every", table.quantity("every", Dimension::time, kPositive));
+  if (every < 1) table.fail("every", "'every' is shorter than one step");
+  return every;
+}
+
+void DescriptionReader::read_record(Table& table) {
+  RecordDescription record;
+  const std::vector<std::string> kinds = {"spikes", "rates", "state", "weights", "synapses", "group_weights"};
+  const std::size_t kind = table.choice("what", kinds);
+  record.what = static_cast<RecordDescription::What>(kind);
+  record.name = read_name(table, "record", kinds[kind]);
+  record.window = read_window(table);
+  using What = RecordDescription::What;
+  if (record.what == What::spikes || record.what == What::rates) {
+    for (const std::string& name : table.texts("of"))
+      record.sources.push_back(named(table, "of", name, result_.sources, "population or stimulus"));
+    std::vector<std::size_t> ordered = record.sources;
+    std::sort(ordered.begin(), ordered.end());
+    const auto twice = std::adjacent_find(ordered.begin(), ordered.end());
+    if (twice != ordered.end()) table.fail("of", fmt::format("'{}' is listed twice", result_.sources[*twice].name));
+    for (const std::size_t source : record.sources)
+      if (!recorded_[kind].insert(source).second)
+        table.fail("of", fmt::format("the {} of '{}' are recorded already by another [[record]]", kinds[kind],
+                                     result_.sources[source].name));
+    if (record.what == What::rates) record.every = read_interval(table);
+  } else if (record.what == What::state) {
+    record.target = named(table, "of", table.text("of"), result_.populations, "population");
+    read_variable(table, record);
+    const NeuronId size = result_.populations[record.target].size;
+    for (const auto neuron : table.integers("neurons", 0, size - 1))
+      record.neurons.push_back(static_cast<NeuronId>(neuron));
+    std::sort(record.neurons.begin(), record.neurons.end());
+    if (record.neurons.empty() ||
+        std::adjacent_find(record.neurons.begin(), record.neurons.end()) != record.neurons.end())
+      table.fail("neurons", "'neurons' must list at least one neuron, each once");
+    record.every = read_interval(table);
+  } else {
+    record.target = named(table, "of", table.text("of"), result_.connections, "connection");
+    const ConnectionDescription& connection = result_.connections[record.target];
+    if (record.what == What::synapses) {
+      const NeuronId pre = result_.sources[connection.from].size, post = result_.populations[connection.to].size;
+      for (const auto id : table.integers("pre", 0, pre - 1)) record.pre.push_back(static_cast<NeuronId>(id));
+      for (const auto id : table.integers("post", 0, post - 1)) record.post.push_back(static_cast<NeuronId>(id));
+      if (record.pre.empty() || record.pre.size() != record.post.size())
+        table.fail("post",
+                   fmt::format("'pre' lists {} and 'post' {} neurons; they must name the same number of synapses",
+                               record.pre.size(), record.post.size()));
+    }
+    if (record.what != What::weights || table.has("every")) record.every = read_interval(table);
+  }
+  table.finish();
+  result_.records.push_back(std::move(record));
+}
+
+void DescriptionReader::read_variable(Table& table, RecordDescription& record) {
+  record.variable = table.text("variable");
+  const auto plain = state_variables(result_.populations[record.target].cell.model);
+  if (std::find(plain.begin(), plain.end(), record.variable) != plain.end()) return;
+  std::vector<std::string> known = plain;
+  for (std::size_t i = 0; i < result_.connections.size(); ++i) {
+    const ConnectionDescription& connection = result_.connections[i];
+    if (connection.to != record.target || !connection.rule || !std::holds_alternative<LplRule>(*connection.rule))
+      continue;
+    for (const std::string& trace : trace_variables()) {
+      known.push_back(connection.name + "." + trace);
+      if (known.back() == record.variable) {
+        record.trace_connection = i;
+        record.variable = trace;
+        return;
+      }
+    }
+  }
+  table.fail("variable", fmt::format("'variable' is \"{}\"; it must be {}", record.variable, join_or(known)));
+}
+
+}  // namespace lpl
