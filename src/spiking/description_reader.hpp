@@ -59,6 +59,10 @@ class DescriptionReader {
   RecordWindow read_window(Table& table);
   Step read_interval(Table& table);
   void read_record(Table& table);
+  void read_source_record(Table& table, RecordDescription& record, const std::string& kind);
+  void read_state_record(Table& table, RecordDescription& record);
+  void read_weight_record(Table& table, RecordDescription& record, const std::string& kind);
+  void claim(Table& table, const std::string& kind, const std::string& name);
   void read_variable(Table& table, RecordDescription& record);
 
   // The index of the element named by `key`; `what` says what it must be.
@@ -90,10 +94,10 @@ class DescriptionReader {
 
   Document document_;
   SimulationDescription result_;
-  std::vector<Table> device_tables_;                       // read after the populations that they act on are known
-  std::map<std::string, std::vector<std::string>> names_;  // taken, by kind
-  std::map<std::string, std::vector<std::string>> used_;   // cells and rules that something refers to
-  std::map<std::size_t, std::set<std::size_t>> recorded_;  // sources, by kind of record
+  std::vector<Table> device_tables_;                        // read after the populations that they act on are known
+  std::map<std::string, std::vector<std::string>> names_;   // taken, by kind
+  std::map<std::string, std::vector<std::string>> used_;    // cells and rules that something refers to
+  std::set<std::pair<std::string, std::string>> recorded_;  // kind of record and what it is of
 };
 
 }  // namespace lpl

@@ -23,6 +23,7 @@ void DescriptionReader::read_phase(Table& table) {
       phase.learns[i] = true;
     }
   }
+  if (phase.name == "initial") table.fail("name", "'initial' is what the first snapshot of weights is called");
   table.finish();
   result_.phases.push_back(std::move(phase));
 }
@@ -51,46 +52,70 @@ void DescriptionReader::read_record(Table& table) {
   record.what = static_cast<RecordDescription::What>(kind);
   record.name = read_name(table, "record", kinds[kind]);
   record.window = read_window(table);
-  using What = RecordDescription::What;
-  if (record.what == What::spikes || record.what == What::rates) {
-    for (const std::string& name : table.texts("of"))
-      record.sources.push_back(named(table, "of", name, result_.sources, "population or stimulus"));
-    std::vector<std::size_t> ordered = record.sources;
-    std::sort(ordered.begin(), ordered.end());
-    const auto twice = std::adjacent_find(ordered.begin(), ordered.end());
-    if (twice != ordered.end()) table.fail("of", fmt::format("'{}' is listed twice", result_.sources[*twice].name));
-    for (const std::size_t source : record.sources)
-      if (!recorded_[kind].insert(source).second)
-        table.fail("of", fmt::format("the {} of '{}' are recorded already by another [[record]]", kinds[kind],
-                                     result_.sources[source].name));
-    if (record.what == What::rates) record.every = read_interval(table);
-  } else if (record.what == What::state) {
-    record.target = named(table, "of", table.text("of"), result_.populations, "population");
-    read_variable(table, record);
-    const NeuronId size = result_.populations[record.target].size;
-    for (const auto neuron : table.integers("neurons", 0, size - 1))
-      record.neurons.push_back(static_cast<NeuronId>(neuron));
-    std::sort(record.neurons.begin(), record.neurons.end());
-    if (record.neurons.empty() ||
-        std::adjacent_find(record.neurons.begin(), record.neurons.end()) != record.neurons.end())
-      table.fail("neurons", "'neurons' must list at least one neuron, each once");
-    record.every = read_interval(table);
-  } else {
-    record.target = named(table, "of", table.text("of"), result_.connections, "connection");
-    const ConnectionDescription& connection = result_.connections[record.target];
-    if (record.what == What::synapses) {
-      const NeuronId pre = result_.sources[connection.from].size, post = result_.populations[connection.to].size;
-      for (const auto id : table.integers("pre", 0, pre - 1)) record.pre.push_back(static_cast<NeuronId>(id));
-      for (const auto id : table.integers("post", 0, post - 1)) record.post.push_back(static_cast<NeuronId>(id));
-      if (record.pre.empty() || record.pre.size() != record.post.size())
-        table.fail("post",
-                   fmt::format("'pre' lists {} and 'post' {} neurons; they must name the same number of synapses",
-                               record.pre.size(), record.post.size()));
-    }
-    if (record.what != What::weights || table.has("every")) record.every = read_interval(table);
+  switch (record.what) {
+    case RecordDescription::What::spikes:
+    case RecordDescription::What::rates:
+      read_source_record(table, record, kinds[kind]);
+      break;
+    case RecordDescription::What::state:
+      read_state_record(table, record);
+      break;
+    default:
+      read_weight_record(table, record, kinds[kind]);
   }
   table.finish();
   result_.records.push_back(std::move(record));
+}
+
+void DescriptionReader::read_source_record(Table& table, RecordDescription& record, const std::string& kind) {
+  for (const std::string& name : table.texts("of")) {
+    record.sources.push_back(named(table, "of", name, result_.sources, "population or stimulus"));
+    claim(table, kind, name);
+  }
+  if (record.what == RecordDescription::What::rates) record.every = read_interval(table);
+}
+
+void DescriptionReader::read_state_record(Table& table, RecordDescription& record) {
+  record.target = named(table, "of", table.text("of"), result_.populations, "population");
+  read_variable(table, record);
+  const NeuronId size = result_.populations[record.target].size;
+  for (const auto neuron : table.integers("neurons", 0, size - 1))
+    record.neurons.push_back(static_cast<NeuronId>(neuron));
+  std::sort(record.neurons.begin(), record.neurons.end());
+  if (record.neurons.empty() ||
+      std::adjacent_find(record.neurons.begin(), record.neurons.end()) != record.neurons.end())
+    table.fail("neurons", "'neurons' must list at least one neuron, each once");
+  record.every = read_interval(table);
+}
+
+void DescriptionReader::read_weight_record(Table& table, RecordDescription& record, const std::string& kind) {
+  record.target = named(table, "of", table.text("of"), result_.connections, "connection");
+  const ConnectionDescription& connection = result_.connections[record.target];
+  if (record.what == RecordDescription::What::weights) {
+    claim(table, kind, connection.name);
+    if (table.has("every")) record.every = read_interval(table);
+    return;
+  }
+  // Snapshots of the same connection lie beside this record in the file.
+  const bool is_phase = std::any_of(result_.phases.begin(), result_.phases.end(),
+                                    [&](const Phase& phase) { return phase.name == record.name; });
+  if (is_phase || record.name == "initial")
+    table.fail("name", fmt::format("'{}' is what a snapshot of weights is called; give another 'name'", record.name));
+  if (record.what == RecordDescription::What::synapses) {
+    const NeuronId pre = result_.sources[connection.from].size, post = result_.populations[connection.to].size;
+    for (const auto id : table.integers("pre", 0, pre - 1)) record.pre.push_back(static_cast<NeuronId>(id));
+    for (const auto id : table.integers("post", 0, post - 1)) record.post.push_back(static_cast<NeuronId>(id));
+    if (record.pre.empty() || record.pre.size() != record.post.size())
+      table.fail("post", fmt::format("'pre' lists {} and 'post' {} neurons; they must name the same number of synapses",
+                                     record.pre.size(), record.post.size()));
+  }
+  record.every = read_interval(table);
+}
+
+// A thing is recorded by one record of a kind only: it has one place in the file.
+void DescriptionReader::claim(Table& table, const std::string& kind, const std::string& name) {
+  if (!recorded_.emplace(kind, name).second)
+    table.fail("of", fmt::format("the {} of '{}' are recorded already", kind, name));
 }
 
 void DescriptionReader::read_variable(Table& table, RecordDescription& record) {
