@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "comm/communicator.hpp"
+#include "comm/shared_gather.hpp"
 #include "core/errors.hpp"
 
 namespace lpl {
@@ -37,6 +38,7 @@ class MpiCommunicator final : public Communicator {
   int size() const override { return world_.size(); }
 
   void all_gather(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) override {
+    if (shared_ && words <= SharedGather::kCapacity) return shared_->run(send, words, receive);
     const int count = static_cast<int>(words);
     check(MPI_Allgather(send, count, MPI_UINT32_T, receive, count, MPI_UINT32_T, world_), "MPI_Allgather");
   }
@@ -81,6 +83,7 @@ class MpiCommunicator final : public Communicator {
  private:
   mpi::environment environment_;
   mpi::communicator world_;
+  std::unique_ptr<SharedGather> shared_;  // where all ranks share one node
 };
 
 }  // namespace

@@ -374,7 +374,7 @@ std::string Table::file(std::string_view key) {
   std::error_code ignored;
   if (!fs::is_regular_file(path, ignored))
     fail(key, fmt::format("'{}': there is no file {}; paths start at the description's folder", key, path.string()));
-  const std::string absolute = fs::absolute(path).lexically_normal().string();
+  std::string absolute = fs::absolute(path).lexically_normal().string();
   as_echo(echo_).insert_or_assign(key, absolute);
   return absolute;
 }

@@ -40,7 +40,7 @@ Step DescriptionReader::steps(Table& table, std::string_view key, double seconds
 }
 
 std::string DescriptionReader::read_name(Table& table, const std::string& kind, std::optional<std::string> fallback) {
-  const std::string name = table.text("name", std::move(fallback));
+  std::string name = table.text("name", std::move(fallback));
   if (name.empty() || name.find_first_of("/. \t\n") != std::string::npos || name.size() > 100)
     table.fail("name", fmt::format("the name \"{}\" must be 1 to 100 characters without blanks, '.' and '/'", name));
   table.rename(fmt::format("{} '{}'", kind, name));
@@ -115,7 +115,7 @@ void embed_models(Document& document) {
     for (const std::string& name : document.strings_in(list, key)) {
       if (document.has_section(section, name)) continue;
       for (const std::string& folder : {document.folder(), models_directory()}) {
-        const fs::path path = fs::path(folder) / (name + "." + section);
+        const fs::path path = fs::path(folder) / fmt::format("{}.{}", name, section);
         std::error_code ignored;
         if (!fs::is_regular_file(path, ignored)) continue;
         document.embed(section, name, Document::from_file(path.string()));

@@ -49,6 +49,7 @@ void Engine::run_phase(std::size_t index, Recorder& recorder, Progress& progress
   const Phase& phase = simulation_.phases[index];
   Step from = phase.begin;
   for (std::uint64_t epoch = 0; from < phase.end; ++epoch) {
+    laps_.begin(epoch);
     const Step to = epoch_end(from, phase.end, recorder);
     guarded([&] {
       stimulate(from, to);
@@ -60,20 +61,23 @@ void Engine::run_phase(std::size_t index, Recorder& recorder, Progress& progress
     laps_.lap(Activity::exchange);
     guarded([&] { recorder.observe(from, to, spikes_); });
     if (recorder.gather_due(to)) {
+      const auto mark = Laps::mark();
       agree(comm_, error_);
       recorder.gather(to);
       guarded([&] { recorder.check(); });
+      laps_.charge(Activity::record, mark);
     }
     laps_.lap(Activity::record);
     from = to;
     if (epoch % 1024 == 0) progress.show(phase.name, simulation_.seconds(to));
   }
+  const auto mark = Laps::mark();
   agree(comm_, error_);
   recorder.snapshot(phase.name, phase.end);
   recorder.flush(phase.end);
   guarded([&] { recorder.check(); });
   agree(comm_, error_);
-  laps_.lap(Activity::record);
+  laps_.charge(Activity::record, mark);
 }
 
 Step Engine::epoch_end(Step now, Step phase_end, const Recorder& recorder) const {
@@ -110,9 +114,9 @@ void Engine::deliver(Step from, Step to, const Phase& phase) {
                                    hooks_[description.to].event_steps.data());
     } else if (connection.lpl && from % connection.lpl->window() == 0) {
       deliver_connection(connection, from, from + 1, from);
-      laps_.lap(Activity::deliver);
+      const auto mark = Laps::mark();
       connection.lpl->update(from, source, connection.synapses, phase.learns[i]);
-      laps_.lap(Activity::plasticity);
+      laps_.charge(Activity::plasticity, mark);
       deliver_connection(connection, from + 1, to, from);
     } else {
       deliver_connection(connection, from, to, from);
