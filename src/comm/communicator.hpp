@@ -20,8 +20,11 @@ class Communicator {
   virtual int rank() const = 0;
   virtual int size() const = 0;
 
-  // Each rank contributes `words` words; `receive` gets size() * words words, in rank order.
-  virtual void all_gather(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) = 0;
+  // Each rank contributes `words` words; `receive` gets size() * words words, in rank order. In two halves, so that
+  // ranks can compute while messages travel; `send` must stay as it is in between, and no other collective call may
+  // come between the halves.
+  virtual void begin_all_gather(const std::uint32_t* send, std::size_t words) = 0;
+  virtual void end_all_gather(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) = 0;
   // Contributions of different lengths; `words[r]` is what rank r sends, known on all ranks.
   virtual void all_gather(const std::uint32_t* send, const std::vector<int>& words, std::uint32_t* receive) = 0;
   // Root (rank 0) gets the bytes of every rank, in rank order; the other ranks get nothing.

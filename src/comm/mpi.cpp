@@ -33,12 +33,16 @@ class MpiCommunicator final : public Communicator {
           fmt::format("the launcher started {} ranks but this program sees {}; start it with the mpirun "
                       "of the MPI library it was built with ({})",
                       launched, world_.size(), mpi_library()));
+    shared_ = SharedGather::create(world_);
   }
   int rank() const override { return world_.rank(); }
   int size() const override { return world_.size(); }
 
-  void all_gather(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) override {
-    if (shared_ && words <= SharedGather::kCapacity) return shared_->run(send, words, receive);
+  void begin_all_gather(const std::uint32_t* send, std::size_t words) override {
+    if (shared_ && words <= SharedGather::kCapacity) shared_->begin(send, words);
+  }
+  void end_all_gather(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) override {
+    if (shared_ && words <= SharedGather::kCapacity) return shared_->end(words, receive);
     const int count = static_cast<int>(words);
     check(MPI_Allgather(send, count, MPI_UINT32_T, receive, count, MPI_UINT32_T, world_), "MPI_Allgather");
   }

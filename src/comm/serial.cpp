@@ -10,7 +10,8 @@ class SerialCommunicator final : public Communicator {
  public:
   int rank() const override { return 0; }
   int size() const override { return 1; }
-  void all_gather(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) override {
+  void begin_all_gather(const std::uint32_t*, std::size_t) override {}
+  void end_all_gather(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) override {
     std::copy_n(send, words, receive);
   }
   void all_gather(const std::uint32_t* send, const std::vector<int>& words, std::uint32_t* receive) override {

@@ -71,11 +71,14 @@ SharedGather::~SharedGather() {
   MPI_Comm_free(&node_);
 }
 
-void SharedGather::run(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) {
+void SharedGather::begin(const std::uint32_t* send, std::size_t words) {
   ++sequence_;
   Slot& own = slots_[rank_];
   std::copy_n(send, words, own.message[sequence_ & 1]);
   own.sequence.store(sequence_, std::memory_order_release);
+}
+
+void SharedGather::end(std::size_t words, std::uint32_t* receive) {
   for (int r = 0; r < ranks_; ++r) {
     const Slot& slot = slots_[r];
     wait_until([&] { return slot.sequence.load(std::memory_order_acquire) >= sequence_; });

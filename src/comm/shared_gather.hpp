@@ -1,7 +1,6 @@
-// All-gather of small messages between the ranks of one node, through shared memory.
-//
-// The spike exchange happens once per minimum delay, every microsecond or two of a small network; a library call costs
-// about as much. Here each rank writes its message and a sequence number into its own slot and waits for the others'.
+// All-gather of small messages between the ranks of one node, through shared memory, in two halves: what a rank
+// computes between begin() and end() hides the time that messages take from core to core. That time, not the call, is
+// what an exchange costs where it happens every microsecond or two.
 #pragma once
 
 #include <mpi.h>
@@ -23,8 +22,9 @@ class SharedGather {
   // The most words of one message.
   static constexpr std::size_t kCapacity = 1024;
 
-  // Collective. As Communicator::all_gather, for words <= kCapacity.
-  void run(const std::uint32_t* send, std::size_t words, std::uint32_t* receive);
+  // Collective. As Communicator::begin_all_gather and end_all_gather, for words <= kCapacity.
+  void begin(const std::uint32_t* send, std::size_t words);
+  void end(std::size_t words, std::uint32_t* receive);
 
  private:
   struct Slot;

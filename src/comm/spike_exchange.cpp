@@ -15,13 +15,9 @@ SpikeExchange::SpikeExchange(Communicator& comm, std::size_t populations)
     : comm_(comm), populations_(populations), words_(64) {}
 
 // Message: [words in all | kFailed], counts by (population, step), ids by (population, step).
-bool SpikeExchange::run(std::vector<EpochSpikes>& local, std::vector<EpochSpikes>& all, std::size_t steps,
-                        bool healthy) {
-  if (comm_.size() == 1) {
-    all.swap(local);
-    return healthy;
-  }
-  const auto ranks = static_cast<std::size_t>(comm_.size());
+void SpikeExchange::begin(const std::vector<EpochSpikes>& local, bool healthy) {
+  healthy_ = healthy;
+  if (comm_.size() == 1) return;
   message_.assign(1, 0);
   if (healthy) {
     for (const EpochSpikes& spikes : local) message_.insert(message_.end(), spikes.count.begin(), spikes.count.end());
@@ -31,8 +27,17 @@ bool SpikeExchange::run(std::vector<EpochSpikes>& local, std::vector<EpochSpikes
     message_[0] = kFailed;
   }
   if (message_.size() < words_) message_.resize(words_);
+  comm_.begin_all_gather(message_.data(), words_);
+}
+
+bool SpikeExchange::end(std::vector<EpochSpikes>& local, std::vector<EpochSpikes>& all, std::size_t steps) {
+  if (comm_.size() == 1) {
+    all.swap(local);
+    return healthy_;
+  }
+  const auto ranks = static_cast<std::size_t>(comm_.size());
   received_.resize(ranks * words_);
-  comm_.all_gather(message_.data(), words_, received_.data());
+  comm_.end_all_gather(message_.data(), words_, received_.data());
 
   std::size_t longest = 0;
   for (std::size_t r = 0; r < ranks; ++r) {

@@ -28,9 +28,11 @@ class SpikeExchange {
   // `populations`: how many populations are exchanged; ids of lower ranks must be below those of higher ranks.
   SpikeExchange(Communicator& comm, std::size_t populations);
 
-  // Collective. `local[p]` are this rank's spikes (used up); on return `all[p]` holds those of every rank, sorted by
-  // (step, id). `healthy` is false where this rank has failed. Returns false where any rank has failed.
-  bool run(std::vector<EpochSpikes>& local, std::vector<EpochSpikes>& all, std::size_t steps, bool healthy);
+  // Collective, in two halves with nothing collective in between. begin() sends this rank's spikes of an epoch of
+  // `steps` steps; `healthy` is false where this rank has failed. end() brings those of every rank, sorted by (step,
+  // id), into `all[p]`, and returns false where any rank has failed. On one rank `local` is used up.
+  void begin(const std::vector<EpochSpikes>& local, bool healthy);
+  bool end(std::vector<EpochSpikes>& local, std::vector<EpochSpikes>& all, std::size_t steps);
 
   // Words of one rank's message, and how often a second collective was needed.
   std::size_t message_words() const { return words_; }
@@ -41,6 +43,7 @@ class SpikeExchange {
   std::size_t populations_;
   std::size_t words_;
   std::int64_t overflows_ = 0;
+  bool healthy_ = true;
   std::vector<std::uint32_t> message_;
   std::vector<std::uint32_t> received_;
   std::vector<std::uint32_t> remainder_;

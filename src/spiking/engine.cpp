@@ -40,7 +40,8 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
 //   stimulate   spikes of stimuli up to `to`
 //   deliver     arrivals of steps from .. to-1 into the input buffers. Where an LPL window ends at `from`: arrivals of
 //               step `from` with the old weights, then the weight update, then the rest with the new ones.
-//   update      neurons step by step: integrate, spike, inhibitory plasticity, input, clamps; then LPL traces
+//   update      neurons step by step: integrate, spike, inhibitory plasticity, input, clamps
+//   plasticity  LPL traces, which need this rank's spikes only, while the spikes travel
 //   exchange    the epoch's spikes reach every rank
 //   record      spikes of the epoch; state as it is at the end of step to-1
 // An epoch ends early at the end of a phase, before a step that ends an LPL window, and after a sampled step. Where
@@ -57,7 +58,11 @@ void Engine::run_phase(std::size_t index, Recorder& recorder, Progress& progress
       deliver(from, to, phase);
       update(from, to);
     });
-    exchange(from, to);
+    exchange_.begin(local_spikes_, !error_);
+    laps_.lap(Activity::exchange);
+    guarded([&] { advance_traces(from, to); });
+    laps_.lap(Activity::plasticity);
+    finish_exchange(from, to);
     laps_.lap(Activity::exchange);
     guarded([&] { recorder.observe(from, to, spikes_); });
     if (recorder.gather_due(to)) {
@@ -183,14 +188,17 @@ void Engine::update(Step from, Step to) {
                                       hooked ? hooks.event_steps.data() : nullptr, local_spikes_[p]);
   }
   laps_.lap(Activity::update);
-  for (Connection& connection : network_->connections)
-    if (connection.lpl) connection.lpl->advance(*network_->populations[connection.description->to], from, steps);
-  laps_.lap(Activity::plasticity);
 }
 
-void Engine::exchange(Step from, Step to) {
-  const auto steps = static_cast<std::size_t>(to - from);
-  if (!exchange_.run(local_spikes_, all_spikes_, steps, !error_)) agree(comm_, error_);
+void Engine::advance_traces(Step from, Step to) {
+  for (Connection& connection : network_->connections)
+    if (connection.lpl)
+      connection.lpl->advance(*network_->populations[connection.description->to], from,
+                              static_cast<std::uint32_t>(to - from));
+}
+
+void Engine::finish_exchange(Step from, Step to) {
+  if (!exchange_.end(local_spikes_, all_spikes_, static_cast<std::size_t>(to - from))) agree(comm_, error_);
   for (std::size_t p = 0; p < all_spikes_.size(); ++p) {
     spikes_[p].append(all_spikes_[p].ids, all_spikes_[p].count);
     spike_count_ += static_cast<std::int64_t>(all_spikes_[p].ids.size());

@@ -61,7 +61,8 @@ class Engine {
   void drive_devices(Step from, Step to);
   std::optional<double> device_value(const Device& device, Step step) const;
   void update(Step from, Step to);
-  void exchange(Step from, Step to);
+  void advance_traces(Step from, Step to);
+  void finish_exchange(Step from, Step to);
 
   // Runs local work of this rank unless it has failed already; the failure travels with the next exchange.
   template <class Work>

@@ -51,7 +51,8 @@ TEST(SpikeExchange, BringsAllSpikesSortedToAllRanksAlsoWhenTheyDoNotFit) {
       expected.push_back(all_spikes(epoch, q, sizes[q], steps, p));
       local.push_back(part_of(expected[q], local_range(sizes[q], comm.rank(), comm.size())));
     }
-    ASSERT_TRUE(exchange.run(local, found, steps, true));
+    exchange.begin(local, true);
+    ASSERT_TRUE(exchange.end(local, found, steps));
     for (std::size_t q = 0; q < 2; ++q) {
       ASSERT_EQ(found[q].ids, expected[q].ids) << "epoch " << epoch;
       ASSERT_EQ(found[q].count, expected[q].count);
@@ -69,9 +70,11 @@ TEST(SpikeExchange, TellsEveryRankOfAFailure) {
   SpikeExchange exchange(comm, 1);
   std::vector<EpochSpikes> local(1), found(1);
   local[0].clear(8);
-  EXPECT_TRUE(exchange.run(local, found, 8, true));
+  exchange.begin(local, true);
+  EXPECT_TRUE(exchange.end(local, found, 8));
   local[0].clear(8);
-  EXPECT_FALSE(exchange.run(local, found, 8, comm.rank() != comm.size() - 1));
+  exchange.begin(local, comm.rank() != comm.size() - 1);
+  EXPECT_FALSE(exchange.end(local, found, 8));
 }
 
 TEST(Agree, GivesEveryRankTheErrorOfTheLowestFailingRank) {
