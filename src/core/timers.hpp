@@ -48,9 +48,7 @@ class Laps {
     last_ += took;
   }
   // Seconds since start().
-  double wall() const {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_start_).count();
-  }
+  double wall() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_start_).count(); }
   // Estimate of the seconds spent on an activity, by the ratio of ticks to wall time since start().
   double seconds(Activity activity) const {
     const auto all = static_cast<double>(ticks() - tick_start_);
