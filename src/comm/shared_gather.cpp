@@ -54,12 +54,16 @@ std::unique_ptr<SharedGather> SharedGather::create(MPI_Comm world) {
   gather->node_ = node;
   gather->rank_ = rank;
   gather->ranks_ = size;
-  // One contiguous allocation, in rank order.
+  // Rank 0 holds all slots. The window need not begin on a cache line, but processes map it page by page, so all of them
+  // find the same first whole line.
   void* base = nullptr;
-  MPI_Win_allocate_shared(sizeof(Slot), 1, MPI_INFO_NULL, node, &base, &gather->window_);
+  const MPI_Aint room = rank == 0 ? static_cast<MPI_Aint>(sizeof(Slot)) * (size + 1) : 0;
+  MPI_Win_allocate_shared(room, 1, MPI_INFO_NULL, node, &base, &gather->window_);
   MPI_Aint bytes = 0;
   int unit = 0;
   MPI_Win_shared_query(gather->window_, 0, &bytes, &unit, &base);
+  auto space = static_cast<std::size_t>(bytes);
+  std::align(alignof(Slot), sizeof(Slot), base, space);
   gather->slots_ = static_cast<Slot*>(base);
   new (&gather->slots_[rank].sequence) std::atomic<std::uint64_t>(0);
   MPI_Barrier(node);
