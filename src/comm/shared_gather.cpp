@@ -54,8 +54,8 @@ std::unique_ptr<SharedGather> SharedGather::create(MPI_Comm world) {
   gather->node_ = node;
   gather->rank_ = rank;
   gather->ranks_ = size;
-  // Rank 0 holds all slots. The window need not begin on a cache line, but processes map it page by page, so all of them
-  // find the same first whole line.
+  // Rank 0 holds all slots. The window need not begin on a cache line, but processes map it page by page, so all of
+  // them find the same first whole line.
   void* base = nullptr;
   const MPI_Aint room = rank == 0 ? static_cast<MPI_Aint>(sizeof(Slot)) * (size + 1) : 0;
   MPI_Win_allocate_shared(room, 1, MPI_INFO_NULL, node, &base, &gather->window_);

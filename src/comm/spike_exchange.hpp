@@ -34,8 +34,7 @@ class SpikeExchange {
   void begin(const std::vector<EpochSpikes>& local, bool healthy);
   bool end(std::vector<EpochSpikes>& local, std::vector<EpochSpikes>& all, std::size_t steps);
 
-  // Words of one rank's message, and how often a second collective was needed.
-  std::size_t message_words() const { return words_; }
+  // How often a second collective was needed.
   std::int64_t overflows() const { return overflows_; }
 
  private:

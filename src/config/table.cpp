@@ -384,11 +384,6 @@ bool Table::is_table(std::string_view key) {
   return found && as_node(found).is_table();
 }
 
-bool Table::is_text(std::string_view key) {
-  const void* found = find(key);
-  return found && as_node(found).is_string();
-}
-
 bool Table::is_flag(std::string_view key) {
   const void* found = find(key);
   return found && as_node(found).is_boolean();

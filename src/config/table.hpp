@@ -93,7 +93,6 @@ class Table {
   std::string file(std::string_view key);
   // What kind of TOML value stands under `key`.
   bool is_table(std::string_view key);
-  bool is_text(std::string_view key);
   bool is_flag(std::string_view key);
 
   Table table(std::string_view key);

@@ -27,12 +27,6 @@ class CommError : public Error {
   using Error::Error;
 };
 
-// Raised on the ranks that are well when another rank has failed; its message names that rank.
-class PeerError : public Error {
- public:
-  using Error::Error;
-};
-
 enum class ExitCode : int { done = 0, failed = 1, misused = 2, interrupted = 75 };
 
 }  // namespace lpl

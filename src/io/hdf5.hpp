@@ -69,7 +69,6 @@ class Series {
   void append(const std::vector<T>& values) {
     append_raw(values.data(), values.size(), type_of<T>());
   }
-  hid_t get() const { return dataset_.get(); }
 
  private:
   void append_raw(const void* values, std::size_t count, hid_t type);

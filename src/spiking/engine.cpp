@@ -231,7 +231,6 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
   summary.spikes = spike_count_;
   summary.input_spikes = input_spike_count_;
   summary.build_seconds = build_seconds_;
-  summary.exchange_overflows = exchange_.overflows();
   for (std::size_t a = 0; a < kActivityNames.size(); ++a)
     summary.activity_seconds.push_back(laps_.seconds(static_cast<Activity>(a)));
   return summary;

@@ -30,7 +30,6 @@ struct RunSummary {
   double wall_seconds = 0;  // of the loop
   double model_seconds = 0;
   std::vector<double> activity_seconds;  // by Activity, this rank
-  std::int64_t exchange_overflows = 0;
 };
 
 class Engine {

@@ -66,7 +66,7 @@ Recorder::Recorder(const SimulationDescription& simulation, const Network& netwo
       }
     }
   });
-  // Every rank has checked its own part of chosen synapses; a synapse exists where one rank holds it.
+  // The mean of a group divides by its synapses on all ranks.
   for (SampleRecord& record : samples_) {
     if (record.description->what == What::group_weights) {
       std::vector<std::int64_t> sizes(record.width);
