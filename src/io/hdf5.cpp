@@ -149,15 +149,16 @@ Series File::create_series_raw(const std::string& name, std::size_t columns, std
   return Series(std::move(dataset), columns, what);
 }
 
-void File::write_raw(const std::string& name, const void* values, std::size_t count, hid_t type) {
+void File::write_raw(const std::string& name, const void* values, const std::vector<std::uint64_t>& shape, hid_t type) {
   const std::string what = fmt::format("cannot write {}{}", path_, name);
-  const hsize_t size = count;
-  Handle space(checked(H5Screate_simple(1, &size, nullptr), what), H5Sclose);
+  const std::vector<hsize_t> size(shape.begin(), shape.end());
+  Handle space(checked(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), what), H5Sclose);
+  const bool empty = std::find(size.begin(), size.end(), 0u) != size.end();
   const Handle parents = create_parents();
   Handle dataset(
       checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), H5P_DEFAULT, H5P_DEFAULT), what),
       H5Dclose);
-  if (count > 0) checked(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
+  if (!empty) checked(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
 }
 
 void File::write_text(const std::string& name, const std::string& text) {
@@ -252,6 +253,15 @@ std::size_t File::size_of(const std::string& name) const {
   Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
   Handle space(checked(H5Dget_space(dataset.get()), what), H5Sclose);
   return static_cast<std::size_t>(checked(H5Sget_simple_extent_npoints(space.get()), what));
+}
+
+std::vector<std::uint64_t> File::shape(const std::string& name) const {
+  const std::string what = fmt::format("cannot read {}{}", path_, name);
+  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
+  Handle space(checked(H5Dget_space(dataset.get()), what), H5Sclose);
+  std::vector<hsize_t> size(static_cast<std::size_t>(checked(H5Sget_simple_extent_ndims(space.get()), what)));
+  checked(H5Sget_simple_extent_dims(space.get(), size.data(), nullptr), what);
+  return {size.begin(), size.end()};
 }
 
 void File::read_raw(const std::string& name, void* values, hid_t type) const {

@@ -56,6 +56,10 @@ template <>
 inline hid_t type_of<std::int64_t>() {
   return H5T_NATIVE_INT64;
 }
+template <>
+inline hid_t type_of<std::int32_t>() {
+  return H5T_NATIVE_INT32;
+}
 
 // A dataset that grows along its first dimension; `columns` is 0 for one-dimensional data. Appending writes the data
 // to disk, but not that it belongs to the dataset: the next flush of the file does.
@@ -97,7 +101,12 @@ class File {
   }
   template <class T>
   void write(const std::string& name, const std::vector<T>& values) {
-    write_raw(name, values.data(), values.size(), type_of<T>());
+    write_raw(name, values.data(), {values.size()}, type_of<T>());
+  }
+  // The same with several dimensions, last fastest.
+  template <class T>
+  void write(const std::string& name, const std::vector<T>& values, const std::vector<std::uint64_t>& shape) {
+    write_raw(name, values.data(), shape, type_of<T>());
   }
   void write_text(const std::string& name, const std::string& text);
   void hard_link(const std::string& existing, const std::string& name);
@@ -122,6 +131,8 @@ class File {
     return values;
   }
   std::vector<std::string> children(const std::string& group) const;
+  // The extent of a dataset in each dimension.
+  std::vector<std::uint64_t> shape(const std::string& name) const;
 
   void flush();
   void close();
@@ -132,7 +143,7 @@ class File {
  private:
   std::size_t size_of(const std::string& name) const;
   void read_raw(const std::string& name, void* values, hid_t type) const;
-  void write_raw(const std::string& name, const void* values, std::size_t count, hid_t type);
+  void write_raw(const std::string& name, const void* values, const std::vector<std::uint64_t>& shape, hid_t type);
   void attribute_raw(const std::string& name, const std::string& key, const void* values, std::size_t count,
                      hid_t type);
   Series create_series_raw(const std::string& name, std::size_t columns, std::size_t chunk_rows, hid_t type);
