@@ -12,6 +12,8 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/termination.hpp"
+
 namespace lpl {
 namespace {
 
@@ -107,6 +109,21 @@ void write_and_sync(const std::string& path, const std::string& bytes) {
 
 std::string previous_generation(const std::string& path) { return path + ".previous"; }
 
+std::string hint_at_previous(const std::string& path) {
+  const std::string previous = previous_generation(path);
+  if (access(previous.c_str(), F_OK) != 0) return {};
+  return fmt::format("; {} is the one before it, --fall-back resumes from there", previous);
+}
+
+CheckpointSchedule::CheckpointSchedule(const CheckpointOptions& options)
+    : on_(!options.path.empty()), every_(options.every) {}
+
+bool CheckpointSchedule::due() const {
+  return on_ && (termination_signal() != 0 || std::chrono::steady_clock::now() - last_ >= every_);
+}
+
+void CheckpointSchedule::restart() { last_ = std::chrono::steady_clock::now(); }
+
 void write_checkpoint_bytes(const std::string& path, const CheckpointKind& kind, const std::string& payload) {
   std::string bytes(kMagic);
   put(bytes, kByteOrder);
@@ -147,7 +164,8 @@ std::string read_checkpoint_bytes(const std::string& path, const CheckpointKind&
   const std::string_view program = cursor.text();
   const auto state_version = cursor.number<std::uint32_t>();
   const std::string_view description = cursor.text(), payload = cursor.text();
-  const std::string_view checked(bytes.data(), static_cast<std::size_t>(payload.data() + payload.size() - bytes.data()));
+  const std::string_view checked(bytes.data(),
+                                 static_cast<std::size_t>(payload.data() + payload.size() - bytes.data()));
   if (cursor.number<std::uint64_t>() != checksum(checked))
     throw IoError(fmt::format("{}: is damaged: its checksum does not match", path));
   if (program != kind.program)
@@ -156,9 +174,10 @@ std::string read_checkpoint_bytes(const std::string& path, const CheckpointKind&
     throw IoError(fmt::format("{}: holds version {} of the state of {}; this program reads version {}", path,
                               state_version, program, kind.state_version));
   if (description != kind.description)
-    throw IoError(fmt::format("{}: is of another description: {}; resume with the description and the settings that it "
-                              "was written with",
-                              path, first_difference(kind.description, description)));
+    throw IoError(
+        fmt::format("{}: is of another description: {}; resume with the description and the settings that it "
+                    "was written with",
+                    path, first_difference(kind.description, description)));
   return std::string(payload);
 }
 

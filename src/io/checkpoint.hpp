@@ -15,6 +15,8 @@
 // States are made of types of fixed width, std::string and standard containers (docs/decisions/0005).
 #pragma once
 
+#include <fmt/format.h>
+
 #include <boost/archive/archive_exception.hpp>
 #include <boost/archive/binary_iarchive.hpp>
 #include <boost/archive/binary_oarchive.hpp>
@@ -22,6 +24,7 @@
 #include <boost/serialization/string.hpp>
 #include <boost/serialization/utility.hpp>
 #include <boost/serialization/vector.hpp>
+#include <chrono>
 #include <cstdint>
 #include <sstream>
 #include <string>
@@ -47,6 +50,32 @@ std::string read_checkpoint_bytes(const std::string& path, const CheckpointKind&
 
 // Where the checkpoint before the last one lies.
 std::string previous_generation(const std::string& path);
+// What to do about an unusable `path` where there is one before it, else "".
+std::string hint_at_previous(const std::string& path);
+
+// When a program writes checkpoints, and what it starts from; the programs' options.
+struct CheckpointOptions {
+  std::string path;         // "": none are written
+  double every = 600;       // [s] of wall time
+  std::string resume_from;  // "": from the beginning
+  bool fall_back = false;   // where `resume_from` cannot be used, take the generation before
+};
+
+// When the next checkpoint is due.
+class CheckpointSchedule {
+ public:
+  explicit CheckpointSchedule(const CheckpointOptions& options);
+  // True where a checkpoint should be written: one interval after the last, or when the process is asked to end. Ranks
+  // differ in this; they must agree before they act.
+  bool due() const;
+  // The next interval begins now.
+  void restart();
+
+ private:
+  bool on_;
+  std::chrono::duration<double> every_;
+  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
+};
 
 template <class State>
 std::string to_bytes(const State& state) {
@@ -80,6 +109,20 @@ State read_checkpoint(const std::string& path, const CheckpointKind& kind) {
   } catch (const boost::archive::archive_exception& error) {
     throw IoError(path + ": cannot be read by this build (" + error.what() + "); resume with the build that wrote it");
   }
+}
+
+// The state to resume from. Where the checkpoint cannot be used and `fall_back` is set, says so and takes the one
+// before. Throws IoError.
+template <class State>
+State resume(const CheckpointOptions& options, const CheckpointKind& kind) {
+  const std::string& path = options.resume_from;
+  try {
+    return read_checkpoint<State>(path, kind);
+  } catch (const IoError& error) {
+    if (!options.fall_back) throw IoError(error.what() + hint_at_previous(path));
+    fmt::print(stderr, "warning: {}; taking the one before\n", error.what());
+  }
+  return read_checkpoint<State>(previous_generation(path), kind);
 }
 
 }  // namespace lpl

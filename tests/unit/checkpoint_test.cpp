@@ -62,6 +62,23 @@ TEST_F(Checkpoint, IsReadAsItWasWrittenAndKeepsTheOneBefore) {
   EXPECT_FALSE(std::filesystem::exists(path_ + ".new"));
 }
 
+TEST_F(Checkpoint, FallsBackToTheOneBeforeOnlyWhenToldTo) {
+  write_checkpoint(path_, kKind, State{1, {}, {}});
+  write_checkpoint(path_, kKind, State{2, {}, {}});
+  CheckpointOptions options{.path = {}, .resume_from = path_};
+  EXPECT_EQ(resume<State>(options, kKind).step, 2);
+  put(bytes().substr(0, 40));
+  try {
+    resume<State>(options, kKind);
+    FAIL();
+  } catch (const IoError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("c: is damaged"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("c.previous is the one before it, --fall-back"));
+  }
+  options.fall_back = true;
+  EXPECT_EQ(resume<State>(options, kKind).step, 1);
+}
+
 TEST_F(Checkpoint, RefusesEveryCutAndEveryChangedByte) {
   write_checkpoint(path_, kKind, State{1, {0.5f, 0.25f}, {}});
   const std::string whole = bytes();
@@ -84,7 +101,8 @@ TEST_F(Checkpoint, RefusesForeignFilesWithTheReason) {
   EXPECT_THAT(refusal(path_, other), testing::EndsWith("is a checkpoint of test, not of other"));
   other = kKind;
   other.state_version = 4;
-  EXPECT_THAT(refusal(path_, other), testing::HasSubstr("version 3 of the state of test; this program reads version 4"));
+  EXPECT_THAT(refusal(path_, other),
+              testing::HasSubstr("version 3 of the state of test; this program reads version 4"));
   other = kKind;
   other.description = "a = 1\nb = 5\n";
   EXPECT_THAT(refusal(path_, other), testing::HasSubstr("another description: 'b = 2' there, 'b = 5' here"));
@@ -110,8 +128,13 @@ TEST_F(Checkpoint, ThatCannotBeWrittenLeavesTheOldOne) {
 TEST(Termination, IsRememberedAndHarmless) {
   watch_for_termination();
   EXPECT_EQ(termination_signal(), 0);
+  const CheckpointSchedule none(CheckpointOptions{.path = {}, .resume_from = {}});
+  const CheckpointSchedule schedule(CheckpointOptions{.path = "c", .resume_from = {}});
+  EXPECT_FALSE(schedule.due());
   std::raise(SIGUSR1);
   EXPECT_EQ(termination_signal(), SIGUSR1);
+  EXPECT_TRUE(schedule.due());
+  EXPECT_FALSE(none.due());
   for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) std::signal(signal, SIG_DFL);
 }
 
