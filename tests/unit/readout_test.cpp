@@ -2,11 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <omp.h>
 
 #include <cmath>
 #include <limits>
 #include <numeric>
+#include <thread>
 
 #include "core/errors.hpp"
 #include "core/random.hpp"
@@ -117,7 +117,7 @@ Twin twin(const Data& data, std::size_t column, const ReadoutOptions& options) {
   return result;
 }
 
-// 150 samples in batches of 64 leave a batch of 22; 70 units are more than one panel.
+// 150 samples in batches of 64 leave a batch of 22.
 TEST(Readout, EqualsItsTwinInDoublePrecision) {
   const ReadoutOptions options{.classes = {5, 3}, .seed = 9, .learning_rate = 1e-2, .epochs = 3, .batch = 64};
   const Data data = clusters(150, 70, options.classes, 1, 1);
@@ -142,24 +142,36 @@ TEST(Readout, TellsSeparateClassesApartAndGuessesRandomLabels) {
   const auto readouts = train_readouts(train.view(), test.view(), options);
   EXPECT_GT(readouts[0].train_accuracy, 0.99);
   EXPECT_GT(readouts[0].test_accuracy, 0.99);
-  EXPECT_LT(readouts[0].train_loss, 0.2);
+  EXPECT_LT(readouts[0].train_loss, 0.5);
   EXPECT_NEAR(readouts[1].test_accuracy, 0.25, 0.05);
 }
 
-TEST(Readout, DoesNotDependOnTheNumberOfThreads) {
+TEST(Readout, IsTheSameInEveryThread) {
   const ReadoutOptions options{.classes = {7, 10}, .seed = 3, .epochs = 2, .batch = 200};
   const Data data = clusters(1001, 301, options.classes, 1, 4);
-  const int threads = omp_get_max_threads();
-  omp_set_num_threads(1);
   const auto alone = train_readouts(data.view(), data.view(), options);
-  omp_set_num_threads(3);
-  const auto together = train_readouts(data.view(), data.view(), options);
-  omp_set_num_threads(threads);
-  for (std::size_t column = 0; column < 2; ++column) {
-    EXPECT_EQ(alone[column].weights, together[column].weights);
-    EXPECT_EQ(alone[column].biases, together[column].biases);
-    EXPECT_EQ(alone[column].train_loss, together[column].train_loss);
-  }
+  std::vector<std::vector<Readout>> together(3);
+  std::vector<std::jthread> threads;
+  for (auto& readouts : together)
+    threads.emplace_back([&] { readouts = train_readouts(data.view(), data.view(), options); });
+  threads.clear();
+  for (const auto& readouts : together)
+    for (std::size_t column = 0; column < 2; ++column) {
+      EXPECT_EQ(alone[column].weights, readouts[column].weights);
+      EXPECT_EQ(alone[column].biases, readouts[column].biases);
+      EXPECT_EQ(alone[column].train_loss, readouts[column].train_loss);
+    }
+}
+
+TEST(Readout, OfOneColumnDoesNotDependOnTheOthers) {
+  const ReadoutOptions both{.classes = {6, 3}, .seed = 5, .epochs = 2}, one{.classes = {6}, .seed = 5, .epochs = 2};
+  Data data = clusters(600, 30, both.classes, 1, 6);
+  const auto together = train_readouts(data.view(), data.view(), both);
+  data.labels.pop_back();
+  const auto alone = train_readouts(data.view(), data.view(), one);
+  EXPECT_THAT(alone[0].weights, testing::Pointwise(testing::FloatNear(1e-5f), together[0].weights));
+  EXPECT_NE(train_readouts(data.view(), data.view(), {.classes = {6}, .seed = 6, .epochs = 2})[0].weights,
+            alone[0].weights);
 }
 
 TEST(Readout, RefusesWhatDoesNotFit) {

@@ -70,6 +70,9 @@ TEST(Safetensors, OfOtherTypesAreConverted) {
 class Refusal : public testing::Test {
  protected:
   std::string of(const std::string& bytes) const {
+    // A new file each time: file systems that protect what is overwritten are slow.
+    const std::string path = scratch_.path("bad.safetensors");
+    std::filesystem::remove(path);
     try {
       read_safetensors(scratch_.write("bad.safetensors", bytes));
     } catch (const ConfigError& error) {
