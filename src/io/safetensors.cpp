@@ -170,10 +170,10 @@ class Reader {
     return *type;
   }
 
-  Tensor tensor(const std::string& name, const json& entry) {
+  StoredTensor tensor(const std::string& name, const json& entry) {
     if (!entry.is_object()) refuse("tensor '{}' is {}; it must be an object", name, entry.type_name());
     const Type& type = type_of(name, entry);
-    Tensor tensor{.shape = sizes(name, entry, "shape"), .values = {}};
+    StoredTensor tensor{.shape = sizes(name, entry, "shape"), .values = {}};
     const auto offsets = sizes(name, entry, "data_offsets");
     if (offsets.size() != 2) refuse("tensor '{}': 'data_offsets' has {} numbers, not 2", name, offsets.size());
     const std::size_t begin = offsets[0], end = offsets[1];

@@ -9,13 +9,13 @@
 
 namespace lpl {
 
-struct Tensor {
+struct StoredTensor {
   std::vector<std::size_t> shape;  // empty for a single number
   std::vector<float> values;       // row-major
 };
 
 struct TensorFile {
-  std::map<std::string, Tensor> tensors;        // by name
+  std::map<std::string, StoredTensor> tensors;  // by name
   std::map<std::string, std::string> metadata;  // free text by key
 };
 

@@ -190,6 +190,7 @@ class Classifiers {
 
 std::vector<Readout> train_readouts(const LabelledFeatures& train, const LabelledFeatures& test,
                                     const ReadoutOptions& options) {
+  if (options.batch == 0) throw Error("readout: the batch is 0; it must hold at least one sample");
   check("training", train, options.classes);
   check("test", test, options.classes);
   if (train.features.units != test.features.units)

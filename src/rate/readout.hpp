@@ -34,8 +34,8 @@ struct Readout {
 };
 
 // Trains a classifier per label column on `train` and tests it on `test`, in the calling thread; readouts of several
-// layers may be trained at the same time. Throws Error where sizes disagree, a label is outside its classes, or a loss
-// is not finite because the features are not.
+// layers may be trained at the same time. Throws Error where sizes disagree, the batch is empty, a label is outside its
+// classes, or a loss is not finite because the features are not.
 std::vector<Readout> train_readouts(const LabelledFeatures& train, const LabelledFeatures& test,
                                     const ReadoutOptions& options);
 

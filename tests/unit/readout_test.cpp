@@ -196,6 +196,7 @@ TEST(Readout, RefusesWhatDoesNotFit) {
   bad.values[3] = std::numeric_limits<float>::quiet_NaN();
   EXPECT_THAT(refusal(bad, good), testing::HasSubstr("the loss of label column 0 is nan"));
   EXPECT_THAT(refusal(good, clusters(20, 5, {3}, 1, 1)), testing::HasSubstr("have 4 units, the test features 5"));
+  EXPECT_THROW(train_readouts(good.view(), good.view(), {.classes = {3}, .batch = 0}), Error);
   bad = good;
   bad.labels.clear();
   EXPECT_THAT(refusal(bad, good), testing::HasSubstr("0 training label columns, but classes are given for 1"));

@@ -48,7 +48,7 @@ TEST(Schedule, AgreesWithTheReference) {
   const h5::File file = h5::File::open_read_only(path);
   struct Variant {
     const char* name;
-    int epochs, warmup;
+    std::int64_t epochs, warmup;
     double start;
   };
   for (const auto& [name, epochs, warmup, start] : {Variant{"epochs_30", 30, 10, 0},
@@ -60,7 +60,7 @@ TEST(Schedule, AgreesWithTheReference) {
     const Schedule schedule{
         .epochs = epochs, .warmup_epochs = warmup, .start_rate = start, .base_rate = 1e-3, .final_rate = 1e-6};
     const auto recorded = file.read<double>(std::string("/") + name + "/lr");
-    for (int epoch = 0; epoch < epochs; ++epoch)
+    for (std::int64_t epoch = 0; epoch < epochs; ++epoch)
       EXPECT_NEAR(schedule.rate(epoch), recorded[static_cast<std::size_t>(epoch)], 1e-12 * 1e-3)
           << name << ", epoch " << epoch;
   }
