@@ -42,7 +42,8 @@ std::int64_t shapes_index(const ShapesLevels& levels);
 // chunks that span many images, so reading single images from it is slow: copy it once through ShapesWriter.
 class ShapesFile {
  public:
-  // Checks dimensions, types and that every label is a level of its factor (ConfigError otherwise).
+  // Checks dimensions, types, that every label is a level of its factor and, where the file holds the whole set, that
+  // it is in the order of the grid (ConfigError otherwise).
   explicit ShapesFile(const std::string& path);
   std::int64_t count() const { return static_cast<std::int64_t>(levels_.size()) / 6; }
   int side() const { return side_; }
@@ -69,7 +70,8 @@ class ShapesWriter {
  private:
   h5::File file_;
   h5::Dataset images_, labels_;
-  std::int64_t count_, written_ = 0;
+  std::int64_t count_;
+  std::int64_t written_ = 0;
   int side_;
 };
 

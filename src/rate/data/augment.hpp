@@ -56,31 +56,41 @@ class ViewMaker {
   // pixels (n, side, side, 3), one choice each -> views (n, size, size, 3) normalised. Runs in parallel over images.
   void augment(std::span<const AugmentChoices> choices, const std::uint8_t* pixels, float* views) const;
 
-  // The evaluation transform of view 2: the shorter side resized to floor(1.1 size), the centre cut out.
+  // The evaluation transform of view 2: the image resized to a side of floor(1.1 size), the centre cut out.
   void centre(std::size_t n, const std::uint8_t* pixels, float* views) const;
 
-  // The image resized (no crop) and normalised: frames of sequences.
+  // The image resized without a crop: frames of sequences.
   void whole(std::size_t n, const std::uint8_t* pixels, float* views) const;
 
-  // 8-bit view (size, size, 3) before normalisation.
+  // The same views of one image as bytes (size, size, 3), before normalisation.
   void augment_bytes(const AugmentChoices& choices, const std::uint8_t* pixels, std::uint8_t* view) const;
   void centre_bytes(const std::uint8_t* pixels, std::uint8_t* view) const;
+  void whole_bytes(const std::uint8_t* pixels, std::uint8_t* view) const;
 
  private:
-  // The taps of a resampling from one length to another: output o is the sum over t of
-  // weight[o * taps + t] * source[first[o] + t].
+  class Canvas;
+  // Resampling from one length to another: output o is the sum over t of weight[o * taps + t] * source[first[o] + t].
   struct Taps {
+    Taps(int source, int target);
     int taps;
-    std::vector<std::int32_t> first;
+    std::vector<int> first;
     std::vector<float> weight;
   };
-  struct Workspace;
-  static Taps make_taps(int source, int target);
+  void draw_augmented(Canvas& canvas, const AugmentChoices& choices, const std::uint8_t* pixels) const;
+  void draw_centre(Canvas& canvas, const std::uint8_t* pixels) const;
+  void draw_whole(Canvas& canvas, const std::uint8_t* pixels) const;
+  template <class DrawView>
+  void make(std::size_t n, float* views, DrawView&& draw) const;
+  template <class DrawView>
+  void make_bytes(std::uint8_t* view, DrawView&& draw) const;
 
   int side_, size_;
-  std::vector<Taps> crop_taps_;  // by source length 1 .. side
+  std::vector<Taps> crop_taps_;  // for crops of length 1 .. side
   Taps centre_taps_;
   std::array<std::array<float, 256>, 3> normalised_;  // by channel and byte
 };
+
+// The images of a store with at most one label column, resized and held in memory.
+std::shared_ptr<const MemoryImages> resized(const ImageStore& store, int side);
 
 }  // namespace lpl

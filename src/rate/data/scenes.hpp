@@ -21,8 +21,9 @@ class SceneImages : public ImageStore {
 
  private:
   struct Light {
-    float floor, wall, object;  // reflected part of each surface's colour, by its share of the pixel
+    float floor = 0, wall = 0, object = 0;  // reflected part of each surface's colour, by its share of the pixel
   };
+  void illuminate(int geometry);
   void render(std::int64_t image, std::uint8_t* pixels) const;
   std::vector<Light> light_;  // (8 scales, 4 shapes, 15 orientations, side, side)
 };

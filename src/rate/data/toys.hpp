@@ -9,7 +9,7 @@ namespace lpl {
 
 struct ToyPairs {
   std::size_t dimensions = 0;
-  std::vector<float> earlier, later;         // (pairs, dimensions)
+  std::vector<float> earlier, later;                     // (pairs, dimensions)
   std::vector<std::int32_t> earlier_class, later_class;  // (pairs)
 };
 

@@ -24,9 +24,7 @@ class FrameStream {
 
   const std::vector<std::int64_t>& frames() const { return frames_; }  // indices of images, in the order of the file
   // Number of whole blocks of `pairs` pairs; the remainder of the stream is not used.
-  std::int64_t blocks(std::int64_t pairs) const {
-    return static_cast<std::int64_t>(frames_.size()) / (pairs + 1);
-  }
+  std::int64_t blocks(std::int64_t pairs) const { return static_cast<std::int64_t>(frames_.size()) / (pairs + 1); }
   // The pairs + 1 frames of a block.
   std::span<const std::int64_t> block(std::int64_t index, std::int64_t pairs) const {
     const auto length = static_cast<std::size_t>(pairs + 1);
