@@ -39,6 +39,9 @@ Crop draw_crop(Random& random, int side) {
 float truncated(float value) { return static_cast<float>(static_cast<int>(value)); }
 float rounded(float value) { return truncated(value + 0.5f); }  // half up
 
+// Choices are made by multiplication: compilers turn loops of it, but not of branches, into vector code.
+float one_if(bool condition) { return condition ? 1.0f : 0.0f; }
+
 float luminance(float r, float g, float b) {
   return truncated((19595.0f * r + 38470.0f * g + 7471.0f * b + 32768.0f) * 0x1p-16f);
 }
@@ -53,9 +56,10 @@ void shift_hue(float& r, float& g, float& b, int shift) {
   const float value = std::max(r, std::max(g, b)), chroma = value - std::min(r, std::min(g, b));
   const float saturation = truncated(255.0f * chroma / std::max(value, 1.0f));
   // Sixths of a turn, times chroma.
-  const float from_red = g < b ? g - b + 6.0f * chroma : g - b;
-  const float from_green = 2.0f * chroma + b - r, from_blue = 4.0f * chroma + r - g;
-  const float sixths = r == value ? from_red : g == value ? from_green : from_blue;
+  const float red = one_if(r == value), green = one_if(g == value) * (1.0f - red), blue = 1.0f - red - green;
+  const float wrapped = 6.0f * one_if(g < b);
+  const float sixths =
+      red * (wrapped * chroma + g - b) + green * (2.0f * chroma + b - r) + blue * (4.0f * chroma + r - g);
   const int hue = (static_cast<int>(255.0f * sixths / std::max(6.0f * chroma, 1.0f)) + shift) & 255;
 
   // 255 times the hue in sixths of a turn is 255 * sector + fraction.
@@ -68,15 +72,16 @@ void shift_hue(float& r, float& g, float& b, int shift) {
     const float product = value * share + 32512.0f;
     const float quotient = truncated(product * (1.0f / 65025.0f));
     const float remainder = product - quotient * 65025.0f;
-    return quotient + (remainder >= 65025.0f ? 1.0f : 0.0f) - (remainder < 0.0f ? 1.0f : 0.0f);
+    return quotient + one_if(remainder >= 65025.0f) - one_if(remainder < 0.0f);
   };
   const float falling = scaled(65025.0f - saturation * fraction);
   const float rising = scaled(65025.0f - saturation * (255.0f - fraction));
-  // Sector 6 is sector 0.
-  const bool s1 = sector == 1.0f, s2 = sector == 2.0f, s3 = sector == 3.0f, s4 = sector == 4.0f, s5 = sector == 5.0f;
-  r = s1 ? falling : s2 ? low : s3 ? low : s4 ? rising : value;
-  g = s1 ? value : s2 ? value : s3 ? falling : s4 ? low : s5 ? low : rising;
-  b = s1 ? low : s2 ? rising : s3 ? value : s4 ? value : s5 ? falling : low;
+  const float s1 = one_if(sector == 1.0f), s2 = one_if(sector == 2.0f), s3 = one_if(sector == 3.0f);
+  const float s4 = one_if(sector == 4.0f), s5 = one_if(sector == 5.0f);
+  const float s0 = 1.0f - s1 - s2 - s3 - s4 - s5;  // also sector 6
+  r = (s0 + s5) * value + s1 * falling + (s2 + s3) * low + s4 * rising;
+  g = (s1 + s2) * value + s3 * falling + (s4 + s5) * low + s0 * rising;
+  b = (s3 + s4) * value + s5 * falling + (s0 + s1) * low + s2 * rising;
 }
 
 int blur_length(int size) { return (size / 10) | 1; }
@@ -310,7 +315,7 @@ int centre_side(int size) { return size * 11 / 10; }
 
 }  // namespace
 
-ViewMaker::ViewMaker(int side, int size, const Normalisation& normalisation)
+ViewMaker::ViewMaker(int side, int size, const ChannelNormalisation& normalisation)
     : side_(side), size_(size), centre_taps_(side, centre_side(size)) {
   for (int length = 1; length <= side; ++length) crop_taps_.emplace_back(length, size);
   for (std::size_t c = 0; c < 3; ++c)

@@ -51,7 +51,7 @@ AugmentChoices draw_crop_and_flip(const ViewKey& key, int side);
 // Makes views of size x size pixels from images of side x side pixels.
 class ViewMaker {
  public:
-  ViewMaker(int side, int size, const Normalisation& normalisation);
+  ViewMaker(int side, int size, const ChannelNormalisation& normalisation);
 
   // pixels (n, side, side, 3), one choice each -> views (n, size, size, 3) normalised. Runs in parallel over images.
   void augment(std::span<const AugmentChoices> choices, const std::uint8_t* pixels, float* views) const;

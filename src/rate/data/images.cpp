@@ -49,7 +49,8 @@ ImageSubset all_of(std::shared_ptr<const ImageStore> store) {
 
 }  // namespace
 
-ImageStore::ImageStore(std::int64_t count, int side, std::vector<LabelColumn> columns, std::vector<std::int32_t> labels)
+ImageStore::ImageStore(std::int64_t count, int side, std::vector<LabelColumn> columns,
+                       std::vector<std::int32_t>&& labels)
     : count_(count), side_(side), columns_(std::move(columns)), labels_(std::move(labels)) {}
 
 MemoryImages::MemoryImages(ImageRecords records, const LabelColumn& column)
@@ -67,7 +68,7 @@ void MemoryImages::fetch(std::span<const std::int64_t> images, std::uint8_t* pix
 ShapesFileImages::ShapesFileImages(const std::string& path) : ShapesFileImages(ShapesFile(path)) {}
 
 ShapesFileImages::ShapesFileImages(ShapesFile file)
-    : ImageStore(file.count(), file.side(), shapes_columns(), file.levels()), file_(std::move(file)) {}
+    : ImageStore(file.count(), file.side(), shapes_columns(), std::vector(file.levels())), file_(std::move(file)) {}
 
 void ShapesFileImages::fetch(std::span<const std::int64_t> images, std::uint8_t* pixels) const {
   for (std::size_t i = 0, run = 0; i < images.size(); i += run) {
@@ -97,7 +98,7 @@ void write_shapes(const std::string& path, const ImageStore& store, std::span<co
   writer.close();
 }
 
-Normalisation measure_normalisation(const ImageStore& store, std::span<const std::int64_t> images) {
+ChannelNormalisation measure_normalisation(const ImageStore& store, std::span<const std::int64_t> images) {
   std::array<std::int64_t, 3> sum{}, squares{};
   for_each_portion(store, images, [&](std::span<const std::int64_t>, std::span<const std::uint8_t> pixels) {
     for (std::size_t i = 0; i < pixels.size(); i += 3)
@@ -108,7 +109,7 @@ Normalisation measure_normalisation(const ImageStore& store, std::span<const std
       }
   });
   const auto n = static_cast<long double>(images.size() * (store.bytes_per_image() / 3));
-  Normalisation result{};
+  ChannelNormalisation result{};
   for (std::size_t c = 0; c < 3; ++c) {
     const long double mean = static_cast<long double>(sum[c]) / n;
     const long double variance = (static_cast<long double>(squares[c]) - n * mean * mean) / (n - 1);

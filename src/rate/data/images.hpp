@@ -38,7 +38,7 @@ class ImageStore {
   virtual void fetch(std::span<const std::int64_t> images, std::uint8_t* pixels) const = 0;
 
  protected:
-  ImageStore(std::int64_t count, int side, std::vector<LabelColumn> columns, std::vector<std::int32_t> labels);
+  ImageStore(std::int64_t count, int side, std::vector<LabelColumn> columns, std::vector<std::int32_t>&& labels);
 
  private:
   std::int64_t count_;
@@ -74,17 +74,17 @@ std::vector<LabelColumn> shapes_columns();
 void write_shapes(const std::string& path, const ImageStore& store, std::span<const std::int64_t> images);
 
 // What a network sees of a pixel p of channel c is (p / 255 - mean[c]) / deviation[c].
-struct Normalisation {
+struct ChannelNormalisation {
   std::array<float, 3> mean;
   std::array<float, 3> deviation;
 };
-inline constexpr Normalisation kCifar10Normalisation{{125.3f / 255, 123.0f / 255, 113.9f / 255},
-                                                     {63.0f / 255, 62.1f / 255, 66.7f / 255}};
-inline constexpr Normalisation kStl10Normalisation{{0.43f, 0.42f, 0.39f}, {0.27f, 0.26f, 0.27f}};
+inline constexpr ChannelNormalisation kCifar10Normalisation{{125.3f / 255, 123.0f / 255, 113.9f / 255},
+                                                            {63.0f / 255, 62.1f / 255, 66.7f / 255}};
+inline constexpr ChannelNormalisation kStl10Normalisation{{0.43f, 0.42f, 0.39f}, {0.27f, 0.26f, 0.27f}};
 
 // Mean and (unbiased) standard deviation of each channel over all pixels of the images named: exact integer sums,
 // rounded once.
-Normalisation measure_normalisation(const ImageStore& store, std::span<const std::int64_t> images);
+ChannelNormalisation measure_normalisation(const ImageStore& store, std::span<const std::int64_t> images);
 
 // Some images of a store.
 struct ImageSubset {
@@ -98,7 +98,7 @@ struct ImageDataSet {
   ImageSubset validation;     // held out of them
   ImageSubset readout_train;  // linear readouts learn from these
   ImageSubset test;           // and are tested on these
-  Normalisation normalisation;
+  ChannelNormalisation normalisation;
 };
 
 // CIFAR-10 from a folder with data_batch_1.bin .. data_batch_5.bin and test_batch.bin. The training images are split
