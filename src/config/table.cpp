@@ -418,9 +418,14 @@ bool Table::is_flag(std::string_view key) {
 }
 
 Table Table::table(std::string_view key) {
+  if (!find(key)) fail_missing(key);
+  return table_or_defaults(key);
+}
+
+Table Table::table_or_defaults(std::string_view key) {
+  static const toml::table kEmpty;
   const void* found = find(key);
-  if (!found) fail_missing(key);
-  const auto* source = as_node(found).as_table();
+  const auto* source = found ? as_node(found).as_table() : &kEmpty;
   if (!source) fail(key, fmt::format("'{}' is {}; it must be a table", key, shown(as_node(found))));
   auto& echo = as_echo(echo_);
   if (!echo.get_as<toml::table>(key)) echo.insert_or_assign(key, toml::table{});

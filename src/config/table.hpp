@@ -100,6 +100,8 @@ class Table {
   bool is_flag(std::string_view key);
 
   Table table(std::string_view key);
+  // The same; an empty table, whose keys take their defaults, where the key is absent.
+  Table table_or_defaults(std::string_view key);
   // The tables of a list, in order; empty where the key is absent.
   std::vector<Table> tables(std::string_view key);
 

@@ -201,7 +201,7 @@ TrainingDescription read_tables(Document& document, const std::string& name) {
   d.net = read_net(model_table(root, network, "net", "net", net), d.biases);
   network.finish();
 
-  Table learning = root.table("learning");
+  Table learning = root.table_or_defaults("learning");
   learning.rename("learning");
   const std::string rule = learning.text("rule", "lpl");
   d.rule = read_rule(model_table(root, learning, "rule", "rule", rule));
@@ -210,13 +210,13 @@ TrainingDescription read_tables(Document& document, const std::string& name) {
   d.label_column = static_cast<std::size_t>(learning.integer("label", 0, 100, 0));
   learning.finish();
 
-  d.optimizer = read_optimizer(root.table("optimizer"));
+  d.optimizer = read_optimizer(root.table_or_defaults("optimizer"));
   Table data = root.table("data");
   data.rename("data");
   d.data = read_data(data);
   data.finish();
-  d.readout = read_readout(root.table("readout"), d.data);
-  d.record = read_records(root.table("record"));
+  d.readout = read_readout(root.table_or_defaults("readout"), d.data);
+  d.record = read_records(root.table_or_defaults("record"));
   refuse_nonsense(d, learning, network, training);
   root.finish();
   d.canonical_text = document.canonical_text();

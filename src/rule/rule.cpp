@@ -19,13 +19,13 @@ LplRule read_lpl(Table& table) {
   rule.epsilon = hebbian.number("epsilon", kPositive, rule.normalisation == Normalisation::as_simulated ? 1e-3 : 1e-7);
   hebbian.finish();
 
-  Table transmitter = table.table("transmitter");
+  Table transmitter = table.table_or_defaults("transmitter");
   rule.transmitter_form =
       static_cast<TransmitterForm>(transmitter.choice("form", {"in_error", "per_spike"}, "in_error"));
   rule.transmitter_strength = transmitter.number("strength", kNonNegative, 1e-5);
   transmitter.finish();
 
-  Table eligibility = table.table("eligibility");
+  Table eligibility = table.table_or_defaults("eligibility");
   rule.tau_synapse = eligibility.quantity("tau_synapse", Dimension::time, kPositive, "5 ms");
   rule.tau_membrane = eligibility.quantity("tau_membrane", Dimension::time, kPositive, "20 ms");
   rule.tau_rise = eligibility.quantity("tau_rise", Dimension::time, kPositive, "2 ms");
@@ -35,7 +35,7 @@ LplRule read_lpl(Table& table) {
   rule.surrogate_floor = eligibility.quantity("surrogate_floor", Dimension::voltage, kAny, "-80 mV");
   eligibility.finish();
 
-  Table update = table.table("update");
+  Table update = table.table_or_defaults("update");
   rule.learning_rate = update.number("learning_rate", kNonNegative, 1e-2);
   rule.window = update.quantity("window", Dimension::time, kPositive, "500 ms");
   rule.gradient = static_cast<Gradient>(update.choice("gradient", {"plain", "augmented"}, "plain"));
@@ -48,10 +48,10 @@ LplRule read_lpl(Table& table) {
   rule.w_max = update.number("w_max", kPositive, 1.0);
   update.finish();
 
-  Table decorrelation = table.table("decorrelation");
+  Table decorrelation = table.table_or_defaults("decorrelation");
   rule.rate.decorrelation_strength = decorrelation.number("strength", kNonNegative, 10.0);
   decorrelation.finish();
-  Table rate = table.table("rate");
+  Table rate = table.table_or_defaults("rate");
   rule.rate.form =
       static_cast<HebbianForm>(rate.choice("hebbian", {"log_variance", "hinge", "variance"}, "log_variance"));
   rule.rate.epsilon = rate.number("epsilon", kPositive, 1e-4);
@@ -72,13 +72,13 @@ SymmetricStdpRule read_symmetric_stdp(Table& table) {
 
 ContrastiveRule read_contrastive(Table& table) {
   ContrastiveRule rule{};
-  Table predictive = table.table("predictive");
+  Table predictive = table.table_or_defaults("predictive");
   rule.predictive_strength = predictive.number("strength", kNonNegative, 1.0);
   predictive.finish();
-  Table hebbian = table.table("hebbian");
+  Table hebbian = table.table_or_defaults("hebbian");
   rule.hebbian_strength = hebbian.number("strength", kNonNegative, 1.0);
   hebbian.finish();
-  Table decorrelation = table.table("decorrelation");
+  Table decorrelation = table.table_or_defaults("decorrelation");
   if (decorrelation.number("strength", kNonNegative, 0.0) != 0)
     decorrelation.fail("strength",
                        "the contrastive rule has no decorrelation term: different samples already repel; "

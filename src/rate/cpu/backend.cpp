@@ -151,7 +151,7 @@ class CpuBackend final : public Backend {
   };
 
   const Plan& plan(const Convolution& layer, const Shape& x, Precision precision);
-  memory converted(const memory& from, const memory::desc& to);
+  memory converted(memory from, const memory::desc& to);
   // The gradient before pooling and rectifier, dense, as oneDNN wants it.
   Tensor unpooled_gradient(const Convolution& layer, const Trace& trace, const Shape& x, const Tensor& dy,
                            Precision precision);
@@ -229,7 +229,7 @@ const CpuBackend::Plan& CpuBackend::plan(const Convolution& layer, const Shape& 
   return plans_.emplace(key, Plan{description, dnnl::convolution_forward(description)}).first->second;
 }
 
-memory CpuBackend::converted(const memory& from, const memory::desc& to) {
+memory CpuBackend::converted(memory from, const memory::desc& to) {
   if (from.get_desc() == to) return from;
   memory result(to, engine_);
   dnnl::reorder(from, result).execute(stream_, from, result);
