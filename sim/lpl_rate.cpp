@@ -1,7 +1,9 @@
 // lpl_rate: trains a deep network by layer-local latent predictive learning, described by a .rate file.
 // Options -> description -> engine -> exit code.
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <string_view>
 
@@ -98,9 +100,18 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& data, Commun
   return ExitCode::done;
 }
 
+// Threads that have nothing to do should sleep: spinning, OpenMP's default, starves whoever shares the cores. OpenMP
+// reads this before main(), so the program starts itself anew.
+void let_threads_sleep(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY")) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  execv("/proc/self/exe", argv);  // where that fails, threads spin
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  let_threads_sleep(argv);
   const std::string engine = "CPU";
   if (argc > 1 && std::string_view(argv[1]) == "eval") {
     std::string data;
