@@ -298,9 +298,8 @@ class EveryOption(RateTest):
         return found
 
     def test_rules(self):
-        form = LPL + '\nrate = {{ hebbian = "{}" }}'
-        for rule in (LPL, STALE, SUPERVISED, CONTRASTIVE, form.format("hinge"), form.format("variance"),
-                     LPL + '\nrate = { gradient = "later" }'):
+        for rule in (LPL, STALE, SUPERVISED, CONTRASTIVE, LPL + '\nrate = { hebbian = "hinge" }',
+                     LPL + '\nrate = { hebbian = "variance" }', LPL + '\nrate = { gradient = "later" }'):
             with self.subTest(rule=rule):
                 self.check(rule=rule)
 
