@@ -39,11 +39,14 @@ ExitCode run(const ProgramOptions& options, Communicator& comm) {
                        .seed = simulation.seed,
                        .dt = simulation.dt,
                        .description = simulation.canonical_text};
-  const RunSummary summary = engine.run(options.out, facts, options.progress);
+  const RunSummary summary = engine.run(options.out, facts, options.progress, options.checkpoint);
   const std::string where = placement(comm);
   const std::int64_t memory = peak_memory(comm);
   if (comm.rank() == 0) print_summary(summary, where, memory, options.out);
-  return ExitCode::done;
+  if (!summary.interrupted) return ExitCode::done;
+  if (comm.rank() == 0)
+    fmt::print("interrupted  the state is in {0}; go on with --resume {0}\n", options.checkpoint.path);
+  return ExitCode::interrupted;
 }
 
 }  // namespace

@@ -51,7 +51,7 @@ TEST(SpikeExchange, BringsAllSpikesSortedToAllRanksAlsoWhenTheyDoNotFit) {
       expected.push_back(all_spikes(epoch, q, sizes[q], steps, p));
       local.push_back(part_of(expected[q], local_range(sizes[q], comm.rank(), comm.size())));
     }
-    exchange.begin(local, true);
+    exchange.begin(local, true, false);
     ASSERT_TRUE(exchange.end(local, found, steps));
     for (std::size_t q = 0; q < 2; ++q) {
       ASSERT_EQ(found[q].ids, expected[q].ids) << "epoch " << epoch;
@@ -70,10 +70,10 @@ TEST(SpikeExchange, TellsEveryRankOfAFailure) {
   SpikeExchange exchange(comm, 1);
   std::vector<EpochSpikes> local(1), found(1);
   local[0].clear(8);
-  exchange.begin(local, true);
+  exchange.begin(local, true, false);
   EXPECT_TRUE(exchange.end(local, found, 8));
   local[0].clear(8);
-  exchange.begin(local, comm.rank() != comm.size() - 1);
+  exchange.begin(local, comm.rank() != comm.size() - 1, false);
   EXPECT_FALSE(exchange.end(local, found, 8));
 }
 
