@@ -248,8 +248,9 @@ void restore(const std::string& path, const FileState& state) {
     throw IoError(
         fmt::format("{}: has {} bytes, but {} when the checkpoint was written", path, facts.st_size, state.size));
   }
-  well = well && ftruncate(descriptor, static_cast<off_t>(state.size)) == 0;
+  // In this order a kill in between leaves a file that is too long, which HDF5 reads, not one that is too short.
   for (const auto& [address, bytes] : state.metadata.all()) well = well && write_all(descriptor, address, bytes);
+  well = well && ftruncate(descriptor, static_cast<off_t>(state.size)) == 0;
   const int error = errno;
   close(descriptor);
   if (!well) throw IoError(fmt::format("cannot put {} back to the checkpoint: {}", path, std::strerror(error)));
