@@ -25,9 +25,15 @@ void print_summary(const RunSummary& s, const std::string& where, std::int64_t m
   fmt::print("output       {}\n", out);
 }
 
-ExitCode run(const ProgramOptions& options, Communicator& comm) {
+ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
   SimulationDescription simulation;
   agree(comm, [&] { simulation = read_simulation(options.description, options.overrides, options.seed); });
+  if (dry_run > 0) {
+    agree(comm, [&] {
+      if (comm.rank() == 0) print_partition(simulation, dry_run);
+    });
+    return ExitCode::done;
+  }
   if (options.check) {
     check_network(simulation, comm);
     return ExitCode::done;
@@ -52,11 +58,17 @@ ExitCode run(const ProgramOptions& options, Communicator& comm) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  int dry_run = 0;
   return run_program(
       argc, argv,
       {.name = "lpl_sim",
        .suffix = ".sim",
        .purpose = "Simulates a spiking network with latent predictive learning, described by a .sim file.",
        .engine = fmt::format("vectors {}", vector_target()),
-       .run = run});
+       .more_options =
+           [&](CLI::App& app) {
+             app.add_option("--dry-run", dry_run, "Print what each of this many ranks would hold and send; do not run")
+                 ->check(CLI::Range(1, 1 << 20));
+           },
+       .run = [&](const ProgramOptions& options, Communicator& comm) { return run(options, dry_run, comm); }});
 }

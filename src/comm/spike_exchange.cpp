@@ -14,7 +14,7 @@ constexpr std::uint32_t kWantsCheckpoint = 1u << 31;
 }  // namespace
 
 SpikeExchange::SpikeExchange(Communicator& comm, std::size_t populations)
-    : comm_(comm), populations_(populations), words_(64) {}
+    : comm_(comm), populations_(populations), words_(kLeastWords) {}
 
 // Message: [words in all | kFailed], counts by (population, step), ids by (population, step).
 void SpikeExchange::begin(const std::vector<EpochSpikes>& local, bool healthy, bool wants_checkpoint) {

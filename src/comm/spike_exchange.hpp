@@ -26,6 +26,9 @@ struct EpochSpikes {
 // checkpoint does too.
 class SpikeExchange {
  public:
+  // The least words of a message.
+  static constexpr std::size_t kLeastWords = 64;
+
   // `populations`: how many populations are exchanged; ids of lower ranks must be below those of higher ranks.
   SpikeExchange(Communicator& comm, std::size_t populations);
 
