@@ -7,6 +7,8 @@ LPL_KILLS: how many times runs are killed (default 12).
 import os
 import pathlib
 import random
+import shlex
+import shutil
 import signal
 import subprocess
 import time
@@ -136,6 +138,7 @@ class Restart:
 
     program, suffix, description, files = None, None, None, {}
     short = []  # arguments that shorten the run
+    hungry, limit_kib = None, 350_000  # a description that needs more memory than the limit on one of two ranks
     ranks = (1, 2, 3)
 
     @classmethod
@@ -247,6 +250,49 @@ class Restart:
         self.assertEqual(refused.returncode, 1)
         self.assertIn(f"run{self.suffix}: is no checkpoint", refused.stderr)
 
+    def assert_fails(self, process, message, seconds=60):
+        """The job ends by itself with status 1 and one line that says why."""
+        _, errors = process.communicate(timeout=seconds)
+        self.assertEqual(process.returncode, 1, errors)
+        lines = [line for line in errors.splitlines() if line.startswith(os.path.basename(self.program) + ":")]
+        self.assertEqual(len(lines), 1, errors)
+        self.assertRegex(lines[0], message)
+
+    def test_a_checkpoint_that_cannot_be_written_ends_the_run(self):
+        for ranks in (1, max(self.ranks)):
+            with self.subTest(ranks=ranks):
+                lost = self.folder / "lost"
+                lost.mkdir()
+                self.checkpoint = lost / "run.checkpoint"
+                process = self.start(ranks=ranks)
+                self.assertTrue(self.wait_for(self.checkpoint.exists, process))
+                shutil.rmtree(lost)
+                self.assert_fails(process, r"cannot open .*lost/run.checkpoint.new: No such file or directory")
+                self.assertEqual(status(self.out), "failed")
+
+    @unittest.skipUnless(os.geteuid() == 0, "needs root to mount a small disk")
+    def test_a_full_disk_for_checkpoints_ends_the_run(self):
+        disk = self.folder / "disk"
+        disk.mkdir()
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], check=True)
+        try:
+            self.checkpoint = disk / "run.checkpoint"
+            self.assert_fails(self.start(), r"cannot write .*disk/run.checkpoint.new: No space left on device")
+            self.assertEqual(status(self.out), "failed")
+            self.assertEqual(list(disk.iterdir()), [])
+        finally:
+            subprocess.run(["umount", disk], check=True)
+
+    def test_a_rank_without_memory_ends_the_run(self):
+        if not self.hungry:
+            self.skipTest("no description that needs much memory")
+        self.write("hungry" + self.suffix, self.hungry)
+        command = [self.program, "hungry" + self.suffix, "--out", str(self.out), "--progress", "none"]
+        limited = ["bash", "-c", f"ulimit -v {self.limit_kib}; exec {shlex.join(command)}"]
+        process = subprocess.Popen(["mpirun", "-n", "1", *command, ":", "-n", "1", *limited], cwd=self.folder, env=environment(),
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assert_fails(process, r"rank 1: out of memory")
+
     def kill(self, process, victim):
         """Kills and waits until nothing of the run is left, as a batch system does; what survives for long is a failure."""
         ranks = [pid for pid in processes_below(process.pid) if pid != process.pid] or [process.pid]
@@ -309,6 +355,13 @@ class Restart:
 class SpikingRestart(Restart, InFolder):
     program, suffix, description = LPL_SIM, ".sim", SPIKING
     files = {"spikes.ras": spikes_of_file()}
+    hungry = """
+simulation = { seed = 1 }
+stimulus = [{ name = "input", type = "poisson", size = 10000, rate = "5 Hz" }]
+population = [{ name = "exc", cell = "if", size = 10000 }]
+connection = [{ name = "input_exc", from = "input", to = "exc", density = 0.5, weight = 0.03 }]
+phase = [{ name = "run", duration = "600 s" }]
+"""
     short = ["--set", "phase.second.duration=1.27 s", "--set", "phase.third.duration=1 s"]
 
 
