@@ -77,6 +77,35 @@ TEST(SpikeExchange, TellsEveryRankOfAFailure) {
   EXPECT_FALSE(exchange.end(local, found, 8));
 }
 
+TEST(SpikeExchange, TellsEveryRankThatOneWantsACheckpoint) {
+  Communicator& comm = test::world();
+  SpikeExchange exchange(comm, 1);
+  std::vector<EpochSpikes> found(1);
+  // The last exchange overflows the message.
+  for (const auto& [wanting, spikes] :
+       std::vector<std::pair<int, NeuronId>>{{-1, 0}, {0, 1}, {comm.size() - 1, 2}, {-1, 3}, {0, 500}}) {
+    std::vector<EpochSpikes> local(1);
+    local[0].clear(8);
+    local[0].ids.assign(spikes, 7);
+    local[0].count[0] = spikes;
+    exchange.begin(local, true, comm.rank() == wanting);
+    EXPECT_TRUE(exchange.end(local, found, 8));
+    EXPECT_EQ(exchange.checkpoint_wanted(), wanting >= 0);
+    EXPECT_EQ(found[0].ids.size(), spikes * static_cast<std::size_t>(comm.size()));
+  }
+}
+
+TEST(Communicator, GathersAndScattersBytes) {
+  Communicator& comm = test::world();
+  const auto part = [](int rank) {
+    return std::string(static_cast<std::size_t>(rank) * 100'000, static_cast<char>('a' + rank));
+  };
+  std::vector<std::string> all;
+  for (int rank = 0; rank < comm.size(); ++rank) all.push_back(part(rank));
+  EXPECT_EQ(comm.gather(part(comm.rank())), comm.rank() == 0 ? all : std::vector<std::string>{});
+  EXPECT_EQ(comm.scatter(comm.rank() == 0 ? all : std::vector<std::string>{}), part(comm.rank()));
+}
+
 TEST(Agree, GivesEveryRankTheErrorOfTheLowestFailingRank) {
   Communicator& comm = test::world();
   const int last = comm.size() - 1;
