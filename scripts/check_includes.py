@@ -13,8 +13,10 @@ MAY_USE = {
     "rule": {"core", "config"},
     "io": {"core", "comm"},
     "spiking": {"core", "comm", "config", "rule", "io"},
+    "rate": {"core", "comm", "config", "rule", "io"},
 }
-OWNED = {r"mpi\.h|boost/mpi": "comm", r"hdf5|H5": "io", r"toml\+\+": "config", r"hwy/": "spiking"}
+OWNED = {r"mpi\.h|boost/mpi": "comm", r"hdf5|H5": "io", r"toml\+\+": "config", r"hwy/": "spiking", r"Eigen/": "rate",
+         r"nlohmann/": "io"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 
 
@@ -24,7 +26,7 @@ def problems():
         lines = path.read_text().splitlines()
         includes = [match.group(1) for match in map(INCLUDE.match, lines) if match]
         if path.suffix == ".cpp" and path.with_suffix(".hpp").exists():
-            own = f"{room}/{path.stem}.hpp"
+            own = path.relative_to(ROOT / "src").with_suffix(".hpp").as_posix()
             if not includes or includes[0] != own:
                 yield f"{path}: must include its own header, {own}, first"
         for include in includes:

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "core/errors.hpp"
 
@@ -76,20 +78,54 @@ Handle fixed_text_type(std::size_t length) {
 }  // namespace
 
 void Series::append_raw(const void* values, std::size_t count, hid_t type) {
-  const std::size_t width = columns_ == 0 ? 1 : columns_;
-  const std::size_t rows = count / width;
+  const hsize_t width = std::accumulate(row_.begin(), row_.end(), hsize_t{1}, std::multiplies<>());
+  const hsize_t rows = count / width;
   if (rows == 0) return;
   const std::string what = "cannot append to " + name_;
-  const int rank = columns_ == 0 ? 1 : 2;
-  const hsize_t extent[2] = {rows_ + rows, columns_};
-  const hsize_t start[2] = {rows_, 0};
-  const hsize_t size[2] = {rows, columns_};
-  checked(H5Dset_extent(dataset_.get(), extent), what);
+  std::vector<hsize_t> extent{rows_ + rows}, start{rows_}, size{rows};
+  extent.insert(extent.end(), row_.begin(), row_.end());
+  start.resize(extent.size(), 0);
+  size.insert(size.end(), row_.begin(), row_.end());
+  checked(H5Dset_extent(dataset_.get(), extent.data()), what);
   Handle file_space(checked(H5Dget_space(dataset_.get()), what), H5Sclose);
-  checked(H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, start, nullptr, size, nullptr), what);
-  Handle memory_space(checked(H5Screate_simple(rank, size, nullptr), what), H5Sclose);
+  checked(H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr), what);
+  Handle memory_space(checked(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), what), H5Sclose);
   checked(H5Dwrite(dataset_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, values), what);
   rows_ += rows;
+}
+
+Dataset::Dataset(Handle dataset, std::string name) : dataset_(std::move(dataset)), name_(std::move(name)) {
+  Handle space(checked(H5Dget_space(dataset_.get()), name_), H5Sclose);
+  shape_.resize(static_cast<std::size_t>(checked(H5Sget_simple_extent_ndims(space.get()), name_)));
+  checked(H5Sget_simple_extent_dims(space.get(), shape_.data(), nullptr), name_);
+}
+
+bool Dataset::holds_raw(hid_t type) const {
+  Handle stored(checked(H5Dget_type(dataset_.get()), name_), H5Tclose);
+  return checked(H5Tequal(stored.get(), type), name_) > 0;
+}
+
+// The selection in the file and its shape in memory.
+std::pair<Handle, Handle> Dataset::select_rows(std::size_t first, std::size_t n, const std::string& what) const {
+  std::vector<hsize_t> start(shape_.size(), 0), size = shape_;
+  start.at(0) = first;
+  size.at(0) = n;
+  Handle file_space(checked(H5Dget_space(dataset_.get()), what), H5Sclose);
+  checked(H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr), what);
+  Handle memory_space(checked(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), what), H5Sclose);
+  return {std::move(file_space), std::move(memory_space)};
+}
+
+void Dataset::read_raw(std::size_t first, std::size_t n, void* values, hid_t type) const {
+  const std::string what = "cannot read " + name_;
+  const auto [file_space, memory_space] = select_rows(first, n, what);
+  checked(H5Dread(dataset_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, values), what);
+}
+
+void Dataset::write_raw(std::size_t first, std::size_t n, const void* values, hid_t type) {
+  const std::string what = "cannot write " + name_;
+  const auto [file_space, memory_space] = select_rows(first, n, what);
+  checked(H5Dwrite(dataset_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, values), what);
 }
 
 File File::create(const std::string& path) {
@@ -133,42 +169,57 @@ void File::create_group(const std::string& name) {
                H5Gclose);
 }
 
-Series File::create_series_raw(const std::string& name, std::size_t columns, std::size_t chunk_rows, hid_t type) {
+Series File::create_series_raw(const std::string& name, const std::vector<hsize_t>& row, std::size_t chunk_rows,
+                               hid_t type) {
   const std::string what = path_ + name;
-  const int rank = columns == 0 ? 1 : 2;
-  const hsize_t size[2] = {0, columns};
-  const hsize_t limit[2] = {H5S_UNLIMITED, columns};
-  const hsize_t chunk[2] = {chunk_rows, columns};
-  Handle space(checked(H5Screate_simple(rank, size, limit), what), H5Sclose);
+  std::vector<hsize_t> size{0}, limit{H5S_UNLIMITED}, chunk{chunk_rows};
+  for (std::vector<hsize_t>* extent : {&size, &limit, &chunk}) extent->insert(extent->end(), row.begin(), row.end());
+  const int rank = static_cast<int>(size.size());
+  Handle space(checked(H5Screate_simple(rank, size.data(), limit.data()), what), H5Sclose);
   Handle layout(checked(H5Pcreate(H5P_DATASET_CREATE), what), H5Pclose);
-  checked(H5Pset_chunk(layout.get(), rank, chunk), what);
+  checked(H5Pset_chunk(layout.get(), rank, chunk.data()), what);
   const Handle parents = create_parents(), uncached = uncached_chunks();
   Handle dataset(
       checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), layout.get(), uncached.get()),
               fmt::format("cannot create {}", what)),
       H5Dclose);
-  return Series(std::move(dataset), 0, columns, what);
+  return Series(std::move(dataset), 0, row, what);
 }
 
 Series File::open_series(const std::string& name) {
   const std::string what = path_ + name;
   const Handle uncached = uncached_chunks();
   Handle dataset(checked(H5Dopen2(get(), name.c_str(), uncached.get()), fmt::format("cannot open {}", what)), H5Dclose);
-  Handle space(checked(H5Dget_space(dataset.get()), what), H5Sclose);
-  hsize_t size[2] = {0, 0};
-  checked(H5Sget_simple_extent_dims(space.get(), size, nullptr), what);
-  return Series(std::move(dataset), size[0], size[1], what);
+  const std::vector<std::uint64_t> size = shape(name);
+  return Series(std::move(dataset), size.at(0), {size.begin() + 1, size.end()}, what);
 }
 
-void File::write_raw(const std::string& name, const void* values, std::size_t count, hid_t type) {
+void File::write_raw(const std::string& name, const void* values, const std::vector<std::uint64_t>& shape, hid_t type) {
   const std::string what = fmt::format("cannot write {}{}", path_, name);
-  const hsize_t size = count;
-  Handle space(checked(H5Screate_simple(1, &size, nullptr), what), H5Sclose);
+  const std::vector<hsize_t> size(shape.begin(), shape.end());
+  Handle space(checked(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), what), H5Sclose);
+  const bool empty = std::find(size.begin(), size.end(), 0u) != size.end();
   const Handle parents = create_parents();
   Handle dataset(
       checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), H5P_DEFAULT, H5P_DEFAULT), what),
       H5Dclose);
-  if (count > 0) checked(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
+  if (!empty) checked(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
+}
+
+Dataset File::create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type) {
+  const std::string what = path_ + name;
+  Handle space(checked(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), what), H5Sclose);
+  const Handle parents = create_parents();
+  Handle dataset(checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), H5P_DEFAULT, H5P_DEFAULT),
+                         fmt::format("cannot create {}", what)),
+                 H5Dclose);
+  return Dataset(std::move(dataset), what);
+}
+
+Dataset File::open_dataset(const std::string& name) const {
+  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), fmt::format("cannot read {}{}", path_, name)),
+                 H5Dclose);
+  return Dataset(std::move(dataset), path_ + name);
 }
 
 void File::write_text(const std::string& name, const std::string& text) {
@@ -265,10 +316,28 @@ std::size_t File::size_of(const std::string& name) const {
   return static_cast<std::size_t>(checked(H5Sget_simple_extent_npoints(space.get()), what));
 }
 
+std::vector<std::uint64_t> File::shape(const std::string& name) const {
+  const std::string what = fmt::format("cannot read {}{}", path_, name);
+  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
+  Handle space(checked(H5Dget_space(dataset.get()), what), H5Sclose);
+  std::vector<hsize_t> size(static_cast<std::size_t>(checked(H5Sget_simple_extent_ndims(space.get()), what)));
+  checked(H5Sget_simple_extent_dims(space.get(), size.data(), nullptr), what);
+  return {size.begin(), size.end()};
+}
+
 void File::read_raw(const std::string& name, void* values, hid_t type) const {
   const std::string what = fmt::format("cannot read {}{}", path_, name);
   Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
   checked(H5Dread(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
+}
+
+std::string File::read_text(const std::string& name) const {
+  const std::string what = fmt::format("cannot read {}{}", path_, name);
+  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
+  Handle type(checked(H5Dget_type(dataset.get()), what), H5Tclose);
+  std::string text(H5Tget_size(type.get()), '\0');
+  checked(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()), what);
+  return text.substr(0, text.find('\0'));
 }
 
 std::vector<std::string> File::children(const std::string& group) const {

@@ -47,6 +47,10 @@ inline hid_t type_of<double>() {
   return H5T_NATIVE_DOUBLE;
 }
 template <>
+inline hid_t type_of<std::uint8_t>() {
+  return H5T_NATIVE_UINT8;
+}
+template <>
 inline hid_t type_of<std::uint32_t>() {
   return H5T_NATIVE_UINT32;
 }
@@ -58,15 +62,19 @@ template <>
 inline hid_t type_of<std::int64_t>() {
   return H5T_NATIVE_INT64;
 }
+template <>
+inline hid_t type_of<std::int32_t>() {
+  return H5T_NATIVE_INT32;
+}
 
-// A dataset that grows along its first dimension; `columns` is 0 for one-dimensional data. Appending writes the data
-// to disk, but not that it belongs to the dataset: the next flush of the file does.
+// A dataset that grows along its first dimension; `row` is the shape of an entry, empty for one-dimensional data.
+// Appending writes the data to disk, but not that it belongs to the dataset: the next flush of the file does.
 class Series {
  public:
   Series() = default;
-  Series(Handle dataset, std::size_t rows, std::size_t columns, std::string name)
-      : dataset_(std::move(dataset)), rows_(rows), columns_(columns), name_(std::move(name)) {}
-  // Appends values (rows x columns for two-dimensional data).
+  Series(Handle dataset, hsize_t rows, std::vector<hsize_t> row, std::string name)
+      : dataset_(std::move(dataset)), rows_(rows), row_(std::move(row)), name_(std::move(name)) {}
+  // Appends values of whole rows.
   template <class T>
   void append(const std::vector<T>& values) {
     append_raw(values.data(), values.size(), type_of<T>());
@@ -75,8 +83,38 @@ class Series {
  private:
   void append_raw(const void* values, std::size_t count, hid_t type);
   Handle dataset_;
-  std::size_t rows_ = 0;
-  std::size_t columns_ = 0;
+  hsize_t rows_ = 0;
+  std::vector<hsize_t> row_;
+  std::string name_;
+};
+
+// A dataset of fixed shape, read and written by rows: indices of its first dimension.
+class Dataset {
+ public:
+  Dataset() = default;
+  Dataset(Handle dataset, std::string name);
+  const std::vector<hsize_t>& shape() const { return shape_; }
+  template <class T>
+  bool holds() const {
+    return holds_raw(type_of<T>());
+  }
+  // Rows first .. first + n - 1.
+  template <class T>
+  void read_rows(std::size_t first, std::size_t n, T* values) const {
+    read_raw(first, n, values, type_of<T>());
+  }
+  template <class T>
+  void write_rows(std::size_t first, std::size_t n, const T* values) {
+    write_raw(first, n, values, type_of<T>());
+  }
+
+ private:
+  bool holds_raw(hid_t type) const;
+  void read_raw(std::size_t first, std::size_t n, void* values, hid_t type) const;
+  void write_raw(std::size_t first, std::size_t n, const void* values, hid_t type);
+  std::pair<Handle, Handle> select_rows(std::size_t first, std::size_t n, const std::string& what) const;
+  Handle dataset_;
+  std::vector<hsize_t> shape_;
   std::string name_;
 };
 
@@ -98,13 +136,27 @@ class File {
   void create_group(const std::string& name);
   template <class T>
   Series create_series(const std::string& name, std::size_t columns = 0, std::size_t chunk_rows = 4096) {
-    return create_series_raw(name, columns, chunk_rows, type_of<T>());
+    return create_series<T>(name, columns == 0 ? std::vector<hsize_t>{} : std::vector<hsize_t>{columns}, chunk_rows);
+  }
+  template <class T>
+  Series create_series(const std::string& name, const std::vector<hsize_t>& row, std::size_t chunk_rows) {
+    return create_series_raw(name, row, chunk_rows, type_of<T>());
   }
   Series open_series(const std::string& name);
   template <class T>
   void write(const std::string& name, const std::vector<T>& values) {
-    write_raw(name, values.data(), values.size(), type_of<T>());
+    write_raw(name, values.data(), {values.size()}, type_of<T>());
   }
+  // The same with several dimensions, last fastest.
+  template <class T>
+  void write(const std::string& name, const std::vector<T>& values, const std::vector<std::uint64_t>& shape) {
+    write_raw(name, values.data(), shape, type_of<T>());
+  }
+  template <class T>
+  Dataset create_dataset(const std::string& name, const std::vector<hsize_t>& shape) {
+    return create_dataset_raw(name, shape, type_of<T>());
+  }
+  Dataset open_dataset(const std::string& name) const;
   void write_text(const std::string& name, const std::string& text);
   void hard_link(const std::string& existing, const std::string& name);
 
@@ -127,7 +179,10 @@ class File {
     read_raw(name, values.data(), type_of<T>());
     return values;
   }
+  std::string read_text(const std::string& name) const;
   std::vector<std::string> children(const std::string& group) const;
+  // The extent of a dataset in each dimension.
+  std::vector<std::uint64_t> shape(const std::string& name) const;
 
   void flush();
   // Flushes to the disk itself; what resume() needs to come back here.
@@ -140,10 +195,12 @@ class File {
  private:
   std::size_t size_of(const std::string& name) const;
   void read_raw(const std::string& name, void* values, hid_t type) const;
-  void write_raw(const std::string& name, const void* values, std::size_t count, hid_t type);
+  void write_raw(const std::string& name, const void* values, const std::vector<std::uint64_t>& shape, hid_t type);
   void attribute_raw(const std::string& name, const std::string& key, const void* values, std::size_t count,
                      hid_t type);
-  Series create_series_raw(const std::string& name, std::size_t columns, std::size_t chunk_rows, hid_t type);
+  Dataset create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type);
+  Series create_series_raw(const std::string& name, const std::vector<hsize_t>& row, std::size_t chunk_rows,
+                           hid_t type);
 
   Handle file_;
   std::string path_;

@@ -87,6 +87,8 @@ class ResultFile {
   // /phases/<name>: attributes begin, end [s].
   void write_phase(const std::string& name, double begin, double end);
 
+  // For datasets that only one program writes.
+  h5::File& file() { return file_; }
   void flush() { file_.flush(); }
   // Flushes to the disk itself; what resuming needs to come back here.
   ResultFileState sync();

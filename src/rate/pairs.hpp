@@ -1,0 +1,71 @@
+// Where a training run gets its pairs of samples from.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "rate/backend.hpp"
+#include "rate/data/images.hpp"
+#include "rate/description.hpp"
+
+namespace lpl {
+
+// The samples of one slice of a batch. In sequences view 1 is the earlier sample.
+struct Pairs {
+  std::vector<float> views;          // (2 x count, height, width, channels): first all of view 1, then all of view 2
+  std::vector<std::int32_t> labels;  // (count), of the column that classifiers learn; empty without labels
+};
+
+// Images that representations and readouts are judged by, each as one view.
+class JudgedImages {
+ public:
+  virtual ~JudgedImages() = default;
+  virtual std::int64_t count() const = 0;
+  // (n, height, width, channels) of the images first .. first + n - 1.
+  virtual std::vector<float> make(std::int64_t first, std::int64_t n) = 0;
+  // By label column: one label an image.
+  virtual const std::vector<std::vector<std::int32_t>>& labels() const = 0;
+};
+
+// Readouts learn from `train`, and are tested on `test`, with labels of `columns`.
+struct JudgedSets {
+  std::vector<LabelColumn> columns;
+  std::unique_ptr<JudgedImages> train, test;
+};
+
+class PairSource {
+ public:
+  virtual ~PairSource() = default;
+  // Shape of one sample.
+  virtual Shape sample() const = 0;
+  // Classes of the labels; 0 without labels.
+  virtual std::int64_t classes() const = 0;
+  virtual std::int64_t steps_per_epoch() const = 0;
+  // The number of samples of the batch of a step (from 0, counted over all epochs): as described, but the last batch
+  // of an epoch may be smaller.
+  virtual std::int64_t batch(std::int64_t step) const = 0;
+  // Depends on the arguments only, so any rank can make any slice.
+  virtual Pairs make(std::int64_t step, const Slice& slice) = 0;
+  // Labels of the whole batch.
+  virtual std::vector<std::int32_t> labels(std::int64_t step) = 0;
+  // Null where the data have no labelled images.
+  virtual JudgedSets* judged() { return nullptr; }
+  // For view 1's sample b, the sample of view 2 that shuffled positives pair it with.
+  virtual std::vector<std::int64_t> shuffled(std::int64_t step) = 0;
+};
+
+// The source that a run describes. Throws ConfigError or IoError where the data cannot be used.
+std::unique_ptr<PairSource> make_pairs(const TrainingDescription& description);
+
+// The sources, by kind of data.
+std::unique_ptr<PairSource> make_image_pairs(const AugmentedImages& data, const TrainingDescription& description);
+std::unique_ptr<PairSource> make_frame_pairs(const FrameSequences& data, const TrainingDescription& description);
+std::unique_ptr<PairSource> make_recorded_batches(const RecordedBatches& data, const TrainingDescription& description);
+std::unique_ptr<PairSource> make_cluster_pairs(const ClusterPairs& data, const TrainingDescription& description);
+std::unique_ptr<PairSource> make_digit_pairs(const DigitPairs& data, const TrainingDescription& description);
+
+// A permutation of 0 .. n-1 by (seed, step).
+std::vector<std::int64_t> shuffled_positives(std::int64_t n, std::uint64_t seed, std::int64_t step);
+
+}  // namespace lpl
