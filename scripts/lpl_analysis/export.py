@@ -8,11 +8,13 @@ from lpl_analysis.results import ResultError
 AURYN_TAG = 287960000  # the neuron field of the header record of a .spk file, without version
 
 
-def write_columns(path, header, columns):
+def write_columns(path, **columns):
+    """Comma-separated values under the columns' names, with as many digits as their type holds."""
+    formats = ["%.9g" if column.dtype == np.float32 else "%.12g" for column in columns.values()]
     with open(path, "w") as file:
-        file.write(",".join(header) + "\n")
-        for row in zip(*columns):
-            file.write(",".join(repr(value.item()) for value in row) + "\n")
+        file.write(",".join(columns) + "\n")
+        for row in zip(*columns.values()):
+            file.write(",".join(form % value for form, value in zip(formats, row)) + "\n")
 
 
 def formats_error(path, known):
@@ -23,7 +25,7 @@ def export_spikes(result, source, path, begin=-np.inf, end=np.inf):
     """Spikes of a source: .csv (time in s, neuron), .npz (time, neuron), .spk (Auryn). Returns their number."""
     time, neuron = result.spikes(source, begin, end)
     if path.suffix == ".csv":
-        write_columns(path, ["time_s", "neuron"], [time, neuron])
+        write_columns(path, time_s=time, neuron=neuron)
     elif path.suffix == ".npz":
         np.savez(path, time=time, neuron=neuron)
     elif path.suffix == ".spk":
@@ -42,7 +44,7 @@ def export_weights(result, connection, snapshot, path):
     presynaptic, indices from 1). Returns the number of synapses."""
     weights = result.snapshot(connection, snapshot)
     if path.suffix == ".csv":
-        write_columns(path, ["pre", "post", "value"], [weights.pre, weights.post, weights.value])
+        write_columns(path, pre=weights.pre, post=weights.post, value=weights.value)
     elif path.suffix == ".npz":
         np.savez(path, pre=weights.pre, post=weights.post, value=weights.value, shape=weights.shape)
     elif path.suffix in (".wmat", ".mtx"):
