@@ -15,23 +15,31 @@ import sys
 
 import distribution_python  # noqa: F401
 
-from lpl_analysis import export, report, selectivity
 from lpl_analysis.results import Result, ResultError
 
 
+# The commands import what they need: pictures and decoders take seconds to load.
+
+
 def info(options):
+    from lpl_analysis import export
+
     for path in options.results:
         with Result(path) as result:
             print(export.summary(result))
 
 
 def make_report(options):
+    from lpl_analysis import report
+
     results = [Result(path) for path in options.results]
     options.output.write_text(report.page(results))
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB")
 
 
 def print_selectivity(options):
+    from lpl_analysis import selectivity
+
     for path in options.results:
         with Result(path) as result:
             pathway = selectivity.find_pathway(result)
@@ -48,12 +56,16 @@ def print_selectivity(options):
 
 
 def export_spikes(options):
+    from lpl_analysis import export
+
     with Result(options.result) as result:
         count = export.export_spikes(result, options.source, options.output, options.begin, options.end)
     print(f"{options.output}: {count} spikes")
 
 
 def export_weights(options):
+    from lpl_analysis import export
+
     with Result(options.result) as result:
         names = result.snapshots(options.connection) if options.connection in result.connections() else []
         snapshot = options.snapshot or (names[-1] if names else "")
@@ -62,6 +74,8 @@ def export_weights(options):
 
 
 def export_dataset(options):
+    from lpl_analysis import export
+
     with Result(options.result) as result:
         shape = export.export_dataset(result, options.dataset, options.output)
     print(f"{options.output}: shape {shape}")
@@ -73,7 +87,7 @@ def command(commands, name, function, help_text):
     return parser
 
 
-def arguments():
+def command_line():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     several = {"nargs": "+", "type": pathlib.Path, "metavar": "RESULT.h5"}
@@ -102,11 +116,11 @@ def arguments():
     parts.add_argument("result", **one)
     parts.add_argument("dataset")
     parts.add_argument("-o", "--output", **output)
-    return parser.parse_args()
+    return parser
 
 
-def main():
-    options = arguments()
+def main(arguments=None):
+    options = command_line().parse_args(arguments)
     try:
         options.function(options)
     except (ResultError, OSError) as error:

@@ -57,9 +57,9 @@ def draw(windows, over_rate):
     picture, axes = plots.panels(1, 2, width=10, height=3.8)
     for i, (variance, (lead, change)) in enumerate(windows.items()):
         axes[0].plot(lead * 1e3, change, color=plots.layer_colours(len(windows))[i], label=f"σ² = {variance:g}")
-        for extremum in PUBLISHED_EXTREMA.get(variance, ()):
-            place = lead[np.argmin(abs(change - extremum))]
-            axes[0].plot(place * 1e3, extremum, "D", color="black", ms=4, label="published" if variance == 0.1 else None)
+        if variance in PUBLISHED_EXTREMA:
+            axes[0].plot(lead[[np.argmax(change), np.argmin(change)]] * 1e3, PUBLISHED_EXTREMA[variance], "D", color="black",
+                         ms=4, label="published" if variance == 0.1 else None)
     axes[0].set(xlabel="t(post) - t(pre) (ms)", ylabel="relative weight change", title="Window, pairing at 10 Hz",
                 ylim=(-0.65, 1.6))
     for mean, changes in over_rate.items():
@@ -76,6 +76,20 @@ def draw(windows, over_rate):
     return picture
 
 
+def comparison(windows, over_rate):
+    lines = []
+    for variance, (_, change) in windows.items():
+        published = PUBLISHED_EXTREMA.get(variance, (None, None))
+        lines += [(f"window, variance {variance:g}: {name}", known, pick(change))
+                  for name, known, pick in zip(("peak", "trough"), published, (np.max, np.min))]
+    for mean, by_rate in over_rate.items():
+        for rate, changes in by_rate.items():
+            published = PUBLISHED_BY_RATE.get(rate, (None, None)) if mean == 20 else (None, None)
+            lines += [(f"{rate:g} Hz, mean {mean} Hz, {interval * 1e3:+.0f} ms", known, changes[name])
+                      for (name, interval), known in zip(INTERVALS.items(), published)]
+    return lines
+
+
 def main():
     chosen = figure.options(__doc__).parse_args()
     rates, means = (RATES[3::2], MEANS[1:2]) if chosen.quick else (RATES, MEANS)
@@ -87,17 +101,7 @@ def main():
             lead, change = pairing(chosen, rate, mean)
             over_rate[mean][rate] = {name: float(change[np.argmin(abs(lead - interval))])
                                      for name, interval in INTERVALS.items()}
-    lines = []
-    for variance, (_, change) in windows.items():
-        published = PUBLISHED_EXTREMA.get(variance, (None, None))
-        lines += [(f"window, variance {variance:g}: {name}", known, pick(change))
-                  for name, known, pick in zip(("peak", "trough"), published, (np.max, np.min))]
-    for mean, by_rate in over_rate.items():
-        for rate, changes in by_rate.items():
-            published = PUBLISHED_BY_RATE.get(rate, (None, None)) if mean == 20 else (None, None)
-            lines += [(f"{rate:g} Hz, mean {mean} Hz, {interval * 1e3:+.0f} ms", known, changes[name])
-                      for (name, interval), known in zip(INTERVALS.items(), published)]
-    figure.compare(lines)
+    figure.compare(comparison(windows, over_rate))
     figure.save(chosen, draw(windows, over_rate), "fig6")
 
 

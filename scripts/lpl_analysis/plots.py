@@ -135,7 +135,7 @@ def report_traces(axis, result, name):
 def by_layer_over_epochs(axis, result, path, title, label):
     """A curve per layer of a dataset [epoch, layer]."""
     epochs, values = result.over_epochs(path)
-    layers = result.layers(path.split("/")[0], values.shape[1])
+    layers = result.layers(path, values.shape[1])
     marker = "o" if len(epochs) < FEW else None
     for i, colour in enumerate(layer_colours(len(layers))):
         axis.plot(epochs, values[:, i], color=colour, lw=1.2, marker=marker, ms=3, label=layers[i])
@@ -156,7 +156,7 @@ def last_by_layer(axis, results, path, title, label, column=None):
         if found is None:
             continue
         value = found[1][-1] if column is None else found[1][-1][:, column]
-        layers = result.layers(path.split("/")[0], len(value))
+        layers = result.layers(path, len(value))
         axis.plot(range(len(value)), value, "o-", lw=1.2, ms=4, label=result.name)
         axis.set_xticks(range(len(value)), layers)
     axis.set(xlabel="layer", ylabel=label, title=title)

@@ -181,13 +181,12 @@ def label_columns(result):
     found = result.over_epochs("readout/accuracy")
     if found is None:
         return []
-    accuracy = result.file["readout/accuracy"]
-    chance = np.atleast_1d(accuracy.attrs.get("chance", np.nan)).astype(float)
+    chance = result.attribute_near("readout/accuracy", "chance")
+    chance = np.atleast_1d(np.nan if chance is None else chance).astype(float)
     if found[1].ndim == 2:
         return [(None, "", chance[0])]
     columns = found[1].shape[2]
-    labels = [name if isinstance(name, str) else name.decode() for name in accuracy.attrs.get("labels", [])]
-    labels = labels if len(labels) == columns else [f"label {i + 1}" for i in range(columns)]
+    labels = result.names_near("readout/accuracy", "labels", columns, "label ")
     return list(zip(range(columns), labels, np.broadcast_to(chance, columns)))
 
 
@@ -208,15 +207,15 @@ def draw_readout(axis, results, column, name, chance):
 
 def similarity_cards(result):
     """Histograms of cosines within and across classes, of the first and the last layer."""
-    group = result.file.get("metrics/cosine_histogram")
-    if group is None:
+    paths = {name: f"metrics/cosine_histogram/{name}" for name in result.members("metrics/cosine_histogram")}
+    if not paths:
         return []
-    counts = {name: group[name][:] for name in ("within", "across") if name in group}
-    edges = group.attrs.get("edges")
-    edges = np.asarray(edges) if edges is not None else group[next(iter(counts))].attrs["edges"]
-    layers = result.layers("metrics", len(next(iter(counts.values()))))
+    counts = {name: result.file[path][:] for name, path in paths.items()}
+    path, count = next(iter(paths.values())), len(next(iter(counts.values())))
+    edges = result.attribute_near(path, "edges")
+    layers = result.layers("metrics/cosine_histogram", count)
     return [card(plots.histogram_by_layer, {name: value[i] for name, value in counts.items()}, edges, layers[i],
-                 "Similarity") for i in sorted({0, len(layers) - 1})]
+                 "Similarity") for i in sorted({0, count - 1})]
 
 
 def training_section(result):
@@ -254,16 +253,24 @@ def configuration_differences(results):
     return "".join(parts)
 
 
+def draw_rate(axis, results, source):
+    for result in results:
+        if source in result.members("rates"):
+            plots.rates(axis, result, [source], "{run}")
+    axis.set_title(f"Rate of {source}")
+
+
+def draw_total_loss(axis, results):
+    for result in results:
+        axis.plot(*result.over_epochs("training/total"), lw=1.2, label=result.name)
+    axis.set(xlabel="epoch", ylabel="loss", title="Total loss")
+    axis.legend()
+
+
 def comparison_section(results):
     pictures, parts = [], []
     rated = {source for result in results for source in result.members("rates")}
-    for source in sorted(rated):
-        figure, axis = plots.panels(1, 1, width=5, height=3.1)
-        for result in results:
-            if source in result.members("rates"):
-                plots.rates(axis, result, [source], "{run}")
-        axis.set_title(f"Rate of {source}")
-        pictures.append(f"<figure>{inline_svg(figure, f'rate of {source}')}</figure>")
+    pictures.extend(card(draw_rate, results, source) for source in sorted(rated))
     columns, groups = [], None
     for result in results:
         pathway = selectivity.find_pathway(result)
@@ -276,12 +283,7 @@ def comparison_section(results):
         parts.append(selectivity_table(groups, columns))
     trained = [result for result in results if result.over_epochs("training/total")]
     if trained:
-        figure, axis = plots.panels(1, 1, width=5, height=3.1)
-        for result in trained:
-            axis.plot(*result.over_epochs("training/total"), lw=1.2, label=result.name)
-        axis.set(xlabel="epoch", ylabel="loss", title="Total loss")
-        axis.legend()
-        pictures.append(f"<figure>{inline_svg(figure, 'total loss')}</figure>")
+        pictures.append(card(draw_total_loss, trained))
     read = [result for result in results if label_columns(result)]
     if read:
         pictures.extend(card(draw_readout, read, *column) for column in label_columns(read[0]))

@@ -218,8 +218,17 @@ class Result:
         count = min(len(epochs), len(values))
         return (epochs[:count], values[:count]) if count else None
 
-    def layers(self, group, count):
-        """The names of `count` layers."""
-        found = self.file[group].attrs.get("layers") if group in self.file else None
-        layers = names(found) if found is not None else []
-        return layers if len(layers) == count else [str(i + 1) for i in range(count)]
+    def attribute_near(self, path, name):
+        """An attribute of a dataset or, failing that, of its group; None where neither has it."""
+        own = self.file[path].attrs.get(name)
+        return own if own is not None else self.file[path].parent.attrs.get(name)
+
+    def names_near(self, path, attribute, count, default):
+        """`count` names from an attribute, or numbered ones."""
+        found = self.attribute_near(path, attribute)
+        listed = names(found) if found is not None else []
+        return listed if len(listed) == count else [f"{default}{i + 1}" for i in range(count)]
+
+    def layers(self, path, count):
+        """The names of the `count` layers of a dataset."""
+        return self.names_near(path, "layers", count, "")
