@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing to build, run and test, from the packages of Debian or Ubuntu. Elsewhere: names it.
+# Installs what is missing to build, run and test, from the packages of Debian or Ubuntu. Elsewhere: names it. Arguments
+# are further packages.
 set -euo pipefail
 
 packages=(
@@ -8,6 +9,7 @@ packages=(
   libcli11-dev libtomlplusplus-dev libfmt-dev libhwy-dev librandom123-dev
   libgtest-dev libgmock-dev
   python3 python3-numpy python3-scipy python3-h5py python3-sklearn python3-matplotlib
+  "$@"
 )
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
