@@ -284,9 +284,9 @@ def comparison_section(results):
     trained = [result for result in results if result.over_epochs("training/total")]
     if trained:
         pictures.append(card(draw_total_loss, trained))
-    read = [result for result in results if label_columns(result)]
-    if read:
-        pictures.extend(card(draw_readout, read, *column) for column in label_columns(read[0]))
+    columns = next(filter(None, map(label_columns, results)), [])
+    alike = [result for result in results if [name for _, name, _ in label_columns(result)] == [name for _, name, _ in columns]]
+    pictures.extend(card(draw_readout, alike, *column) for column in columns)
     for name, title in METRICS.items():
         measured = [result for result in results if result.over_epochs(f"metrics/{name}")]
         if measured:
