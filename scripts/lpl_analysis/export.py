@@ -85,7 +85,7 @@ def summary(result):
     for source in result.sources():
         groups = result.groups(source)
         listed = "" if len(groups) == 1 else ": " + ", ".join(f"{group.name} {group.size}" for group in groups)
-        spikes = f", {len(result.spikes(source)[0])} spikes" if source in result.members("spikes") else ""
+        spikes = f", {result.spike_count(source)} spikes" if source in result.members("spikes") else ""
         lines.append(f"  source     {source:<12} {result.size(source)} neurons{spikes}{listed}")
     for connection in result.connections():
         for name in result.snapshots(connection):

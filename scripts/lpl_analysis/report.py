@@ -111,12 +111,6 @@ def notes(result):
 # ---- spiking networks
 
 
-def last_window(result, length):
-    """The last `length` seconds of recorded spikes, or None."""
-    ends = [times[-1] for times in (result.spikes(source)[0] for source in result.spike_sources()) if len(times)]
-    return (max(0.0, max(ends) - length), max(ends)) if ends else None
-
-
 def selectivity_table(groups, columns):
     """The rows of `selectivity.analyse` as columns under their titles."""
     rows = [row for _, row in columns]
@@ -146,9 +140,9 @@ def reconstruction_card(result, pathway):
 
 def spiking_section(result):
     parts, pictures = [], []
-    window = last_window(result, RASTER)
-    if window:
-        pictures.append(card(plots.raster, result, *window, wide=True))
+    end = result.last_spike()
+    if end is not None:
+        pictures.append(card(plots.raster, result, max(0.0, end - RASTER), end, wide=True))
     elif result.members("phases"):
         parts.append("<p>No spikes are in this file.</p>")
     if result.members("rates"):

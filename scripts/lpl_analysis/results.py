@@ -1,5 +1,6 @@
 """Reading result files (docs/formats.md): finished ones, interrupted ones, and files that a run is still writing."""
 
+import bisect
 import pathlib
 import time
 from typing import NamedTuple
@@ -122,10 +123,7 @@ class Result:
         """Model time [s] up to which the file holds data."""
         if self.status == "complete":
             return float(self.file.attrs["model_time"])
-        times = [0.0]
-        for source in self.members("spikes"):
-            timestamps = self.file[f"spikes/{source}/timestamps"]
-            times.extend(timestamps[-1:] * 1e-3)
+        times = [self.last_spike() or 0.0]
         for source in self.members("rates"):
             times.extend(self.file[f"rates/{source}/time"][-1:] + self.file[f"rates/{source}"].attrs["bin"])
         for connection in self.connections():
@@ -160,10 +158,19 @@ class Result:
             raise ResultError(f"{self.path}: no spikes of '{source}' were recorded; there are those of "
                               f"{', '.join(self.members('spikes')) or 'nothing'}")
         group = self.file[f"spikes/{source}"]
-        count = min(len(group["timestamps"]), len(group["node_ids"]))
-        times = group["timestamps"][:count] * 1e-3
-        first, last = np.searchsorted(times, [begin - 1e-9, end - 1e-9])
-        return times[first:last], group["node_ids"][first:last].astype(np.int64)
+        count = self.spike_count(source)
+        # Sorted by time: the search reads a few entries of what may be a very long dataset.
+        first, last = (bisect.bisect_left(group["timestamps"], border * 1e3 - 1e-6, 0, count) for border in (begin, end))
+        return group["timestamps"][first:last] * 1e-3, group["node_ids"][first:last].astype(np.int64)
+
+    def spike_count(self, source):
+        return min(len(self.file[f"spikes/{source}/timestamps"]), len(self.file[f"spikes/{source}/node_ids"]))
+
+    def last_spike(self):
+        """Time [s] of the last recorded spike of any source, or None."""
+        last = [self.file[f"spikes/{source}/timestamps"][self.spike_count(source) - 1] * 1e-3
+                for source in self.members("spikes") if self.spike_count(source)]
+        return float(max(last)) if last else None
 
     def rates(self, source):
         """Times [s], begin of each bin, and population rates [Hz]."""

@@ -222,7 +222,7 @@ class ResultFiles(InFolder):
     def test_statuses_are_said(self):
         path = self.folder / "t.h5"
         for status in ("interrupted", "failed"):
-            write_training_file(path, status=status)
+            write_training_file(path, status=status, only_training=True)
             self.assert_says(self.report(path), f"This run {'was interrupted' if status == 'interrupted' else 'failed'}")
 
     def test_spikes_come_back_through_auryns_format(self):
