@@ -44,8 +44,8 @@ def print_selectivity(options):
         with Result(path) as result:
             pathway = selectivity.find_pathway(result)
             if pathway is None:
-                raise ResultError(f"{path}: no input with several groups was recorded together with a population; record "
-                                  "spikes of both")
+                raise ResultError(f"{path}: no input with several groups was recorded together with a population; "
+                                  "record spikes of both")
             rows = selectivity.analyse(result, pathway)
             if result.status != "complete":
                 print(f"{path}: the run is {result.status}; the table shows what was written", file=sys.stderr)

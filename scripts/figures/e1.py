@@ -6,8 +6,8 @@ Of one input with constant activity, per learning rate and presynaptic activity,
     dw = (-dz/dt + lambda / (sigma2 + xi) (z - mean z)) f'(a)
 
 with the activation f(a) = r0 tanh(a / r0) below 0 and (rmax - r0) tanh(a / (rmax - r0)) above (Rajan, Abbott &
-Sompolinsky 2010). The weight change is 0 on the line z = mean z + (sigma2 + xi) / lambda dz/dt: a sliding threshold that
-the variance turns. No numbers are published with this figure.
+Sompolinsky 2010). The weight change is 0 on the line z = mean z + (sigma2 + xi) / lambda dz/dt: a sliding threshold
+that the variance turns. No numbers are published with this figure.
 """
 
 import figure

@@ -25,8 +25,8 @@ PUBLISHED_R2 = {
 }
 PUBLISHED_CORRELATION = {"invariance_full": (0.227, 0.773)}  # before and after learning
 RASTER = 5.0  # [s]
-QUICK = ["phase.prime.duration=20 s", "phase.learn.duration=400 s", "record.rates.every=2 s", "record.group_means.every=2 s",
-         "rule.lpl.update.gradient=augmented"]
+QUICK = ["phase.prime.duration=20 s", "phase.learn.duration=400 s", "record.rates.every=2 s",
+         "record.group_means.every=2 s", "rule.lpl.update.gradient=augmented"]
 
 
 def draw_decoding(axis, groups, rows):

@@ -58,8 +58,9 @@ def draw(windows, over_rate):
     for i, (variance, (lead, change)) in enumerate(windows.items()):
         axes[0].plot(lead * 1e3, change, color=plots.layer_colours(len(windows))[i], label=f"σ² = {variance:g}")
         if variance in PUBLISHED_EXTREMA:
-            axes[0].plot(lead[[np.argmax(change), np.argmin(change)]] * 1e3, PUBLISHED_EXTREMA[variance], "D", color="black",
-                         ms=4, label="published" if variance == 0.1 else None)
+            places = lead[[np.argmax(change), np.argmin(change)]] * 1e3
+            axes[0].plot(places, PUBLISHED_EXTREMA[variance], "D", color="black", ms=4,
+                         label="published" if variance == 0.1 else None)
     axes[0].set(xlabel="t(post) - t(pre) (ms)", ylabel="relative weight change", title="Window, pairing at 10 Hz",
                 ylim=(-0.65, 1.6))
     for mean, changes in over_rate.items():

@@ -20,10 +20,11 @@ from lpl_analysis.results import Result, ResultError  # noqa: E402
 def options(description):
     """The command line that all figures have."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="a reduced version: minutes become seconds, numbers differ")
+    parser.add_argument("--quick", action="store_true", help="a reduced version, in seconds; its numbers differ")
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "results/figures", help="folder of the pictures")
     parser.add_argument("--cache", type=pathlib.Path, default=ROOT / "results/cache", help="folder of finished runs")
-    parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "build/release/bin", help="folder of lpl_sim, lpl_rate")
+    parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "build/release/bin",
+                        help="folder of lpl_sim and lpl_rate")
     return parser
 
 
@@ -45,7 +46,7 @@ def is_complete(path):
 
 
 def run(chosen, description, *settings, name=None):
-    """The result file of examples/DESCRIPTION with `--set` settings; runs the program unless a finished one is there."""
+    """The result file of examples/DESCRIPTION under `--set` settings; runs the program unless a finished one exists."""
     source = ROOT / "examples" / description
     program = chosen.programs / {".sim": "lpl_sim", ".rate": "lpl_rate"}[source.suffix]
     path = cached_path(chosen.cache, name or source.stem, source, settings)

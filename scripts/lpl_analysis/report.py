@@ -37,7 +37,8 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; backgroun
 td, th { padding: .25rem .7rem; border: 1px solid #e4e4e4; text-align: right; white-space: nowrap; }
 td:first-child, th:first-child { text-align: left; }
 .note { background: #fff4d6; border: 1px solid #ecd28b; border-radius: 6px; padding: .5rem .8rem; }
-pre { background: white; border: 1px solid #e4e4e4; border-radius: 6px; padding: .8rem; overflow-x: auto; font-size: 12px; }
+pre { background: white; border: 1px solid #e4e4e4; border-radius: 6px; padding: .8rem; overflow-x: auto;
+      font-size: 12px; }
 summary { cursor: pointer; margin: .8rem 0; }
 """
 
@@ -95,12 +96,13 @@ def facts(results):
     def seconds(result, name):
         value = float(result.attribute(name, np.nan))
         return f"{value:,.6g}" if value > 0 else ""
-    header = ["run", "status", "program", "revision", "seed", "ranks", "model time (s)", "wall time (s)", "wall / model"]
+    header = ["run", "status", "program", "revision", "seed", "ranks", "model time (s)", "wall time (s)",
+              "wall / model"]
     return table(header, [[result.name, result.status,
                            f"{result.attribute('program', '')} {result.attribute('program_version', '')}",
-                           result.attribute("git_revision", ""), result.attribute("seed", ""), result.attribute("ranks", ""),
-                           seconds(result, "model_time"), seconds(result, "wall_time"),
-                           seconds(result, "real_time_factor")] for result in results])
+                           *[result.attribute(name, "") for name in ("git_revision", "seed", "ranks")],
+                           *[seconds(result, name) for name in ("model_time", "wall_time", "real_time_factor")]]
+                          for result in results])
 
 
 def notes(result):
@@ -241,8 +243,8 @@ def configuration_differences(results):
     first = results[0]
     parts = []
     for other in results[1:]:
-        lines = difflib.unified_diff(first.description.splitlines(), other.description.splitlines(), first.name, other.name,
-                                     lineterm="", n=1)
+        lines = difflib.unified_diff(first.description.splitlines(), other.description.splitlines(), first.name,
+                                     other.name, lineterm="", n=1)
         parts.append(details(f"Configuration: {first.name} → {other.name}", "\n".join(lines) or "the same"))
     return "".join(parts)
 
@@ -279,7 +281,8 @@ def comparison_section(results):
     if trained:
         pictures.append(card(draw_total_loss, trained))
     columns = next(filter(None, map(label_columns, results)), [])
-    alike = [result for result in results if [name for _, name, _ in label_columns(result)] == [name for _, name, _ in columns]]
+    labels = [name for _, name, _ in columns]
+    alike = [result for result in results if [name for _, name, _ in label_columns(result)] == labels]
     pictures.extend(card(draw_readout, alike, *column) for column in columns)
     for name, title in METRICS.items():
         measured = [result for result in results if result.over_epochs(f"metrics/{name}")]

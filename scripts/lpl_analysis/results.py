@@ -160,7 +160,8 @@ class Result:
         group = self.file[f"spikes/{source}"]
         count = self.spike_count(source)
         # Sorted by time: the search reads a few entries of what may be a very long dataset.
-        first, last = (bisect.bisect_left(group["timestamps"], border * 1e3 - 1e-6, 0, count) for border in (begin, end))
+        first, last = (bisect.bisect_left(group["timestamps"], border * 1e3 - 1e-6, 0, count)
+                       for border in (begin, end))
         return group["timestamps"][first:last] * 1e-3, group["node_ids"][first:last].astype(np.int64)
 
     def spike_count(self, source):

@@ -221,9 +221,9 @@ class ResultFiles(InFolder):
 
     def test_statuses_are_said(self):
         path = self.folder / "t.h5"
-        for status in ("interrupted", "failed"):
+        for status, words in (("interrupted", "This run was interrupted"), ("failed", "This run failed")):
             write_training_file(path, status=status, only_training=True)
-            self.assert_says(self.report(path), f"This run {'was interrupted' if status == 'interrupted' else 'failed'}")
+            self.assert_says(self.report(path), words)
 
     def test_spikes_come_back_through_auryns_format(self):
         path = self.network()
@@ -238,9 +238,8 @@ class ResultFiles(InFolder):
         self.assertEqual(done.returncode, 0, done.stderr)
         with h5py.File(path) as before, h5py.File(again) as after:
             times, ids = before["spikes/input/timestamps"][:], before["spikes/input/node_ids"][:]
-            for source in ("input", "exc"):
-                np.testing.assert_array_equal(before[f"spikes/{source}/timestamps"], after[f"spikes/{source}/timestamps"])
-                np.testing.assert_array_equal(before[f"spikes/{source}/node_ids"], after[f"spikes/{source}/node_ids"])
+            for name in ("input/timestamps", "input/node_ids", "exc/timestamps", "exc/node_ids"):
+                np.testing.assert_array_equal(before[f"spikes/{name}"], after[f"spikes/{name}"])
         arrays, table = np.load(npz), np.loadtxt(csv, delimiter=",", skiprows=1)
         np.testing.assert_array_equal(arrays["time"], times * 1e-3)
         np.testing.assert_array_equal(arrays["neuron"], ids)
@@ -274,7 +273,8 @@ class ResultFiles(InFolder):
         self.assertTrue((np.load(first)["value"] == np.float32(0.6)).all())
 
     def test_the_program_finds_its_python(self):
-        done = subprocess.run([ROOT / "scripts/lpl.py", "info", self.network()], capture_output=True, text=True, timeout=120)
+        done = subprocess.run([ROOT / "scripts/lpl.py", "info", self.network()], capture_output=True, text=True,
+                              timeout=120)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("lpl_sim", done.stdout)
 
@@ -288,21 +288,21 @@ class ResultFiles(InFolder):
         np.testing.assert_array_equal(np.load(self.folder / "rate.npy"), rate)
 
     def test_misuse_is_told(self):
-        path = self.network()
+        path, out = self.network(), self.folder / "out"
         self.write("text.h5", "no HDF5")
         with h5py.File(self.folder / "foreign.h5", "w") as file:
             file["x"] = 1
         for arguments, message in (
             (("info", self.folder / "none.h5"), "there is no file"),
             (("info", self.folder / "text.h5"), "cannot be read as HDF5"),
-            (("report", self.folder / "foreign.h5", "-o", self.folder / "x.html"), "no result file of lpl_sim or lpl_rate"),
-            (("spikes", path, "inh", "-o", self.folder / "x.csv"), "no spikes of 'inh' were recorded; there are those of exc, input"),
-            (("spikes", path, "exc", "-o", self.folder / "x.txt"), "use .csv, .npz, .spk"),
-            (("weights", path, "nothing", "-o", self.folder / "x.csv"), "there are those of input_exc"),
-            (("weights", path, "input_exc", "--snapshot", "end", "-o", self.folder / "x.csv"), "there are initial, run"),
-            (("weights", path, "input_exc", "-o", self.folder / "x.txt"), "use .csv, .npz, .wmat, .mtx"),
-            (("export", path, "rates/exc", "-o", self.folder / "x.csv"), "there is no dataset rates/exc"),
-            (("export", path, "rates/exc/rate", "-o", self.folder / "x.txt"), "goes to .npy or .csv"),
+            (("report", self.folder / "foreign.h5", "-o", out), "no result file of lpl_sim or lpl_rate"),
+            (("spikes", path, "inh", "-o", out), "no spikes of 'inh' were recorded; there are those of exc, input"),
+            (("spikes", path, "exc", "-o", out), "use .csv, .npz, .spk"),
+            (("weights", path, "nothing", "-o", out), "there are those of input_exc"),
+            (("weights", path, "input_exc", "--snapshot", "end", "-o", out), "there are initial, run"),
+            (("weights", path, "input_exc", "-o", out), "use .csv, .npz, .wmat, .mtx"),
+            (("export", path, "rates/exc", "-o", out), "there is no dataset rates/exc"),
+            (("export", path, "rates/exc/rate", "-o", out), "goes to .npy or .csv"),
         ):
             done = lpl(*arguments)
             self.assertEqual(done.returncode, 1, arguments)
@@ -313,8 +313,8 @@ class ResultFiles(InFolder):
         path = self.folder / "lpl.h5"
         write_training_file(path)
         found = titles(self.report(path))
-        for title in ("Total loss", "Learning rate", "Images per second", "Pull (predictive)", "Push (Hebbian)", "Decorrelation",
-                      "Readout accuracy", "Participation ratio, epoch 4", "Dimension over training",
+        for title in ("Total loss", "Learning rate", "Images per second", "Pull (predictive)", "Push (Hebbian)",
+                      "Decorrelation", "Readout accuracy", "Participation ratio, epoch 4", "Dimension over training",
                       "Cosine within classes, epoch 4", "Similarity, layer block0", "Similarity, layer block7"):
             self.assertIn(title, found)
         self.assertNotIn("Cross-entropy", found)

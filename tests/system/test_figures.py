@@ -62,8 +62,8 @@ class Figures(InFolder):
         self.assertAlmostEqual(numbers["threshold at dz/dt = 10, variance 2"][0], 20 + 2.001 * 10, places=6)
 
     def test_a_missing_program_is_told(self):
-        done = subprocess.run([ROOT / "scripts/figures/fig6.py", "--cache", self.folder, "--out", self.folder, "--programs",
-                               self.folder], capture_output=True, text=True, timeout=100)
+        done = subprocess.run([ROOT / "scripts/figures/fig6.py", "--cache", self.folder, "--out", self.folder,
+                               "--programs", self.folder], capture_output=True, text=True, timeout=100)
         self.assertEqual(done.returncode, 1)
         self.assertIn("--programs", done.stderr)
 
