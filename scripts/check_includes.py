@@ -13,8 +13,10 @@ MAY_USE = {
     "rule": {"core", "config"},
     "io": {"core", "comm"},
     "spiking": {"core", "comm", "config", "rule", "io"},
+    "rate": {"core", "comm", "config", "rule", "io"},
 }
-OWNED = {r"mpi\.h|boost/mpi": "comm", r"hdf5|H5": "io", r"toml\+\+": "config", r"hwy/": "spiking"}
+OWNED = {r"mpi\.h|boost/mpi": "comm", r"hdf5|H5": "io", r"toml\+\+": "config", r"hwy/": "spiking", r"Eigen/": "rate",
+         r"nlohmann/": "io"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 
 

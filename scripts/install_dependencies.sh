@@ -7,6 +7,7 @@ packages=(
   g++ cmake ninja-build pkg-config git
   libopenmpi-dev openmpi-bin libboost-mpi-dev libboost-serialization-dev libhdf5-openmpi-dev
   libcli11-dev libtomlplusplus-dev libfmt-dev libhwy-dev librandom123-dev
+  libeigen3-dev libdnnl-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev
   python3 python3-numpy python3-scipy python3-h5py python3-sklearn python3-matplotlib
   "$@"

@@ -184,6 +184,8 @@ void Document::embed(const std::string& section, const std::string& name, Docume
 
 std::vector<std::string> Document::strings_in(const std::string& list, const std::string& key) const {
   std::vector<std::string> found;
+  if (const auto* table = content_->source.get_as<toml::table>(list))
+    if (const auto* value = table->get_as<std::string>(key)) found.push_back(value->get());
   if (const auto* elements = content_->source.get_as<toml::array>(list))
     for (const auto& element : *elements)
       if (const auto* table = element.as_table())
@@ -354,6 +356,28 @@ std::vector<std::int64_t> Table::integers(std::string_view key, std::int64_t low
   return values;
 }
 
+std::vector<double> Table::numbers(std::string_view key, Bounds bounds, std::optional<std::vector<double>> fallback) {
+  const void* found = find(key);
+  if (!found && !fallback) fail_missing(key);
+  std::vector<double> values;
+  if (!found) {
+    values = *fallback;
+  } else if (const auto* list = as_node(found).as_array()) {
+    for (const auto& element : *list) {
+      const auto value = element.is_number() ? element.value<double>() : std::nullopt;
+      if (!value) fail(key, fmt::format("'{}' holds {}; it must hold numbers", key, shown(element)));
+      check(key, *value, bounds, shown(element));
+      values.push_back(*value);
+    }
+  } else {
+    fail(key, fmt::format("'{}' is {}; it must be a list of numbers", key, shown(as_node(found))));
+  }
+  toml::array echoed;
+  for (const auto value : values) echoed.push_back(value);
+  as_echo(echo_).insert_or_assign(key, std::move(echoed));
+  return values;
+}
+
 std::vector<double> Table::quantities(std::string_view key, Dimension dimension, Bounds bounds) {
   std::vector<double> values;
   for (const std::string& text : texts(key)) {
@@ -367,13 +391,17 @@ std::vector<double> Table::quantities(std::string_view key, Dimension dimension,
   return values;
 }
 
-std::string Table::file(std::string_view key) {
+std::string Table::file(std::string_view key) { return existing(key, false); }
+std::string Table::folder(std::string_view key) { return existing(key, true); }
+
+std::string Table::existing(std::string_view key, bool folder) {
   const std::string given = text(key);
   fs::path path(given);
   if (path.is_relative()) path = fs::path(document_->folder) / path;
   std::error_code ignored;
-  if (!fs::is_regular_file(path, ignored))
-    fail(key, fmt::format("'{}': there is no file {}; paths start at the description's folder", key, path.string()));
+  if (folder ? !fs::is_directory(path, ignored) : !fs::is_regular_file(path, ignored))
+    fail(key, fmt::format("'{}': there is no {} {}; paths start at the description's folder", key,
+                          folder ? "folder" : "file", path.string()));
   std::string absolute = fs::absolute(path).lexically_normal().string();
   as_echo(echo_).insert_or_assign(key, absolute);
   return absolute;
@@ -390,9 +418,14 @@ bool Table::is_flag(std::string_view key) {
 }
 
 Table Table::table(std::string_view key) {
+  if (!find(key)) fail_missing(key);
+  return table_or_defaults(key);
+}
+
+Table Table::table_or_defaults(std::string_view key) {
+  static const toml::table kEmpty;
   const void* found = find(key);
-  if (!found) fail_missing(key);
-  const auto* source = as_node(found).as_table();
+  const auto* source = found ? as_node(found).as_table() : &kEmpty;
   if (!source) fail(key, fmt::format("'{}' is {}; it must be a table", key, shown(as_node(found))));
   auto& echo = as_echo(echo_);
   if (!echo.get_as<toml::table>(key)) echo.insert_or_assign(key, toml::table{});

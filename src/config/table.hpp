@@ -50,7 +50,8 @@ class Document {
   // Moves the whole of `other` in as [section.name].
   void embed(const std::string& section, const std::string& name, Document other);
 
-  // The strings under key `key` of every table in the list `list` (unread, unchecked: for finding references).
+  // The strings under key `key` of the table `list`, or of every table in the list of that name (unread, unchecked: for
+  // finding references).
   std::vector<std::string> strings_in(const std::string& list, const std::string& key) const;
 
   // The table to read from. The document must outlive it.
@@ -88,14 +89,19 @@ class Table {
   std::vector<std::string> texts(std::string_view key, std::optional<std::vector<std::string>> fallback = {});
   std::vector<std::int64_t> integers(std::string_view key, std::int64_t low, std::int64_t high,
                                      std::optional<std::vector<std::int64_t>> fallback = {});
+  std::vector<double> numbers(std::string_view key, Bounds bounds, std::optional<std::vector<double>> fallback = {});
   std::vector<double> quantities(std::string_view key, Dimension dimension, Bounds bounds);
   // A file named by the description: must exist; echoed and returned as an absolute path.
   std::string file(std::string_view key);
+  // The same for a folder.
+  std::string folder(std::string_view key);
   // What kind of TOML value stands under `key`.
   bool is_table(std::string_view key);
   bool is_flag(std::string_view key);
 
   Table table(std::string_view key);
+  // The same; an empty table, whose keys take their defaults, where the key is absent.
+  Table table_or_defaults(std::string_view key);
   // The tables of a list, in order; empty where the key is absent.
   std::vector<Table> tables(std::string_view key);
 
@@ -110,6 +116,7 @@ class Table {
   struct Node;
   Table(Document::Content* document, const void* source, void* echo, std::string who);
   const void* find(std::string_view key);
+  std::string existing(std::string_view key, bool folder);
   [[noreturn]] void fail_missing(std::string_view key) const;
   void check(std::string_view key, double value, Bounds bounds, std::string_view shown) const;
 

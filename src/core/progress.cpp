@@ -20,36 +20,44 @@ std::string duration(double seconds) {
 
 }  // namespace
 
-Progress::Progress(ProgressStyle style, bool enabled, double total) : style_(style), total_(total), start_(now()) {
+Progress::Progress(ProgressStyle style, bool enabled, double total, ProgressUnit unit)
+    : style_(style), unit_(unit), total_(total), start_(now()) {
   if (style_ == ProgressStyle::automatic) style_ = isatty(2) ? ProgressStyle::bar : ProgressStyle::lines;
   if (!enabled) style_ = ProgressStyle::none;
 }
 
-void Progress::show(const std::string& phase, double model) {
+void Progress::show(const std::string& phase, double done) {
   if (style_ == ProgressStyle::none || total_ <= 0) return;
   const double time = now();
   if (style_ == ProgressStyle::bar) {
     if (time - last_ < 0.2) return;
     last_ = time;
     drawn_ = true;
-    draw_bar(phase, model, time - start_);
+    draw_bar(phase, done, time - start_);
     return;
   }
-  const int tenths = static_cast<int>(10 * model / total_);
+  const int tenths = static_cast<int>(10 * done / total_);
   if (tenths <= tenths_) return;
   tenths_ = tenths;
   const double wall = time - start_;
-  fmt::print(stderr, "{:3} %  phase {}  {:.1f} of {:.1f} s model time  wall {}  real-time factor {:.3g}\n", tenths * 10,
-             phase, model, total_, duration(wall), model > 0 ? wall / model : 0.0);
+  const std::string count = unit_ == ProgressUnit::model_seconds
+                                ? fmt::format("{:.1f} of {:.1f} s model time", done, total_)
+                                : fmt::format("{:.0f} of {:.0f} steps", done, total_);
+  fmt::print(stderr, "{:3} %  phase {}  {}  wall {}  {}\n", tenths * 10, phase, count, duration(wall),
+             speed(done, wall));
 }
 
-void Progress::draw_bar(const std::string& phase, double model, double wall) const {
+std::string Progress::speed(double done, double wall) const {
+  if (unit_ == ProgressUnit::steps) return fmt::format("{:.3g} steps/s", wall > 0 ? done / wall : 0.0);
+  return fmt::format("real-time factor {:.3g}", done > 0 ? wall / done : 0.0);
+}
+
+void Progress::draw_bar(const std::string& phase, double done, double wall) const {
   constexpr int kWidth = 30;
-  const double done = model / total_;
-  const int full = static_cast<int>(kWidth * done);
-  fmt::print(stderr, "\r{:<12} [{:=<{}}{: <{}}] {:3.0f} %  left {}  real-time factor {:.3g} \033[K", phase, "", full,
-             "", kWidth - full, 100 * done, done > 0 ? duration(wall * (1 - done) / done) : "?",
-             model > 0 ? wall / model : 0.0);
+  const double share = done / total_;
+  const int full = static_cast<int>(kWidth * share);
+  fmt::print(stderr, "\r{:<12} [{:=<{}}{: <{}}] {:3.0f} %  left {}  {} \033[K", phase, "", full, "", kWidth - full,
+             100 * share, share > 0 ? duration(wall * (1 - share) / share) : "?", speed(done, wall));
   std::fflush(stderr);
 }
 

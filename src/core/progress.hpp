@@ -7,17 +7,22 @@ namespace lpl {
 
 enum class ProgressStyle { automatic, bar, lines, none };
 
+// What is counted: seconds of model time, whose ratio to wall time is shown too, or training steps.
+enum class ProgressUnit { model_seconds, steps };
+
 class Progress {
  public:
-  // Shows nothing where `enabled` is false (ranks other than 0). `total`: model seconds of the run.
-  Progress(ProgressStyle style, bool enabled, double total);
-  // Cheap: looks at the clock and prints when due. `phase` names what runs, `model` are model seconds done.
-  void show(const std::string& phase, double model);
+  // Shows nothing where `enabled` is false (ranks other than 0). `total`: units of the whole run.
+  Progress(ProgressStyle style, bool enabled, double total, ProgressUnit unit = ProgressUnit::model_seconds);
+  // Cheap: looks at the clock and prints when due. `phase` names what runs, `done` are units done.
+  void show(const std::string& phase, double done);
   void finish();
 
  private:
-  void draw_bar(const std::string& phase, double model, double wall) const;
+  void draw_bar(const std::string& phase, double done, double wall) const;
+  std::string speed(double done, double wall) const;
   ProgressStyle style_;
+  ProgressUnit unit_;
   double total_;
   double start_;
   double last_ = 0;

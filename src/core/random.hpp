@@ -10,7 +10,18 @@
 
 namespace lpl {
 
-enum class Draw : std::uint32_t { wiring = 1, membrane, poisson, signal, shuffle };
+enum class Draw : std::uint32_t {
+  wiring = 1,
+  membrane,
+  poisson,
+  signal,
+  shuffle,
+  readout_weights,
+  readout_order,
+  parameters,
+  dropout,
+  positives
+};
 
 // One sequence: (seed, what is drawn, name hash of the object, index inside the object).
 class Random {

@@ -1,11 +1,8 @@
 #include "io/hdf5.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "core/errors.hpp"
 
@@ -55,17 +52,9 @@ Handle access_without_locks() {
   return access;
 }
 
-// Dirty metadata stays in memory until it is flushed.
 Handle access_for_writing() {
   Handle access = access_without_locks();
-  H5AC_cache_config_t cache;
-  cache.version = H5AC__CURR_CACHE_CONFIG_VERSION;
-  H5Pget_mdc_config(access.get(), &cache);
-  cache.evictions_enabled = false;
-  cache.incr_mode = H5C_incr__off;
-  cache.flash_incr_mode = H5C_flash_incr__off;
-  cache.decr_mode = H5C_decr__off;
-  H5Pset_mdc_config(access.get(), &cache);
+  use_driver(access.get());
   return access;
 }
 
@@ -124,6 +113,18 @@ File File::open_read_only(const std::string& path) {
   return file;
 }
 
+File File::resume(const std::string& path, const FileState& state) {
+  silence();
+  restore(path, state);
+  File file;
+  file.path_ = path;
+  const Handle access = access_for_writing();
+  file.file_ =
+      Handle(checked(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()), fmt::format("cannot open {}", path)), H5Fclose);
+  adopt(file.get(), state);
+  return file;
+}
+
 void File::create_group(const std::string& name) {
   if (exists(name)) return;
   const Handle parents = create_parents();
@@ -146,18 +147,29 @@ Series File::create_series_raw(const std::string& name, std::size_t columns, std
       checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), layout.get(), uncached.get()),
               fmt::format("cannot create {}", what)),
       H5Dclose);
-  return Series(std::move(dataset), columns, what);
+  return Series(std::move(dataset), 0, columns, what);
 }
 
-void File::write_raw(const std::string& name, const void* values, std::size_t count, hid_t type) {
+Series File::open_series(const std::string& name) {
+  const std::string what = path_ + name;
+  const Handle uncached = uncached_chunks();
+  Handle dataset(checked(H5Dopen2(get(), name.c_str(), uncached.get()), fmt::format("cannot open {}", what)), H5Dclose);
+  Handle space(checked(H5Dget_space(dataset.get()), what), H5Sclose);
+  hsize_t size[2] = {0, 0};
+  checked(H5Sget_simple_extent_dims(space.get(), size, nullptr), what);
+  return Series(std::move(dataset), size[0], size[1], what);
+}
+
+void File::write_raw(const std::string& name, const void* values, const std::vector<std::uint64_t>& shape, hid_t type) {
   const std::string what = fmt::format("cannot write {}{}", path_, name);
-  const hsize_t size = count;
-  Handle space(checked(H5Screate_simple(1, &size, nullptr), what), H5Sclose);
+  const std::vector<hsize_t> size(shape.begin(), shape.end());
+  Handle space(checked(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), what), H5Sclose);
+  const bool empty = std::find(size.begin(), size.end(), 0u) != size.end();
   const Handle parents = create_parents();
   Handle dataset(
       checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), H5P_DEFAULT, H5P_DEFAULT), what),
       H5Dclose);
-  if (count > 0) checked(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
+  if (!empty) checked(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
 }
 
 void File::write_text(const std::string& name, const std::string& text) {
@@ -254,6 +266,15 @@ std::size_t File::size_of(const std::string& name) const {
   return static_cast<std::size_t>(checked(H5Sget_simple_extent_npoints(space.get()), what));
 }
 
+std::vector<std::uint64_t> File::shape(const std::string& name) const {
+  const std::string what = fmt::format("cannot read {}{}", path_, name);
+  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
+  Handle space(checked(H5Dget_space(dataset.get()), what), H5Sclose);
+  std::vector<hsize_t> size(static_cast<std::size_t>(checked(H5Sget_simple_extent_ndims(space.get()), what)));
+  checked(H5Sget_simple_extent_dims(space.get(), size.data(), nullptr), what);
+  return {size.begin(), size.end()};
+}
+
 void File::read_raw(const std::string& name, void* values, hid_t type) const {
   const std::string what = fmt::format("cannot read {}{}", path_, name);
   Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
@@ -275,15 +296,11 @@ std::vector<std::string> File::children(const std::string& group) const {
   return names;
 }
 
-void File::flush() {
-  const std::string what = fmt::format("cannot flush {}", path_);
-  hsize_t size = 0;
-  checked(H5Fget_filesize(get(), &size), what);
-  const int descriptor = open(path_.c_str(), O_WRONLY | O_CLOEXEC);
-  const int failure = descriptor < 0 ? errno : posix_fallocate(descriptor, 0, static_cast<off_t>(size));
-  if (descriptor >= 0) ::close(descriptor);
-  if (failure != 0) throw IoError(fmt::format("{}: {} ({} bytes are needed)", what, std::strerror(failure), size));
-  checked(H5Fflush(get(), H5F_SCOPE_GLOBAL), what);
+void File::flush() { checked(H5Fflush(get(), H5F_SCOPE_GLOBAL), fmt::format("cannot flush {}", path_)); }
+
+FileState File::sync() {
+  flush();
+  return synced_state(get());
 }
 
 void File::close() {

@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "io/hdf5_driver.hpp"
+
 namespace lpl::h5 {
 
 // Owns one HDF5 identifier of any kind.
@@ -56,14 +58,18 @@ template <>
 inline hid_t type_of<std::int64_t>() {
   return H5T_NATIVE_INT64;
 }
+template <>
+inline hid_t type_of<std::int32_t>() {
+  return H5T_NATIVE_INT32;
+}
 
 // A dataset that grows along its first dimension; `columns` is 0 for one-dimensional data. Appending writes the data
 // to disk, but not that it belongs to the dataset: the next flush of the file does.
 class Series {
  public:
   Series() = default;
-  Series(Handle dataset, std::size_t columns, std::string name)
-      : dataset_(std::move(dataset)), columns_(columns), name_(std::move(name)) {}
+  Series(Handle dataset, std::size_t rows, std::size_t columns, std::string name)
+      : dataset_(std::move(dataset)), rows_(rows), columns_(columns), name_(std::move(name)) {}
   // Appends values (rows x columns for two-dimensional data).
   template <class T>
   void append(const std::vector<T>& values) {
@@ -73,8 +79,8 @@ class Series {
  private:
   void append_raw(const void* values, std::size_t count, hid_t type);
   Handle dataset_;
-  std::size_t columns_ = 0;
   std::size_t rows_ = 0;
+  std::size_t columns_ = 0;
   std::string name_;
 };
 
@@ -82,10 +88,13 @@ class Series {
 class File {
  public:
   // Replaces an existing file. Readers may open it while it is being written (no file lock is held). What is on disk
-  // is the state of the last flush, always: metadata leaves memory in flush() only, and flush() makes sure first that
-  // the disk has room for all of it. After a failed write, abandon() the file.
+  // is the state of the last flush: metadata leaves memory in flush() only, and flush() makes sure first that the disk
+  // has room for all of it (io/hdf5_driver.hpp). After a failed write, abandon() the file.
   static File create(const std::string& path);
   static File open_read_only(const std::string& path);
+  // Puts the file back to what it was when sync() returned `state`, whatever has become of it since, and goes on
+  // writing. Throws IoError where it is gone or shorter.
+  static File resume(const std::string& path, const FileState& state);
 
   const std::string& path() const { return path_; }
   hid_t get() const { return file_.get(); }
@@ -95,9 +104,15 @@ class File {
   Series create_series(const std::string& name, std::size_t columns = 0, std::size_t chunk_rows = 4096) {
     return create_series_raw(name, columns, chunk_rows, type_of<T>());
   }
+  Series open_series(const std::string& name);
   template <class T>
   void write(const std::string& name, const std::vector<T>& values) {
-    write_raw(name, values.data(), values.size(), type_of<T>());
+    write_raw(name, values.data(), {values.size()}, type_of<T>());
+  }
+  // The same with several dimensions, last fastest.
+  template <class T>
+  void write(const std::string& name, const std::vector<T>& values, const std::vector<std::uint64_t>& shape) {
+    write_raw(name, values.data(), shape, type_of<T>());
   }
   void write_text(const std::string& name, const std::string& text);
   void hard_link(const std::string& existing, const std::string& name);
@@ -122,8 +137,12 @@ class File {
     return values;
   }
   std::vector<std::string> children(const std::string& group) const;
+  // The extent of a dataset in each dimension.
+  std::vector<std::uint64_t> shape(const std::string& name) const;
 
   void flush();
+  // Flushes to the disk itself; what resume() needs to come back here.
+  FileState sync();
   void close();
   // Forgets an open file without writing to it again. The library keeps its identifier, so the process must end
   // without HDF5's clean-up (Communicator::quit).
@@ -132,7 +151,7 @@ class File {
  private:
   std::size_t size_of(const std::string& name) const;
   void read_raw(const std::string& name, void* values, hid_t type) const;
-  void write_raw(const std::string& name, const void* values, std::size_t count, hid_t type);
+  void write_raw(const std::string& name, const void* values, const std::vector<std::uint64_t>& shape, hid_t type);
   void attribute_raw(const std::string& name, const std::string& key, const void* values, std::size_t count,
                      hid_t type);
   Series create_series_raw(const std::string& name, std::size_t columns, std::size_t chunk_rows, hid_t type);

@@ -6,23 +6,14 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <numeric>
-#include <sstream>
 
 #include "core/errors.hpp"
 #include "io/hdf5.hpp"
+#include "io/whole_file.hpp"
 
 namespace lpl {
 namespace {
-
-std::string whole_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw ConfigError(fmt::format("{}: cannot be read", path));
-  std::ostringstream bytes;
-  bytes << in.rdbuf();
-  return bytes.str();
-}
 
 // Calls `row(line_number, numbers)` for each line of whitespace-separated finite numbers.
 template <class Row>

@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <fstream>
 #include <numeric>
+#include <random>
 
+#include "core/errors.hpp"
 #include "core/text.hpp"
 #include "core/version.hpp"
 
@@ -20,6 +22,29 @@ std::string padded_status(std::string status) {
   return status;
 }
 
+std::string unique_name() {
+  std::random_device device;
+  return fmt::format("{:08x}{:08x}", device(), device());
+}
+
+// The beginning of a file, where the attributes of its root lie.
+std::string head_of(const std::string& path) {
+  std::string head(1 << 16, '\0');
+  std::ifstream file(path, std::ios::binary);
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(file.gcount()));
+  return head;
+}
+
+// Looks for the run's name in the raw bytes: after a kill, HDF5 may be unable to open the file before it is restored.
+const std::string& checked_run(const std::string& path, const std::string& run) {
+  if (!std::ifstream(path)) throw IoError(fmt::format("{}: the result file of the checkpoint is not there", path));
+  if (head_of(path).find(run) == std::string::npos)
+    throw IoError(
+        fmt::format("{}: is not the result file of the run that wrote the checkpoint; name that with --out", path));
+  return run;
+}
+
 }  // namespace
 
 void SpikeSeries::append(const std::vector<double>& timestamps, const std::vector<std::uint64_t>& node_ids) {
@@ -27,10 +52,12 @@ void SpikeSeries::append(const std::vector<double>& timestamps, const std::vecto
   node_ids_.append(node_ids);
 }
 
-ResultFile::ResultFile(const std::string& path, const RunFacts& facts) : file_(h5::File::create(path)) {
+ResultFile::ResultFile(const std::string& path, const RunFacts& facts)
+    : run_(unique_name()), file_(h5::File::create(path)) {
   file_.attribute("/", "status", "running", kStatusRoom);
   file_.attribute("/", "magic", std::vector<std::uint32_t>{0x0A7A});
   file_.attribute("/", "version", std::vector<std::uint32_t>{0, 1});
+  file_.attribute("/", "run", run_);
   file_.attribute("/", "program", facts.program);
   file_.attribute("/", "program_version", kVersion);
   file_.attribute("/", "git_revision", kRevision);
@@ -43,8 +70,17 @@ ResultFile::ResultFile(const std::string& path, const RunFacts& facts) : file_(h
   file_.create_group("/spikes");
 }
 
+ResultFile::ResultFile(const std::string& path, const ResultFileState& state)
+    : run_(checked_run(path, state.run)),
+      file_(h5::File::resume(path, state.file)),
+      resumed_(true),
+      first_snapshot_(state.first_snapshot) {}
+
+ResultFileState ResultFile::sync() { return {run_, file_.sync(), first_snapshot_}; }
+
 SpikeSeries ResultFile::create_spikes(const std::string& population) {
   const std::string group = "/spikes/" + population;
+  if (resumed_) return {file_.open_series(group + "/timestamps"), file_.open_series(group + "/node_ids")};
   h5::Series timestamps = file_.create_series<double>(group + "/timestamps", 0, 16384);
   file_.attribute(group + "/timestamps", "units", "ms");
   h5::Series node_ids = file_.create_series<std::uint64_t>(group + "/node_ids", 0, 16384);
@@ -54,6 +90,7 @@ SpikeSeries ResultFile::create_spikes(const std::string& population) {
 
 SampleSeries ResultFile::create_rates(const std::string& population, double bin) {
   const std::string group = "/rates/" + population;
+  if (resumed_) return {file_.open_series(group + "/rate"), file_.open_series(group + "/time")};
   h5::Series rate = file_.create_series<float>(group + "/rate");
   file_.attribute(group + "/rate", "units", "Hz");
   h5::Series time = file_.create_series<double>(group + "/time");
@@ -65,6 +102,7 @@ SampleSeries ResultFile::create_rates(const std::string& population, double bin)
 SampleSeries ResultFile::create_report(const std::string& name, const std::string& variable, const std::string& units,
                                        const std::vector<NeuronId>& neurons, double start, double stop, double step) {
   const std::string group = "/report/" + name;
+  if (resumed_) return {file_.open_series(group + "/data"), file_.open_series(group + "/time")};
   const std::size_t rows = std::clamp<std::size_t>(65536 / neurons.size(), 1, 4096);
   h5::Series data = file_.create_series<float>(group + "/data", neurons.size(), rows);
   file_.attribute(group + "/data", "units", units);
@@ -87,6 +125,7 @@ SampleSeries ResultFile::create_report(const std::string& name, const std::strin
 SampleSeries ResultFile::create_synapses(const std::string& connection, const std::string& name,
                                          const std::vector<NeuronId>& pre, const std::vector<NeuronId>& post) {
   const std::string group = fmt::format("/weights/{}/{}", connection, name);
+  if (resumed_) return {file_.open_series(group + "/value"), file_.open_series(group + "/time")};
   h5::Series value = file_.create_series<float>(group + "/value", pre.size(), 256);
   file_.write(group + "/pre", pre);
   file_.write(group + "/post", post);
@@ -98,6 +137,7 @@ SampleSeries ResultFile::create_synapses(const std::string& connection, const st
 SampleSeries ResultFile::create_group_weights(const std::string& connection, const std::string& name,
                                               const std::vector<std::string>& groups) {
   const std::string group = fmt::format("/weights/{}/{}", connection, name);
+  if (resumed_) return {file_.open_series(group + "/value"), file_.open_series(group + "/time")};
   h5::Series value = file_.create_series<float>(group + "/value", groups.size(), 256);
   file_.attribute(group, "groups", join(groups, ","));
   h5::Series time = file_.create_series<double>(group + "/time");
@@ -127,6 +167,7 @@ void ResultFile::write_snapshot(const std::string& connection, const std::string
 
 void ResultFile::write_source(const std::string& name, NeuronId size, const std::vector<std::string>& groups,
                               const std::vector<NeuronId>& first, const std::vector<NeuronId>& sizes) {
+  if (resumed_) return;
   const std::string group = "/network/" + name;
   file_.create_group(group);
   file_.attribute(group, "size", std::vector<std::uint32_t>{size});
@@ -136,6 +177,7 @@ void ResultFile::write_source(const std::string& name, NeuronId size, const std:
 }
 
 void ResultFile::write_phase(const std::string& name, double begin, double end) {
+  if (resumed_) return;
   const std::string group = "/phases/" + name;
   file_.create_group(group);
   file_.attribute(group, "begin", begin);
@@ -154,13 +196,10 @@ void ResultFile::finish(const std::string& status, double wall, double model) {
 
 void ResultFile::fail() {
   file_.abandon();
-  // The attribute holds "running" padded to its room; its bytes stand once, near the file's beginning.
-  std::fstream bytes(file_.path(), std::ios::in | std::ios::out | std::ios::binary);
-  std::string head(1 << 16, '\0');
-  bytes.read(head.data(), static_cast<std::streamsize>(head.size()));
-  bytes.clear();
-  const std::size_t at = head.find(padded_status("running"));
+  // The attribute holds "running" padded to its room; its bytes stand once, in the file's head.
+  const std::size_t at = head_of(file_.path()).find(padded_status("running"));
   if (at == std::string::npos) return;
+  std::fstream bytes(file_.path(), std::ios::in | std::ios::out | std::ios::binary);
   bytes.seekp(static_cast<std::streamoff>(at));
   const std::string failed = padded_status("failed");
   bytes.write(failed.data(), static_cast<std::streamsize>(failed.size()));

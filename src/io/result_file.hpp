@@ -21,6 +21,17 @@ struct RunFacts {
   std::string description;  // canonical text
 };
 
+// What resuming a run needs to know of its result file.
+struct ResultFileState {
+  std::string run;  // attribute of the file
+  h5::FileState file;
+  std::vector<std::pair<std::string, std::string>> first_snapshot;
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& run& file& first_snapshot;
+  }
+};
+
 class SpikeSeries {
  public:
   SpikeSeries(h5::Series timestamps, h5::Series node_ids)
@@ -50,6 +61,9 @@ class ResultFile {
  public:
   // Creates the file, status "running". Throws IoError.
   ResultFile(const std::string& path, const RunFacts& facts);
+  // Cuts the file at `path` back to what it was at `state` and goes on writing; the create_ functions then open what
+  // is there. Throws IoError where the file is not that of the run that wrote `state`.
+  ResultFile(const std::string& path, const ResultFileState& state);
   SpikeSeries create_spikes(const std::string& population);
   // /rates/<population>/{rate, time}: rates in Hz of bins that start at `time`.
   SampleSeries create_rates(const std::string& population, double bin);
@@ -73,7 +87,11 @@ class ResultFile {
   // /phases/<name>: attributes begin, end [s].
   void write_phase(const std::string& name, double begin, double end);
 
+  // For datasets that only one program writes.
+  h5::File& file() { return file_; }
   void flush() { file_.flush(); }
+  // Flushes to the disk itself; what resuming needs to come back here.
+  ResultFileState sync();
   // Writes the end's facts and the status: complete | interrupted, and closes the file.
   void finish(const std::string& status, double wall, double model);
   // After an error: leaves the file as the last flush left it and sets its status to "failed" in place, which needs
@@ -81,7 +99,9 @@ class ResultFile {
   void fail();
 
  private:
+  std::string run_;  // tells the files of runs apart
   h5::File file_;
+  bool resumed_ = false;
   std::vector<std::pair<std::string, std::string>> first_snapshot_;  // connection, group
 };
 

@@ -14,18 +14,18 @@ LplRule read_lpl(Table& table) {
   rule.hebbian_strength = hebbian.number("strength", kNonNegative);
   rule.normalisation =
       static_cast<Normalisation>(hebbian.choice("normalisation", {"as_simulated", "corrected"}, "as_simulated"));
-  rule.tau_mean = hebbian.quantity("tau_mean", Dimension::time, kPositive);
-  rule.tau_variance = hebbian.quantity("tau_variance", Dimension::time, kPositive);
+  rule.tau_mean = hebbian.quantity("tau_mean", Dimension::time, kPositive, "600 s");
+  rule.tau_variance = hebbian.quantity("tau_variance", Dimension::time, kPositive, "30 s");
   rule.epsilon = hebbian.number("epsilon", kPositive, rule.normalisation == Normalisation::as_simulated ? 1e-3 : 1e-7);
   hebbian.finish();
 
-  Table transmitter = table.table("transmitter");
+  Table transmitter = table.table_or_defaults("transmitter");
   rule.transmitter_form =
       static_cast<TransmitterForm>(transmitter.choice("form", {"in_error", "per_spike"}, "in_error"));
-  rule.transmitter_strength = transmitter.number("strength", kNonNegative);
+  rule.transmitter_strength = transmitter.number("strength", kNonNegative, 1e-5);
   transmitter.finish();
 
-  Table eligibility = table.table("eligibility");
+  Table eligibility = table.table_or_defaults("eligibility");
   rule.tau_synapse = eligibility.quantity("tau_synapse", Dimension::time, kPositive, "5 ms");
   rule.tau_membrane = eligibility.quantity("tau_membrane", Dimension::time, kPositive, "20 ms");
   rule.tau_rise = eligibility.quantity("tau_rise", Dimension::time, kPositive, "2 ms");
@@ -35,8 +35,8 @@ LplRule read_lpl(Table& table) {
   rule.surrogate_floor = eligibility.quantity("surrogate_floor", Dimension::voltage, kAny, "-80 mV");
   eligibility.finish();
 
-  Table update = table.table("update");
-  rule.learning_rate = update.number("learning_rate", kNonNegative);
+  Table update = table.table_or_defaults("update");
+  rule.learning_rate = update.number("learning_rate", kNonNegative, 1e-2);
   rule.window = update.quantity("window", Dimension::time, kPositive, "500 ms");
   rule.gradient = static_cast<Gradient>(update.choice("gradient", {"plain", "augmented"}, "plain"));
   if (rule.gradient == Gradient::augmented)
@@ -47,6 +47,17 @@ LplRule read_lpl(Table& table) {
     rule.weight_decay_time = update.quantity("weight_decay_time", Dimension::time, kPositive);
   rule.w_max = update.number("w_max", kPositive, 1.0);
   update.finish();
+
+  Table decorrelation = table.table_or_defaults("decorrelation");
+  rule.rate.decorrelation_strength = decorrelation.number("strength", kNonNegative, 10.0);
+  decorrelation.finish();
+  Table rate = table.table_or_defaults("rate");
+  rule.rate.form =
+      static_cast<HebbianForm>(rate.choice("hebbian", {"log_variance", "hinge", "variance"}, "log_variance"));
+  rule.rate.epsilon = rate.number("epsilon", kPositive, 1e-4);
+  rule.rate.stale_estimates = rate.choice("estimates", {"batch", "stale"}, "batch") == 1;
+  rule.rate.gradient = static_cast<PredictiveGradient>(rate.choice("gradient", {"both", "later"}, "both"));
+  rate.finish();
   return rule;
 }
 
@@ -59,14 +70,43 @@ SymmetricStdpRule read_symmetric_stdp(Table& table) {
   return rule;
 }
 
+ContrastiveRule read_contrastive(Table& table) {
+  ContrastiveRule rule{};
+  Table predictive = table.table_or_defaults("predictive");
+  rule.predictive_strength = predictive.number("strength", kNonNegative, 1.0);
+  predictive.finish();
+  Table hebbian = table.table_or_defaults("hebbian");
+  rule.hebbian_strength = hebbian.number("strength", kNonNegative, 1.0);
+  hebbian.finish();
+  Table decorrelation = table.table_or_defaults("decorrelation");
+  if (decorrelation.number("strength", kNonNegative, 0.0) != 0)
+    decorrelation.fail("strength",
+                       "the contrastive rule has no decorrelation term: different samples already repel; "
+                       "set 'strength' to 0");
+  decorrelation.finish();
+  return rule;
+}
+
 }  // namespace
 
 Rule read_rule(Table table) {
   Rule rule;
-  if (table.choice("type", {"lpl", "symmetric_stdp"}) == 0)
-    rule = read_lpl(table);
-  else
-    rule = read_symmetric_stdp(table);
+  switch (table.choice("type", kRuleTypes)) {
+    case 0:
+      rule = read_lpl(table);
+      break;
+    case 1:
+      rule = read_symmetric_stdp(table);
+      break;
+    case 2:
+      rule = read_contrastive(table);
+      break;
+    case 3:
+      rule = SupervisedRule{};
+      break;
+    default:
+      rule = OjaRule{};
+  }
   table.finish();
   return rule;
 }

@@ -4,11 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
-#include <filesystem>
 #include <limits>
 
-#include "core/version.hpp"
+#include "config/models.hpp"
 #include "spiking/description_reader.hpp"
 
 namespace lpl {
@@ -100,33 +98,6 @@ void DescriptionReader::list_sources() {
 
 namespace {
 
-namespace fs = std::filesystem;
-
-// Where models/*.cell and *.rule lie: LPL_MODELS, or where the program was built.
-std::string models_directory() {
-  const char* given = std::getenv("LPL_MODELS");
-  return given ? given : kModelsDirectory;
-}
-
-// Gives every cell and rule that the description refers to a table of its own in it, from a file of that name
-// beside the description or in models/.
-void embed_models(Document& document) {
-  const auto embed = [&](const std::string& list, const std::string& key, const std::string& section) {
-    for (const std::string& name : document.strings_in(list, key)) {
-      if (document.has_section(section, name)) continue;
-      for (const std::string& folder : {document.folder(), models_directory()}) {
-        const fs::path path = fs::path(folder) / fmt::format("{}.{}", name, section);
-        std::error_code ignored;
-        if (!fs::is_regular_file(path, ignored)) continue;
-        document.embed(section, name, Document::from_file(path.string()));
-        break;
-      }
-    }
-  };
-  embed("population", "cell", "cell");
-  embed("connection", "plasticity", "rule");
-}
-
 bool concerns_model(const std::string& assignment) {
   return assignment.starts_with("cell.") || assignment.starts_with("rule.");
 }
@@ -137,7 +108,8 @@ SimulationDescription read(Document document, const std::vector<std::string>& ov
   for (const std::string& assignment : overrides)
     if (!concerns_model(assignment)) document.set(assignment);
   if (seed) document.set(fmt::format("simulation.seed={}", *seed));
-  embed_models(document);
+  embed_models(document, "population", "cell", "cell");
+  embed_models(document, "connection", "plasticity", "rule");
   for (const std::string& assignment : overrides)
     if (concerns_model(assignment)) document.set(assignment);
   return DescriptionReader(std::move(document)).read();

@@ -28,6 +28,10 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
   if (table.has("plasticity")) {
     c.rule_name = table.text("plasticity");
     c.rule = read_rule(section_entry(table, "plasticity", root, "rule", c.rule_name));
+    if (!std::holds_alternative<LplRule>(*c.rule) && !std::holds_alternative<SymmetricStdpRule>(*c.rule))
+      table.fail("plasticity", fmt::format("the {} rule '{}' is for rate networks (lpl_rate); synapses learn by lpl or "
+                                           "symmetric_stdp",
+                                           kRuleTypes[c.rule->index()], c.rule_name));
     if (model == CellModel::parrot) table.fail("plasticity", "synapses on a parrot population cannot be plastic");
     if (std::holds_alternative<LplRule>(*c.rule))
       check_lpl(table, c);

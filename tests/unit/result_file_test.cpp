@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "core/errors.hpp"
+#include "io/checkpoint.hpp"
 #include "support/world.hpp"
 
 namespace lpl {
@@ -90,6 +93,87 @@ TEST(ResultFile, IsReadableWhileItIsBeingWritten) {
   const h5::File reader = h5::File::open_read_only(scratch.path("r.h5"));
   EXPECT_EQ(text_attribute(reader.get(), "/", "status"), "running");
   EXPECT_THAT(reader.read<double>("/spikes/exc/timestamps"), testing::ElementsAre(0.1));
+}
+
+// Whatever happens to the file after a sync, resuming brings it back to there and goes on.
+TEST(ResultFile, GoesOnFromASyncWhateverCameAfterIt) {
+  const test::Scratch scratch;
+  const std::string path = scratch.path("r.h5");
+  const RunFacts facts{.program = "test", .command_line = "", .description = "x = 1\n"};
+  const auto spikes_of = [](double from) {
+    std::vector<double> times(30000);
+    std::vector<std::uint64_t> ids(times.size());
+    for (std::size_t i = 0; i < times.size(); ++i) {
+      times[i] = from + static_cast<double>(i);
+      ids[i] = i % 7;
+    }
+    return std::pair(times, ids);
+  };
+  const auto part = [&](ResultFile& file, int number) {
+    SpikeSeries spikes = file.create_spikes("exc");
+    SampleSeries report = file.create_report("v", "V", "V", {4, 7}, 0, 1, 0.5);
+    const auto [times, ids] = spikes_of(30000.0 * number);
+    spikes.append(times, ids);
+    report.append<float>({1.0 * number}, {1.0f + static_cast<float>(number), 2});
+    file.write_snapshot("c", fmt::format("part_{}", number), number, 5, 6, {0, 1}, {2, 3},
+                        {0.5f, static_cast<float>(number)});
+  };
+  std::string state;
+  {
+    ResultFile file(path, facts);
+    part(file, 0);
+    state = to_bytes(file.sync());
+  }
+  for (const char* what : {"nothing", "more data", "torn metadata"}) {
+    SCOPED_TRACE(what);
+    {
+      ResultFile file(path, from_bytes<ResultFileState>(state));
+      part(file, 1);
+      if (std::string(what) == "more data") part(file, 2);
+      file.finish("complete", 2, 1);
+    }
+    if (std::string(what) == "torn metadata") {
+      std::fstream bytes(path, std::ios::in | std::ios::out | std::ios::binary);
+      bytes << std::string(8, '\0');  // HDF5's signature
+      bytes.close();
+      EXPECT_THROW(h5::File::open_read_only(path), IoError);
+    }
+    ResultFile file(path, from_bytes<ResultFileState>(state));
+    part(file, 1);
+    file.finish("complete", 2, 1);
+    const h5::File read = h5::File::open_read_only(path);
+    std::vector<double> expected = spikes_of(0).first;
+    const auto second = spikes_of(30000).first;
+    expected.insert(expected.end(), second.begin(), second.end());
+    EXPECT_EQ(read.read<double>("/spikes/exc/timestamps"), expected);
+    EXPECT_EQ(read.read<std::uint64_t>("/spikes/exc/node_ids").size(), 60000u);
+    EXPECT_THAT(read.read<float>("/report/v/data"), testing::ElementsAre(1, 2, 2, 2));
+    EXPECT_THAT(read.children("/weights/c"), testing::ElementsAre("part_0", "part_1"));
+    EXPECT_THAT(read.read<float>("/weights/c/part_1/value"), testing::ElementsAre(0.5f, 1));
+    EXPECT_EQ(text_attribute(read.get(), "/", "status"), "complete");
+  }
+}
+
+TEST(ResultFile, RefusesToGoOnInAnotherRunsFile) {
+  const test::Scratch scratch;
+  const std::string path = scratch.path("r.h5");
+  const RunFacts facts{.program = "test", .command_line = "", .description = ""};
+  const ResultFileState state = ResultFile(path, facts).sync();
+  const auto refusal = [&] {
+    try {
+      ResultFile(path, state);
+    } catch (const IoError& error) {
+      return std::string(error.what());
+    }
+    return std::string("accepted");
+  };
+  EXPECT_EQ(refusal(), "accepted");
+  std::filesystem::resize_file(path, 700);
+  EXPECT_THAT(refusal(), testing::MatchesRegex(".*r.h5: (has 700 bytes, but|is not the result file).*"));
+  std::filesystem::remove(path);
+  EXPECT_THAT(refusal(), testing::HasSubstr("r.h5: the result file of the checkpoint is not there"));
+  ResultFile(path, facts).flush();
+  EXPECT_THAT(refusal(), testing::HasSubstr("r.h5: is not the result file of the run that wrote the checkpoint"));
 }
 
 TEST(ResultFile, SaysWhatCannotBeCreated) {

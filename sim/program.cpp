@@ -1,0 +1,198 @@
+#include "program.hpp"
+
+#include <fmt/format.h>
+#include <sched.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <bitset>
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+
+#include "core/quantity.hpp"
+#include "core/termination.hpp"
+#include "core/text.hpp"
+#include "core/version.hpp"
+
+namespace lpl {
+namespace {
+
+using Cores = std::bitset<CPU_SETSIZE>;
+
+// The cores that this process may run on.
+Cores allowed_cores() {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  sched_getaffinity(0, sizeof set, &set);
+  Cores cores;
+  for (std::size_t core = 0; core < cores.size(); ++core) cores[core] = CPU_ISSET(core, &set);
+  return cores;
+}
+
+// "0", "0,1" or "64 cores".
+std::string text_of(const Cores& cores) {
+  if (cores.count() > 8) return fmt::format("{} cores", cores.count());
+  std::vector<std::string> list;
+  for (std::size_t core = 0; core < cores.size(); ++core)
+    if (cores[core]) list.push_back(fmt::format("{}", core));
+  return join(list, ",");
+}
+
+std::string host_name() {
+  char name[256] = {};
+  gethostname(name, sizeof name - 1);
+  return name;
+}
+
+// By host, the cores of each of its ranks.
+using Placement = std::map<std::string, std::vector<Cores>>;
+
+Placement gather_placement(Communicator& comm) {
+  Placement hosts;
+  for (const std::string& text : comm.gather(host_name() + ' ' + allowed_cores().to_string())) {
+    const std::size_t space = text.rfind(' ');
+    hosts[text.substr(0, space)].emplace_back(text.substr(space + 1));
+  }
+  return hosts;
+}
+
+// Ranks share cores where more of them are confined to a set of cores than the set holds.
+void warn_of_shared_cores(Communicator& comm) {
+  for (const auto& [host, ranks] : gather_placement(comm))
+    for (const Cores& cores : ranks) {
+      const auto confined =
+          std::count_if(ranks.begin(), ranks.end(), [&](const Cores& other) { return (other & ~cores).none(); });
+      if (static_cast<std::size_t>(confined) <= cores.count()) continue;
+      fmt::print(stderr,
+                 "warning: {} ranks share the cores {} of {} and will wait for each other; use fewer ranks, or bind "
+                 "them (mpirun --bind-to core, srun --cpu-bind=cores)\n",
+                 confined, text_of(cores), host);
+      break;
+    }
+}
+
+// A launcher whose MPI this program does not speak starts n separate runs of one rank, which write the same files.
+void warn_of_serial_copies(const Program& program, Communicator& comm) {
+  if (comm.size() > 1) return;
+  for (const char* variable : {"SLURM_STEP_NUM_TASKS", "PMI_SIZE", "MPI_LOCALNRANKS"}) {
+    const char* const value = std::getenv(variable);
+    if (!value || std::atoi(value) <= 1) continue;
+    fmt::print(stderr,
+               "warning: {}={}, but this {} runs by itself: {} separate copies may be writing the same files. For one "
+               "run on all of them, start it with the mpirun of {}, or with srun --mpi=pmix or pmi2\n",
+               variable, value, program.name, value, mpi_library());
+    return;
+  }
+}
+
+ProgressStyle style_of(const std::string& word) {
+  if (word == "bar") return ProgressStyle::bar;
+  if (word == "lines") return ProgressStyle::lines;
+  return word == "none" ? ProgressStyle::none : ProgressStyle::automatic;
+}
+
+double interval_of(const std::string& text) {
+  const std::string option = "--checkpoint-every";
+  try {
+    const double seconds = parse_quantity(text, Dimension::time);
+    if (seconds > 0) return seconds;
+  } catch (const ConfigError& error) {
+    throw CLI::ValidationError(option, error.what());
+  }
+  throw CLI::ValidationError(option, fmt::format("\"{}\" is no interval; it must be above 0", text));
+}
+
+void add_options(CLI::App& app, const Program& program, ProgramOptions& options) {
+  app.add_option("description", options.description, fmt::format("The {} file", program.suffix))->required();
+  app.add_option("--out", options.out, "Result file; default: the description's name with .h5, here");
+  app.add_option("--set", options.overrides, "KEY=VALUE: change the description, such as phase.learn.duration=\"10 s\"")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  app.add_option("--seed", options.seed, "Random seed, in place of the description's");
+  app.add_flag("--check", options.check, "Validate, print what was understood and what it needs; do not run");
+  app.add_option_function<std::string>(
+         "--progress", [&](const std::string& word) { options.progress = style_of(word); }, "auto, bar, lines or none")
+      ->check(CLI::IsMember({"auto", "bar", "lines", "none"}));
+  CLI::Option* const checkpoint = app.add_option(
+      "--checkpoint", options.checkpoint.path,
+      "Write the state to this file from time to time, and on SIGTERM, SIGINT and SIGUSR1, which then end the run");
+  app.add_option_function<std::string>(
+         "--checkpoint-every", [&](const std::string& text) { options.checkpoint.every = interval_of(text); },
+         "Wall time between checkpoints, such as 30min; default 10min")
+      ->needs(checkpoint);
+  CLI::Option* const resume =
+      app.add_option("--resume", options.checkpoint.resume_from,
+                     "Go on from this checkpoint; all else as in the run that wrote it, but for the number of ranks");
+  app.add_flag("--fall-back", options.checkpoint.fall_back,
+               "Where the checkpoint to resume from is damaged, take the one before it")
+      ->needs(resume);
+  program.more_options(app);
+  app.set_version_flag(
+      "--version", fmt::format("{} {} ({}), {}, {}", program.name, kVersion, kRevision, program.engine, mpi_library()));
+}
+
+// Every rank gets the same error; rank 0 speaks. An error that only one rank knows of ends the job at once.
+int run(int argc, char** argv, const Program& program, Communicator& comm) {
+  const auto say = [&](const char* text) {
+    if (comm.rank() == 0) fmt::print(stderr, "{}: {}\n", program.name, text);
+  };
+  ProgramOptions options;
+  options.command_line = join(std::vector<std::string>(argv, argv + argc), " ");
+  CLI::App app{program.purpose};
+  try {
+    add_options(app, program, options);
+    app.parse(argc, argv);
+    if (options.out.empty()) options.out = std::filesystem::path(options.description).stem().string() + ".h5";
+    warn_of_serial_copies(program, comm);
+    warn_of_shared_cores(comm);
+    if (!options.checkpoint.path.empty()) watch_for_termination();
+    return static_cast<int>(program.run(options, comm));
+  } catch (const CLI::ParseError& error) {
+    if (comm.rank() == 0) app.exit(error);
+    return static_cast<int>(error.get_exit_code() == 0 ? ExitCode::done : ExitCode::misused);
+  } catch (const ConfigError& error) {
+    say(error.what());
+    return static_cast<int>(ExitCode::misused);
+  } catch (const Error& error) {
+    say(error.what());
+    comm.quit(static_cast<int>(ExitCode::failed));
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}: rank {}: {}\n", program.name, comm.rank(), error.what());
+    comm.abort(static_cast<int>(ExitCode::failed));
+  }
+  return static_cast<int>(ExitCode::failed);
+}
+
+}  // namespace
+
+int run_program(int argc, char** argv, const Program& program) {
+  std::unique_ptr<Communicator> comm;
+  try {
+    comm = make_mpi_communicator(argc, argv);
+  } catch (const Error& error) {
+    fmt::print(stderr, "{}: {}\n", program.name, error.what());
+    return static_cast<int>(ExitCode::failed);
+  }
+  return run(argc, argv, program, *comm);
+}
+
+std::string placement(Communicator& comm) {
+  std::vector<std::string> hosts;
+  for (const auto& [host, ranks] : gather_placement(comm)) {
+    std::vector<std::string> cores;
+    for (const Cores& of_rank : ranks) cores.push_back(text_of(of_rank));
+    if (cores.size() > 16) cores = {cores.front(), "...", cores.back()};
+    hosts.push_back(fmt::format("{} on {} (cores {})", ranks.size(), host, join(cores, " | ")));
+  }
+  return join(hosts, ", ");
+}
+
+std::int64_t peak_memory(Communicator& comm) {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return comm.max(usage.ru_maxrss * 1024L);
+}
+
+}  // namespace lpl

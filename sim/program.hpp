@@ -1,0 +1,49 @@
+// What the programs share: options, start and end of MPI, errors to exit codes, where ranks run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "core/errors.hpp"
+#include "core/progress.hpp"
+#include "io/checkpoint.hpp"
+
+namespace lpl {
+
+struct ProgramOptions {
+  std::string description;  // the file
+  std::string out;          // the result file
+  std::vector<std::string> overrides;
+  std::optional<std::uint64_t> seed;
+  bool check = false;
+  ProgressStyle progress = ProgressStyle::automatic;
+  CheckpointOptions checkpoint;
+  std::string command_line;
+};
+
+struct Program {
+  std::string name;     // "lpl_sim"
+  std::string suffix;   // of its descriptions, ".sim"
+  std::string purpose;  // one sentence for --help
+  std::string engine;   // for --version: what it computes with
+  std::function<void(CLI::App&)> more_options = [](CLI::App&) {};
+  // Collective. Throws ConfigError for misuse, any other Error for a failed run; the same on all ranks.
+  std::function<ExitCode(const ProgramOptions&, Communicator&)> run;
+};
+
+// The body of main(): parses the command line, starts MPI, runs and returns the exit status. Every error becomes one
+// line on stderr and exit status 1 or 2, on any number of ranks.
+int run_program(int argc, char** argv, const Program& program);
+
+// Collective; of use on rank 0. Where the ranks run, such as "2 on node7 (cores 0 | 1), 1 on node8 (cores 0)".
+std::string placement(Communicator& comm);
+
+// Collective; of use on rank 0: the largest resident memory of a rank so far, in bytes.
+std::int64_t peak_memory(Communicator& comm);
+
+}  // namespace lpl

@@ -1,0 +1,11 @@
+// The bytes of a file, for readers that check before they use.
+#pragma once
+
+#include <string>
+
+namespace lpl {
+
+// Throws ConfigError where the file cannot be read.
+std::string whole_file(const std::string& path);
+
+}  // namespace lpl

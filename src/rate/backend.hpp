@@ -1,0 +1,157 @@
+// What a device must be able to do for the trainer. One trainer, two backends: CPU (rate/cpu) and CUDA (rate/cuda).
+//
+// Calls may return before the device is done; only read() and download() wait. A batch is cut into slices, the unit
+// of work of a rank: a result depends on the slices, in its last bits, but never on how many ranks share them.
+// The maps of a slice hold its samples twice: first view 1 of all of them, then view 2.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "rate/objective.hpp"
+
+namespace lpl {
+
+enum class Precision { float32, bfloat16 };
+
+struct Shape {
+  std::int64_t samples = 0;
+  std::int64_t channels = 0;
+  std::int64_t height = 1;
+  std::int64_t width = 1;
+  std::int64_t positions() const { return height * width; }
+  std::int64_t size() const { return samples * channels * height * width; }
+  bool operator==(const Shape&) const = default;
+};
+
+// An activity map in the memory and layout of its backend.
+struct Tensor {
+  Shape shape;
+  Precision precision = Precision::float32;
+  std::shared_ptr<void> data;
+};
+
+// Float32 numbers in the memory of a backend. Filters lie as out x row x column x in (PyTorch: out x in x row x
+// column; rate/parameters.hpp converts).
+struct Array {
+  std::int64_t size = 0;
+  std::shared_ptr<float> data;
+};
+
+// A convolution with what follows it: rectifier, then max-pooling. A dense layer is one with kernel 1 on 1x1 maps.
+struct Convolution {
+  std::int64_t in = 0;
+  std::int64_t out = 0;
+  std::int64_t kernel = 3;
+  std::int64_t stride = 1;
+  std::int64_t padding = 1;
+  bool biased = true;
+  bool rectified = true;
+  std::int64_t pool = 0;  // side of the pooling window; 0: no pooling
+  std::int64_t pool_stride = 0;
+
+  std::int64_t weights() const { return out * kernel * kernel * in; }
+  // Shape before pooling, and after it. Rows and columns that fill no window are dropped, as in PyTorch.
+  Shape convolved(const Shape& x) const;
+  Shape output(const Shape& x) const;
+};
+
+// Weights and bias in the form and precision that a backend computes with.
+struct Filters {
+  std::shared_ptr<void> data;
+};
+
+// What the gradient needs of a forward pass besides its input.
+struct Trace {
+  std::shared_ptr<void> data;
+};
+
+struct AdamStep {
+  double learning_rate, beta1, beta2, epsilon, weight_decay;
+  std::int64_t step;  // 1, 2, ...
+};
+
+struct SgdStep {
+  double learning_rate, momentum, weight_decay;
+};
+
+// The samples of a batch, cut into slices; slices are dealt to ranks in blocks.
+struct Slice {
+  std::int64_t first = 0;  // sample of the batch
+  std::int64_t count = 0;
+};
+class Batch {
+ public:
+  // At most 16 slices of at least 8 samples, so the number of partial gradients stays bounded.
+  Batch(std::int64_t samples, int rank, int ranks);
+  std::int64_t samples() const { return samples_; }
+  const std::vector<Slice>& slices() const { return slices_; }
+  // Slices [first_slice(r), first_slice(r + 1)) belong to rank r.
+  std::size_t first_slice(int rank) const;
+  std::vector<Slice> mine() const;
+
+ private:
+  std::int64_t samples_;
+  int rank_, ranks_;
+  std::vector<Slice> slices_;
+};
+
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  // For the log, such as "CPU (oneDNN 2.6.3, 2 threads)".
+  virtual std::string description() const = 0;
+
+  virtual Array zeros(std::int64_t size) = 0;
+  virtual void clear(Array& array) = 0;
+  virtual void write(Array& array, const std::vector<float>& values) = 0;
+  virtual std::vector<float> read(const Array& array) = 0;
+
+  // Values channels-last: samples x height x width x channels.
+  virtual Tensor upload(const std::vector<float>& values, const Shape& shape, Precision precision) = 0;
+  virtual std::vector<float> download(const Tensor& tensor) = 0;
+
+  virtual Filters prepare(const Convolution& layer, const Array& weight, const Array& bias, Precision precision) = 0;
+  // y = pool(rectify(filters * x + bias)). Fills `trace` unless null.
+  virtual Tensor forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) = 0;
+  // Adds the gradient of one slice to `weight` and `bias` (out x row x column x in; out). `dy` is the gradient with
+  // respect to y; one of 1x1 maps stands for the same value at every position. The slice's sum is complete before it
+  // is added, so that ((s0 + s1) + s2) is the same number wherever the slices were computed.
+  virtual void add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
+                            Array& weight, Array& bias) = 0;
+  // Gradient with respect to x.
+  virtual Tensor input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
+                                const Tensor& dy) = 0;
+
+  // Mean over positions: float32, 1x1.
+  virtual Tensor mean_over_space(const Tensor& x) = 0;
+  // Average over equal windows to side x side maps (PyTorch's adaptive average), and its gradient for maps `shape`.
+  virtual Tensor adaptive_mean(const Tensor& x, std::int64_t side) = 0;
+  virtual Tensor adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) = 0;
+  // x * mask, mask of the same shape in float32.
+  virtual Tensor product(const Tensor& x, const Tensor& mask) = 0;
+  virtual Tensor scale(const Tensor& x, float factor) = 0;
+
+  // Losses of the whole batch at one hook, from the slices of this rank. Collective. Writes the terms (LossTerm order)
+  // to losses[offset ...] and returns the gradients by slice, weighted by the objective's coefficients.
+  virtual std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
+                                       const std::vector<std::int64_t>* positives, StaleEstimates* stale, Array& losses,
+                                       std::int64_t offset) = 0;
+  virtual std::vector<Tensor> contrastive_loss(const LplObjective& objective, const Batch& batch,
+                                               const std::vector<Tensor>& z, Array& losses, std::int64_t offset) = 0;
+  virtual std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
+                                            const std::vector<std::int32_t>& labels, Array& losses,
+                                            std::int64_t offset) = 0;
+
+  // Sums the parts over the slices of all ranks, in the order of the slices, into parts[0]. Collective.
+  virtual void reduce(const Batch& batch, std::vector<Array>& parts) = 0;
+
+  virtual void adam(const AdamStep& step, const Array& gradient, Array& value, Array& mean, Array& square) = 0;
+  // PyTorch's form: buffer = momentum * buffer + gradient (the first gradient itself at the first step).
+  virtual void sgd(const SgdStep& step, const Array& gradient, Array& value, Array& buffer) = 0;
+};
+
+}  // namespace lpl

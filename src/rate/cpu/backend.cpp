@@ -1,0 +1,685 @@
+#include "rate/cpu/backend.hpp"
+
+#include <fmt/format.h>
+#include <omp.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <dnnl.hpp>
+#include <map>
+#include <new>
+#include <tuple>
+
+#include "core/errors.hpp"
+#include "rate/cpu/kernels.hpp"
+#include "rate/cpu/losses.hpp"
+
+namespace lpl {
+namespace {
+
+using dnnl::memory;
+
+memory::data_type type_of(Precision precision) {
+  return precision == Precision::float32 ? memory::data_type::f32 : memory::data_type::bf16;
+}
+
+std::int64_t bytes_of(Precision precision) { return precision == Precision::float32 ? 4 : 2; }
+
+std::shared_ptr<void> allocate(std::int64_t bytes) {
+  constexpr std::align_val_t kAlignment{64};
+  void* memory = ::operator new(static_cast<std::size_t>(std::max<std::int64_t>(bytes, 64)), kAlignment);
+  return {memory, [](void* p) { ::operator delete(p, kAlignment); }};
+}
+
+std::int64_t padded_size(const Shape& shape) {
+  return shape.samples * blocks(shape.channels) * kLanes * shape.positions();
+}
+
+Tensor new_tensor(const Shape& shape, Precision precision) {
+  return {shape, precision, allocate(padded_size(shape) * bytes_of(precision))};
+}
+
+template <class T>
+T* as(const std::shared_ptr<void>& data) {
+  return static_cast<T*>(data.get());
+}
+
+// Calls f with the elements of a tensor as float* or std::uint16_t*.
+template <class F>
+decltype(auto) with_elements(const Tensor& tensor, F f) {
+  if (tensor.precision == Precision::float32) return f(as<float>(tensor.data));
+  return f(as<std::uint16_t>(tensor.data));
+}
+
+float widen(float x) { return x; }
+float widen(std::uint16_t x) {
+  const std::uint32_t bits = static_cast<std::uint32_t>(x) << 16;
+  float value;
+  std::memcpy(&value, &bits, sizeof value);
+  return value;
+}
+void narrow(float value, float& to) { to = value; }
+// Rounds to the nearest bfloat16, halves to even.
+void narrow(float value, std::uint16_t& to) {
+  std::uint32_t bits;
+  std::memcpy(&bits, &value, sizeof bits);
+  to = static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+memory::dims dims_of(const Shape& s) { return {s.samples, s.channels, s.height, s.width}; }
+
+memory::desc map_layout(const Shape& shape, Precision precision) {
+  return {dims_of(shape), type_of(precision), memory::format_tag::nChw16c};
+}
+
+// What the forward pass leaves for the gradient of a convolution.
+struct ConvolutionTrace {
+  Tensor y;                               // kept where the layer does not pool: its positive outputs were active
+  std::shared_ptr<std::uint8_t> winners;  // kept where it does: by pooled output
+};
+
+struct ConvolutionFilters {
+  memory weights;  // in the layout that oneDNN asked for
+  memory bias;
+};
+
+using LayerKey = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool>;
+using PlanKey = std::tuple<LayerKey, std::int64_t, std::int64_t, std::int64_t, Precision>;
+
+LayerKey key_of(const Convolution& c) { return {c.in, c.out, c.kernel, c.stride, c.padding, c.rectified}; }
+
+class CpuBackend final : public Backend {
+ public:
+  explicit CpuBackend(Communicator& comm) : comm_(comm), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {}
+
+  std::string description() const override {
+    const dnnl_version_t* v = dnnl::version();
+    return fmt::format("CPU (oneDNN {}.{}.{}, vectors {}, {} {} a rank)", v->major, v->minor, v->patch,
+                       rate_vector_target(), omp_get_max_threads(), omp_get_max_threads() == 1 ? "thread" : "threads");
+  }
+
+  Array zeros(std::int64_t size) override {
+    Array array{size, std::static_pointer_cast<float>(allocate(size * 4))};
+    clear(array);
+    return array;
+  }
+  void clear(Array& array) override { std::memset(array.data.get(), 0, static_cast<std::size_t>(array.size) * 4); }
+  void write(Array& array, const std::vector<float>& values) override {
+    std::copy(values.begin(), values.end(), array.data.get());
+  }
+  std::vector<float> read(const Array& array) override { return {array.data.get(), array.data.get() + array.size}; }
+
+  Tensor upload(const std::vector<float>& values, const Shape& shape, Precision precision) override;
+  std::vector<float> download(const Tensor& tensor) override;
+
+  Filters prepare(const Convolution& layer, const Array& weight, const Array& bias, Precision precision) override;
+  Tensor forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) override;
+  void add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy, Array& weight,
+                    Array& bias) override;
+  Tensor input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
+                        const Tensor& dy) override;
+
+  Tensor mean_over_space(const Tensor& x) override;
+  Tensor adaptive_mean(const Tensor& x, std::int64_t side) override;
+  Tensor adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) override;
+  Tensor product(const Tensor& x, const Tensor& mask) override;
+  Tensor scale(const Tensor& x, float factor) override;
+
+  std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
+                               const std::vector<std::int64_t>* positives, StaleEstimates* stale, Array& losses,
+                               std::int64_t offset) override;
+  std::vector<Tensor> contrastive_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
+                                       Array& losses, std::int64_t offset) override;
+  std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
+                                    const std::vector<std::int32_t>& labels, Array& losses,
+                                    std::int64_t offset) override;
+  void reduce(const Batch& batch, std::vector<Array>& parts) override;
+
+  void adam(const AdamStep& step, const Array& gradient, Array& value, Array& mean, Array& square) override;
+  void sgd(const SgdStep& step, const Array& gradient, Array& value, Array& buffer) override;
+
+ private:
+  struct Plan {
+    dnnl::convolution_forward::primitive_desc description;
+    dnnl::convolution_forward forward;
+  };
+  // Both views of the whole batch at one hook, gathered from all ranks.
+  struct Views {
+    HookShape shape{};
+    std::vector<float> z[2], gradient[2];
+  };
+
+  const Plan& plan(const Convolution& layer, const Shape& x, Precision precision);
+  memory converted(memory from, const memory::desc& to);
+  // The gradient before pooling and rectifier, dense, as oneDNN wants it.
+  Tensor unpooled_gradient(const Convolution& layer, const Trace& trace, const Shape& x, const Tensor& dy,
+                           Precision precision);
+  void add_dense_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
+                          Array& weight, Array& bias);
+  void list_active_outputs(const Convolution& layer, const ConvolutionTrace& trace, const Shape& x, const Tensor& dy,
+                           float* bias);
+  Views gather(const Batch& batch, const std::vector<Tensor>& z);
+  std::vector<Tensor> scatter(const Batch& batch, const std::vector<Tensor>& z, const Views& views);
+
+  Communicator& comm_;
+  dnnl::engine engine_;
+  dnnl::stream stream_;
+  std::map<PlanKey, Plan> plans_;
+  // Of the layer whose gradient is being summed: active outputs by output unit, and how many there are.
+  std::vector<ActiveOutput> active_;
+  std::vector<std::int64_t> active_count_;
+};
+
+Tensor CpuBackend::upload(const std::vector<float>& values, const Shape& shape, Precision precision) {
+  Tensor tensor = new_tensor(shape, precision);
+  const std::int64_t channel_blocks = blocks(shape.channels);
+  with_elements(tensor, [&](auto* to) {
+#pragma omp parallel for schedule(static)
+    for (std::int64_t n = 0; n < shape.samples; ++n)
+      for (std::int64_t b = 0; b < channel_blocks; ++b)
+        for (std::int64_t p = 0; p < shape.positions(); ++p)
+          for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+            const std::int64_t c = b * kLanes + lane;
+            const float value = c < shape.channels
+                                    ? values[static_cast<std::size_t>((n * shape.positions() + p) * shape.channels + c)]
+                                    : 0.0f;
+            narrow(value, to[((n * channel_blocks + b) * shape.positions() + p) * kLanes + lane]);
+          }
+  });
+  return tensor;
+}
+
+std::vector<float> CpuBackend::download(const Tensor& tensor) {
+  const Shape& shape = tensor.shape;
+  std::vector<float> values(static_cast<std::size_t>(shape.size()));
+  const std::int64_t channel_blocks = blocks(shape.channels);
+  with_elements(tensor, [&](const auto* from) {
+    for (std::int64_t n = 0; n < shape.samples; ++n)
+      for (std::int64_t c = 0; c < shape.channels; ++c)
+        for (std::int64_t p = 0; p < shape.positions(); ++p)
+          values[static_cast<std::size_t>((n * shape.positions() + p) * shape.channels + c)] =
+              widen(from[((n * channel_blocks + c / kLanes) * shape.positions() + p) * kLanes + c % kLanes]);
+  });
+  return values;
+}
+
+const CpuBackend::Plan& CpuBackend::plan(const Convolution& layer, const Shape& x, Precision precision) {
+  // Maps of any number of samples share the layout of the filters.
+  const PlanKey key{key_of(layer), x.samples, x.height, x.width, precision};
+  const auto found = plans_.find(key);
+  if (found != plans_.end()) return found->second;
+  const memory::data_type type = type_of(precision);
+  const memory::desc source = map_layout(x, precision);
+  const memory::desc weights({layer.out, layer.in, layer.kernel, layer.kernel}, type, memory::format_tag::any);
+  const memory::desc bias({layer.out}, memory::data_type::f32, memory::format_tag::x);
+  const memory::desc destination = map_layout(layer.convolved(x), precision);
+  dnnl::primitive_attr attributes;
+  if (layer.rectified) {
+    dnnl::post_ops rectifier;
+    rectifier.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
+    attributes.set_post_ops(rectifier);
+  }
+  const memory::dims stride{layer.stride, layer.stride};
+  const memory::dims padding{layer.padding, layer.padding};
+  const dnnl::convolution_forward::primitive_desc description(
+      {dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, source, weights, bias, destination,
+       stride, padding, padding},
+      attributes, engine_);
+  return plans_.emplace(key, Plan{description, dnnl::convolution_forward(description)}).first->second;
+}
+
+memory CpuBackend::converted(memory from, const memory::desc& to) {
+  if (from.get_desc() == to) return from;
+  memory result(to, engine_);
+  dnnl::reorder(from, result).execute(stream_, from, result);
+  stream_.wait();
+  return result;
+}
+
+Filters CpuBackend::prepare(const Convolution& layer, const Array& weight, const Array& bias, Precision precision) {
+  // The layout of the filters is fixed by the layer: asked for with the smallest map that it accepts.
+  const std::int64_t side = std::max<std::int64_t>(layer.kernel - 2 * layer.padding, 1) + 1;
+  const Plan& any = plan(layer, {1, layer.in, side, side}, precision);
+  const memory::desc plain({layer.out, layer.in, layer.kernel, layer.kernel}, memory::data_type::f32,
+                           memory::format_tag::ohwi);
+  auto filters = std::make_shared<ConvolutionFilters>();
+  filters->weights = converted(memory(plain, engine_, weight.data.get()), any.description.weights_desc());
+  filters->bias = memory({{layer.out}, memory::data_type::f32, memory::format_tag::x}, engine_, bias.data.get());
+  return {filters};
+}
+
+Tensor CpuBackend::forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) {
+  const auto& own = *as<ConvolutionFilters>(filters.data);
+  const Plan& p = plan(layer, x.shape, x.precision);
+  Tensor y = new_tensor(layer.convolved(x.shape), x.precision);
+  const memory source(p.description.src_desc(), engine_, x.data.get());
+  const memory destination(p.description.dst_desc(), engine_, y.data.get());
+  const memory weights = converted(own.weights, p.description.weights_desc());
+  p.forward.execute(
+      stream_,
+      {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_BIAS, own.bias}, {DNNL_ARG_DST, destination}});
+  stream_.wait();
+  auto kept = std::make_shared<ConvolutionTrace>();
+  if (layer.pool == 0) {
+    kept->y = y;
+  } else {
+    const Tensor pooled = new_tensor(layer.output(x.shape), x.precision);
+    const std::int64_t maps = blocks(layer.out);
+    const std::int64_t step_in = maps * y.shape.positions() * kLanes;
+    const std::int64_t step_out = maps * pooled.shape.positions() * kLanes;
+    if (trace) kept->winners = std::static_pointer_cast<std::uint8_t>(allocate(padded_size(pooled.shape)));
+    const PoolShape shape{maps, y.shape.height, y.shape.width, layer.pool, layer.pool_stride};
+    with_elements(y, [&](const auto* from) {
+      using Element = std::remove_cvref_t<decltype(*from)>;
+      auto* const to = as<Element>(pooled.data);
+#pragma omp parallel for schedule(static)
+      for (std::int64_t n = 0; n < y.shape.samples; ++n)
+        pool_max(shape, from + n * step_in, to + n * step_out,
+                 kept->winners ? kept->winners.get() + n * step_out : nullptr);
+    });
+    y = pooled;
+  }
+  if (trace) trace->data = std::move(kept);
+  return y;
+}
+
+void CpuBackend::list_active_outputs(const Convolution& layer, const ConvolutionTrace& trace, const Shape& x,
+                                     const Tensor& dy, float* bias) {
+  const Shape y = layer.output(x);
+  const std::int64_t row_step = (x.width + 2 * layer.padding) * kLanes * layer.stride;
+  const std::int64_t column_step = kLanes * layer.stride;
+  const std::int64_t map_step = (x.height + 2 * layer.padding) * (x.width + 2 * layer.padding) * kLanes;
+  const std::int64_t channel_blocks = blocks(layer.out);
+  const std::int64_t capacity = y.samples * y.positions();
+  const std::int64_t pool_stride = layer.pool ? layer.pool_stride : 1;
+  const bool everywhere = dy.shape.positions() == 1;  // one gradient for all positions
+  std::vector<std::int32_t> within(static_cast<std::size_t>(std::max<std::int64_t>(1, layer.pool * layer.pool)));
+  for (std::size_t w = 0; w < within.size() && layer.pool; ++w)
+    within[w] = static_cast<std::int32_t>(static_cast<std::int64_t>(w) / layer.pool * row_step +
+                                          static_cast<std::int64_t>(w) % layer.pool * column_step);
+  active_.resize(static_cast<std::size_t>(channel_blocks * kLanes * capacity));
+  active_count_.assign(static_cast<std::size_t>(channel_blocks * kLanes), 0);
+
+  with_elements(dy, [&](const auto* gradients) {
+#pragma omp parallel for schedule(static)
+    for (std::int64_t block = 0; block < channel_blocks; ++block) {
+      ActiveOutput* const lists = active_.data() + block * kLanes * capacity;
+      std::int64_t* const counts = active_count_.data() + block * kLanes;
+      float sums[kLanes] = {};
+      for (std::int64_t n = 0; n < y.samples; ++n)
+        for (std::int64_t p = 0; p < y.positions(); ++p) {
+          const std::int64_t at = ((n * channel_blocks + block) * y.positions() + p) * kLanes;
+          const std::int64_t base =
+              n * map_step + p / y.width * pool_stride * row_step + p % y.width * pool_stride * column_step;
+          const auto* g = gradients + (everywhere ? (n * channel_blocks + block) * kLanes : at);
+          std::uint8_t winner[kLanes] = {};
+          if (layer.pool)
+            std::memcpy(winner, trace.winners.get() + at, kLanes);
+          else if (layer.rectified)
+            with_elements(trace.y, [&](const auto* outputs) {
+              for (std::int64_t lane = 0; lane < kLanes; ++lane)
+                winner[lane] = widen(outputs[at + lane]) > 0 ? 0 : kSilent;
+            });
+          for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+            const bool flows = winner[lane] != kSilent;
+            const float gradient = widen(g[lane]);
+            lists[lane * capacity + counts[lane]] = {static_cast<std::int32_t>(base + within[flows ? winner[lane] : 0]),
+                                                     gradient};
+            counts[lane] += flows;
+            sums[lane] += flows ? gradient : 0.0f;
+          }
+        }
+      for (std::int64_t lane = 0; lane < kLanes && block * kLanes + lane < layer.out; ++lane)
+        bias[block * kLanes + lane] += sums[lane];
+    }
+  });
+}
+
+void CpuBackend::add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
+                              Array& weight, Array& bias) {
+  if (layer.kernel == 1 && x.shape.positions() == 1) return add_dense_gradient(layer, trace, x, dy, weight, bias);
+  const auto& kept = *as<ConvolutionTrace>(trace.data);
+  list_active_outputs(layer, kept, x.shape, dy, bias.data.get());
+
+  const std::int64_t padded_width = x.shape.width + 2 * layer.padding;
+  const std::int64_t map_size = (x.shape.height + 2 * layer.padding) * padded_width * kLanes;
+  const std::int64_t capacity = dy.shape.samples * layer.output(x.shape).positions();
+  const std::int64_t tap_count = layer.kernel * layer.kernel;
+  std::vector<std::int32_t> taps(static_cast<std::size_t>(tap_count));
+  for (std::int64_t t = 0; t < tap_count; ++t)
+    taps[static_cast<std::size_t>(t)] =
+        static_cast<std::int32_t>((t / layer.kernel * padded_width + t % layer.kernel) * kLanes);
+
+  const std::int64_t in_blocks = blocks(layer.in);
+#pragma omp parallel
+  {
+    // One block of input channels at a time: its padded maps stay in the cache while every output unit reads them.
+    const auto scratch = allocate((x.shape.samples * map_size + tap_count * kLanes) * 4);
+    float* const padded = as<float>(scratch);
+    float* const sums = padded + x.shape.samples * map_size;
+    std::memset(padded, 0, static_cast<std::size_t>(x.shape.samples * map_size) * 4);
+#pragma omp for schedule(static)
+    for (std::int64_t block = 0; block < in_blocks; ++block) {
+      with_elements(x, [&](const auto* from) {
+        for (std::int64_t n = 0; n < x.shape.samples; ++n)
+          pad_map(x.shape.height, x.shape.width, layer.padding,
+                  from + (n * in_blocks + block) * x.shape.positions() * kLanes, padded + n * map_size);
+      });
+      const std::int64_t lanes = std::min(kLanes, layer.in - block * kLanes);
+      for (std::int64_t o = 0; o < layer.out; ++o) {
+        sum_windows(padded, active_.data() + o * capacity, active_count_[static_cast<std::size_t>(o)], taps.data(),
+                    tap_count, sums);
+        float* const to = weight.data.get() + o * tap_count * layer.in + block * kLanes;
+        for (std::int64_t t = 0; t < tap_count; ++t)
+          for (std::int64_t lane = 0; lane < lanes; ++lane) to[t * layer.in + lane] += sums[t * kLanes + lane];
+      }
+    }
+  }
+}
+
+void CpuBackend::add_dense_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
+                                    Array& weight, Array& bias) {
+  const std::int64_t rows = x.shape.samples;
+  std::vector<float> gradient = download(unpooled_gradient(layer, trace, x.shape, dy, Precision::float32));
+  const std::vector<float> input = download(x);
+  std::vector<float> sum(static_cast<std::size_t>(layer.out * layer.in));
+  multiply(true, false, layer.out, layer.in, rows, gradient.data(), input.data(), 0.0f, sum.data());
+  for (std::size_t i = 0; i < sum.size(); ++i) weight.data.get()[i] += sum[i];
+  std::vector<float> total(static_cast<std::size_t>(layer.out));
+  for (std::int64_t n = 0; n < rows; ++n)
+    for (std::int64_t o = 0; o < layer.out; ++o)
+      total[static_cast<std::size_t>(o)] += gradient[static_cast<std::size_t>(n * layer.out + o)];
+  for (std::size_t o = 0; o < total.size(); ++o) bias.data.get()[o] += total[o];
+}
+
+Tensor CpuBackend::unpooled_gradient(const Convolution& layer, const Trace& trace, const Shape& x, const Tensor& dy,
+                                     Precision precision) {
+  const auto& kept = *as<ConvolutionTrace>(trace.data);
+  const Shape shape = layer.convolved(x);
+  const Shape y = layer.output(x);
+  const bool everywhere = dy.shape.positions() == 1;
+  // Windows may overlap, so sums are formed in float32 first.
+  Tensor sums = new_tensor(shape, Precision::float32);
+  std::memset(sums.data.get(), 0, static_cast<std::size_t>(padded_size(shape)) * 4);
+  float* const to = as<float>(sums.data);
+  with_elements(dy, [&](const auto* gradients) {
+#pragma omp parallel for schedule(static)
+    for (std::int64_t map = 0; map < y.samples * blocks(y.channels); ++map)
+      for (std::int64_t p = 0; p < y.positions(); ++p)
+        for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+          const std::int64_t at = (map * y.positions() + p) * kLanes + lane;
+          const float gradient = widen(gradients[everywhere ? map * kLanes + lane : at]);
+          std::int64_t target = at;
+          if (layer.pool) {
+            const std::int64_t winner = kept.winners.get()[at];
+            if (winner == kSilent) continue;
+            const std::int64_t r = p / y.width * layer.pool_stride + winner / layer.pool;
+            const std::int64_t c = p % y.width * layer.pool_stride + winner % layer.pool;
+            target = (map * shape.positions() + r * shape.width + c) * kLanes + lane;
+          } else if (layer.rectified &&
+                     with_elements(kept.y, [&](const auto* outputs) { return !(widen(outputs[at]) > 0); })) {
+            continue;
+          }
+          to[target] += gradient;
+        }
+  });
+  if (precision == Precision::float32) return sums;
+  Tensor narrowed = new_tensor(shape, precision);
+  for (std::int64_t i = 0; i < padded_size(shape); ++i) narrow(to[i], as<std::uint16_t>(narrowed.data)[i]);
+  return narrowed;
+}
+
+Tensor CpuBackend::input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
+                                  const Tensor& dy) {
+  const Tensor gradient = unpooled_gradient(layer, trace, x.shape, dy, x.precision);
+  const Plan& hint = plan(layer, x.shape, x.precision);
+  const memory::dims stride{layer.stride, layer.stride};
+  const memory::dims padding{layer.padding, layer.padding};
+  const memory::desc weights({layer.out, layer.in, layer.kernel, layer.kernel}, type_of(x.precision),
+                             memory::format_tag::any);
+  const dnnl::convolution_backward_data::primitive_desc description(
+      {dnnl::algorithm::convolution_direct, map_layout(x.shape, x.precision), weights,
+       map_layout(gradient.shape, x.precision), stride, padding, padding},
+      engine_, hint.description);
+  Tensor dx = new_tensor(x.shape, x.precision);
+  const memory from(description.diff_dst_desc(), engine_, gradient.data.get());
+  const memory to(description.diff_src_desc(), engine_, dx.data.get());
+  const memory own = converted(as<ConvolutionFilters>(filters.data)->weights, description.weights_desc());
+  dnnl::convolution_backward_data(description)
+      .execute(stream_, {{DNNL_ARG_DIFF_DST, from}, {DNNL_ARG_WEIGHTS, own}, {DNNL_ARG_DIFF_SRC, to}});
+  stream_.wait();
+  return dx;
+}
+
+Tensor CpuBackend::mean_over_space(const Tensor& x) {
+  Tensor means = new_tensor({x.shape.samples, x.shape.channels, 1, 1}, Precision::float32);
+  const std::int64_t maps = blocks(x.shape.channels);
+  with_elements(x, [&](const auto* from) {
+#pragma omp parallel for schedule(static)
+    for (std::int64_t n = 0; n < x.shape.samples; ++n)
+      mean_over_positions(maps, x.shape.positions(), from + n * maps * x.shape.positions() * kLanes,
+                          as<float>(means.data) + n * maps * kLanes);
+  });
+  return means;
+}
+
+namespace {
+
+// Window [begin, end) of output i when `size` inputs are averaged to `side` outputs, as PyTorch cuts them.
+std::int64_t window_begin(std::int64_t i, std::int64_t size, std::int64_t side) { return i * size / side; }
+std::int64_t window_end(std::int64_t i, std::int64_t size, std::int64_t side) {
+  return ((i + 1) * size + side - 1) / side;
+}
+
+// Calls f(output position, input position, share) for every input of every output's window.
+template <class F>
+void for_each_in_windows(const Shape& shape, std::int64_t side, F f) {
+  for (std::int64_t r = 0; r < side; ++r)
+    for (std::int64_t c = 0; c < side; ++c) {
+      const std::int64_t top = window_begin(r, shape.height, side), bottom = window_end(r, shape.height, side);
+      const std::int64_t left = window_begin(c, shape.width, side), right = window_end(c, shape.width, side);
+      const float share = 1.0f / static_cast<float>((bottom - top) * (right - left));
+      for (std::int64_t i = top; i < bottom; ++i)
+        for (std::int64_t j = left; j < right; ++j) f(r * side + c, i * shape.width + j, share);
+    }
+}
+
+}  // namespace
+
+Tensor CpuBackend::adaptive_mean(const Tensor& x, std::int64_t side) {
+  const Shape shape{x.shape.samples, x.shape.channels, side, side};
+  Tensor y = new_tensor(shape, x.precision);
+  with_elements(x, [&](const auto* from) {
+    using Element = std::remove_cvref_t<decltype(*from)>;
+#pragma omp parallel for schedule(static)
+    for (std::int64_t map = 0; map < shape.samples * blocks(shape.channels); ++map) {
+      std::vector<float> sums(static_cast<std::size_t>(side * side * kLanes));
+      for_each_in_windows(x.shape, side, [&](std::int64_t to, std::int64_t at, float share) {
+        for (std::int64_t lane = 0; lane < kLanes; ++lane)
+          sums[static_cast<std::size_t>(to * kLanes + lane)] +=
+              share * widen(from[(map * x.shape.positions() + at) * kLanes + lane]);
+      });
+      for (std::size_t i = 0; i < sums.size(); ++i)
+        narrow(sums[i], as<Element>(y.data)[map * side * side * kLanes + static_cast<std::int64_t>(i)]);
+    }
+  });
+  return y;
+}
+
+Tensor CpuBackend::adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) {
+  const std::int64_t side = dy.shape.height;
+  Tensor dx = new_tensor(shape, precision);
+  with_elements(dx, [&](auto* to) {
+#pragma omp parallel for schedule(static)
+    for (std::int64_t map = 0; map < shape.samples * blocks(shape.channels); ++map) {
+      std::vector<float> sums(static_cast<std::size_t>(shape.positions() * kLanes));
+      with_elements(dy, [&](const auto* from) {
+        for_each_in_windows(shape, side, [&](std::int64_t at, std::int64_t target, float share) {
+          for (std::int64_t lane = 0; lane < kLanes; ++lane)
+            sums[static_cast<std::size_t>(target * kLanes + lane)] +=
+                share * widen(from[(map * side * side + at) * kLanes + lane]);
+        });
+      });
+      for (std::size_t i = 0; i < sums.size(); ++i)
+        narrow(sums[i], to[map * shape.positions() * kLanes + static_cast<std::int64_t>(i)]);
+    }
+  });
+  return dx;
+}
+
+Tensor CpuBackend::product(const Tensor& x, const Tensor& mask) {
+  Tensor y = new_tensor(x.shape, x.precision);
+  with_elements(x, [&](const auto* from) {
+    using Element = std::remove_cvref_t<decltype(*from)>;
+    for (std::int64_t i = 0; i < padded_size(x.shape); ++i)
+      narrow(widen(from[i]) * as<float>(mask.data)[i], as<Element>(y.data)[i]);
+  });
+  return y;
+}
+
+Tensor CpuBackend::scale(const Tensor& x, float factor) {
+  Tensor y = new_tensor(x.shape, x.precision);
+  with_elements(x, [&](const auto* from) {
+    using Element = std::remove_cvref_t<decltype(*from)>;
+    for (std::int64_t i = 0; i < padded_size(x.shape); ++i) narrow(widen(from[i]) * factor, as<Element>(y.data)[i]);
+  });
+  return y;
+}
+
+CpuBackend::Views CpuBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
+  const auto slices = batch.slices();
+  // A rank without slices does not know the shape of the hook; the first slice's rank does.
+  std::vector<std::int64_t> extent(2, 0);
+  if (!z.empty() && batch.first_slice(comm_.rank()) == 0) extent = {z[0].shape.positions(), z[0].shape.channels};
+  if (comm_.size() > 1) comm_.sum(extent);
+  Views views;
+  views.shape = {batch.samples(), extent[0], extent[1]};
+  const std::int64_t row = extent[0] * extent[1];
+
+  std::vector<float> own;
+  for (const Tensor& slice : z) {
+    const std::vector<float> values = download(slice);
+    own.insert(own.end(), values.begin(), values.end());
+  }
+  std::vector<float> all;
+  if (comm_.size() == 1) {
+    all = std::move(own);
+  } else {
+    std::vector<int> words;
+    for (int r = 0; r < comm_.size(); ++r) {
+      std::int64_t count = 0;
+      for (std::size_t s = batch.first_slice(r); s < batch.first_slice(r + 1); ++s) count += 2 * slices[s].count * row;
+      words.push_back(static_cast<int>(count));
+    }
+    all.resize(static_cast<std::size_t>(2 * batch.samples() * row));
+    comm_.all_gather(reinterpret_cast<const std::uint32_t*>(own.data()), words,
+                     reinterpret_cast<std::uint32_t*>(all.data()));
+  }
+  for (auto& view : views.z) view.resize(static_cast<std::size_t>(views.shape.size()));
+  for (auto& view : views.gradient) view.resize(static_cast<std::size_t>(views.shape.size()));
+  const float* from = all.data();
+  for (const Slice& slice : slices)
+    for (auto& view : views.z) {
+      std::copy(from, from + slice.count * row, view.begin() + slice.first * row);
+      from += slice.count * row;
+    }
+  return views;
+}
+
+std::vector<Tensor> CpuBackend::scatter(const Batch& batch, const std::vector<Tensor>& z, const Views& views) {
+  const std::int64_t row = views.shape.positions * views.shape.units;
+  std::vector<Tensor> gradients;
+  const std::vector<Slice> mine = batch.mine();
+  for (std::size_t s = 0; s < mine.size(); ++s) {
+    std::vector<float> values;
+    for (const auto& view : views.gradient)
+      values.insert(values.end(), view.begin() + mine[s].first * row,
+                    view.begin() + (mine[s].first + mine[s].count) * row);
+    gradients.push_back(upload(values, z[s].shape, Precision::float32));
+  }
+  return gradients;
+}
+
+std::vector<Tensor> CpuBackend::lpl_loss(const LplObjective& objective, const Batch& batch,
+                                         const std::vector<Tensor>& z, const std::vector<std::int64_t>* positives,
+                                         StaleEstimates* stale, Array& losses, std::int64_t offset) {
+  Views v = gather(batch, z);
+  const LossTerms terms = lpl::lpl_loss(objective, v.shape, v.z[0].data(), v.z[1].data(), positives, stale,
+                                        v.gradient[0].data(), v.gradient[1].data());
+  for (std::size_t t = 0; t < terms.size(); ++t)
+    losses.data.get()[offset + static_cast<std::int64_t>(t)] = static_cast<float>(terms[t]);
+  return scatter(batch, z, v);
+}
+
+std::vector<Tensor> CpuBackend::contrastive_loss(const LplObjective& objective, const Batch& batch,
+                                                 const std::vector<Tensor>& z, Array& losses, std::int64_t offset) {
+  Views v = gather(batch, z);
+  const LossTerms terms = lpl::contrastive_loss(objective, v.shape, v.z[0].data(), v.z[1].data(), v.gradient[0].data(),
+                                                v.gradient[1].data());
+  for (std::size_t t = 0; t < terms.size(); ++t)
+    losses.data.get()[offset + static_cast<std::int64_t>(t)] = static_cast<float>(terms[t]);
+  return scatter(batch, z, v);
+}
+
+std::vector<Tensor> CpuBackend::cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
+                                              const std::vector<std::int32_t>& labels, Array& losses,
+                                              std::int64_t offset) {
+  Views v = gather(batch, logits);
+  losses.data.get()[offset + kCrossEntropy] = static_cast<float>(lpl::cross_entropy(
+      v.shape, v.z[0].data(), v.z[1].data(), labels.data(), v.gradient[0].data(), v.gradient[1].data()));
+  return scatter(batch, logits, v);
+}
+
+void CpuBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
+  if (comm_.size() == 1) return;            // already summed in the order of the slices
+  constexpr std::int64_t kPiece = 1 << 18;  // floats of every part that travel at once
+  const std::int64_t size = parts[0].size;
+  const std::size_t total = batch.slices().size();
+  const std::size_t own = batch.mine().size();
+  std::vector<float> send, received;
+  for (std::int64_t first = 0; first < size; first += kPiece) {
+    const std::int64_t length = std::min(kPiece, size - first);
+    send.clear();
+    for (std::size_t s = 0; s < own; ++s)
+      send.insert(send.end(), parts[s].data.get() + first, parts[s].data.get() + first + length);
+    std::vector<int> words;
+    for (int r = 0; r < comm_.size(); ++r)
+      words.push_back(
+          static_cast<int>(static_cast<std::int64_t>(batch.first_slice(r + 1) - batch.first_slice(r)) * length));
+    received.resize(total * static_cast<std::size_t>(length));
+    comm_.all_gather(reinterpret_cast<const std::uint32_t*>(send.data()), words,
+                     reinterpret_cast<std::uint32_t*>(received.data()));
+    float* const to = parts[0].data.get() + first;
+    std::fill(to, to + length, 0.0f);
+    for (std::size_t s = 0; s < total; ++s)
+      for (std::int64_t i = 0; i < length; ++i)
+        to[i] += received[s * static_cast<std::size_t>(length) + static_cast<std::size_t>(i)];
+  }
+}
+
+void CpuBackend::adam(const AdamStep& step, const Array& gradient, Array& value, Array& mean, Array& square) {
+  constexpr std::int64_t kChunk = 1 << 14;
+#pragma omp parallel for schedule(static)
+  for (std::int64_t first = 0; first < value.size; first += kChunk)
+    adam_update(step, std::min(kChunk, value.size - first), gradient.data.get() + first, value.data.get() + first,
+                mean.data.get() + first, square.data.get() + first);
+}
+
+void CpuBackend::sgd(const SgdStep& step, const Array& gradient, Array& value, Array& buffer) {
+  const auto rate = static_cast<float>(step.learning_rate);
+  const auto momentum = static_cast<float>(step.momentum);
+  const auto decay = static_cast<float>(step.weight_decay);
+  for (std::int64_t i = 0; i < value.size; ++i) {
+    float& v = value.data.get()[i];
+    float& m = buffer.data.get()[i];
+    m = momentum * m + (gradient.data.get()[i] + decay * v);
+    v -= rate * m;
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cpu_backend(Communicator& comm) { return std::make_unique<CpuBackend>(comm); }
+
+}  // namespace lpl

@@ -1,0 +1,211 @@
+#include "rate/cpu/kernels.hpp"
+
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "rate/cpu/kernels.cpp"
+#include <hwy/foreach_target.h>
+// The order matters: foreach_target first.
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace lpl::HWY_NAMESPACE {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Tag = hn::CappedTag<float, 16>;
+
+inline float widen(float x) { return x; }
+inline float widen(std::uint16_t x) { return std::bit_cast<float>(static_cast<std::uint32_t>(x) << 16); }
+
+// Plain loops over the 16 lanes: compiled once per target, they become vector instructions. Rectified values are
+// never negative, so their bits compare like integers, in float32 and bfloat16 alike.
+template <class Element, class Bits>
+void PoolMax(const PoolShape& shape, const Element* x, Element* y, std::uint8_t* winners) {
+  const std::int64_t rows = (shape.height - shape.side) / shape.stride + 1;
+  const std::int64_t columns = (shape.width - shape.side) / shape.stride + 1;
+  for (std::int64_t map = 0; map < shape.maps; ++map) {
+    const Element* in = x + map * shape.height * shape.width * kLanes;
+    Element* out = y + map * rows * columns * kLanes;
+    std::uint8_t* won = winners ? winners + map * rows * columns * kLanes : nullptr;
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t c = 0; c < columns; ++c, out += kLanes) {
+        Bits best[kLanes] = {};
+        Bits winner[kLanes];
+        for (std::int64_t lane = 0; lane < kLanes; ++lane) winner[lane] = kSilent;
+        for (std::int64_t i = 0; i < shape.side; ++i)
+          for (std::int64_t j = 0; j < shape.side; ++j) {
+            Bits value[kLanes];
+            std::memcpy(value, in + ((r * shape.stride + i) * shape.width + c * shape.stride + j) * kLanes,
+                        sizeof value);
+            const auto index = static_cast<Bits>(i * shape.side + j);
+            for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+              winner[lane] = value[lane] > best[lane] ? index : winner[lane];
+              best[lane] = value[lane] > best[lane] ? value[lane] : best[lane];
+            }
+          }
+        std::memcpy(out, best, sizeof best);
+        if (won) {
+          for (std::int64_t lane = 0; lane < kLanes; ++lane) won[lane] = static_cast<std::uint8_t>(winner[lane]);
+          won += kLanes;
+        }
+      }
+  }
+}
+
+// Signed: vectors compare signed integers at once, and the sign bit of a rectified value is never set.
+void PoolMaxFloat(const PoolShape& shape, const float* x, float* y, std::uint8_t* winners) {
+  PoolMax<float, std::int32_t>(shape, x, y, winners);
+}
+void PoolMaxBfloat(const PoolShape& shape, const std::uint16_t* x, std::uint16_t* y, std::uint8_t* winners) {
+  PoolMax<std::uint16_t, std::int16_t>(shape, x, y, winners);
+}
+
+template <class Element>
+void PadMap(std::int64_t height, std::int64_t width, std::int64_t padding, const Element* x, float* padded) {
+  const std::int64_t stride = (width + 2 * padding) * kLanes;
+  for (std::int64_t r = 0; r < height; ++r) {
+    float* to = padded + (r + padding) * stride + padding * kLanes;
+    const Element* from = x + r * width * kLanes;
+    for (std::int64_t i = 0; i < width * kLanes; ++i) to[i] = widen(from[i]);
+  }
+}
+void PadMapFloat(std::int64_t height, std::int64_t width, std::int64_t padding, const float* x, float* padded) {
+  PadMap(height, width, padding, x, padded);
+}
+void PadMapBfloat(std::int64_t height, std::int64_t width, std::int64_t padding, const std::uint16_t* x,
+                  float* padded) {
+  PadMap(height, width, padding, x, padded);
+}
+
+// The sums of kTaps taps stay in registers over all outputs.
+template <int kTaps>
+HWY_INLINE void SumTaps(const float* padded, const ActiveOutput* outputs, std::int64_t count, const std::int32_t* taps,
+                        float* sums) {
+  const Tag d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  for (std::int64_t part = 0; part < kLanes; part += lanes) {
+    hn::Vec<Tag> sum[kTaps];
+    for (int t = 0; t < kTaps; ++t) sum[t] = hn::Zero(d);
+    for (std::int64_t n = 0; n < count; ++n) {
+      const float* window = padded + outputs[n].offset + part;
+      const auto gradient = hn::Set(d, outputs[n].gradient);
+      for (int t = 0; t < kTaps; ++t) sum[t] = hn::MulAdd(gradient, hn::Load(d, window + taps[t]), sum[t]);
+    }
+    for (int t = 0; t < kTaps; ++t) hn::StoreU(sum[t], d, sums + t * kLanes + part);
+  }
+}
+
+void SumWindows(const float* padded, const ActiveOutput* outputs, std::int64_t count, const std::int32_t* taps,
+                std::int64_t tap_count, float* sums) {
+  for (; tap_count >= 9; tap_count -= 9, taps += 9, sums += 9 * kLanes) SumTaps<9>(padded, outputs, count, taps, sums);
+  for (; tap_count > 0; --tap_count, ++taps, sums += kLanes) SumTaps<1>(padded, outputs, count, taps, sums);
+}
+
+template <class Element>
+void MeanOverPositions(std::int64_t maps, std::int64_t positions, const Element* x, float* means) {
+  const float scale = 1.0f / static_cast<float>(positions);
+  for (std::int64_t map = 0; map < maps; ++map) {
+    float sum[kLanes] = {};
+    const Element* from = x + map * positions * kLanes;
+    for (std::int64_t p = 0; p < positions; ++p)
+      for (std::int64_t lane = 0; lane < kLanes; ++lane) sum[lane] += widen(from[p * kLanes + lane]);
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) means[map * kLanes + lane] = sum[lane] * scale;
+  }
+}
+void MeanFloat(std::int64_t maps, std::int64_t positions, const float* x, float* means) {
+  MeanOverPositions(maps, positions, x, means);
+}
+void MeanBfloat(std::int64_t maps, std::int64_t positions, const std::uint16_t* x, float* means) {
+  MeanOverPositions(maps, positions, x, means);
+}
+
+void AdamUpdate(const AdamStep& step, std::int64_t size, const float* gradient, float* value, float* mean,
+                float* square) {
+  const Tag d;
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  const auto n = static_cast<double>(step.step);
+  const auto rate = hn::Set(d, static_cast<float>(step.learning_rate / (1 - std::pow(step.beta1, n))));
+  const auto root_scale = hn::Set(d, static_cast<float>(1.0 / std::sqrt(1 - std::pow(step.beta2, n))));
+  const auto epsilon = hn::Set(d, static_cast<float>(step.epsilon));
+  const auto decay = hn::Set(d, static_cast<float>(step.weight_decay));
+  const auto keep1 = hn::Set(d, static_cast<float>(step.beta1));
+  const auto take1 = hn::Set(d, static_cast<float>(1 - step.beta1));
+  const auto keep2 = hn::Set(d, static_cast<float>(step.beta2));
+  const auto take2 = hn::Set(d, static_cast<float>(1 - step.beta2));
+  const auto update = [&](const float* from, float* v, float* m, float* s, auto load, auto store) HWY_ATTR {
+    const auto g = hn::MulAdd(decay, load(v), load(from));
+    const auto new_mean = hn::MulAdd(keep1, load(m), hn::Mul(take1, g));
+    const auto new_square = hn::MulAdd(keep2, load(s), hn::Mul(hn::Mul(take2, g), g));
+    const auto root = hn::MulAdd(hn::Sqrt(new_square), root_scale, epsilon);
+    store(hn::NegMulAdd(rate, hn::Div(new_mean, root), load(v)), v);
+    store(new_mean, m);
+    store(new_square, s);
+  };
+  const std::int64_t whole = size / lanes * lanes;
+  for (std::int64_t i = 0; i < whole; i += lanes)
+    update(
+        gradient + i, value + i, mean + i, square + i, [&](const float* p) HWY_ATTR { return hn::LoadU(d, p); },
+        [&](hn::Vec<Tag> v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
+  if (whole == size) return;
+  float tail[4][kLanes] = {};
+  const auto bytes = static_cast<std::size_t>(size - whole) * sizeof(float);
+  const float* const from[4] = {gradient + whole, value + whole, mean + whole, square + whole};
+  for (int k = 0; k < 4; ++k) std::memcpy(tail[k], from[k], bytes);
+  update(
+      tail[0], tail[1], tail[2], tail[3], [&](const float* p) HWY_ATTR { return hn::LoadU(d, p); },
+      [&](hn::Vec<Tag> v, float* p) HWY_ATTR { hn::StoreU(v, d, p); });
+  std::memcpy(value + whole, tail[1], bytes);
+  std::memcpy(mean + whole, tail[2], bytes);
+  std::memcpy(square + whole, tail[3], bytes);
+}
+
+}  // namespace lpl::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lpl {
+HWY_EXPORT(PoolMaxFloat);
+HWY_EXPORT(PoolMaxBfloat);
+HWY_EXPORT(PadMapFloat);
+HWY_EXPORT(PadMapBfloat);
+HWY_EXPORT(SumWindows);
+HWY_EXPORT(MeanFloat);
+HWY_EXPORT(MeanBfloat);
+HWY_EXPORT(AdamUpdate);
+
+void pool_max(const PoolShape& shape, const float* x, float* y, std::uint8_t* winners) {
+  HWY_DYNAMIC_DISPATCH(PoolMaxFloat)(shape, x, y, winners);
+}
+void pool_max(const PoolShape& shape, const std::uint16_t* x, std::uint16_t* y, std::uint8_t* winners) {
+  HWY_DYNAMIC_DISPATCH(PoolMaxBfloat)(shape, x, y, winners);
+}
+void pad_map(std::int64_t height, std::int64_t width, std::int64_t padding, const float* x, float* padded) {
+  HWY_DYNAMIC_DISPATCH(PadMapFloat)(height, width, padding, x, padded);
+}
+void pad_map(std::int64_t height, std::int64_t width, std::int64_t padding, const std::uint16_t* x, float* padded) {
+  HWY_DYNAMIC_DISPATCH(PadMapBfloat)(height, width, padding, x, padded);
+}
+void sum_windows(const float* padded, const ActiveOutput* outputs, std::int64_t count, const std::int32_t* taps,
+                 std::int64_t tap_count, float* sums) {
+  HWY_DYNAMIC_DISPATCH(SumWindows)(padded, outputs, count, taps, tap_count, sums);
+}
+void mean_over_positions(std::int64_t maps, std::int64_t positions, const float* x, float* means) {
+  HWY_DYNAMIC_DISPATCH(MeanFloat)(maps, positions, x, means);
+}
+void mean_over_positions(std::int64_t maps, std::int64_t positions, const std::uint16_t* x, float* means) {
+  HWY_DYNAMIC_DISPATCH(MeanBfloat)(maps, positions, x, means);
+}
+void adam_update(const AdamStep& step, std::int64_t size, const float* gradient, float* value, float* mean,
+                 float* square) {
+  HWY_DYNAMIC_DISPATCH(AdamUpdate)(step, size, gradient, value, mean, square);
+}
+std::string rate_vector_target() {
+  const std::int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
+  return hwy::TargetName(usable & -usable);
+}
+}  // namespace lpl
+#endif

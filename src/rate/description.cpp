@@ -1,0 +1,255 @@
+#include "rate/description.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "config/models.hpp"
+#include "core/errors.hpp"
+
+namespace lpl {
+namespace {
+
+constexpr std::int64_t kMany = std::numeric_limits<std::int64_t>::max();
+
+// The table [section.name] that stands in the description or was embedded from models/.
+Table model_table(Table& root, Table& user, std::string_view key, const std::string& section, const std::string& name) {
+  const auto missing = [&]() {
+    user.fail(key, fmt::format("there is no {} '{}': neither a table [{}.{}] here, nor a file {}.{} beside the "
+                               "description or in models/",
+                               section, name, section, name, name, section));
+  };
+  if (!root.is_table(section)) missing();
+  Table outer = root.table(section);
+  if (!outer.is_table(name)) missing();
+  Table table = outer.table(name);
+  table.rename(fmt::format("{} '{}'", section, name));
+  outer.finish();
+  return table;
+}
+
+OptimizerDescription read_optimizer(Table table) {
+  OptimizerDescription o{};
+  if (table.choice("type", {"adam", "sgd"}, "adam") == 0) {
+    AdamOptimizer adam{};
+    adam.beta1 = table.number("beta1", {0, 1}, 0.9);
+    adam.beta2 = table.number("beta2", {0, 1}, 0.999);
+    adam.epsilon = table.number("epsilon", kPositive, 1e-8);
+    o.kind = adam;
+  } else {
+    o.kind = SgdOptimizer{table.number("momentum", {0, 1}, 0.9)};
+  }
+  o.learning_rate = table.number("learning_rate", kNonNegative, 1e-3);
+  o.weight_decay = table.number("weight_decay", kNonNegative, 1.5e-6);
+  switch (table.choice("schedule", {"cosine", "constant", "listed"}, "cosine")) {
+    case 0:
+      o.scheduled = true;
+      o.warmup_epochs = static_cast<int>(table.integer("warmup_epochs", 0, 1'000'000, 10));
+      o.start_rate = table.number("start_rate", kNonNegative, 0.0);
+      o.final_rate = table.number("final_rate", kNonNegative, 1e-6);
+      break;
+    case 1:
+      break;
+    default:
+      o.listed = table.numbers("rates", kNonNegative);
+      if (o.listed.empty()) table.fail("rates", "'rates' is empty; give the learning rate of every step");
+  }
+  table.finish();
+  return o;
+}
+
+FrameSequences read_frames(Table& table, const std::string& file) {
+  FrameSequences frames{};
+  frames.file = file;
+  frames.side = table.integer("side", 8, 64, file.empty() ? 32 : 64);
+  frames.trajectories = table.integer("trajectories", 1, 1'000'000, 64'000);
+  frames.frames = table.integer("frames", 2, 1000, 17);
+  frames.blocks_per_epoch = table.integer("blocks_per_epoch", 1, 1'000'000, 999);
+  frames.readout_blocks = table.integer("readout_blocks", 1, 100'000, 20);
+  frames.test_blocks = table.integer("test_blocks", 1, 100'000, 10);
+  return frames;
+}
+
+DataDescription read_data(Table& table) {
+  switch (table.choice("set", {"cifar10", "stl10", "shapes3d", "scenes", "batches", "clusters", "digits"})) {
+    case 0:
+      return AugmentedImages{AugmentedImages::Set::cifar10, table.folder("folder"), 32};
+    case 1: {
+      const std::int64_t side = table.flag("downsample", false) ? 32 : 96;
+      return AugmentedImages{AugmentedImages::Set::stl10, table.folder("folder"), side};
+    }
+    case 2:
+      return read_frames(table, table.file("file"));
+    case 3:
+      return read_frames(table, "");
+    case 4:
+      return RecordedBatches{table.file("file"), table.integer("classes", 2, 1 << 20, 10)};
+    case 5:
+      return ClusterPairs{table.number("sigma_y", kPositive, 1.0), table.number("switching", kProbability, 0.0),
+                          table.integer("steps_per_epoch", 1, kMany, 1000)};
+    default: {
+      DigitPairs digits{};
+      digits.file = table.file("file");
+      digits.first = table.integer("first", 0, 9, 5);
+      digits.second = table.integer("second", 0, 9, 6);
+      digits.keeps_digit = table.choice("keeps", {"digit", "place"}, "digit") == 0;
+      digits.steps_per_epoch = table.integer("steps_per_epoch", 1, kMany, 1000);
+      return digits;
+    }
+  }
+}
+
+bool has_images(const DataDescription& data) {
+  return std::holds_alternative<AugmentedImages>(data) || std::holds_alternative<FrameSequences>(data);
+}
+
+ReadoutDescription read_readout(Table table, const DataDescription& data) {
+  ReadoutDescription r{};
+  r.wanted = table.flag("wanted", has_images(data));
+  if (r.wanted && !has_images(data))
+    table.fail("wanted", "readouts need a data set of labelled images (cifar10, stl10, shapes3d or scenes)");
+  r.every = table.integer("every", 0, kMany, 0);
+  r.epochs = static_cast<int>(table.integer("epochs", 1, 100'000, 20));
+  r.batch = table.integer("batch", 1, 1 << 20, 512);
+  r.learning_rate = table.number("learning_rate", kPositive, 1e-3);
+  r.pixels = table.flag("pixels", true);
+  r.untrained = table.flag("untrained", true);
+  table.finish();
+  return r;
+}
+
+StepRecords read_records(Table table) {
+  StepRecords r{};
+  r.losses = table.flag("losses", false);
+  r.gradients = table.integers("gradients", 1, kMany, std::vector<std::int64_t>{});
+  r.parameters = table.integers("parameters", 1, kMany, std::vector<std::int64_t>{});
+  r.estimates = table.integers("estimates", 1, kMany, std::vector<std::int64_t>{});
+  r.hooks = table.integers("hooks", 1, kMany, std::vector<std::int64_t>{});
+  table.finish();
+  return r;
+}
+
+// Combinations that mean nothing, with the reason.
+void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& network, Table& training) {
+  const auto* lpl = std::get_if<LplRule>(&d.rule);
+  const bool contrastive = std::holds_alternative<ContrastiveRule>(d.rule);
+  const bool stale = lpl && lpl->rate.stale_estimates;
+  if (std::holds_alternative<SymmetricStdpRule>(d.rule))
+    learning.fail("rule",
+                  "the symmetric_stdp rule is for spiking networks (lpl_sim); use lpl, contrastive, supervised or oja");
+  if (d.batch < 2)
+    training.fail("batch", "'batch' is 1: the variance over a batch of one sample is undefined; use 2 or more");
+  if (!d.pooled) {
+    if (d.scope == Scope::end_to_end)
+      network.fail("pooling",
+                   "end-to-end learning from unpooled maps: a loss at the last block has no use for positions; "
+                   "set network.pooling = true or learning.scope = \"layer_local\"");
+    if (d.projector.size > 0)
+      network.fail("pooling",
+                   "a projector for unpooled maps would not fit into memory; set network.pooling = true or "
+                   "network.projector_size = 0");
+    if (contrastive)
+      network.fail("pooling", "the contrastive rule compares whole samples, not positions; set network.pooling = true");
+    if (stale)
+      network.fail("pooling",
+                   "stale estimates are kept by unit, not by position; set network.pooling = true or "
+                   "rate.estimates = \"batch\" in the rule");
+    if (d.positives == Positives::shuffled)
+      network.fail("pooling",
+                   "shuffled positives are not defined for unpooled maps; set network.pooling = true or "
+                   "learning.positives = \"next\"");
+  }
+  if (d.positives == Positives::shuffled && !lpl && !contrastive)
+    learning.fail("positives",
+                  "shuffled positives change the predictive term, which this rule does not have; set "
+                  "learning.positives = \"next\"");
+  if (std::holds_alternative<OjaRule>(d.rule) &&
+      (!d.net.dense || d.net.layers.size() != 1 || d.net.layers[0].convolution.rectified ||
+       !std::holds_alternative<SgdOptimizer>(d.optimizer.kind)))
+    learning.fail("rule",
+                  "Oja's rule is defined for one linear layer trained by gradient steps; use network.net = "
+                  "\"linear\" and optimizer.type = \"sgd\"");
+}
+
+TrainingDescription read_tables(Document& document, const std::string& name) {
+  Table root = document.root();
+  TrainingDescription d{};
+  d.name = name;
+  Table training = root.table("training");
+  training.rename("training");
+  d.seed = static_cast<std::uint64_t>(training.integer("seed", 0, kMany, 1));
+  d.batch = training.integer("batch", 1, 1 << 20, 1024);
+  d.epochs = training.integer("epochs", 1, 10'000'000, 800);
+  d.steps = training.integer("steps", 0, kMany, 0);
+  d.precision =
+      training.choice("precision", {"float32", "bf16"}, "float32") == 0 ? Precision::float32 : Precision::bfloat16;
+  if (training.has("initial")) d.initial_parameters = training.file("initial");
+  training.finish();
+
+  Table network = root.table("network");
+  network.rename("network");
+  const std::string net = network.text("net");
+  d.biases = network.flag("biases", true);
+  d.pooled = network.flag("pooling", true);
+  d.projector.size = network.integer("projector_size", 0, 1 << 20, 0);
+  if (d.projector.size > 0) d.projector.hidden = network.integer("projector_hidden", 1, 1 << 20, 2048);
+  if (net == "resnet50")
+    network.fail("net",
+                 "resnet50 is not available: its skip connections have no layer-local form, and end-to-end training "
+                 "of it is not built yet; use vgg11 or alexnet");
+  d.net = read_net(model_table(root, network, "net", "net", net), d.biases);
+  network.finish();
+
+  Table learning = root.table_or_defaults("learning");
+  learning.rename("learning");
+  const std::string rule = learning.text("rule", "lpl");
+  d.rule = read_rule(model_table(root, learning, "rule", "rule", rule));
+  d.scope = static_cast<Scope>(learning.choice("scope", {"layer_local", "end_to_end"}, "layer_local"));
+  d.positives = static_cast<Positives>(learning.choice("positives", {"next", "shuffled"}, "next"));
+  d.label_column = static_cast<std::size_t>(learning.integer("label", 0, 100, 0));
+  learning.finish();
+
+  d.optimizer = read_optimizer(root.table_or_defaults("optimizer"));
+  Table data = root.table("data");
+  data.rename("data");
+  d.data = read_data(data);
+  data.finish();
+  d.readout = read_readout(root.table_or_defaults("readout"), d.data);
+  d.record = read_records(root.table_or_defaults("record"));
+  refuse_nonsense(d, learning, network, training);
+  root.finish();
+  d.canonical_text = document.canonical_text();
+  return d;
+}
+
+bool concerns_model(const std::string& assignment) {
+  return assignment.starts_with("net.") || assignment.starts_with("rule.");
+}
+
+TrainingDescription read(Document document, const std::string& name, const std::vector<std::string>& overrides,
+                         std::optional<std::uint64_t> seed) {
+  // Overrides of models come last: what they change must have been embedded first.
+  for (const std::string& assignment : overrides)
+    if (!concerns_model(assignment)) document.set(assignment);
+  if (seed) document.set(fmt::format("training.seed={}", *seed));
+  embed_models(document, "network", "net", "net");
+  embed_models(document, "learning", "rule", "rule");
+  for (const std::string& assignment : overrides)
+    if (concerns_model(assignment)) document.set(assignment);
+  return read_tables(document, name);
+}
+
+}  // namespace
+
+TrainingDescription read_training(const std::string& path, const std::vector<std::string>& overrides,
+                                  std::optional<std::uint64_t> seed) {
+  return read(Document::from_file(path), path, overrides, seed);
+}
+
+TrainingDescription read_training_text(const std::string& text, const std::string& name,
+                                       const std::vector<std::string>& overrides) {
+  return read(Document::from_text(text, name), name, overrides, std::nullopt);
+}
+
+}  // namespace lpl

@@ -1,0 +1,111 @@
+// A training run as described by a .rate file (docs/language.md): typed, checked, in SI units.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "rate/encoder.hpp"
+#include "rule/rule.hpp"
+
+namespace lpl {
+
+enum class Scope { layer_local, end_to_end };
+enum class Positives { next, shuffled };
+
+struct AdamOptimizer {
+  double beta1, beta2, epsilon;
+};
+struct SgdOptimizer {
+  double momentum;
+};
+
+struct OptimizerDescription {
+  std::variant<AdamOptimizer, SgdOptimizer> kind;
+  double learning_rate;
+  double weight_decay;
+  // Rate by epoch: warm-up from start_rate, then a cosine to final_rate; without a schedule it is constant; `listed`
+  // gives the rate of every step.
+  bool scheduled;
+  int warmup_epochs;
+  double start_rate, final_rate;
+  std::vector<double> listed;
+};
+
+// Where the pairs of samples come from.
+struct AugmentedImages {  // two random views of an image
+  enum class Set { cifar10, stl10 } set;
+  std::string folder;
+  std::int64_t side;  // of the views [pixels]
+};
+struct FrameSequences {  // neighbouring frames of trajectories through the factors of 3D Shapes
+  std::string file;      // a 3dshapes.h5; "": the built-in renderer
+  std::int64_t side;     // [pixels]
+  std::int64_t trajectories;
+  std::int64_t frames;  // of a trajectory
+  std::int64_t blocks_per_epoch;
+  std::int64_t readout_blocks, test_blocks;
+};
+struct RecordedBatches {  // given batches, for comparison with a reference
+  std::string file;
+  std::int64_t classes;
+};
+struct ClusterPairs {  // two clusters in a plane
+  double sigma_y, switching;
+  std::int64_t steps_per_epoch;
+};
+struct DigitPairs {  // two digits in two corners
+  std::string file;
+  std::int64_t first, second;
+  bool keeps_digit;
+  std::int64_t steps_per_epoch;
+};
+using DataDescription = std::variant<AugmentedImages, FrameSequences, RecordedBatches, ClusterPairs, DigitPairs>;
+
+struct ReadoutDescription {
+  bool wanted;
+  std::int64_t every;  // [epochs] during training; 0: after it only
+  int epochs;
+  std::int64_t batch;
+  double learning_rate;
+  bool pixels, untrained;  // baselines to compare with
+};
+
+struct StepRecords {
+  bool losses;                           // of every step
+  std::vector<std::int64_t> gradients;   // at these steps (1, 2, ...)
+  std::vector<std::int64_t> parameters;  // after these steps
+  std::vector<std::int64_t> estimates;   // stale estimates held after these steps
+  std::vector<std::int64_t> hooks;       // activities at these steps
+};
+
+struct TrainingDescription {
+  std::string name;  // of the file, for messages
+  std::uint64_t seed;
+  std::int64_t batch, epochs;
+  std::int64_t steps;  // at most so many in all; 0: as many as the epochs have
+  Precision precision;
+  NetDescription net;
+  bool biases;
+  bool pooled;  // hooks average over space
+  Projector projector;
+  Rule rule;
+  Scope scope;
+  Positives positives;
+  std::size_t label_column;  // that classifiers learn
+  OptimizerDescription optimizer;
+  DataDescription data;
+  ReadoutDescription readout;
+  StepRecords record;
+  std::string initial_parameters;  // safetensors file; "": drawn
+  std::string canonical_text;
+};
+
+TrainingDescription read_training(const std::string& path, const std::vector<std::string>& overrides,
+                                  std::optional<std::uint64_t> seed);
+TrainingDescription read_training_text(const std::string& text, const std::string& name,
+                                       const std::vector<std::string>& overrides);
+
+}  // namespace lpl

@@ -1,0 +1,19 @@
+#include "rate/pairs.hpp"
+
+#include <numeric>
+#include <utility>
+
+#include "core/random.hpp"
+
+namespace lpl {
+
+std::vector<std::int64_t> shuffled_positives(std::int64_t n, std::uint64_t seed, std::int64_t step) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  Random random(seed, Draw::positives, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32));
+  for (std::size_t i = order.size(); i > 1; --i)
+    std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
+  return order;
+}
+
+}  // namespace lpl

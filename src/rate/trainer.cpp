@@ -1,0 +1,279 @@
+#include "rate/trainer.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/errors.hpp"
+#include "core/random.hpp"
+#include "core/text.hpp"
+
+namespace lpl {
+namespace {
+
+LplObjective objective_of(const Rule& rule) {
+  if (const auto* lpl = std::get_if<LplRule>(&rule))
+    return {lpl->predictive_strength, lpl->hebbian_strength, lpl->rate.decorrelation_strength,
+            lpl->rate.form,           lpl->rate.epsilon,     lpl->rate.gradient};
+  LplObjective objective;
+  if (const auto* contrastive = std::get_if<ContrastiveRule>(&rule)) {
+    objective.predictive = contrastive->predictive_strength;
+    objective.hebbian = contrastive->hebbian_strength;
+  }
+  objective.decorrelation = 0;
+  return objective;
+}
+
+bool keeps_estimates(const Rule& rule) {
+  const auto* lpl = std::get_if<LplRule>(&rule);
+  return lpl && lpl->rate.stale_estimates;
+}
+
+}  // namespace
+
+Trainer::Trainer(const TrainingDescription& description, const EncoderDescription& encoder, Backend& backend,
+                 Communicator& comm)
+    : description_(description),
+      encoder_description_(encoder),
+      backend_(backend),
+      comm_(comm),
+      encoder_(encoder, backend, description.seed),
+      batch_(description.batch, comm.rank(), comm.size()) {
+  if (keeps_estimates(description.rule)) estimates_.resize(hooks());
+  losses_ = backend_.zeros(static_cast<std::int64_t>(hooks()) * kLossTerms);
+}
+
+StepLosses Trainer::step(std::int64_t step, double learning_rate, PairSource& pairs, Inspection* inspection) {
+  step_ = step;
+  learning_rate_ = learning_rate;
+  inspection_ = inspection;
+  batch_ = Batch(pairs.batch(step), comm_.rank(), comm_.size());
+  labels_ = pairs.labels(step);
+  positives_.clear();
+  if (description_.positives == Positives::shuffled) positives_ = pairs.shuffled(step);
+
+  Slices x;
+  for (const Slice& slice : batch_.mine()) {
+    Shape shape = encoder_description_.input;
+    shape.samples = 2 * slice.count;
+    x.push_back(backend_.upload(pairs.make(step, slice).views, shape, description_.precision));
+  }
+
+  std::vector<Block>& blocks = encoder_.blocks();
+  if (description_.scope == Scope::layer_local) {
+    for (std::size_t b = 0; b < blocks.size(); ++b) {
+      Pass pass;
+      Slices y = forward(blocks[b].layer, x, &pass);
+      if (std::holds_alternative<OjaRule>(description_.rule))
+        learn_by_oja(blocks[b].layer, x, y);
+      else
+        backward(blocks[b].layer, pass, learn_at_hook(b, y), false);
+      x = std::move(y);
+    }
+  } else {
+    std::vector<Pass> passes(blocks.size());
+    for (std::size_t b = 0; b < blocks.size(); ++b) x = forward(blocks[b].layer, x, &passes[b]);
+    Slices dy = learn_at_hook(blocks.size() - 1, x);
+    for (std::size_t b = blocks.size(); b-- > 0;) {
+      dy = backward(blocks[b].layer, passes[b], dy, b > 0);
+      passes[b] = {};
+    }
+  }
+
+  const std::vector<float> terms = backend_.read(losses_);
+  const LplObjective objective = objective_of(description_.rule);
+  StepLosses losses;
+  for (std::size_t h = 0; h < hooks(); ++h) {
+    LossTerms& hook = losses.hooks.emplace_back();
+    std::copy_n(terms.begin() + static_cast<std::ptrdiff_t>(h * kLossTerms), kLossTerms, hook.begin());
+    losses.total += objective.predictive * hook[kPull] + objective.hebbian * hook[kPush] +
+                    objective.decorrelation * hook[kDecorrelation] + hook[kCrossEntropy];
+  }
+  return losses;
+}
+
+Trainer::Slices Trainer::forward(Layer& layer, const Slices& given, Pass* pass) {
+  const LayerDescription& d = layer.description;
+  const Filters filters = backend_.prepare(d.convolution, layer.weight.value, layer.bias.value,
+                                           given.empty() ? Precision::float32 : given[0].precision);
+  Slices outputs;
+  for (std::size_t s = 0; s < given.size(); ++s) {
+    Tensor x = given[s];
+    if (d.adaptive_pool > 0) x = backend_.adaptive_mean(x, d.adaptive_pool);
+    Trace trace;
+    if (pass && d.dropout > 0) {
+      pass->masks.push_back(dropout_mask(layer, x, s));
+      x = backend_.product(x, pass->masks.back());
+    }
+    outputs.push_back(backend_.forward(d.convolution, filters, x, pass ? &trace : nullptr));
+    if (pass) {
+      pass->x.push_back(std::move(x));
+      pass->traces.push_back(std::move(trace));
+    }
+  }
+  if (pass) {
+    pass->filters = filters;
+    pass->given = given;
+  }
+  return outputs;
+}
+
+Trainer::Slices Trainer::backward(Layer& layer, Pass& pass, const Slices& dy, bool wanted) {
+  const LayerDescription& d = layer.description;
+  std::vector<Array> weight = gradient_parts(weight_gradient_, layer.weight.size());
+  std::vector<Array> bias = gradient_parts(bias_gradient_, layer.bias.size());
+  Slices gradients;
+  for (std::size_t s = 0; s < dy.size(); ++s) {
+    const std::size_t part = comm_.size() > 1 ? s : 0;
+    backend_.add_gradient(d.convolution, pass.traces[s], pass.x[s], dy[s], weight[part], bias[part]);
+    if (!wanted) continue;
+    Tensor dx = backend_.input_gradient(d.convolution, pass.filters, pass.traces[s], pass.x[s], dy[s]);
+    if (d.dropout > 0) dx = backend_.product(dx, pass.masks[s]);
+    if (d.adaptive_pool > 0) dx = backend_.adaptive_mean_gradient(dx, pass.given[s].shape, pass.given[s].precision);
+    gradients.push_back(std::move(dx));
+  }
+  apply(layer, weight, bias);
+  return gradients;
+}
+
+void Trainer::apply(Layer& layer, std::vector<Array>& weight, std::vector<Array>& bias) {
+  backend_.reduce(batch_, weight);
+  update(layer.weight, weight[0]);
+  if (!layer.description.convolution.biased) return;
+  backend_.reduce(batch_, bias);
+  update(layer.bias, bias[0]);
+}
+
+Trainer::Slices Trainer::learn_at_hook(std::size_t block, const Slices& y) {
+  Block& b = encoder_.blocks()[block];
+  const std::size_t hook = description_.scope == Scope::end_to_end ? 0 : block;
+  Slices z;
+  for (const Tensor& slice : y) z.push_back(description_.pooled ? backend_.mean_over_space(slice) : slice);
+  std::vector<Pass> passes(b.projector.size());
+  for (std::size_t l = 0; l < b.projector.size(); ++l) z = forward(b.projector[l], z, &passes[l]);
+
+  Slices dz;
+  if (b.classifier) {
+    Pass pass;
+    const Slices logits = forward(*b.classifier, z, &pass);
+    dz = backward(
+        *b.classifier, pass,
+        backend_.cross_entropy(batch_, logits, labels_, losses_, static_cast<std::int64_t>(hook) * kLossTerms), true);
+  } else {
+    dz = hook_losses(hook, z);
+  }
+  for (std::size_t l = b.projector.size(); l-- > 0;) dz = backward(b.projector[l], passes[l], dz, true);
+  if (!description_.pooled) return dz;
+  Slices dy;
+  for (std::size_t s = 0; s < y.size(); ++s)
+    dy.push_back(backend_.scale(dz[s], 1.0f / static_cast<float>(y[s].shape.positions())));
+  return dy;
+}
+
+Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z) {
+  if (inspection_)
+    for (int view = 0; view < 2; ++view) {
+      std::vector<float>& values = inspection_->hooks[view].emplace_back();
+      for (const Tensor& slice : z) {
+        const std::vector<float> both = backend_.download(slice);
+        const auto half = static_cast<std::ptrdiff_t>(both.size() / 2);
+        values.insert(values.end(), both.begin() + view * half, both.begin() + (view + 1) * half);
+      }
+    }
+  const std::int64_t offset = static_cast<std::int64_t>(hook) * kLossTerms;
+  const LplObjective objective = objective_of(description_.rule);
+  if (std::holds_alternative<ContrastiveRule>(description_.rule))
+    return backend_.contrastive_loss(objective, batch_, z, losses_, offset);
+  return backend_.lpl_loss(objective, batch_, z, positives_.empty() ? nullptr : &positives_,
+                           estimates_.empty() ? nullptr : &estimates_[hook], losses_, offset);
+}
+
+// Oja (1982), for every unit on its own: dw = mean over samples of z (x - z w); the optimiser's weight decay does the
+// rest. Both views are samples.
+void Trainer::learn_by_oja(Layer& layer, const Slices& x, const Slices& z) {
+  const std::int64_t units = layer.description.convolution.out;
+  const std::int64_t inputs = layer.description.convolution.in;
+  const std::vector<float> w = backend_.read(layer.weight.value);
+  std::vector<Array> gradients = gradient_parts(weight_gradient_, layer.weight.size());
+  std::vector<Array> none = gradient_parts(bias_gradient_, layer.bias.size());
+  const double scale = 1.0 / static_cast<double>(2 * batch_.samples());
+  for (std::size_t s = 0; s < x.size(); ++s) {
+    Array& part = gradients[comm_.size() > 1 ? s : 0];
+    std::vector<float> gradient = backend_.read(part);
+    const std::vector<float> in = backend_.download(x[s]), out = backend_.download(z[s]);
+    for (std::int64_t n = 0; n < x[s].shape.samples; ++n)
+      for (std::int64_t o = 0; o < units; ++o) {
+        const double activity = out[static_cast<std::size_t>(n * units + o)];
+        for (std::int64_t i = 0; i < inputs; ++i)
+          gradient[static_cast<std::size_t>(o * inputs + i)] -=
+              static_cast<float>(scale * activity *
+                                 (static_cast<double>(in[static_cast<std::size_t>(n * inputs + i)]) -
+                                  activity * static_cast<double>(w[static_cast<std::size_t>(o * inputs + i)])));
+      }
+    backend_.write(part, gradient);
+  }
+  apply(layer, gradients, none);
+}
+
+void Trainer::update(Parameter& parameter, const Array& gradient) {
+  if (inspection_) inspection_->gradients[parameter.name] = to_torch_order(backend_.read(gradient), parameter.shape);
+  const OptimizerDescription& o = description_.optimizer;
+  const double decay = parameter.decayed ? o.weight_decay : 0.0;
+  if (const auto* adam = std::get_if<AdamOptimizer>(&o.kind))
+    backend_.adam({learning_rate_, adam->beta1, adam->beta2, adam->epsilon, decay, step_ + 1}, gradient,
+                  parameter.value, parameter.mean, parameter.square);
+  else
+    backend_.sgd({learning_rate_, std::get<SgdOptimizer>(o.kind).momentum, decay}, gradient, parameter.value,
+                 parameter.mean);
+}
+
+std::vector<Array> Trainer::gradient_parts(std::vector<Array>& store, std::int64_t size) {
+  const std::size_t parts = comm_.size() > 1 ? std::max<std::size_t>(1, batch_.mine().size()) : 1;
+  if (store.size() < parts || store[0].size < size) {
+    store.clear();
+    for (std::size_t p = 0; p < parts; ++p) store.push_back(backend_.zeros(size));
+  }
+  std::vector<Array> room;
+  for (std::size_t p = 0; p < parts; ++p) {
+    room.push_back({size, store[p].data});
+    backend_.clear(room.back());
+  }
+  return room;
+}
+
+Tensor Trainer::dropout_mask(const Layer& layer, const Tensor& x, std::size_t slice) {
+  const Slice samples = batch_.mine()[slice];
+  const double dropout = layer.description.dropout;
+  const auto kept = static_cast<float>(1.0 / (1.0 - dropout));
+  std::vector<float> mask;
+  for (std::int64_t n = 0; n < x.shape.samples; ++n) {
+    const std::int64_t view = n / samples.count, sample = samples.first + n % samples.count;
+    Random random(description_.seed + static_cast<std::uint64_t>(step_) * 0x9e3779b97f4a7c15u, Draw::dropout,
+                  hash_name(layer.weight.name), static_cast<std::uint32_t>(2 * sample + view));
+    for (std::int64_t i = 0; i < x.shape.size() / x.shape.samples; ++i)
+      mask.push_back(random.uniform() < dropout ? 0.0f : kept);
+  }
+  return backend_.upload(mask, x.shape, Precision::float32);
+}
+
+std::vector<std::vector<float>> Trainer::features(const std::vector<float>& images, std::int64_t samples) {
+  Shape shape = encoder_description_.input;
+  const std::int64_t size = shape.channels * shape.positions();
+  constexpr std::int64_t kChunk = 32;  // samples that go forward at once
+  std::vector<Block>& blocks = encoder_.blocks();
+  std::vector<std::vector<float>> all(blocks.size());
+  for (std::int64_t first = 0; first < samples; first += kChunk) {
+    shape.samples = std::min(kChunk, samples - first);
+    const std::vector<float> chunk(images.begin() + first * size, images.begin() + (first + shape.samples) * size);
+    Slices x{backend_.upload(chunk, shape, description_.precision)};
+    for (std::size_t b = 0; b < blocks.size(); ++b) {
+      x = forward(blocks[b].layer, x, nullptr);
+      const std::vector<float> means = backend_.download(backend_.mean_over_space(x[0]));
+      all[b].insert(all[b].end(), means.begin(), means.end());
+    }
+  }
+  return all;
+}
+
+}  // namespace lpl

@@ -1,0 +1,93 @@
+// One training step of a network that learns layer by layer, or end to end; on any backend and any number of ranks.
+//
+// A step, layer-local: for each block in turn, all slices go forward; the hook's losses see the whole batch; their
+// gradient goes back through classifier and projector and into the block's filters, which learn at once; then what
+// the block was given is let go. No gradient leaves a block, and no more than one block's activities are held.
+// End to end: all blocks go forward and are held, the losses of the last hook go back through all of them.
+// Either way every gradient is taken at the parameters of before the step.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "rate/backend.hpp"
+#include "rate/description.hpp"
+#include "rate/encoder.hpp"
+#include "rate/pairs.hpp"
+
+namespace lpl {
+
+// What a step leaves behind for who wants to look into it, by parameter or hook; values in PyTorch's order.
+struct Inspection {
+  std::map<std::string, std::vector<float>> gradients;  // of the total loss, before weight decay
+  std::vector<std::vector<float>> hooks[2];             // [view][hook]: samples x units
+};
+
+struct StepLosses {
+  std::vector<LossTerms> hooks;  // unweighted terms
+  double total = 0;              // weighted sum over hooks
+};
+
+class Trainer {
+ public:
+  // `description` and `comm` must outlive the trainer.
+  Trainer(const TrainingDescription& description, const EncoderDescription& encoder, Backend& backend,
+          Communicator& comm);
+
+  // Step `step` (0, 1, ...) at a learning rate. Collective. `inspection` may be null.
+  StepLosses step(std::int64_t step, double learning_rate, PairSource& pairs, Inspection* inspection);
+
+  // Mean activities of every block over space, samples x units each, for `samples` images (samples x height x width x
+  // channels), with the network as it is.
+  std::vector<std::vector<float>> features(const std::vector<float>& images, std::int64_t samples);
+
+  Encoder& encoder() { return encoder_; }
+  std::size_t hooks() const { return description_.scope == Scope::end_to_end ? 1 : encoder_description_.blocks.size(); }
+  // Stale estimates by hook, empty unless the rule asks for them.
+  std::vector<StaleEstimates>& estimates() { return estimates_; }
+
+ private:
+  using Slices = std::vector<Tensor>;
+  // What a layer's gradient needs of its forward pass, by slice.
+  struct Pass {
+    Filters filters;
+    Slices given;  // to the layer
+    Slices x;      // to its convolution
+    Slices masks;  // of dropout
+    std::vector<Trace> traces;
+  };
+
+  Slices forward(Layer& layer, const Slices& given, Pass* pass);
+  // Learns, and returns the gradient with respect to what was given if wanted.
+  Slices backward(Layer& layer, Pass& pass, const Slices& dy, bool wanted);
+  // Losses at a block's hook; classifier and projector learn; returns the gradient with respect to the block's output.
+  Slices learn_at_hook(std::size_t block, const Slices& y);
+  Slices hook_losses(std::size_t hook, const Slices& z);
+  void learn_by_oja(Layer& layer, const Slices& x, const Slices& z);
+  void update(Parameter& parameter, const Array& gradient);
+  void apply(Layer& layer, std::vector<Array>& weight, std::vector<Array>& bias);
+  std::vector<Array> gradient_parts(std::vector<Array>& store, std::int64_t size);
+  Tensor dropout_mask(const Layer& layer, const Tensor& x, std::size_t slice);
+
+  const TrainingDescription& description_;
+  EncoderDescription encoder_description_;
+  Backend& backend_;
+  Communicator& comm_;
+  Encoder encoder_;
+  std::vector<StaleEstimates> estimates_;
+  Array losses_;  // hooks x kLossTerms
+  // Room for the gradients of one layer, one part a slice on several ranks.
+  std::vector<Array> weight_gradient_, bias_gradient_;
+
+  // Of the step being taken.
+  std::int64_t step_ = 0;
+  double learning_rate_ = 0;
+  Batch batch_;
+  std::vector<std::int32_t> labels_;
+  std::vector<std::int64_t> positives_;
+  Inspection* inspection_ = nullptr;
+};
+
+}  // namespace lpl

@@ -1,0 +1,142 @@
+// Checkpoint files: what is written is read; everything else is refused by name and reason.
+#include "io/checkpoint.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+
+#include "core/termination.hpp"
+#include "support/world.hpp"
+
+namespace lpl {
+namespace {
+
+struct State {
+  std::int64_t step = 0;
+  std::vector<float> weights;
+  std::map<std::string, std::vector<double>> by_name;
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& step& weights& by_name;
+  }
+};
+
+const CheckpointKind kKind{.program = "test", .state_version = 3, .description = "a = 1\nb = 2\n"};
+
+std::string refusal(const std::string& path, const CheckpointKind& kind = kKind) {
+  try {
+    read_checkpoint<State>(path, kind);
+  } catch (const IoError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
+
+class Checkpoint : public testing::Test {
+ protected:
+  std::string bytes() const {
+    std::ostringstream content;
+    content << std::ifstream(path_, std::ios::binary).rdbuf();
+    return content.str();
+  }
+  void put(const std::string& content) const { std::ofstream(path_, std::ios::binary) << content; }
+
+  test::Scratch scratch_;
+  std::string path_ = scratch_.path("c");
+};
+
+TEST_F(Checkpoint, IsReadAsItWasWrittenAndKeepsTheOneBefore) {
+  write_checkpoint(path_, kKind, State{1, {0.5f}, {}});
+  EXPECT_FALSE(std::filesystem::exists(previous_generation(path_)));
+  for (std::int64_t step = 2; step <= 4; ++step)
+    write_checkpoint(path_, kKind, State{step, {0.1f, -0.0f, 3e-42f}, {{"x", {1, 2}}}});
+  const auto last = read_checkpoint<State>(path_, kKind);
+  EXPECT_EQ(last.step, 4);
+  EXPECT_THAT(last.weights, testing::ElementsAre(0.1f, -0.0f, 3e-42f));
+  EXPECT_THAT(last.by_name.at("x"), testing::ElementsAre(1, 2));
+  EXPECT_EQ(read_checkpoint<State>(previous_generation(path_), kKind).step, 3);
+  EXPECT_FALSE(std::filesystem::exists(path_ + ".new"));
+}
+
+TEST_F(Checkpoint, FallsBackToTheOneBeforeOnlyWhenToldTo) {
+  write_checkpoint(path_, kKind, State{1, {}, {}});
+  write_checkpoint(path_, kKind, State{2, {}, {}});
+  CheckpointOptions options{.path = {}, .resume_from = path_};
+  EXPECT_EQ(resume<State>(options, kKind).step, 2);
+  put(bytes().substr(0, 40));
+  try {
+    resume<State>(options, kKind);
+    FAIL();
+  } catch (const IoError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("c: is damaged"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("c.previous is the one before it, --fall-back"));
+  }
+  options.fall_back = true;
+  EXPECT_EQ(resume<State>(options, kKind).step, 1);
+}
+
+TEST_F(Checkpoint, RefusesEveryCutAndEveryChangedByte) {
+  write_checkpoint(path_, kKind, State{1, {0.5f, 0.25f}, {}});
+  const std::string whole = bytes();
+  for (std::size_t size = 0; size < whole.size(); ++size) {
+    put(whole.substr(0, size));
+    ASSERT_THAT(refusal(path_), testing::MatchesRegex(".*: is (no checkpoint|damaged: .*)")) << size;
+  }
+  for (std::size_t i = 0; i < whole.size(); ++i) {
+    std::string changed = whole;
+    changed[i] = static_cast<char>(changed[i] ^ 0x10);
+    put(changed);
+    ASSERT_THAT(refusal(path_), testing::StartsWith(path_ + ": ")) << i;
+  }
+}
+
+TEST_F(Checkpoint, RefusesForeignFilesWithTheReason) {
+  write_checkpoint(path_, kKind, State{1, {}, {}});
+  CheckpointKind other = kKind;
+  other.program = "other";
+  EXPECT_THAT(refusal(path_, other), testing::EndsWith("is a checkpoint of test, not of other"));
+  other = kKind;
+  other.state_version = 4;
+  EXPECT_THAT(refusal(path_, other),
+              testing::HasSubstr("version 3 of the state of test; this program reads version 4"));
+  other = kKind;
+  other.description = "a = 1\nb = 5\n";
+  EXPECT_THAT(refusal(path_, other), testing::HasSubstr("another description: 'b = 2' there, 'b = 5' here"));
+  put("something else");
+  EXPECT_THAT(refusal(path_), testing::EndsWith("is no checkpoint"));
+  EXPECT_THAT(refusal(scratch_.path("none")), testing::EndsWith("there is no such file"));
+  EXPECT_THAT(refusal(scratch_.path(".")), testing::EndsWith("there is no such file"));
+}
+
+TEST_F(Checkpoint, ThatCannotBeWrittenLeavesTheOldOne) {
+  write_checkpoint(path_, kKind, State{1, {}, {}});
+  rlimit unlimited{};
+  getrlimit(RLIMIT_FSIZE, &unlimited);
+  const rlimit small{.rlim_cur = 4096, .rlim_max = unlimited.rlim_max};
+  std::signal(SIGXFSZ, SIG_IGN);
+  setrlimit(RLIMIT_FSIZE, &small);
+  EXPECT_THROW(write_checkpoint(path_, kKind, State{2, std::vector<float>(10000), {}}), IoError);
+  setrlimit(RLIMIT_FSIZE, &unlimited);
+  EXPECT_EQ(read_checkpoint<State>(path_, kKind).step, 1);
+  EXPECT_FALSE(std::filesystem::exists(path_ + ".new"));
+}
+
+TEST(Termination, IsRememberedAndHarmless) {
+  watch_for_termination();
+  EXPECT_EQ(termination_signal(), 0);
+  const CheckpointSchedule none(CheckpointOptions{.path = {}, .resume_from = {}});
+  const CheckpointSchedule schedule(CheckpointOptions{.path = "c", .resume_from = {}});
+  EXPECT_FALSE(schedule.due());
+  std::raise(SIGUSR1);
+  EXPECT_EQ(termination_signal(), SIGUSR1);
+  EXPECT_TRUE(schedule.due());
+  EXPECT_FALSE(none.due());
+  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) std::signal(signal, SIG_DFL);
+}
+
+}  // namespace
+}  // namespace lpl
