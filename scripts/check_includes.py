@@ -26,7 +26,7 @@ def problems():
         lines = path.read_text().splitlines()
         includes = [match.group(1) for match in map(INCLUDE.match, lines) if match]
         if path.suffix == ".cpp" and path.with_suffix(".hpp").exists():
-            own = f"{room}/{path.stem}.hpp"
+            own = path.relative_to(ROOT / "src").with_suffix(".hpp").as_posix()
             if not includes or includes[0] != own:
                 yield f"{path}: must include its own header, {own}, first"
         for include in includes:

@@ -20,7 +20,13 @@ enum class Draw : std::uint32_t {
   readout_order,
   parameters,
   dropout,
-  positives
+  positives,
+  augmentation,
+  split,
+  epoch_order,
+  hue_order,
+  trajectory,
+  toy
 };
 
 // One sequence: (seed, what is drawn, name hash of the object, index inside the object).

@@ -92,6 +92,40 @@ void Series::append_raw(const void* values, std::size_t count, hid_t type) {
   rows_ += rows;
 }
 
+Dataset::Dataset(Handle dataset, std::string name) : dataset_(std::move(dataset)), name_(std::move(name)) {
+  Handle space(checked(H5Dget_space(dataset_.get()), name_), H5Sclose);
+  shape_.resize(static_cast<std::size_t>(checked(H5Sget_simple_extent_ndims(space.get()), name_)));
+  checked(H5Sget_simple_extent_dims(space.get(), shape_.data(), nullptr), name_);
+}
+
+bool Dataset::holds_raw(hid_t type) const {
+  Handle stored(checked(H5Dget_type(dataset_.get()), name_), H5Tclose);
+  return checked(H5Tequal(stored.get(), type), name_) > 0;
+}
+
+// The selection in the file and its shape in memory.
+std::pair<Handle, Handle> Dataset::select_rows(std::size_t first, std::size_t n, const std::string& what) const {
+  std::vector<hsize_t> start(shape_.size(), 0), size = shape_;
+  start.at(0) = first;
+  size.at(0) = n;
+  Handle file_space(checked(H5Dget_space(dataset_.get()), what), H5Sclose);
+  checked(H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr), what);
+  Handle memory_space(checked(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), what), H5Sclose);
+  return {std::move(file_space), std::move(memory_space)};
+}
+
+void Dataset::read_raw(std::size_t first, std::size_t n, void* values, hid_t type) const {
+  const std::string what = "cannot read " + name_;
+  const auto [file_space, memory_space] = select_rows(first, n, what);
+  checked(H5Dread(dataset_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, values), what);
+}
+
+void Dataset::write_raw(std::size_t first, std::size_t n, const void* values, hid_t type) {
+  const std::string what = "cannot write " + name_;
+  const auto [file_space, memory_space] = select_rows(first, n, what);
+  checked(H5Dwrite(dataset_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, values), what);
+}
+
 File File::create(const std::string& path) {
   silence();
   File file;
@@ -170,6 +204,22 @@ void File::write_raw(const std::string& name, const void* values, const std::vec
       checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), H5P_DEFAULT, H5P_DEFAULT), what),
       H5Dclose);
   if (!empty) checked(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
+}
+
+Dataset File::create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type) {
+  const std::string what = path_ + name;
+  Handle space(checked(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), what), H5Sclose);
+  const Handle parents = create_parents();
+  Handle dataset(checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), H5P_DEFAULT, H5P_DEFAULT),
+                         fmt::format("cannot create {}", what)),
+                 H5Dclose);
+  return Dataset(std::move(dataset), what);
+}
+
+Dataset File::open_dataset(const std::string& name) const {
+  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), fmt::format("cannot read {}{}", path_, name)),
+                 H5Dclose);
+  return Dataset(std::move(dataset), path_ + name);
 }
 
 void File::write_text(const std::string& name, const std::string& text) {

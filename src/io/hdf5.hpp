@@ -47,6 +47,10 @@ inline hid_t type_of<double>() {
   return H5T_NATIVE_DOUBLE;
 }
 template <>
+inline hid_t type_of<std::uint8_t>() {
+  return H5T_NATIVE_UINT8;
+}
+template <>
 inline hid_t type_of<std::uint32_t>() {
   return H5T_NATIVE_UINT32;
 }
@@ -84,6 +88,36 @@ class Series {
   std::string name_;
 };
 
+// A dataset of fixed shape, read and written by rows: indices of its first dimension.
+class Dataset {
+ public:
+  Dataset() = default;
+  Dataset(Handle dataset, std::string name);
+  const std::vector<hsize_t>& shape() const { return shape_; }
+  template <class T>
+  bool holds() const {
+    return holds_raw(type_of<T>());
+  }
+  // Rows first .. first + n - 1.
+  template <class T>
+  void read_rows(std::size_t first, std::size_t n, T* values) const {
+    read_raw(first, n, values, type_of<T>());
+  }
+  template <class T>
+  void write_rows(std::size_t first, std::size_t n, const T* values) {
+    write_raw(first, n, values, type_of<T>());
+  }
+
+ private:
+  bool holds_raw(hid_t type) const;
+  void read_raw(std::size_t first, std::size_t n, void* values, hid_t type) const;
+  void write_raw(std::size_t first, std::size_t n, const void* values, hid_t type);
+  std::pair<Handle, Handle> select_rows(std::size_t first, std::size_t n, const std::string& what) const;
+  Handle dataset_;
+  std::vector<hsize_t> shape_;
+  std::string name_;
+};
+
 // An open file. Paths are absolute inside the file; missing groups on the way are created.
 class File {
  public:
@@ -114,6 +148,11 @@ class File {
   void write(const std::string& name, const std::vector<T>& values, const std::vector<std::uint64_t>& shape) {
     write_raw(name, values.data(), shape, type_of<T>());
   }
+  template <class T>
+  Dataset create_dataset(const std::string& name, const std::vector<hsize_t>& shape) {
+    return create_dataset_raw(name, shape, type_of<T>());
+  }
+  Dataset open_dataset(const std::string& name) const;
   void write_text(const std::string& name, const std::string& text);
   void hard_link(const std::string& existing, const std::string& name);
 
@@ -154,6 +193,7 @@ class File {
   void write_raw(const std::string& name, const void* values, const std::vector<std::uint64_t>& shape, hid_t type);
   void attribute_raw(const std::string& name, const std::string& key, const void* values, std::size_t count,
                      hid_t type);
+  Dataset create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type);
   Series create_series_raw(const std::string& name, std::size_t columns, std::size_t chunk_rows, hid_t type);
 
   Handle file_;

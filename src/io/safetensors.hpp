@@ -15,7 +15,7 @@ struct StoredTensor {
 };
 
 struct TensorFile {
-  std::map<std::string, StoredTensor> tensors;        // by name
+  std::map<std::string, StoredTensor> tensors;  // by name
   std::map<std::string, std::string> metadata;  // free text by key
 };
 

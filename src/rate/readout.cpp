@@ -17,16 +17,6 @@ namespace {
 using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
 using Eigen::Index;
 
-// Products are computed in panels of this many rows or columns, one thread a panel, so that every sum has the same
-// order on any number of threads.
-constexpr Index kPanel = 64;
-
-template <class Body>
-void for_each_panel(Index size, Body&& body) {
-#pragma omp parallel for schedule(static)
-  for (Index begin = 0; begin < size; begin += kPanel) body(begin, std::min(kPanel, size - begin));
-}
-
 void check(const char* name, const LabelledFeatures& data, const std::vector<std::size_t>& classes) {
   const auto& [features, labels] = data;
   if (features.samples == 0 || features.units == 0 || features.values.size() != features.samples * features.units)
@@ -167,13 +157,10 @@ class Classifiers {
     const auto count = static_cast<Index>(samples.size());
     batch_.resize(count, static_cast<Index>(features.units));
     logits_.resize(count, weights_.value.rows());
-    for_each_panel(count, [&](Index begin, Index size) {
-      for (Index i = begin; i < begin + size; ++i)
-        std::ranges::copy(features.row(samples[static_cast<std::size_t>(i)]), batch_.row(i).data());
-      auto logits = logits_.middleRows(begin, size);
-      logits.noalias() = batch_.middleRows(begin, size) * weights_.value.transpose();
-      logits.rowwise() += biases_.value.row(0);
-    });
+    for (Index i = 0; i < count; ++i)
+      std::ranges::copy(features.row(samples[static_cast<std::size_t>(i)]), batch_.row(i).data());
+    logits_.noalias() = batch_ * weights_.value.transpose();
+    logits_.rowwise() += biases_.value.row(0);
   }
 
   void step(const LabelledFeatures& data, std::span<const std::size_t> samples) {
@@ -185,9 +172,7 @@ class Classifiers {
       logits *= share / logits.sum();
       logits[label] -= share;
     });
-    for_each_panel(batch_.cols(), [&](Index begin, Index size) {
-      weights_.gradient.middleCols(begin, size).noalias() = logits_.transpose() * batch_.middleCols(begin, size);
-    });
+    weights_.gradient.noalias() = logits_.transpose() * batch_;
     biases_.gradient = logits_.colwise().sum();
     ++steps_;
     weights_.update(options_.learning_rate, steps_);
@@ -205,6 +190,7 @@ class Classifiers {
 
 std::vector<Readout> train_readouts(const LabelledFeatures& train, const LabelledFeatures& test,
                                     const ReadoutOptions& options) {
+  if (options.batch == 0) throw Error("readout: the batch is 0; it must hold at least one sample");
   check("training", train, options.classes);
   check("test", test, options.classes);
   if (train.features.units != test.features.units)

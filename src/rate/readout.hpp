@@ -33,9 +33,9 @@ struct Readout {
   double test_accuracy = 0;
 };
 
-// Trains a classifier per label column on `train` and tests it on `test`. The result depends on the arguments only,
-// not on the number of threads. Throws Error where sizes disagree, a label is outside its classes, or a loss is not
-// finite because the features are not.
+// Trains a classifier per label column on `train` and tests it on `test`, in the calling thread; readouts of several
+// layers may be trained at the same time. Throws Error where sizes disagree, the batch is empty, a label is outside its
+// classes, or a loss is not finite because the features are not.
 std::vector<Readout> train_readouts(const LabelledFeatures& train, const LabelledFeatures& test,
                                     const ReadoutOptions& options);
 

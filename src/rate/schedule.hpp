@@ -1,14 +1,16 @@
 // The learning rate of an epoch: linear warm-up, then half a cosine.
 #pragma once
 
+#include <cstdint>
+
 namespace lpl {
 
 struct Schedule {
-  int epochs = 0;         // M
-  int warmup_epochs = 0;  // W
-  double start_rate = 0;  // of epoch 0 where there is warm-up
-  double base_rate = 0;   // of the epochs W - 1 and W
-  double final_rate = 0;  // of epoch M and later; training itself ends with epoch M - 1
+  std::int64_t epochs = 0;         // M
+  std::int64_t warmup_epochs = 0;  // W
+  double start_rate = 0;           // of epoch 0 where there is warm-up
+  double base_rate = 0;            // of the epochs W - 1 and W
+  double final_rate = 0;           // of epoch M and later; training itself ends with epoch M - 1
 
   // The rate during `epoch` (from 0), in closed form:
   //   start + epoch (base - start) / (W - 1)                             below W  (W = 1: start)
@@ -16,7 +18,7 @@ struct Schedule {
   //   final                                                              from M on
   // The published schedule is the same but for two faults: without warm-up it stays near the final rate throughout
   // (here it starts at the base rate), and beyond the end it rises again (here it stays at the final rate).
-  double rate(int epoch) const;
+  double rate(std::int64_t epoch) const;
 };
 
 }  // namespace lpl

@@ -1,0 +1,82 @@
+#include "io/image_files.hpp"
+
+#include <fmt/format.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "core/errors.hpp"
+
+namespace lpl {
+namespace {
+
+// The bytes of a file that must hold a whole number of records, at least one.
+std::vector<std::uint8_t> read_whole_records(const std::string& path, std::size_t record) {
+  std::ifstream in(path, std::ios::binary);
+  std::error_code failure;
+  const std::uintmax_t size = std::filesystem::file_size(path, failure);
+  if (!in || failure) throw ConfigError(fmt::format("{}: cannot be read", path));
+  if (size == 0 || size % record != 0)
+    throw ConfigError(
+        fmt::format("{}: has {} bytes; expected one or more whole records of {} bytes; it is truncated or of another "
+                    "format",
+                    path, size, record));
+  std::vector<std::uint8_t> bytes(size);
+  if (!in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size)))
+    throw ConfigError(fmt::format("{}: cannot be read to its end", path));
+  return bytes;
+}
+
+std::int32_t checked_label(const std::string& path, std::size_t record, int label, int first, int last) {
+  if (label < first || label > last)
+    throw ConfigError(fmt::format("{}: record {} has label {}; labels are {} to {}", path, record, label, first, last));
+  return label - first;
+}
+
+}  // namespace
+
+ImageRecords read_cifar10(const std::vector<std::string>& paths) {
+  constexpr std::size_t kPlane = 32 * 32, kRecord = 1 + 3 * kPlane;
+  ImageRecords images{.side = 32, .pixels = {}, .labels = {}};
+  std::size_t records_each = 0;
+  for (const std::string& path : paths) {
+    const std::vector<std::uint8_t> bytes = read_whole_records(path, kRecord);
+    const std::size_t records = bytes.size() / kRecord;
+    if (records_each != 0 && records != records_each)
+      throw ConfigError(
+          fmt::format("{}: has {} records; expected {}, as in {}", path, records, records_each, paths[0]));
+    records_each = records;
+    for (std::size_t r = 0; r < records; ++r) {
+      const std::uint8_t* record = bytes.data() + r * kRecord;
+      images.labels.push_back(checked_label(path, r, record[0], 0, 9));
+      for (std::size_t i = 0; i < kPlane; ++i)
+        for (std::size_t c = 0; c < 3; ++c) images.pixels.push_back(record[1 + c * kPlane + i]);
+    }
+  }
+  return images;
+}
+
+ImageRecords read_stl10(const std::string& path, const std::string& labels) {
+  constexpr std::size_t kSide = 96, kPlane = kSide * kSide, kRecord = 3 * kPlane;
+  ImageRecords images{.side = kSide, .pixels = read_whole_records(path, kRecord), .labels = {}};
+  const std::size_t records = images.pixels.size() / kRecord;
+  if (!labels.empty()) {
+    const std::vector<std::uint8_t> bytes = read_whole_records(labels, 1);
+    if (bytes.size() != records)
+      throw ConfigError(
+          fmt::format("{}: has {} labels; expected {}, one for each image of {}", labels, bytes.size(), records, path));
+    for (std::size_t r = 0; r < records; ++r) images.labels.push_back(checked_label(labels, r, bytes[r], 1, 10));
+  }
+  // Image by image in place: the unlabelled set alone is 2.8 GB.
+  std::vector<std::uint8_t> record(kRecord);
+  for (std::size_t r = 0; r < records; ++r) {
+    std::uint8_t* image = images.pixels.data() + r * kRecord;
+    std::copy(image, image + kRecord, record.begin());
+    for (std::size_t y = 0; y < kSide; ++y)
+      for (std::size_t x = 0; x < kSide; ++x)
+        for (std::size_t c = 0; c < 3; ++c) image[(y * kSide + x) * 3 + c] = record[c * kPlane + x * kSide + y];
+  }
+  return images;
+}
+
+}  // namespace lpl

@@ -1,0 +1,160 @@
+#include "rate/data/images.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <tuple>
+
+#include "core/errors.hpp"
+#include "core/random.hpp"
+#include "core/text.hpp"
+
+namespace lpl {
+namespace {
+
+// Stores are read in portions of this many images where a whole set passes through.
+constexpr std::size_t kPortion = 1024;
+
+template <class Use>
+void for_each_portion(const ImageStore& store, std::span<const std::int64_t> images, Use&& use) {
+  std::vector<std::uint8_t> pixels(std::min(kPortion, images.size()) * store.bytes_per_image());
+  for (std::size_t begin = 0; begin < images.size(); begin += kPortion) {
+    const auto portion = images.subspan(begin, std::min(kPortion, images.size() - begin));
+    store.fetch(portion, pixels.data());
+    use(portion, std::span<const std::uint8_t>(pixels.data(), portion.size() * store.bytes_per_image()));
+  }
+}
+
+std::vector<std::int64_t> permutation(std::int64_t n, Random random) {
+  std::vector<std::int64_t> order(static_cast<std::size_t>(n));
+  std::iota(order.begin(), order.end(), 0);
+  for (std::size_t i = order.size(); i > 1; --i)
+    std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
+  return order;
+}
+
+// The images of a store split in two at random: the last `held_out` of a random order, and the others.
+std::pair<ImageSubset, ImageSubset> split(const std::shared_ptr<const ImageStore>& store, std::int64_t held_out,
+                                          std::uint64_t seed, std::string_view name) {
+  const auto order = permutation(store->count(), Random(seed, Draw::split, hash_name(name), 0));
+  const auto border = order.end() - held_out;
+  return {{store, {order.begin(), border}}, {store, {border, order.end()}}};
+}
+
+ImageSubset all_of(std::shared_ptr<const ImageStore> store) {
+  std::vector<std::int64_t> images(static_cast<std::size_t>(store->count()));
+  std::iota(images.begin(), images.end(), 0);
+  return {std::move(store), std::move(images)};
+}
+
+}  // namespace
+
+ImageStore::ImageStore(std::int64_t count, int side, std::vector<LabelColumn> columns,
+                       std::vector<std::int32_t>&& labels)
+    : count_(count), side_(side), columns_(std::move(columns)), labels_(std::move(labels)) {}
+
+MemoryImages::MemoryImages(ImageRecords records, const LabelColumn& column)
+    : ImageStore(static_cast<std::int64_t>(records.pixels.size()) / (std::int64_t{3} * records.side * records.side),
+                 records.side, records.labels.empty() ? std::vector<LabelColumn>{} : std::vector{column},
+                 std::move(records.labels)),
+      pixels_(std::move(records.pixels)) {}
+
+void MemoryImages::fetch(std::span<const std::int64_t> images, std::uint8_t* pixels) const {
+  const std::size_t bytes = bytes_per_image();
+  for (std::size_t i = 0; i < images.size(); ++i)
+    std::copy_n(pixels_.data() + static_cast<std::size_t>(images[i]) * bytes, bytes, pixels + i * bytes);
+}
+
+ShapesFileImages::ShapesFileImages(const std::string& path) : ShapesFileImages(ShapesFile(path)) {}
+
+ShapesFileImages::ShapesFileImages(ShapesFile file)
+    : ImageStore(file.count(), file.side(), shapes_columns(), std::vector(file.levels())), file_(std::move(file)) {}
+
+void ShapesFileImages::fetch(std::span<const std::int64_t> images, std::uint8_t* pixels) const {
+  for (std::size_t i = 0, run = 0; i < images.size(); i += run) {
+    run = 1;
+    while (i + run < images.size() && images[i + run] == images[i] + static_cast<std::int64_t>(run)) ++run;
+    file_.read(images[i], static_cast<std::int64_t>(run), pixels + i * bytes_per_image());
+  }
+}
+
+std::vector<LabelColumn> shapes_columns() {
+  std::vector<LabelColumn> columns;
+  for (const ShapesFactor& factor : kShapesFactors) columns.push_back({factor.name, factor.levels});
+  return columns;
+}
+
+void write_shapes(const std::string& path, const ImageStore& store, std::span<const std::int64_t> images) {
+  const std::size_t factors = kShapesFactors.size();
+  if (store.columns().size() != factors)
+    throw ConfigError(path + ": only images with the six factors of 3D Shapes can be written as such a file");
+  ShapesWriter writer(path, static_cast<std::int64_t>(images.size()), store.side());
+  for_each_portion(store, images, [&](std::span<const std::int64_t> portion, std::span<const std::uint8_t> pixels) {
+    std::vector<std::int32_t> levels;
+    for (const std::int64_t image : portion)
+      for (std::size_t f = 0; f < factors; ++f) levels.push_back(store.label(image, f));
+    writer.append(pixels, levels);
+  });
+  writer.close();
+}
+
+ChannelNormalisation measure_normalisation(const ImageStore& store, std::span<const std::int64_t> images) {
+  std::array<std::int64_t, 3> sum{}, squares{};
+  for_each_portion(store, images, [&](std::span<const std::int64_t>, std::span<const std::uint8_t> pixels) {
+    for (std::size_t i = 0; i < pixels.size(); i += 3)
+      for (std::size_t c = 0; c < 3; ++c) {
+        const std::int64_t p = pixels[i + c];
+        sum[c] += p;
+        squares[c] += p * p;
+      }
+  });
+  const auto n = static_cast<long double>(images.size() * (store.bytes_per_image() / 3));
+  ChannelNormalisation result{};
+  for (std::size_t c = 0; c < 3; ++c) {
+    const long double mean = static_cast<long double>(sum[c]) / n;
+    const long double variance = (static_cast<long double>(squares[c]) - n * mean * mean) / (n - 1);
+    result.mean[c] = static_cast<float>(mean / 255);
+    result.deviation[c] = static_cast<float>(std::sqrt(variance) / 255);
+  }
+  return result;
+}
+
+ImageDataSet open_cifar10(const std::string& folder, std::uint64_t seed) {
+  const LabelColumn column{"class", 10};
+  std::vector<std::string> batches;
+  for (int i = 1; i <= 5; ++i) batches.push_back(folder + "/data_batch_" + std::to_string(i) + ".bin");
+  const auto images = std::make_shared<const MemoryImages>(read_cifar10(batches), column);
+  auto [train, validation] = split(images, images->count() / 5, seed, "cifar10");
+  const auto test = std::make_shared<const MemoryImages>(read_cifar10({folder + "/test_batch.bin"}), column);
+  return {.train = std::move(train),
+          .validation = validation,
+          .readout_train = validation,
+          .test = all_of(test),
+          .normalisation = kCifar10Normalisation};
+}
+
+ImageDataSet open_stl10(const std::string& folder, Stl10Training training, std::uint64_t seed) {
+  const LabelColumn column{"class", 10};
+  const auto read = [&](const std::string& images, const std::string& labels) {
+    return std::make_shared<const MemoryImages>(
+        read_stl10(folder + "/" + images, labels.empty() ? "" : folder + "/" + labels), column);
+  };
+  const auto labelled = read("train_X.bin", "train_y.bin");
+  const auto [readout_train, rest] = split(labelled, labelled->count() / 10, seed, "stl10 labelled");
+  ImageDataSet set{.train = readout_train,
+                   .validation = rest,
+                   .readout_train = readout_train,
+                   .test = all_of(read("test_X.bin", "test_y.bin")),
+                   .normalisation = kStl10Normalisation};
+  if (training == Stl10Training::unlabelled) {
+    const auto unlabelled = read("unlabeled_X.bin", "");
+    std::tie(set.train, set.validation) = split(unlabelled, unlabelled->count() / 20, seed, "stl10 unlabelled");
+  }
+  return set;
+}
+
+std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::uint32_t epoch) {
+  return permutation(n, Random(seed, Draw::epoch_order, epoch, 0));
+}
+
+}  // namespace lpl
