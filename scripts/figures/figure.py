@@ -30,11 +30,9 @@ def options(description):
 
 def cached_path(cache, name, description, settings):
     """Where the result of a run is kept: the name carries a digest of all that the run depends on but the program."""
-    digest = hashlib.sha256()
-    for path in [description, *sorted((ROOT / "models").iterdir())]:
-        digest.update(path.read_bytes())
-    digest.update("\n".join(settings).encode())
-    return cache / f"{name}-{digest.hexdigest()[:12]}.h5"
+    text = description.read_text() + "\n".join(settings)
+    models = [path.read_text() for path in sorted((ROOT / "models").iterdir()) if path.stem in text]
+    return cache / f"{name}-{hashlib.sha256(''.join([text, *models]).encode()).hexdigest()[:12]}.h5"
 
 
 def is_complete(path):

@@ -70,3 +70,10 @@ def mean_by_group(snapshot, groups):
     counts = np.bincount(index, minlength=len(groups))
     sums = np.bincount(index, snapshot.value.astype(np.float64), minlength=len(groups))
     return [float(total / count) if count else float("nan") for total, count in zip(sums, counts)]
+
+
+def class_selectivity(z, in_class):
+    """How well activity z [sample] tells a class from the rest: the distance of the two means over the whole range, 0 to 1
+    (Halvagal & Zenke 2023, Fig. 2); NaN where z is constant."""
+    spread = z.max() - z.min()
+    return float(abs(z[in_class].mean() - z[~in_class].mean()) / spread) if spread > 0 else float("nan")

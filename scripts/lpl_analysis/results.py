@@ -217,6 +217,11 @@ class Result:
 
     # ---- trained networks
 
+    def parameters(self):
+        """The network's parameters under PyTorch's names."""
+        return {name: self.file[f"network/{name}"][:] for name in self.members("network")
+                if isinstance(self.file[f"network/{name}"], h5py.Dataset)}
+
     def over_epochs(self, path):
         """Epochs [n] and values [n, ...] of a dataset whose group has an `epoch`, or None where it is missing."""
         group, _, dataset = path.partition("/")

@@ -114,6 +114,12 @@ class Measures(unittest.TestCase):
         self.assertAlmostEqual(measures.correlation(a, b), stats.pearsonr(a.ravel(), b.ravel())[0])
         self.assertTrue(np.isnan(measures.correlation(a, np.zeros_like(b))))
 
+    def test_selectivity_is_the_distance_of_means_over_the_range(self):
+        z, second = np.array([0.0, 1.0, 3.0, 4.0]), np.array([False, False, True, True])
+        self.assertEqual(measures.class_selectivity(z, second), 0.75)
+        self.assertEqual(measures.class_selectivity(z, np.array([True, False, False, True])), 0.0)
+        self.assertTrue(np.isnan(measures.class_selectivity(np.ones(4), second)))
+
     def test_mean_weight_by_group(self):
         groups = [Group("a", 0, 3), Group("b", 3, 2), Group("none", 5, 1)]
         pre, value = np.array([0, 4, 2, 3, 2], "u4"), np.array([1, 2, 3, 4, 5], "f4")
