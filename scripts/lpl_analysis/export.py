@@ -79,7 +79,8 @@ def summary(result):
              f"  command    {get('command_line', '')}",
              f"  revision   {get('git_revision', '')}, seed {get('seed', '')}, {get('ranks', '')} rank(s)"]
     if result.status == "complete":
-        lines.append(f"  time       {get('model_time', 0):g} s model, {get('wall_time', 0):.4g} s wall")
+        model = f"{get('model_time'):g} s model, " if get("model_time") else ""
+        lines.append(f"  time       {model}{get('wall_time', 0):.4g} s wall")
     for phase in result.phases():
         lines.append(f"  phase      {phase.name:<12} {phase.begin:g} to {phase.end:g} s")
     for source in result.sources():

@@ -202,15 +202,16 @@ def draw_readout(axis, results, column, name, chance):
 
 
 def similarity_cards(result):
-    """Histograms of cosines within and across classes, of the first and the last layer."""
-    paths = {name: f"metrics/cosine_histogram/{name}" for name in result.members("metrics/cosine_histogram")}
-    if not paths:
+    """The last histograms of cosines within and across classes, of the first and the last layer."""
+    group = "metrics/cosine_histogram"
+    last = {name: result.file[f"{group}/{name}"][-1] for name in result.members(group)
+            if len(result.file[f"{group}/{name}"])}
+    if not last:
         return []
-    counts = {name: result.file[path][:] for name, path in paths.items()}
-    path, count = next(iter(paths.values())), len(next(iter(counts.values())))
-    edges = result.attribute_near(path, "edges")
-    layers = result.layers("metrics/cosine_histogram", count)
-    return [card(plots.histogram_by_layer, {name: value[i] for name, value in counts.items()}, edges, layers[i],
+    edges = result.file[group].attrs["edges"]
+    count = len(next(iter(last.values())))
+    layers = result.layers(group, count)
+    return [card(plots.histogram_by_layer, {name: value[i] for name, value in last.items()}, edges, layers[i],
                  "Similarity") for i in sorted({0, count - 1})]
 
 

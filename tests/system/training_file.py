@@ -35,14 +35,12 @@ def write_training_file(path, epochs=6, status="complete", supervised=False, col
         shape = (len(taken), len(LAYERS), len(columns)) if columns else accuracy.shape
         readout["accuracy"] = np.broadcast_to(accuracy[..., None] if columns else accuracy, shape)
         readout["accuracy"].attrs["chance"] = np.full(max(len(columns), 1), 0.1)
-        if columns:
-            readout["accuracy"].attrs["labels"] = ",".join(columns)
-        readout["baselines/pixels"] = np.full(shape[1:], 0.3)
+        readout["accuracy"].attrs["labels"] = ",".join(columns or ["class"])
+        readout["baselines/pixels"] = np.full(max(len(columns), 1), 0.3)
         readout["baselines/random"] = np.full(shape[1:], 0.2)
         for name in ("participation_ratio", "cosine_within", "cosine_across", "mean_activity", "class_dimension",
                      "class_radius", "class_correlation"):
             metrics[name] = np.tile(1.0 * layers, (len(taken), 1))
-        edges = np.linspace(-1, 1, 21)
         for name in ("within", "across"):
-            metrics[f"cosine_histogram/{name}"] = np.ones((len(LAYERS), 20), "i8")
-        metrics["cosine_histogram"].attrs["edges"] = edges
+            metrics[f"cosine_histogram/{name}"] = np.ones((len(taken), len(LAYERS), 20), "u8")
+        metrics["cosine_histogram"].attrs["edges"] = np.linspace(-1, 1, 21)
