@@ -37,10 +37,10 @@ def draw_decoding(axis, groups, rows):
         axis.bar(places, np.maximum(phases[-1]["r2"], -0.1), width, color=f"C{i}", label=VARIANTS[variant])
         if variant in PUBLISHED_R2:
             axis.plot(places, PUBLISHED_R2[variant], "D", color="black", ms=3.5, label="published" if i == 0 else None)
-    axis.set(ylabel="R² on held-out 5 s", title="Decoding of input groups", ylim=(-0.12, 1))
+    axis.set(ylabel="R² on held-out 5 s", title="Decoding of input groups", ylim=(-0.12, 1.2))
     axis.set_xticks(range(len(groups)), groups)
     axis.axhline(0, color="0.3", lw=0.8)
-    axis.legend(ncol=2)
+    axis.legend(ncol=3)
 
 
 def draw_summary(axis, rows, key, title, label):
