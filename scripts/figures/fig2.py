@@ -15,8 +15,8 @@ from lpl_analysis.results import Result
 
 UNITS = {
     "LPL": [],
-    "predictive off": ["rule.lpl.predictive.strength=0"],
-    "Hebbian off": ["rule.lpl.hebbian.strength=0"],
+    "predictive off": ["rule.lpl_toy.predictive.strength=0"],
+    "Hebbian off": ["rule.lpl_toy.hebbian.strength=0"],
     "Oja": ["learning.rule=oja"],
 }
 NOISE = np.logspace(-2, 2, 50)
@@ -39,7 +39,8 @@ def learn(chosen, unit, sigma_y, seed):
                 f"training.seed={seed}", *UNITS[unit]]
     if chosen.quick:
         settings.append("training.steps=2000")
-    path = figure.run(chosen, "clusters2d.rate", *settings, name=f"clusters2d_{unit.replace(' ', '_')}_{sigma_y:.3g}")
+    name = f"clusters2d_{unit.replace(' ', '_')}_{sigma_y:.3g}"
+    path = figure.run(chosen, "clusters2d.rate", *settings, name=name, threads=1)
     with Result(path) as result:
         (weights,) = result.parameters().values()
     return weights.ravel()

@@ -43,8 +43,9 @@ def is_complete(path):
         return False
 
 
-def run(chosen, description, *settings, name=None):
-    """The result file of examples/DESCRIPTION under `--set` settings; runs the program unless a finished one exists."""
+def run(chosen, description, *settings, name=None, threads=None):
+    """The result file of examples/DESCRIPTION under `--set` settings; runs the program unless a finished one exists.
+    `threads`: of lpl_rate; tiny networks run best on one."""
     source = ROOT / "examples" / description
     program = chosen.programs / {".sim": "lpl_sim", ".rate": "lpl_rate"}[source.suffix]
     path = cached_path(chosen.cache, name or source.stem, source, settings)
@@ -54,7 +55,7 @@ def run(chosen, description, *settings, name=None):
     command = [str(program), str(source), "--out", str(path), "--progress", "none"]
     command += [part for setting in settings for part in ("--set", setting)]
     print("running", " ".join(command), flush=True)
-    environment = dict(os.environ)
+    environment = dict(os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {}))
     if os.geteuid() == 0:
         environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     try:

@@ -70,7 +70,7 @@ def in_corners(path):
 def learn(chosen, digits, kept, seed):
     settings = [f'data.file="{digits}"', f"data.keeps={kept}", f"data.first={DIGITS[0]}", f"data.second={DIGITS[1]}",
                 f"training.seed={seed}"]
-    with Result(figure.run(chosen, "digits.rate", *settings, name=f"{digits.stem}_{kept}")) as result:
+    with Result(figure.run(chosen, "digits.rate", *settings, name=f"{digits.stem}_{kept}", threads=1)) as result:
         (weights,) = result.parameters().values()
     return weights.ravel()
 
