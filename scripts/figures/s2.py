@@ -21,7 +21,7 @@ from lpl_analysis.results import Result, ResultError
 
 DIGITS = (5, 6)
 KEPT = ("digit", "place")
-REPEATS = 10
+REPEATS = 3
 
 
 def read_idx(folder, name):
@@ -69,7 +69,7 @@ def in_corners(path):
 
 def learn(chosen, digits, kept, seed):
     settings = [f'data.file="{digits}"', f"data.keeps={kept}", f"data.first={DIGITS[0]}", f"data.second={DIGITS[1]}",
-                f"training.seed={seed}"]
+                f"training.seed={seed}", *(["training.steps=200"] if chosen.quick else [])]
     with Result(figure.run(chosen, "digits.rate", *settings, name=f"{digits.stem}_{kept}", threads=1)) as result:
         (weights,) = result.parameters().values()
     return weights.ravel()
@@ -104,7 +104,7 @@ def main():
         sys.exit(f"s2.py: {error}")
     samples, second, lower = in_corners(digits)
     classes = {"digit": second, "place": lower}
-    weights = {kept: [learn(chosen, digits, kept, seed) for seed in range(1, (2 if chosen.quick else REPEATS) + 1)]
+    weights = {kept: [learn(chosen, digits, kept, seed) for seed in range(1, (1 if chosen.quick else REPEATS) + 1)]
                for kept in KEPT}
     scores = {kept: {told: np.array([measures.class_selectivity(samples @ w, classes[told]) for w in weights[kept]])
                      for told in KEPT} for kept in KEPT}

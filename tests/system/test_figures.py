@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Every figure draws itself in its reduced version, prints the published values beside ours, and runs nothing twice."""
 
+import gzip
 import pathlib
 import subprocess
 import unittest
@@ -8,14 +9,18 @@ import unittest
 from support import LPL_SIM, ROOT, InFolder, h5py
 
 import matplotlib.image
+import numpy as np
 
 
 class Figures(InFolder):
-    def draw(self, name):
-        """Runs a figure; its texts, and the lines of its table as {what: numbers}."""
-        done = subprocess.run([ROOT / f"scripts/figures/{name}.py", "--quick", "--out", self.folder, "--cache",
-                               self.folder / "cache", "--programs", pathlib.Path(LPL_SIM).resolve().parent],
+    def run_figure(self, name, *more):
+        return subprocess.run([ROOT / f"scripts/figures/{name}.py", "--quick", "--out", self.folder, "--cache",
+                               self.folder / "cache", "--programs", pathlib.Path(LPL_SIM).resolve().parent, *more],
                               capture_output=True, text=True, timeout=500)
+
+    def draw(self, name, *more):
+        """Runs a figure; its texts, and the lines of its table as {what: numbers}."""
+        done = self.run_figure(name, *more)
         self.assertEqual(done.returncode, 0, done.stderr)
         picture = matplotlib.image.imread(self.folder / f"{name}_quick.png")
         self.assertGreater(min(picture.shape[:2]), 500)
@@ -54,6 +59,44 @@ class Figures(InFolder):
             file.attrs["status"] = "interrupted"
         again, _ = self.draw("fig6")
         self.assertEqual(again.count("running "), 1)
+
+    def test_fig2(self):
+        _, numbers = self.draw("fig2")
+        self.assertGreater(numbers["LPL: selectivity, sigma_y 0.01"][-1], 0.7)
+        self.assertGreater(numbers["LPL: selectivity, sigma_y 10"][-1], 0.7)
+        self.assertGreater(numbers["Oja: selectivity, sigma_y 0.01"][-1], 0.7)
+        self.assertLess(numbers["Oja: selectivity, sigma_y 10"][-1], 0.1)
+        self.assertLess(numbers["predictive off: selectivity, sigma_y 10"][-1], 0.1)
+
+    def test_s2(self):
+        _, numbers = self.draw("s2")
+        for kept, other in (("digit", "place"), ("place", "digit")):
+            self.assertGreater(numbers[f"sequences keep the {kept}: selectivity for the {kept}"][-1], 0.3)
+            self.assertLess(numbers[f"sequences keep the {kept}: selectivity for the {other}"][-1], 0.1)
+
+    def write_idx(self, name, array):
+        header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+        with gzip.open(self.folder / f"{name}.gz", "wb") as file:
+            file.write(header + array.tobytes())
+
+    def test_s2_of_mnist_files(self):
+        done = self.run_figure("s2", "--mnist", self.folder)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("train-images-idx3-ubyte.gz", done.stderr)
+        labels = np.repeat(np.array([4, 5, 6], "u1"), 20)
+        images = np.zeros((60, 10, 10), "u1")
+        images[20:40, 2:8, 4:6] = 255  # fives are bars, sixes are boxes
+        images[40:, 2:8, 2:8] = 255
+        self.write_idx("train-labels-idx1-ubyte", labels)
+        self.write_idx("train-images-idx3-ubyte", images)
+        _, numbers = self.draw("s2", "--mnist", self.folder)
+        self.assertGreater(numbers["sequences keep the digit: selectivity for the digit"][-1], 0.9)
+        whole = gzip.open(self.folder / "train-images-idx3-ubyte.gz").read()
+        with gzip.open(self.folder / "train-images-idx3-ubyte.gz", "wb") as file:
+            file.write(whole[:-1])
+        done = self.run_figure("s2", "--mnist", self.folder)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is no complete idx file", done.stderr)
 
     def test_e1(self):
         _, numbers = self.draw("e1")
