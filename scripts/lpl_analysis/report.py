@@ -231,7 +231,8 @@ def training_section(result):
         if found:
             pictures.append(card(plots.last_by_layer, [result], f"metrics/{name}",
                                  f"{title}, epoch {found[0][-1]}", title.lower()))
-    if result.over_epochs("metrics/participation_ratio"):
+    dimensions = result.over_epochs("metrics/participation_ratio")
+    if dimensions and len(dimensions[0]) > 1:
         pictures.append(card(plots.by_layer_over_epochs, result, "metrics/participation_ratio",
                              "Dimension over training", "participation ratio"))
     return cards(pictures + similarity_cards(result))
