@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Fig. 2: one linear unit in front of two clusters: LPL finds the direction that is predictable, not the one that varies.
+"""Fig. 2: one linear unit and two clusters: LPL finds the direction that is predictable, not the one that varies.
 
 Samples lie at x = -1 or 1 (and 0.1 around it) and y = sigma_y times noise; successive samples share the cluster. From a
 small to a large sigma_y, LPL tells the clusters apart; Oja's rule and LPL without its predictive term follow the larger

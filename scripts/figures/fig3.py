@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Fig. 3: what each layer of a deep network learns by LPL: readout accuracy and dimension by layer, and without each term.
+"""Fig. 3: what each layer of a deep network learns by LPL, with and without each term: readout accuracy and dimension.
 
-Full: five trainings of VGG-11 on CIFAR-10 (--cifar10 FOLDER with the binary files), 800 epochs each: days without a GPU.
---quick trains a narrow network for a few steps on rendered scenes, and means accuracy over their factors. Published
-values: the published notebooks, one seed, read off plots.
+Full: five trainings of VGG-11 on CIFAR-10 (--cifar10 FOLDER with the binary files), 800 epochs each: days without a
+GPU. --quick trains a narrow network for a few steps on rendered scenes; its accuracies are means over their factors.
+Published values: the published notebooks, one seed, read off plots.
 """
 
 import figure
@@ -40,7 +40,8 @@ def learn(chosen, variant):
     name = f"cifar10_{variant.replace(' ', '_')}"
     with Result(figure.run(chosen, "cifar10.rate", *settings, *VARIANTS[variant], name=name)) as result:
         accuracy = result.over_epochs("readout/accuracy")[1][-1]
-        return accuracy.reshape(len(accuracy), -1).mean(axis=1), result.over_epochs("metrics/participation_ratio")[1][-1]
+        dimension = result.over_epochs("metrics/participation_ratio")[1][-1]
+        return accuracy.reshape(len(accuracy), -1).mean(axis=1), dimension
 
 
 def draw(learned):

@@ -58,7 +58,7 @@ def digits_file(chosen):
 
 
 def in_corners(path):
-    """All images in both corners: samples [sample, canvas], whether each is the second digit, and in the lower corner."""
+    """All images in both corners: samples [sample, canvas], which are the second digit, which in the lower corner."""
     rows = np.loadtxt(path)
     second, images = rows[:, 0] == DIGITS[1], rows[:, 1:]
     side = round(np.sqrt(images.shape[1]))

@@ -73,7 +73,7 @@ def mean_by_group(snapshot, groups):
 
 
 def class_selectivity(z, in_class):
-    """How well activity z [sample] tells a class from the rest: the distance of the two means over the whole range, 0 to 1
+    """How well activity z [sample] tells a class from the rest: the distance of their means over the range of z, 0 to 1
     (Halvagal & Zenke 2023, Fig. 2); NaN where z is constant."""
     spread = z.max() - z.min()
     return float(abs(z[in_class].mean() - z[~in_class].mean()) / spread) if spread > 0 else float("nan")
