@@ -38,7 +38,7 @@ def learn(chosen, unit, sigma_y, seed):
     settings = [f"data.sigma_y={sigma_y:.6g}", f"optimizer.learning_rate={LEARNING_RATE / max(sigma_y, 1):.6g}",
                 f"training.seed={seed}", *UNITS[unit]]
     if chosen.quick:
-        settings.append("training.steps=2000")
+        settings.append("training.steps=1000")
     name = f"clusters2d_{unit.replace(' ', '_')}_{sigma_y:.3g}"
     path = figure.run(chosen, "clusters2d.rate", *settings, name=name, threads=1)
     with Result(path) as result:
@@ -56,10 +56,10 @@ def draw(noise, weights, scores):
         axes[1].plot(noise, abs(weights[unit][:, 0, 0]), color=f"C{i}", label=f"{unit}: x")
         axes[1].plot(noise, abs(weights[unit][:, 0, 1]), "--", color=f"C{i}", label=f"{unit}: y")
     axes[0].set(xscale="log", ylim=(0, 1), xlabel="σ_y", ylabel="selectivity for the cluster", title="Selectivity")
-    axes[1].set(xscale="log", yscale="log", ylim=(1e-4, None), xlabel="σ_y", ylabel="size of the weight",
+    axes[1].set(xscale="log", yscale="log", ylim=(1e-4, 1e3), xlabel="σ_y", ylabel="size of the weight",
                 title="Weights, first repetition")
     axes[0].legend()
-    axes[1].legend(ncol=2, fontsize=7)
+    axes[1].legend(ncol=4, fontsize=7, loc="upper left")
     return picture
 
 
