@@ -2,7 +2,12 @@
 // Options -> description -> engine -> exit code.
 #include <fmt/format.h>
 
+#include <filesystem>
+#include <string_view>
+
+#include "io/hdf5.hpp"
 #include "program.hpp"
+#include "rate/check.hpp"
 #include "rate/cpu/backend.hpp"
 #include "rate/run.hpp"
 
@@ -10,42 +15,119 @@ namespace {
 
 using namespace lpl;
 
+void print_accuracy(const AccuracyTable& table) {
+  if (table.trained.empty()) return;
+  const auto line = [](const std::string& name, const std::vector<double>& values) {
+    fmt::print("{:<22}", name);
+    for (const double value : values) fmt::print(" {:>11.1f}", 100 * value);
+    fmt::print("\n");
+  };
+  fmt::print("readout      linear, in % right on test images (untrained network in brackets below)\n{:<22}", "");
+  for (const LabelColumn& column : table.columns) fmt::print(" {:>11}", column.name);
+  fmt::print("\n");
+  std::vector<double> chance;
+  for (const LabelColumn& column : table.columns) chance.push_back(1.0 / column.classes);
+  line("chance", chance);
+  if (!table.pixels.empty()) line("pixels", table.pixels);
+  for (std::size_t l = 0; l < table.layers.size(); ++l) {
+    line(table.layers[l], table.trained[l]);
+    if (!table.untrained.empty()) line("  (untrained)", table.untrained[l]);
+  }
+}
+
 void print_summary(const TrainingSummary& s, const std::string& device, const std::string& where, std::int64_t memory,
                    const std::string& out) {
   fmt::print("ranks        {}, {}\n", where, mpi_library());
   fmt::print("device       {}\n", device);
   fmt::print("network      {} parameters\n", s.parameters);
-  fmt::print("training     {} epochs, {} steps, {} pairs, {:.4g} pairs/s, last loss {:.5g}\n", s.epochs, s.steps,
-             s.samples, static_cast<double>(s.samples) / s.wall_seconds, s.final_total);
-  fmt::print("time         {:.2f} s wall\n", s.wall_seconds);
+  fmt::print("training     {} epochs, {} steps, last loss {:.5g}\n", s.epochs, s.steps, s.final_total);
+  print_accuracy(s.accuracy);
+  fmt::print("time         {:.2f} s wall, {:.4g} pairs/s\n", s.wall_seconds,
+             static_cast<double>(s.samples) / s.training_seconds);
   fmt::print("peak memory  {:.1f} MiB per rank at most\n", static_cast<double>(memory) / (1 << 20));
-  fmt::print("output       {}\n", out);
+  fmt::print("output       {}{}\n", out, s.interrupted ? " (interrupted; go on with --resume)" : "");
 }
 
-ExitCode run(const ProgramOptions& options, Communicator& comm) {
+RunFacts facts_of(const ProgramOptions& options, const Communicator& comm, const TrainingDescription& training) {
+  return {.program = "lpl_rate",
+          .command_line = options.command_line,
+          .ranks = comm.size(),
+          .seed = training.seed,
+          .dt = 0,
+          .description = training.canonical_text};
+}
+
+ExitCode train(const ProgramOptions& options, const TrainingOutputs& more, Communicator& comm) {
   TrainingDescription training;
   agree(comm, [&] { training = read_training(options.description, options.overrides, options.seed); });
   const std::unique_ptr<Backend> backend = make_cpu_backend(comm);
-  const RunFacts facts{.program = "lpl_rate",
-                       .command_line = options.command_line,
-                       .ranks = comm.size(),
-                       .seed = training.seed,
-                       .dt = 0,
-                       .description = training.canonical_text};
-  const TrainingSummary summary = run_training(training, *backend, comm, facts, options.out, options.progress);
+  if (options.check) {
+    check_training(training, comm);
+    return ExitCode::done;
+  }
+  const TrainingOutputs outputs{options.out, more.events, more.parameters};
+  const TrainingSummary summary = run_training(training, *backend, comm, facts_of(options, comm, training), outputs,
+                                               options.progress, options.checkpoint);
   const std::string where = placement(comm);
   const std::int64_t memory = peak_memory(comm);
   if (comm.rank() == 0) print_summary(summary, backend->description(), where, memory, options.out);
+  return summary.interrupted ? ExitCode::interrupted : ExitCode::done;
+}
+
+// lpl_rate eval RESULT.h5: readouts of a finished run, on its own data or others.
+ExitCode evaluate(const ProgramOptions& options, const std::string& data, Communicator& comm) {
+  TrainingDescription training;
+  agree(comm, [&] {
+    std::vector<std::string> overrides = options.overrides;
+    if (!data.empty()) overrides.push_back(data_override(data));
+    const h5::File file = h5::File::open_read_only(options.description);
+    training = read_training_text(file.read_text("/config/description"), options.description, overrides);
+  });
+  const std::unique_ptr<Backend> backend = make_cpu_backend(comm);
+  // The default would be the trained run's own file.
+  std::error_code ignored;
+  const bool same = std::filesystem::equivalent(options.out, options.description, ignored);
+  const std::string out =
+      same ? std::filesystem::path(options.description).replace_extension(".eval.h5").string() : options.out;
+  const AccuracyTable table =
+      evaluate_run(training, *backend, comm, facts_of(options, comm, training), options.description, out);
+  if (comm.rank() == 0) {
+    print_accuracy(table);
+    fmt::print("output       {}\n", out);
+  }
   return ExitCode::done;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  return run_program(argc, argv,
-                     {.name = "lpl_rate",
-                      .suffix = ".rate",
-                      .purpose = "Trains a deep network by latent predictive learning, described by a .rate file.",
-                      .engine = "CPU",
-                      .run = run});
+  const std::string engine = "CPU";
+  if (argc > 1 && std::string_view(argv[1]) == "eval") {
+    std::string data;
+    return run_program(
+        argc - 1, argv + 1,
+        {.name = "lpl_rate eval",
+         .suffix = ".h5 result",
+         .purpose = "Reads out labels from the layers of a network that lpl_rate has trained.",
+         .engine = engine,
+         .more_options =
+             [&](CLI::App& app) {
+               app.add_option("--data", data, "Folder or file of the images, in place of the run's");
+             },
+         .run = [&](const ProgramOptions& options, Communicator& comm) { return evaluate(options, data, comm); }});
+  }
+  TrainingOutputs more;
+  return run_program(
+      argc, argv,
+      {.name = "lpl_rate",
+       .suffix = ".rate",
+       .purpose = "Trains a deep network by latent predictive learning, described by a .rate file. lpl_rate eval "
+                  "RESULT.h5 reads out a trained one.",
+       .engine = engine,
+       .more_options =
+           [&](CLI::App& app) {
+             app.add_option("--events", more.events, "Write TensorBoard event files to this folder");
+             app.add_option("--export", more.parameters, "Write the trained parameters to this safetensors file");
+           },
+       .run = [&](const ProgramOptions& options, Communicator& comm) { return train(options, more, comm); }});
 }

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
+#include <numeric>
 
 #include "core/errors.hpp"
 
@@ -76,18 +78,18 @@ Handle fixed_text_type(std::size_t length) {
 }  // namespace
 
 void Series::append_raw(const void* values, std::size_t count, hid_t type) {
-  const std::size_t width = columns_ == 0 ? 1 : columns_;
-  const std::size_t rows = count / width;
+  const hsize_t width = std::accumulate(row_.begin(), row_.end(), hsize_t{1}, std::multiplies<>());
+  const hsize_t rows = count / width;
   if (rows == 0) return;
   const std::string what = "cannot append to " + name_;
-  const int rank = columns_ == 0 ? 1 : 2;
-  const hsize_t extent[2] = {rows_ + rows, columns_};
-  const hsize_t start[2] = {rows_, 0};
-  const hsize_t size[2] = {rows, columns_};
-  checked(H5Dset_extent(dataset_.get(), extent), what);
+  std::vector<hsize_t> extent{rows_ + rows}, start{rows_}, size{rows};
+  extent.insert(extent.end(), row_.begin(), row_.end());
+  start.resize(extent.size(), 0);
+  size.insert(size.end(), row_.begin(), row_.end());
+  checked(H5Dset_extent(dataset_.get(), extent.data()), what);
   Handle file_space(checked(H5Dget_space(dataset_.get()), what), H5Sclose);
-  checked(H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, start, nullptr, size, nullptr), what);
-  Handle memory_space(checked(H5Screate_simple(rank, size, nullptr), what), H5Sclose);
+  checked(H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr), what);
+  Handle memory_space(checked(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), what), H5Sclose);
   checked(H5Dwrite(dataset_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, values), what);
   rows_ += rows;
 }
@@ -167,31 +169,29 @@ void File::create_group(const std::string& name) {
                H5Gclose);
 }
 
-Series File::create_series_raw(const std::string& name, std::size_t columns, std::size_t chunk_rows, hid_t type) {
+Series File::create_series_raw(const std::string& name, const std::vector<hsize_t>& row, std::size_t chunk_rows,
+                               hid_t type) {
   const std::string what = path_ + name;
-  const int rank = columns == 0 ? 1 : 2;
-  const hsize_t size[2] = {0, columns};
-  const hsize_t limit[2] = {H5S_UNLIMITED, columns};
-  const hsize_t chunk[2] = {chunk_rows, columns};
-  Handle space(checked(H5Screate_simple(rank, size, limit), what), H5Sclose);
+  std::vector<hsize_t> size{0}, limit{H5S_UNLIMITED}, chunk{chunk_rows};
+  for (std::vector<hsize_t>* extent : {&size, &limit, &chunk}) extent->insert(extent->end(), row.begin(), row.end());
+  const int rank = static_cast<int>(size.size());
+  Handle space(checked(H5Screate_simple(rank, size.data(), limit.data()), what), H5Sclose);
   Handle layout(checked(H5Pcreate(H5P_DATASET_CREATE), what), H5Pclose);
-  checked(H5Pset_chunk(layout.get(), rank, chunk), what);
+  checked(H5Pset_chunk(layout.get(), rank, chunk.data()), what);
   const Handle parents = create_parents(), uncached = uncached_chunks();
   Handle dataset(
       checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), layout.get(), uncached.get()),
               fmt::format("cannot create {}", what)),
       H5Dclose);
-  return Series(std::move(dataset), 0, columns, what);
+  return Series(std::move(dataset), 0, row, what);
 }
 
 Series File::open_series(const std::string& name) {
   const std::string what = path_ + name;
   const Handle uncached = uncached_chunks();
   Handle dataset(checked(H5Dopen2(get(), name.c_str(), uncached.get()), fmt::format("cannot open {}", what)), H5Dclose);
-  Handle space(checked(H5Dget_space(dataset.get()), what), H5Sclose);
-  hsize_t size[2] = {0, 0};
-  checked(H5Sget_simple_extent_dims(space.get(), size, nullptr), what);
-  return Series(std::move(dataset), size[0], size[1], what);
+  const std::vector<std::uint64_t> size = shape(name);
+  return Series(std::move(dataset), size.at(0), {size.begin() + 1, size.end()}, what);
 }
 
 void File::write_raw(const std::string& name, const void* values, const std::vector<std::uint64_t>& shape, hid_t type) {
@@ -329,6 +329,15 @@ void File::read_raw(const std::string& name, void* values, hid_t type) const {
   const std::string what = fmt::format("cannot read {}{}", path_, name);
   Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
   checked(H5Dread(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
+}
+
+std::string File::read_text(const std::string& name) const {
+  const std::string what = fmt::format("cannot read {}{}", path_, name);
+  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
+  Handle type(checked(H5Dget_type(dataset.get()), what), H5Tclose);
+  std::string text(H5Tget_size(type.get()), '\0');
+  checked(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()), what);
+  return text.substr(0, text.find('\0'));
 }
 
 std::vector<std::string> File::children(const std::string& group) const {

@@ -67,14 +67,14 @@ inline hid_t type_of<std::int32_t>() {
   return H5T_NATIVE_INT32;
 }
 
-// A dataset that grows along its first dimension; `columns` is 0 for one-dimensional data. Appending writes the data
-// to disk, but not that it belongs to the dataset: the next flush of the file does.
+// A dataset that grows along its first dimension; `row` is the shape of an entry, empty for one-dimensional data.
+// Appending writes the data to disk, but not that it belongs to the dataset: the next flush of the file does.
 class Series {
  public:
   Series() = default;
-  Series(Handle dataset, std::size_t rows, std::size_t columns, std::string name)
-      : dataset_(std::move(dataset)), rows_(rows), columns_(columns), name_(std::move(name)) {}
-  // Appends values (rows x columns for two-dimensional data).
+  Series(Handle dataset, hsize_t rows, std::vector<hsize_t> row, std::string name)
+      : dataset_(std::move(dataset)), rows_(rows), row_(std::move(row)), name_(std::move(name)) {}
+  // Appends values of whole rows.
   template <class T>
   void append(const std::vector<T>& values) {
     append_raw(values.data(), values.size(), type_of<T>());
@@ -83,8 +83,8 @@ class Series {
  private:
   void append_raw(const void* values, std::size_t count, hid_t type);
   Handle dataset_;
-  std::size_t rows_ = 0;
-  std::size_t columns_ = 0;
+  hsize_t rows_ = 0;
+  std::vector<hsize_t> row_;
   std::string name_;
 };
 
@@ -136,7 +136,11 @@ class File {
   void create_group(const std::string& name);
   template <class T>
   Series create_series(const std::string& name, std::size_t columns = 0, std::size_t chunk_rows = 4096) {
-    return create_series_raw(name, columns, chunk_rows, type_of<T>());
+    return create_series<T>(name, columns == 0 ? std::vector<hsize_t>{} : std::vector<hsize_t>{columns}, chunk_rows);
+  }
+  template <class T>
+  Series create_series(const std::string& name, const std::vector<hsize_t>& row, std::size_t chunk_rows) {
+    return create_series_raw(name, row, chunk_rows, type_of<T>());
   }
   Series open_series(const std::string& name);
   template <class T>
@@ -175,6 +179,7 @@ class File {
     read_raw(name, values.data(), type_of<T>());
     return values;
   }
+  std::string read_text(const std::string& name) const;
   std::vector<std::string> children(const std::string& group) const;
   // The extent of a dataset in each dimension.
   std::vector<std::uint64_t> shape(const std::string& name) const;
@@ -194,7 +199,8 @@ class File {
   void attribute_raw(const std::string& name, const std::string& key, const void* values, std::size_t count,
                      hid_t type);
   Dataset create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type);
-  Series create_series_raw(const std::string& name, std::size_t columns, std::size_t chunk_rows, hid_t type);
+  Series create_series_raw(const std::string& name, const std::vector<hsize_t>& row, std::size_t chunk_rows,
+                           hid_t type);
 
   Handle file_;
   std::string path_;

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
+#include <filesystem>
 #include <limits>
 
 #include "config/models.hpp"
@@ -250,6 +250,12 @@ TrainingDescription read_training(const std::string& path, const std::vector<std
 TrainingDescription read_training_text(const std::string& text, const std::string& name,
                                        const std::vector<std::string>& overrides) {
   return read(Document::from_text(text, name), name, overrides, std::nullopt);
+}
+
+std::string data_override(const std::string& path) {
+  std::error_code ignored;
+  const bool folder = std::filesystem::is_directory(path, ignored);
+  return fmt::format("data.{}=\"{}\"", folder ? "folder" : "file", std::filesystem::absolute(path).string());
 }
 
 }  // namespace lpl

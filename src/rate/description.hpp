@@ -108,4 +108,7 @@ TrainingDescription read_training(const std::string& path, const std::vector<std
 TrainingDescription read_training_text(const std::string& text, const std::string& name,
                                        const std::vector<std::string>& overrides);
 
+// The --set that makes a description read its data from `path`, a folder or a file.
+std::string data_override(const std::string& path);
+
 }  // namespace lpl

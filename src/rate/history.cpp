@@ -3,50 +3,135 @@
 #include "core/text.hpp"
 
 namespace lpl {
+namespace {
 
-TrainingFile::TrainingFile(const std::string& path, const RunFacts& facts, const std::vector<std::string>& hooks,
-                           const std::vector<LossTerm>& terms, bool steps)
-    : file_(path, facts), terms_(terms), hooks_(hooks.size()) {
+constexpr std::size_t kChunk = 64;  // rows
+
+struct Metric {
+  const char* name;
+  double (*value)(const LayerEvaluation&);
+};
+constexpr Metric kMetrics[] = {
+    {"participation_ratio", [](const LayerEvaluation& e) { return e.participation_ratio; }},
+    {"mean_activity", [](const LayerEvaluation& e) { return e.mean_activity; }},
+    {"cosine_within", [](const LayerEvaluation& e) { return e.cosines.within_classes; }},
+    {"cosine_across", [](const LayerEvaluation& e) { return e.cosines.across_classes; }},
+    {"class_correlation", [](const LayerEvaluation& e) { return e.manifold.class_correlation; }},
+    {"class_radius", [](const LayerEvaluation& e) { return e.manifold.relative_radius; }},
+    {"class_dimension", [](const LayerEvaluation& e) { return e.manifold.dimension; }},
+};
+
+}  // namespace
+
+TrainingFile::TrainingFile(const std::string& path, const RunFacts& facts, const HistoryLayout& layout)
+    : file_(path, facts), layout_(layout) {
   h5::File& file = file_.file();
-  epoch_ = file.create_series<std::int64_t>("/training/epoch");
-  learning_rate_ = file.create_series<double>("/training/learning_rate");
-  speed_ = file.create_series<double>("/training/images_per_second");
-  epochs_ = create_losses("/training", hooks);
-  if (steps) steps_ = create_losses("/steps", hooks);
+  epoch_ = file.create_series<std::int64_t>("/training/epoch", 0, kChunk);
+  learning_rate_ = file.create_series<double>("/training/learning_rate", 0, kChunk);
+  speed_ = file.create_series<double>("/training/images_per_second", 0, kChunk);
+  epochs_ = create_losses("/training");
+  if (layout_.steps) steps_ = create_losses("/steps");
+  if (!layout_.columns.empty()) create_evaluations();
   file.flush();
 }
 
-TrainingFile::Losses TrainingFile::create_losses(const std::string& group, const std::vector<std::string>& hooks) {
+TrainingFile::Losses TrainingFile::create_losses(const std::string& group) {
   h5::File& file = file_.file();
   Losses losses;
-  losses.total = file.create_series<double>(group + "/total");
-  for (const LossTerm term : terms_)
-    losses.terms.push_back(file.create_series<double>(group + "/" + kLossNames[term], hooks_));
-  file.attribute(group, "layers", join(hooks, ","));
+  losses.total = file.create_series<double>(group + "/total", 0, kChunk);
+  for (const LossTerm term : layout_.terms)
+    losses.terms.push_back(file.create_series<double>(group + "/" + kLossNames[term], layout_.hooks.size(), kChunk));
+  file.attribute(group, "layers", join(layout_.hooks, ","));
   return losses;
 }
 
 void TrainingFile::append(Losses& losses, const LossRow& row) {
   losses.total.append(std::vector<double>{row.total});
-  for (std::size_t t = 0; t < terms_.size(); ++t) {
+  for (std::size_t t = 0; t < layout_.terms.size(); ++t) {
     std::vector<double> values;
-    for (std::size_t h = 0; h < hooks_; ++h) values.push_back(row.terms[h * kLossTerms + terms_[t]]);
+    for (std::size_t h = 0; h < layout_.hooks.size(); ++h)
+      values.push_back(row.terms[h * kLossTerms + layout_.terms[t]]);
     losses.terms[t].append(values);
   }
 }
 
-void TrainingFile::add_epoch(const EpochRow& row) {
+void TrainingFile::add(const EpochRow& row) {
   epoch_.append(std::vector<std::int64_t>{row.epoch});
   learning_rate_.append(std::vector<double>{row.learning_rate});
   speed_.append(std::vector<double>{row.images_per_second});
   append(epochs_, row.losses);
 }
 
-void TrainingFile::add_step(const LossRow& row) { append(steps_, row); }
+void TrainingFile::add(const LossRow& row) { append(steps_, row); }
 
-void TrainingFile::add_values(const std::string& name, const std::vector<float>& values,
-                              const std::vector<std::int64_t>& shape) {
-  file_.file().write(name, values, std::vector<std::uint64_t>(shape.begin(), shape.end()));
+void TrainingFile::create_evaluations() {
+  const std::vector<std::string>& layers = layout_.layers;
+  const std::vector<LabelColumn>& columns = layout_.columns;
+  h5::File& file = file_.file();
+  const std::vector<hsize_t> row =
+      columns.size() == 1 ? std::vector<hsize_t>{layers.size()} : std::vector<hsize_t>{layers.size(), columns.size()};
+  readout_epoch_ = file.create_series<std::int64_t>("/readout/epoch", 0, kChunk);
+  accuracy_ = file.create_series<double>("/readout/accuracy", row, kChunk);
+  metrics_epoch_ = file.create_series<std::int64_t>("/metrics/epoch", 0, kChunk);
+  for (const Metric& metric : kMetrics)
+    metrics_.push_back(file.create_series<double>(std::string("/metrics/") + metric.name, layers.size(), kChunk));
+  const std::vector<hsize_t> bins{layers.size(), CosineMeasures::kBins};
+  within_histogram_ = file.create_series<std::uint64_t>("/metrics/cosine_histogram/within", bins, kChunk);
+  across_histogram_ = file.create_series<std::uint64_t>("/metrics/cosine_histogram/across", bins, kChunk);
+  std::vector<double> edges;
+  for (std::size_t b = 0; b <= CosineMeasures::kBins; ++b)
+    edges.push_back(-1 + 2 * static_cast<double>(b) / static_cast<double>(CosineMeasures::kBins));
+  file.attribute("/metrics/cosine_histogram", "edges", edges);
+  std::vector<std::string> names;
+  std::vector<double> chance;
+  for (const LabelColumn& column : columns) {
+    names.push_back(column.name);
+    chance.push_back(1.0 / column.classes);
+  }
+  file.attribute("/readout", "layers", join(layers, ","));
+  file.attribute("/metrics", "layers", join(layers, ","));
+  file.attribute("/readout/accuracy", "labels", join(names, ","));
+  file.attribute("/readout/accuracy", "chance", chance);
+}
+
+void TrainingFile::add(const EvaluationRow& row) {
+  readout_epoch_.append(std::vector<std::int64_t>{row.epoch});
+  metrics_epoch_.append(std::vector<std::int64_t>{row.epoch});
+  std::vector<double> accuracy;
+  std::vector<std::uint64_t> within, across;
+  for (const LayerEvaluation& layer : row.layers) {
+    accuracy.insert(accuracy.end(), layer.accuracy.begin(), layer.accuracy.end());
+    within.insert(within.end(), layer.cosines.within_histogram.begin(), layer.cosines.within_histogram.end());
+    across.insert(across.end(), layer.cosines.across_histogram.begin(), layer.cosines.across_histogram.end());
+  }
+  accuracy_.append(accuracy);
+  within_histogram_.append(within);
+  across_histogram_.append(across);
+  for (std::size_t m = 0; m < std::size(kMetrics); ++m) {
+    std::vector<double> values;
+    for (const LayerEvaluation& layer : row.layers) values.push_back(kMetrics[m].value(layer));
+    metrics_[m].append(values);
+  }
+}
+
+void TrainingFile::add(const Baseline& baseline) {
+  const std::size_t columns = layout_.columns.size();
+  std::vector<std::uint64_t> shape;
+  if (baseline.accuracy.size() > columns) shape.push_back(baseline.accuracy.size() / columns);
+  if (columns > 1 || shape.empty()) shape.push_back(columns);
+  file_.file().write("/readout/baselines/" + baseline.name, baseline.accuracy, shape);
+}
+
+void TrainingFile::add(const NamedValues& values) {
+  file_.file().write(values.name, values.values, std::vector<std::uint64_t>(values.shape.begin(), values.shape.end()));
+}
+
+void TrainingFile::add(const History& history) {
+  for (const EpochRow& row : history.epochs) add(row);
+  for (const LossRow& row : history.steps) add(row);
+  for (const EvaluationRow& row : history.evaluations) add(row);
+  for (const Baseline& baseline : history.baselines) add(baseline);
+  for (const NamedValues& values : history.values) add(values);
 }
 
 }  // namespace lpl

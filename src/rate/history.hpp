@@ -1,5 +1,6 @@
 // What a training run has found so far, and how it stands in the result file (docs/formats.md): /training, one row an
-// epoch; /steps, one row a step where asked for; /inspection, what [record] names.
+// epoch; /steps, one row a step where asked for; /readout and /metrics, one row an evaluation; /inspection, what
+// [record] names.
 #pragma once
 
 #include <cstdint>
@@ -8,14 +9,20 @@
 #include <vector>
 
 #include "io/result_file.hpp"
+#include "rate/evaluation.hpp"
 #include "rate/trainer.hpp"
 
 namespace lpl {
 
-// Sums of the losses of the steps of an epoch, or a single step's.
+// Summed or mean losses of the steps of an epoch, or those of a single step.
 struct LossRow {
   std::vector<double> terms;  // hooks x kLossTerms, unweighted
   double total = 0;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& terms& total;
+  }
 };
 
 struct EpochRow {
@@ -23,17 +30,77 @@ struct EpochRow {
   double learning_rate = 0;
   double images_per_second = 0;
   LossRow losses;  // means over the epoch's steps
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& epoch& learning_rate& images_per_second& losses;
+  }
 };
 
-// Writes the rows of a run to its result file. Ranks other than 0 hold none.
+struct EvaluationRow {
+  std::int64_t epoch = 0;  // epochs trained before it
+  std::vector<LayerEvaluation> layers;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& epoch& layers;
+  }
+};
+
+struct Baseline {
+  std::string name;
+  std::vector<double> accuracy;  // (columns) or (layers, columns)
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& name& accuracy;
+  }
+};
+
+struct NamedValues {
+  std::string name;
+  std::vector<float> values;
+  std::vector<std::int64_t> shape;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& name& values& shape;
+  }
+};
+
+// All that a run has written, for a checkpoint: the result file is written anew from it.
+struct History {
+  std::vector<EpochRow> epochs;
+  std::vector<LossRow> steps;
+  std::vector<EvaluationRow> evaluations;
+  std::vector<Baseline> baselines;
+  std::vector<NamedValues> values;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& epochs& steps& evaluations& baselines& values;
+  }
+};
+
+// What the rows of a run belong to.
+struct HistoryLayout {
+  std::vector<std::string> hooks;    // layers that losses stand at
+  std::vector<LossTerm> terms;       // that the rule has
+  std::vector<std::string> layers;   // that are evaluated
+  std::vector<LabelColumn> columns;  // of the labels that readouts learn
+  bool steps;                        // losses of every step are kept
+};
+
+// Writes the rows of a run to its result file.
 class TrainingFile {
  public:
-  // `hooks`: names of the layers that losses stand at; `terms`: which of kLossNames the rule has.
-  TrainingFile(const std::string& path, const RunFacts& facts, const std::vector<std::string>& hooks,
-               const std::vector<LossTerm>& terms, bool steps);
-  void add_epoch(const EpochRow& row);
-  void add_step(const LossRow& row);
-  void add_values(const std::string& name, const std::vector<float>& values, const std::vector<std::int64_t>& shape);
+  TrainingFile(const std::string& path, const RunFacts& facts, const HistoryLayout& layout);
+  void add(const EpochRow& row);
+  void add(const LossRow& row);  // of a step
+  void add(const EvaluationRow& row);
+  void add(const Baseline& baseline);
+  void add(const NamedValues& values);
+  void add(const History& history);
   void flush() { file_.flush(); }
   void finish(const std::string& status, double wall) { file_.finish(status, wall, 0); }
   void fail() { file_.fail(); }
@@ -43,14 +110,17 @@ class TrainingFile {
     h5::Series total;
     std::vector<h5::Series> terms;
   };
-  Losses create_losses(const std::string& group, const std::vector<std::string>& hooks);
+  Losses create_losses(const std::string& group);
+  void create_evaluations();
   void append(Losses& losses, const LossRow& row);
 
   ResultFile file_;
-  std::vector<LossTerm> terms_;
-  std::size_t hooks_;
+  HistoryLayout layout_;
   h5::Series epoch_, learning_rate_, speed_;
   Losses epochs_, steps_;
+  h5::Series readout_epoch_, accuracy_, metrics_epoch_;
+  std::vector<h5::Series> metrics_;  // in the order of kMetrics
+  h5::Series within_histogram_, across_histogram_;
 };
 
 }  // namespace lpl

@@ -27,6 +27,11 @@ using LossTerms = std::array<double, kLossTerms>;  // unweighted
 // Mean and variance by unit of the step before, averaged over both views; empty before the first step.
 struct StaleEstimates {
   std::vector<float> mean, variance;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& mean& variance;
+  }
 };
 
 }  // namespace lpl

@@ -7,6 +7,18 @@
 
 namespace lpl {
 
+std::unique_ptr<PairSource> make_pairs(const TrainingDescription& description) {
+  struct Make {
+    const TrainingDescription& d;
+    auto operator()(const AugmentedImages& data) const { return make_image_pairs(data, d); }
+    auto operator()(const FrameSequences& data) const { return make_frame_pairs(data, d); }
+    auto operator()(const RecordedBatches& data) const { return make_recorded_batches(data, d); }
+    auto operator()(const ClusterPairs& data) const { return make_cluster_pairs(data, d); }
+    auto operator()(const DigitPairs& data) const { return make_digit_pairs(data, d); }
+  };
+  return std::visit(Make{description}, description.data);
+}
+
 std::vector<std::int64_t> shuffled_positives(std::int64_t n, std::uint64_t seed, std::int64_t step) {
   std::vector<std::int64_t> order(static_cast<std::size_t>(n));
   std::iota(order.begin(), order.end(), 0);

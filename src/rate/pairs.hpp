@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rate/backend.hpp"
+#include "rate/data/images.hpp"
 #include "rate/description.hpp"
 
 namespace lpl {
@@ -14,6 +15,23 @@ namespace lpl {
 struct Pairs {
   std::vector<float> views;          // (2 x count, height, width, channels): first all of view 1, then all of view 2
   std::vector<std::int32_t> labels;  // (count), of the column that classifiers learn; empty without labels
+};
+
+// Images that representations and readouts are judged by, each as one view.
+class JudgedImages {
+ public:
+  virtual ~JudgedImages() = default;
+  virtual std::int64_t count() const = 0;
+  // (n, height, width, channels) of the images first .. first + n - 1.
+  virtual std::vector<float> make(std::int64_t first, std::int64_t n) = 0;
+  // By label column: one label an image.
+  virtual const std::vector<std::vector<std::int32_t>>& labels() const = 0;
+};
+
+// Readouts learn from `train`, and are tested on `test`, with labels of `columns`.
+struct JudgedSets {
+  std::vector<LabelColumn> columns;
+  std::unique_ptr<JudgedImages> train, test;
 };
 
 class PairSource {
@@ -31,12 +49,21 @@ class PairSource {
   virtual Pairs make(std::int64_t step, const Slice& slice) = 0;
   // Labels of the whole batch.
   virtual std::vector<std::int32_t> labels(std::int64_t step) = 0;
+  // Null where the data have no labelled images.
+  virtual JudgedSets* judged() { return nullptr; }
   // For view 1's sample b, the sample of view 2 that shuffled positives pair it with.
   virtual std::vector<std::int64_t> shuffled(std::int64_t step) = 0;
 };
 
-// Throws ConfigError or IoError where the data cannot be used.
-std::unique_ptr<PairSource> make_recorded_batches(const RecordedBatches& data, std::int64_t described_batch);
+// The source that a run describes. Throws ConfigError or IoError where the data cannot be used.
+std::unique_ptr<PairSource> make_pairs(const TrainingDescription& description);
+
+// The sources, by kind of data.
+std::unique_ptr<PairSource> make_image_pairs(const AugmentedImages& data, const TrainingDescription& description);
+std::unique_ptr<PairSource> make_frame_pairs(const FrameSequences& data, const TrainingDescription& description);
+std::unique_ptr<PairSource> make_recorded_batches(const RecordedBatches& data, const TrainingDescription& description);
+std::unique_ptr<PairSource> make_cluster_pairs(const ClusterPairs& data, const TrainingDescription& description);
+std::unique_ptr<PairSource> make_digit_pairs(const DigitPairs& data, const TrainingDescription& description);
 
 // A permutation of 0 .. n-1 by (seed, step).
 std::vector<std::int64_t> shuffled_positives(std::int64_t n, std::uint64_t seed, std::int64_t step);

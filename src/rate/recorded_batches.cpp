@@ -11,7 +11,7 @@ namespace {
 // order (steps), permutations (steps x samples, optional).
 class Recorded final : public PairSource {
  public:
-  Recorded(const RecordedBatches& data, std::int64_t described_batch) {
+  Recorded(const RecordedBatches& data, const TrainingDescription& description) {
     const h5::File file = h5::File::open_read_only(data.file);
     const std::vector<std::uint64_t> shape = file.shape("batches/img_1");
     if (shape.size() != 5 || file.shape("batches/img_2") != shape)
@@ -19,9 +19,9 @@ class Recorded final : public PairSource {
                         ": batches/img_1 and img_2 must have the same shape: batches x samples x channels x "
                         "rows x columns");
     samples_ = static_cast<std::int64_t>(shape[1]);
-    if (samples_ != described_batch)
+    if (samples_ != description.batch)
       throw ConfigError(fmt::format("{}: its batches have {} samples, training.batch is {}; make them equal", data.file,
-                                    samples_, described_batch));
+                                    samples_, description.batch));
     sample_ = {1, static_cast<std::int64_t>(shape[2]), static_cast<std::int64_t>(shape[3]),
                static_cast<std::int64_t>(shape[4])};
     images_[0] = file.read<float>("batches/img_1");
@@ -29,6 +29,7 @@ class Recorded final : public PairSource {
     labels_ = file.read<std::int64_t>("batches/labels");
     order_ = file.read<std::int64_t>("batches/order");
     classes_ = data.classes;
+    seed_ = description.seed;
     for (const std::int64_t label : labels_)
       if (label < 0 || label >= classes_)
         throw ConfigError(fmt::format("{}: a label is {}; data.classes is {}", data.file, label, classes_));
@@ -62,7 +63,7 @@ class Recorded final : public PairSource {
   }
 
   std::vector<std::int64_t> shuffled(std::int64_t step) override {
-    if (permutations_.empty()) return shuffled_positives(samples_, 0, step);
+    if (permutations_.empty()) return shuffled_positives(samples_, seed_, step);
     const auto first = permutations_.begin() + step % steps_per_epoch() * samples_;
     return {first, first + samples_};
   }
@@ -70,6 +71,7 @@ class Recorded final : public PairSource {
  private:
   std::int64_t batch_of(std::int64_t step) const { return order_[static_cast<std::size_t>(step % steps_per_epoch())]; }
 
+  std::uint64_t seed_ = 0;
   std::int64_t samples_ = 0, classes_ = 0;
   Shape sample_;
   std::vector<float> images_[2];
@@ -78,8 +80,8 @@ class Recorded final : public PairSource {
 
 }  // namespace
 
-std::unique_ptr<PairSource> make_recorded_batches(const RecordedBatches& data, std::int64_t described_batch) {
-  return std::make_unique<Recorded>(data, described_batch);
+std::unique_ptr<PairSource> make_recorded_batches(const RecordedBatches& data, const TrainingDescription& description) {
+  return std::make_unique<Recorded>(data, description);
 }
 
 }  // namespace lpl

@@ -8,7 +8,10 @@
 #include <memory>
 
 #include "core/errors.hpp"
+#include "core/termination.hpp"
+#include "io/event_file.hpp"
 #include "io/safetensors.hpp"
+#include "rate/evaluation.hpp"
 #include "rate/history.hpp"
 #include "rate/schedule.hpp"
 #include "rate/trainer.hpp"
@@ -17,6 +20,9 @@ namespace lpl {
 namespace {
 
 double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+double unix_time() {
+  return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
+}
 
 std::vector<LossTerm> terms_of(const Rule& rule) {
   if (std::holds_alternative<LplRule>(rule)) return {kPull, kPush, kDecorrelation};
@@ -25,9 +31,25 @@ std::vector<LossTerm> terms_of(const Rule& rule) {
   return {};
 }
 
-class Run {
+// Everything that the rest of a run depends on.
+struct TrainingState {
+  static constexpr std::uint32_t kVersion = 1;
+  std::int64_t step = 0;                                // steps taken
+  std::vector<std::vector<float>> value, mean, square;  // by parameter, in the order of arrays
+  std::vector<StaleEstimates> estimates;
+  LossRow epoch_sums;  // of the epoch under way
+  History history;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& step& value& mean& square& estimates& epoch_sums& history;
+  }
+};
+
+// A network with its data, as described.
+class Session {
  public:
-  Run(const TrainingDescription& description, Backend& backend, Communicator& comm)
+  Session(const TrainingDescription& description, Backend& backend, Communicator& comm)
       : description_(description), backend_(backend), comm_(comm), pairs_(make_pairs(description)) {
     const bool supervised = std::holds_alternative<SupervisedRule>(description.rule);
     if (supervised && pairs_->classes() == 0)
@@ -36,137 +58,236 @@ class Run {
         make_encoder(description.net, pairs_->sample(), description.biases, description.scope == Scope::end_to_end,
                      description.projector, supervised ? pairs_->classes() : 0);
     trainer_ = std::make_unique<Trainer>(description, encoder_, backend, comm);
-    if (!description.initial_parameters.empty()) load_parameters(description.initial_parameters);
-    for (std::size_t h = 0; h < trainer_->hooks(); ++h)
-      hooks_.push_back(fmt::format("block {}", trainer_->hooks() == 1 ? encoder_.blocks.size() : h + 1));
+    layout_.terms = terms_of(description.rule);
+    layout_.steps = description.record.losses;
+    for (std::size_t b = 0; b < encoder_.blocks.size(); ++b) layout_.layers.push_back(fmt::format("block {}", b + 1));
+    layout_.hooks = trainer_->hooks() == 1 ? std::vector<std::string>{layout_.layers.back()} : layout_.layers;
+    if (description.readout.wanted && pairs_->judged()) layout_.columns = pairs_->judged()->columns;
   }
 
-  TrainingSummary train(const RunFacts& facts, const std::string& out, ProgressStyle style) {
+  std::vector<Parameter*> parameters() { return trainer_->encoder().parameters(); }
+
+  // `values` in PyTorch's order. Throws ConfigError where they do not fit.
+  void set_parameter(Parameter& p, const std::string& file, const std::vector<std::int64_t>& shape,
+                     const std::vector<float>& values) {
+    if (shape != p.shape)
+      throw ConfigError(fmt::format("{}: {} has shape [{}]; the network's has [{}]", file, p.name,
+                                    fmt::join(shape, ", "), fmt::join(p.shape, ", ")));
+    backend_.write(p.value, to_array_order(values, p.shape));
+  }
+
+  // Collective.
+  std::vector<LayerEvaluation> evaluate_layers() {
+    return evaluate(*trainer_, *pairs_->judged(), description_.readout, description_.seed, comm_);
+  }
+
+ protected:
+  const TrainingDescription& description_;
+  Backend& backend_;
+  Communicator& comm_;
+  std::unique_ptr<PairSource> pairs_;
+  EncoderDescription encoder_;
+  std::unique_ptr<Trainer> trainer_;
+  HistoryLayout layout_;
+};
+
+class Run : public Session {
+ public:
+  Run(const TrainingDescription& description, Backend& backend, Communicator& comm, const RunFacts& facts,
+      const TrainingOutputs& outputs, const CheckpointOptions& checkpoint)
+      : Session(description, backend, comm),
+        facts_(facts),
+        outputs_(outputs),
+        checkpoint_(checkpoint),
+        kind_{facts.program, TrainingState::kVersion, facts.description},
+        schedule_(checkpoint) {
+    state_.epoch_sums = no_losses();
+    if (!checkpoint.resume_from.empty())
+      restore(resume<TrainingState>(checkpoint, kind_));
+    else if (!description.initial_parameters.empty())
+      load_parameters(description.initial_parameters);
+  }
+
+  TrainingSummary train(ProgressStyle style) {
     const double start = now();
     agree(comm_, [&] {
-      if (comm_.rank() == 0)
-        file_ =
-            std::make_unique<TrainingFile>(out, facts, hooks_, terms_of(description_.rule), description_.record.losses);
+      if (comm_.rank() != 0) return;
+      file_ = std::make_unique<TrainingFile>(outputs_.result, facts_, layout_);
+      file_->add(state_.history);
+      if (!outputs_.events.empty()) events_ = std::make_unique<EventFile>(outputs_.events, unix_time());
     });
     try {
-      run_epochs(style);
+      run_all(style);
+      agree(comm_, [&] { finish(now() - start); });
     } catch (...) {
       if (file_) file_->fail();
       throw;
     }
-    agree(comm_, [&] {
-      if (!file_) return;
-      for (const Parameter* p : trainer_->encoder().parameters()) {
-        add_parameter("/network/", *p, p->value);
-        add_parameter("/optimizer/exp_avg/", *p, p->mean);
-        if (std::holds_alternative<AdamOptimizer>(description_.optimizer.kind))
-          add_parameter("/optimizer/exp_avg_sq/", *p, p->square);
-      }
-      file_->finish("complete", now() - start);
-    });
+    for (const Parameter* p : parameters()) summary_.parameters += p->size();
+    summary_.steps = state_.step;
     summary_.wall_seconds = now() - start;
-    for (const Parameter* p : trainer_->encoder().parameters()) summary_.parameters += p->size();
+    summary_.accuracy.columns = layout_.columns;
+    summary_.accuracy.layers = layout_.layers;
     return summary_;
   }
 
  private:
-  static std::unique_ptr<PairSource> make_pairs(const TrainingDescription& d) {
-    return make_recorded_batches(std::get<RecordedBatches>(d.data), d.batch);
-  }
+  LossRow no_losses() const { return {std::vector<double>(layout_.hooks.size() * kLossTerms), 0}; }
 
   void load_parameters(const std::string& path) {
     TensorFile file = read_safetensors(path);
-    for (Parameter* p : trainer_->encoder().parameters()) {
+    for (Parameter* p : parameters()) {
       const auto found = file.tensors.find(p->name);
       if (found == file.tensors.end()) throw ConfigError(fmt::format("{}: has no parameter {}", path, p->name));
       const std::vector<std::size_t>& shape = found->second.shape;
-      if (!std::equal(shape.begin(), shape.end(), p->shape.begin(), p->shape.end(),
-                      [](std::size_t a, std::int64_t b) { return static_cast<std::int64_t>(a) == b; }))
-        throw ConfigError(fmt::format("{}: {} has shape [{}]; the network's has [{}]", path, p->name,
-                                      fmt::join(shape, ", "), fmt::join(p->shape, ", ")));
-      backend_.write(p->value, to_array_order(found->second.values, p->shape));
+      set_parameter(*p, path, {shape.begin(), shape.end()}, found->second.values);
     }
   }
 
-  double rate_of(std::int64_t step, std::int64_t epoch) const {
+  double rate_of(std::int64_t step) const {
     const OptimizerDescription& o = description_.optimizer;
     if (!o.listed.empty()) return o.listed[static_cast<std::size_t>(step) % o.listed.size()];
     if (!o.scheduled) return o.learning_rate;
     return Schedule{static_cast<int>(description_.epochs), o.warmup_epochs, o.start_rate, o.learning_rate, o.final_rate}
-        .rate(static_cast<int>(epoch));
+        .rate(static_cast<int>(step / pairs_->steps_per_epoch()));
   }
 
-  void run_epochs(ProgressStyle style) {
+  // Collective: writes a row or values, and remembers them where checkpoints need them.
+  template <class Row>
+  void add(const Row& row, std::vector<Row>& remembered) {
+    agree(comm_, [&] {
+      if (file_) file_->add(row);
+    });
+    if (!checkpoint_.path.empty()) remembered.push_back(row);
+  }
+
+  void run_all(ProgressStyle style) {
     const std::int64_t per_epoch = pairs_->steps_per_epoch();
     std::int64_t last = description_.epochs * per_epoch;
     if (description_.steps > 0) last = std::min(last, description_.steps);
+    if (state_.step == 0) add_baselines();
     Progress progress(style, comm_.rank() == 0, static_cast<double>(last), ProgressUnit::steps);
-    for (std::int64_t step = 0; step < last;) {
-      const std::int64_t epoch = step / per_epoch;
-      const double begin = now();
-      std::int64_t samples = 0;
-      EpochRow row{epoch, rate_of(step, epoch), 0, {std::vector<double>(hooks_.size() * kLossTerms), 0}};
-      const std::int64_t first = step, end = std::min(last, (epoch + 1) * per_epoch);
-      for (; step < end; ++step) {
-        add(take_step(step, epoch), row.losses);
-        samples += pairs_->batch(step);
-        progress.show(fmt::format("epoch {}", epoch + 1), static_cast<double>(step + 1));
-      }
-      for (double& term : row.losses.terms) term /= static_cast<double>(end - first);
-      row.losses.total /= static_cast<double>(end - first);
-      row.images_per_second = static_cast<double>(samples) / (now() - begin);
-      summary_.final_total = row.losses.total;
-      summary_.samples += samples;
-      summary_.epochs = epoch + 1;
-      agree(comm_, [&] {
-        if (!file_) return;
-        file_->add_epoch(row);
-        file_->flush();
-      });
+    while (state_.step < last && !summary_.interrupted) {
+      const std::int64_t epoch = state_.step / per_epoch;
+      const std::int64_t end = std::min(last, (epoch + 1) * per_epoch);
+      run_epoch(epoch, end, progress);
+      if (state_.step < end) break;  // interrupted
+      finish_epoch(epoch, end - epoch * per_epoch, end == last);
     }
-    summary_.steps = last;
     progress.finish();
   }
 
-  StepLosses take_step(std::int64_t step, std::int64_t epoch) {
+  void run_epoch(std::int64_t epoch, std::int64_t end, Progress& progress) {
+    epoch_start_ = now();
+    epoch_samples_ = 0;
+    while (state_.step < end) {
+      add_losses(take_step(), state_.epoch_sums);
+      epoch_samples_ += pairs_->batch(state_.step);
+      ++state_.step;
+      progress.show(fmt::format("epoch {}", epoch + 1), static_cast<double>(state_.step));
+      save_if_due();
+      if (summary_.interrupted) return;
+    }
+  }
+
+  void finish_epoch(std::int64_t epoch, std::int64_t steps, bool last) {
+    const double seconds = now() - epoch_start_;
+    summary_.training_seconds += seconds;
+    EpochRow row{epoch, rate_of(state_.step - 1), static_cast<double>(epoch_samples_) / seconds, state_.epoch_sums};
+    for (double& term : row.losses.terms) term /= static_cast<double>(steps);
+    row.losses.total /= static_cast<double>(steps);
+    state_.epoch_sums = no_losses();
+    summary_.final_total = row.losses.total;
+    summary_.samples += epoch_samples_;
+    summary_.epochs = epoch + 1;
+    add(row, state_.history.epochs);
+    write_events(row);
+    const std::int64_t every = description_.readout.every;
+    if (!layout_.columns.empty() && (last || (every > 0 && (epoch + 1) % every == 0))) add_evaluation(epoch + 1);
+    agree(comm_, [&] {
+      if (file_) file_->flush();
+    });
+  }
+
+  void add_baselines() {
+    if (layout_.columns.empty()) return;
+    const ReadoutDescription& readout = description_.readout;
+    if (readout.pixels) {
+      Baseline pixels{"pixels", evaluate_pixels(*pairs_->judged(), readout, description_.seed)};
+      summary_.accuracy.pixels = pixels.accuracy;
+      add(pixels, state_.history.baselines);
+    }
+    if (readout.untrained) {
+      Baseline random{"random", {}};
+      for (const LayerEvaluation& layer : evaluate_layers()) {
+        summary_.accuracy.untrained.push_back(layer.accuracy);
+        random.accuracy.insert(random.accuracy.end(), layer.accuracy.begin(), layer.accuracy.end());
+      }
+      add(random, state_.history.baselines);
+    }
+  }
+
+  void add_evaluation(std::int64_t epochs) {
+    const EvaluationRow row{epochs, evaluate_layers()};
+    summary_.accuracy.trained.clear();
+    for (const LayerEvaluation& layer : row.layers) summary_.accuracy.trained.push_back(layer.accuracy);
+    add(row, state_.history.evaluations);
+    if (!events_) return;
+    for (std::size_t l = 0; l < row.layers.size(); ++l)
+      for (std::size_t c = 0; c < layout_.columns.size(); ++c)
+        events_->add_scalar(fmt::format("readout/{}/{}", layout_.columns[c].name, layout_.layers[l]), state_.step,
+                            row.layers[l].accuracy[c], unix_time());
+  }
+
+  void write_events(const EpochRow& row) {
+    if (!events_) return;
+    events_->add_scalar("training/total", state_.step, row.losses.total, unix_time());
+    events_->add_scalar("training/learning_rate", state_.step, row.learning_rate, unix_time());
+    for (const LossTerm term : layout_.terms)
+      for (std::size_t h = 0; h < layout_.hooks.size(); ++h)
+        events_->add_scalar(fmt::format("{}/{}", kLossNames[term], layout_.hooks[h]), state_.step,
+                            row.losses.terms[h * kLossTerms + term], unix_time());
+  }
+
+  StepLosses take_step() {
+    const std::int64_t step = state_.step;
     const auto wanted = [&](const std::vector<std::int64_t>& steps) {
       return std::find(steps.begin(), steps.end(), step + 1) != steps.end();
     };
     const StepRecords& record = description_.record;
     Inspection inspection;
     const bool inspect = wanted(record.gradients) || wanted(record.hooks);
-    const StepLosses losses = trainer_->step(step, rate_of(step, epoch), *pairs_, inspect ? &inspection : nullptr);
-    refuse_infinities(losses, step);
-    agree(comm_, [&] {
-      if (!file_) return;
-      if (record.losses) {
-        LossRow row{std::vector<double>(hooks_.size() * kLossTerms), 0};
-        add(losses, row);
-        file_->add_step(row);
+    const StepLosses losses = trainer_->step(step, rate_of(step), *pairs_, inspect ? &inspection : nullptr);
+    refuse_infinities(losses);
+    if (record.losses) {
+      LossRow row = no_losses();
+      add_losses(losses, row);
+      add(row, state_.history.steps);
+    }
+    const std::string at = fmt::format("step_{}/", step + 1);
+    if (wanted(record.gradients))
+      for (const Parameter* p : parameters())
+        add({"/inspection/gradients/" + at + p->name, inspection.gradients.at(p->name), p->shape},
+            state_.history.values);
+    if (wanted(record.parameters))
+      for (const Parameter* p : parameters())
+        add(stored("/inspection/parameters/" + at, *p, p->value), state_.history.values);
+    if (wanted(record.estimates))
+      for (std::size_t h = 0; h < trainer_->estimates().size(); ++h) {
+        const StaleEstimates& e = trainer_->estimates()[h];
+        const std::string group = fmt::format("/inspection/estimates/{}{}/", at, h);
+        const auto size = static_cast<std::int64_t>(e.mean.size());
+        add({group + "mean", e.mean, {size}}, state_.history.values);
+        add({group + "variance", e.variance, {size}}, state_.history.values);
       }
-      const std::string at = fmt::format("step_{}/", step + 1);
-      if (wanted(record.gradients))
-        for (const Parameter* p : trainer_->encoder().parameters())
-          file_->add_values("/inspection/gradients/" + at + p->name, inspection.gradients.at(p->name), p->shape);
-      if (wanted(record.parameters))
-        for (const Parameter* p : trainer_->encoder().parameters())
-          add_parameter("/inspection/parameters/" + at, *p, p->value);
-      if (wanted(record.estimates))
-        for (std::size_t h = 0; h < trainer_->estimates().size(); ++h) {
-          const StaleEstimates& e = trainer_->estimates()[h];
-          const std::string group = fmt::format("/inspection/estimates/{}{}/", at, h);
-          file_->add_values(group + "mean", e.mean, {static_cast<std::int64_t>(e.mean.size())});
-          file_->add_values(group + "variance", e.variance, {static_cast<std::int64_t>(e.variance.size())});
-        }
-    });
-    if (wanted(record.hooks)) write_hooks(inspection, step);
+    if (wanted(record.hooks)) add_hooks(inspection);
     return losses;
   }
 
-  // Collective: ranks hold the activities of their own samples.
-  void write_hooks(const Inspection& inspection, std::int64_t step) {
+  // Ranks hold the activities of their own samples.
+  void add_hooks(const Inspection& inspection) {
     for (int view = 0; view < 2; ++view)
-      for (std::size_t h = 0; h < hooks_.size(); ++h) {
+      for (std::size_t h = 0; h < layout_.hooks.size(); ++h) {
         std::string own;
         if (h < inspection.hooks[view].size()) {
           const std::vector<float>& values = inspection.hooks[view][h];
@@ -174,56 +295,156 @@ class Run {
         }
         std::string all;
         for (const std::string& bytes : comm_.gather(own)) all += bytes;
-        agree(comm_, [&] {
-          if (!file_) return;
-          std::vector<float> values(all.size() / sizeof(float));
-          std::copy(all.begin(), all.end(), reinterpret_cast<char*>(values.data()));
-          const std::int64_t samples = pairs_->batch(step);
-          file_->add_values(fmt::format("/inspection/hooks/step_{}/z_{}/{}", step + 1, view + 1, h), values,
-                            {samples, static_cast<std::int64_t>(values.size()) / samples});
-        });
+        std::vector<float> values(all.size() / sizeof(float));
+        std::copy(all.begin(), all.end(), reinterpret_cast<char*>(values.data()));
+        const std::int64_t samples = pairs_->batch(state_.step);
+        add({fmt::format("/inspection/hooks/step_{}/z_{}/{}", state_.step + 1, view + 1, h),
+             values,
+             {samples, static_cast<std::int64_t>(values.size()) / samples}},
+            state_.history.values);
       }
   }
+  void add(const NamedValues& values, std::vector<NamedValues>& remembered) { add<NamedValues>(values, remembered); }
 
-  void add_parameter(const std::string& group, const Parameter& p, const Array& array) {
-    file_->add_values(group + p.name, to_torch_order(backend_.read(array), p.shape), p.shape);
+  NamedValues stored(const std::string& group, const Parameter& p, const Array& array) {
+    return {group + p.name, to_torch_order(backend_.read(array), p.shape), p.shape};
   }
 
-  static void add(const StepLosses& losses, LossRow& row) {
+  static void add_losses(const StepLosses& losses, LossRow& row) {
     for (std::size_t h = 0; h < losses.hooks.size(); ++h)
       for (std::size_t t = 0; t < kLossTerms; ++t) row.terms[h * kLossTerms + t] += losses.hooks[h][t];
     row.total += losses.total;
   }
 
   // Every rank holds the same losses, so every rank throws.
-  void refuse_infinities(const StepLosses& losses, std::int64_t step) const {
+  void refuse_infinities(const StepLosses& losses) const {
     for (std::size_t h = 0; h < losses.hooks.size(); ++h)
       for (std::size_t t = 0; t < kLossTerms; ++t)
         if (!std::isfinite(losses.hooks[h][t]))
-          throw Error(fmt::format(
-              "the {} loss of {} is {} at step {}; lower optimizer.learning_rate (now {:.3g}) or look "
-              "for extreme values in the data",
-              kLossNames[t], hooks_[h], losses.hooks[h][t], step + 1, rate_of(step, step / pairs_->steps_per_epoch())));
+          throw Error(
+              fmt::format("the {} loss of {} is {} at step {}; lower optimizer.learning_rate (now {:.3g}) or "
+                          "look for extreme values in the data",
+                          kLossNames[t], layout_.hooks[h], losses.hooks[h][t], state_.step + 1, rate_of(state_.step)));
   }
 
-  const TrainingDescription& description_;
-  Backend& backend_;
-  Communicator& comm_;
-  std::unique_ptr<PairSource> pairs_;
-  EncoderDescription encoder_;
-  std::unique_ptr<Trainer> trainer_;
-  std::vector<std::string> hooks_;
+  // Collective. Writes a checkpoint where one is due on any rank, or a rank was asked to end.
+  void save_if_due() {
+    if (checkpoint_.path.empty()) return;
+    const bool ending = comm_.max(termination_signal()) > 0;
+    if (!ending && comm_.max(schedule_.due()) == 0) return;
+    summary_.interrupted = ending;
+    agree(comm_, [&] {
+      if (comm_.rank() == 0) write_checkpoint(checkpoint_.path, kind_, snapshot());
+    });
+    schedule_.restart();
+  }
+
+  const TrainingState& snapshot() {
+    for (auto* values : {&state_.value, &state_.mean, &state_.square}) values->clear();
+    for (const Parameter* p : parameters()) {
+      state_.value.push_back(backend_.read(p->value));
+      state_.mean.push_back(backend_.read(p->mean));
+      state_.square.push_back(backend_.read(p->square));
+    }
+    state_.estimates = trainer_->estimates();
+    return state_;
+  }
+
+  void restore(TrainingState state) {
+    state_ = std::move(state);
+    const std::vector<Parameter*> all = parameters();
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      backend_.write(all[i]->value, state_.value.at(i));
+      backend_.write(all[i]->mean, state_.mean.at(i));
+      backend_.write(all[i]->square, state_.square.at(i));
+    }
+    trainer_->estimates() = state_.estimates;
+    for (const Baseline& baseline : state_.history.baselines) recall(baseline);
+  }
+
+  // Baselines of before the checkpoint, for the summary.
+  void recall(const Baseline& baseline) {
+    const std::size_t columns = layout_.columns.size();
+    if (baseline.name == "pixels") summary_.accuracy.pixels = baseline.accuracy;
+    for (std::size_t l = 0; baseline.name == "random" && l < layout_.layers.size(); ++l)
+      summary_.accuracy.untrained.emplace_back(
+          baseline.accuracy.begin() + static_cast<std::ptrdiff_t>(l * columns),
+          baseline.accuracy.begin() + static_cast<std::ptrdiff_t>((l + 1) * columns));
+  }
+
+  void finish(double wall) {
+    if (!file_) return;
+    TensorFile exported;
+    for (const Parameter* p : parameters()) {
+      NamedValues value = stored("/network/", *p, p->value);
+      file_->add(value);
+      file_->add(stored("/optimizer/exp_avg/", *p, p->mean));
+      if (std::holds_alternative<AdamOptimizer>(description_.optimizer.kind))
+        file_->add(stored("/optimizer/exp_avg_sq/", *p, p->square));
+      exported.tensors[p->name] = {{p->shape.begin(), p->shape.end()}, std::move(value.values)};
+    }
+    file_->finish(summary_.interrupted ? "interrupted" : "complete", wall);
+    if (!outputs_.parameters.empty()) write_safetensors(outputs_.parameters, exported);
+  }
+
+  const RunFacts& facts_;
+  const TrainingOutputs& outputs_;
+  const CheckpointOptions& checkpoint_;
+  CheckpointKind kind_;
+  CheckpointSchedule schedule_;
+  TrainingState state_;
   std::unique_ptr<TrainingFile> file_;  // on rank 0
+  std::unique_ptr<EventFile> events_;   // on rank 0, where asked for
   TrainingSummary summary_;
+  double epoch_start_ = 0;
+  std::int64_t epoch_samples_ = 0;
 };
 
 }  // namespace
 
 TrainingSummary run_training(const TrainingDescription& description, Backend& backend, Communicator& comm,
-                             const RunFacts& facts, const std::string& out, ProgressStyle progress) {
+                             const RunFacts& facts, const TrainingOutputs& outputs, ProgressStyle progress,
+                             const CheckpointOptions& checkpoint) {
   std::unique_ptr<Run> run;
-  agree(comm, [&] { run = std::make_unique<Run>(description, backend, comm); });
-  return run->train(facts, out, progress);
+  agree(comm, [&] { run = std::make_unique<Run>(description, backend, comm, facts, outputs, checkpoint); });
+  return run->train(progress);
+}
+
+AccuracyTable evaluate_run(const TrainingDescription& description, Backend& backend, Communicator& comm,
+                           const RunFacts& facts, const std::string& trained, const std::string& out) {
+  struct Evaluation : Session {
+    using Session::Session;
+    void load(const std::string& path) {
+      const h5::File file = h5::File::open_read_only(path);
+      for (Parameter* p : parameters()) {
+        const std::string name = "/network/" + p->name;
+        if (!file.exists(name)) throw ConfigError(fmt::format("{}: has no {}; has the run finished?", path, name));
+        const std::vector<std::uint64_t> shape = file.shape(name);
+        set_parameter(*p, path, {shape.begin(), shape.end()}, file.read<float>(name));
+      }
+      if (layout_.columns.empty())
+        throw ConfigError(path + ": its data set has no labelled images to read out; name one with --set data.set=...");
+    }
+    AccuracyTable run(const RunFacts& run_facts, const std::string& path) {
+      const double start = now();
+      AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}};
+      EvaluationRow row{0, evaluate_layers()};
+      for (const LayerEvaluation& layer : row.layers) table.trained.push_back(layer.accuracy);
+      agree(comm_, [&] {
+        if (comm_.rank() != 0) return;
+        TrainingFile file(path, run_facts, layout_);
+        file.add(row);
+        file.finish("complete", now() - start);
+      });
+      return table;
+    }
+  };
+  std::unique_ptr<Evaluation> evaluation;
+  agree(comm, [&] {
+    evaluation = std::make_unique<Evaluation>(description, backend, comm);
+    evaluation->load(trained);
+  });
+  return evaluation->run(facts, out);
 }
 
 }  // namespace lpl

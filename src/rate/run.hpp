@@ -6,24 +6,51 @@
 
 #include "comm/communicator.hpp"
 #include "core/progress.hpp"
+#include "io/checkpoint.hpp"
 #include "io/result_file.hpp"
 #include "rate/backend.hpp"
+#include "rate/data/images.hpp"
 #include "rate/description.hpp"
 
 namespace lpl {
 
+// Accuracies of readouts, for the summary: rows are layers.
+struct AccuracyTable {
+  std::vector<LabelColumn> columns;
+  std::vector<std::string> layers;
+  std::vector<std::vector<double>> trained;
+  std::vector<std::vector<double>> untrained;  // empty if not asked for
+  std::vector<double> pixels;                  // by column; empty if not asked for
+};
+
 struct TrainingSummary {
+  bool interrupted = false;  // a checkpoint has been written
   std::int64_t parameters = 0;
   std::int64_t steps = 0;
   std::int64_t epochs = 0;
   std::int64_t samples = 0;
   double wall_seconds = 0;
+  double training_seconds = 0;  // of them without readouts
   double final_total = 0;
+  AccuracyTable accuracy;
+};
+
+// Where results go besides the result file; "": nowhere.
+struct TrainingOutputs {
+  std::string result;      // HDF5
+  std::string events;      // folder of TensorBoard event files
+  std::string parameters;  // safetensors
 };
 
 // Trains and writes the result file. Collective. Throws Error; a loss that is not finite ends the run with layer, step
-// and term named.
+// and term named, and leaves the last checkpoint as it is.
 TrainingSummary run_training(const TrainingDescription& description, Backend& backend, Communicator& comm,
-                             const RunFacts& facts, const std::string& out, ProgressStyle progress);
+                             const RunFacts& facts, const TrainingOutputs& outputs, ProgressStyle progress,
+                             const CheckpointOptions& checkpoint);
+
+// Readouts of a finished run, whose parameters are read from its result file `trained`; written to a result file of
+// their own. Collective. Throws Error.
+AccuracyTable evaluate_run(const TrainingDescription& description, Backend& backend, Communicator& comm,
+                           const RunFacts& facts, const std::string& trained, const std::string& out);
 
 }  // namespace lpl

@@ -1,0 +1,13 @@
+// lpl_rate --check: what a description amounts to, without running it.
+#pragma once
+
+#include "comm/communicator.hpp"
+#include "rate/description.hpp"
+
+namespace lpl {
+
+// Opens the data, prints the layers with shapes, parameters and arithmetic, and the memory that a rank needs.
+// Collective. Throws Error where a run would not start.
+void check_training(const TrainingDescription& description, Communicator& comm);
+
+}  // namespace lpl

@@ -1,0 +1,88 @@
+#include "rate/evaluation.hpp"
+
+#include <algorithm>
+
+#include "rate/readout.hpp"
+
+namespace lpl {
+namespace {
+
+constexpr std::int64_t kChunk = 256;  // images that go through the network at once
+
+Features as_features(const std::vector<float>& values, std::int64_t samples) {
+  const auto n = static_cast<std::size_t>(samples);
+  return {values, n, values.size() / n};
+}
+
+std::vector<double> accuracies(const JudgedSets& sets, const std::vector<float>& train, const std::vector<float>& test,
+                               const ReadoutDescription& readout, std::uint64_t seed) {
+  LabelledFeatures learned{as_features(train, sets.train->count()), {}};
+  LabelledFeatures tested{as_features(test, sets.test->count()), {}};
+  for (const auto& column : sets.train->labels()) learned.labels.emplace_back(column);
+  for (const auto& column : sets.test->labels()) tested.labels.emplace_back(column);
+  ReadoutOptions options{{}, seed, readout.learning_rate, readout.epochs, static_cast<std::size_t>(readout.batch)};
+  for (const LabelColumn& column : sets.columns) options.classes.push_back(static_cast<std::size_t>(column.classes));
+  std::vector<double> found;
+  for (const Readout& r : train_readouts(learned, tested, options)) found.push_back(r.test_accuracy);
+  return found;
+}
+
+// Features of all blocks, computed in chunks that ranks take in turn, on every rank.
+std::vector<std::vector<float>> all_features(Trainer& trainer, JudgedImages& images, Communicator& comm) {
+  const std::int64_t chunks = (images.count() + kChunk - 1) / kChunk;
+  std::vector<std::vector<float>> own;
+  const auto first_chunk = [&](int rank) { return chunks * rank / comm.size(); };
+  for (std::int64_t c = first_chunk(comm.rank()); c < first_chunk(comm.rank() + 1); ++c) {
+    const std::int64_t n = std::min(kChunk, images.count() - c * kChunk);
+    const std::vector<std::vector<float>> chunk = trainer.features(images.make(c * kChunk, n), n);
+    own.resize(chunk.size());
+    for (std::size_t b = 0; b < chunk.size(); ++b) own[b].insert(own[b].end(), chunk[b].begin(), chunk[b].end());
+  }
+  own.resize(trainer.encoder().blocks().size());
+  if (comm.size() == 1) return own;
+  for (std::size_t b = 0; b < own.size(); ++b) {
+    const std::int64_t units = trainer.encoder().blocks()[b].layer.description.convolution.out;
+    std::vector<int> words;
+    for (int r = 0; r < comm.size(); ++r)
+      words.push_back(static_cast<int>(units * (std::min(images.count(), first_chunk(r + 1) * kChunk) -
+                                                std::min(images.count(), first_chunk(r) * kChunk))));
+    std::vector<float> all(static_cast<std::size_t>(images.count() * units));
+    comm.all_gather(reinterpret_cast<const std::uint32_t*>(own[b].data()), words,
+                    reinterpret_cast<std::uint32_t*>(all.data()));
+    own[b] = std::move(all);
+  }
+  return own;
+}
+
+}  // namespace
+
+LayerEvaluation evaluate_features(const JudgedSets& sets, const std::vector<float>& train,
+                                  const std::vector<float>& test, const ReadoutDescription& readout,
+                                  std::uint64_t seed) {
+  LayerEvaluation e;
+  e.accuracy = accuracies(sets, train, test, readout, seed);
+  const Features features = as_features(test, sets.test->count());
+  const std::vector<std::int32_t>& labels = sets.test->labels()[0];
+  e.participation_ratio = participation_ratio(features);
+  e.mean_activity = mean_activity(features);
+  e.cosines = cosine_measures(features, labels);
+  e.manifold = manifold_measures(features, labels);
+  return e;
+}
+
+std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const ReadoutDescription& readout,
+                                      std::uint64_t seed, Communicator& comm) {
+  const auto train = all_features(trainer, *sets.train, comm);
+  const auto test = all_features(trainer, *sets.test, comm);
+  std::vector<LayerEvaluation> layers;
+  for (std::size_t b = 0; b < train.size(); ++b)
+    layers.push_back(evaluate_features(sets, train[b], test[b], readout, seed));
+  return layers;
+}
+
+std::vector<double> evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed) {
+  return accuracies(sets, sets.train->make(0, sets.train->count()), sets.test->make(0, sets.test->count()), readout,
+                    seed);
+}
+
+}  // namespace lpl

@@ -1,0 +1,46 @@
+// What the layers of a network represent: linear readouts of labels and measures of geometry, on labelled images that
+// take no part in training (rate_model: readouts learn from the validation split, and are tested on the test split).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "comm/communicator.hpp"
+#include "rate/description.hpp"
+#include "rate/metrics.hpp"
+#include "rate/pairs.hpp"
+#include "rate/trainer.hpp"
+
+namespace lpl {
+
+// Of one layer. Measures use the test images and the first label column.
+struct LayerEvaluation {
+  std::vector<double> accuracy;  // by label column
+  double participation_ratio = 0;
+  double mean_activity = 0;
+  CosineMeasures cosines;
+  ManifoldMeasures manifold;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& accuracy& participation_ratio& mean_activity;
+    archive& cosines.across_classes& cosines.within_classes& cosines.across_histogram& cosines.within_histogram;
+    archive& manifold.class_correlation& manifold.relative_radius& manifold.dimension;
+    archive& manifold.classes& manifold.radii& manifold.dimensions& manifold.centroid_spreads;
+  }
+};
+
+// Features are samples x units, judged by the labels of both sets.
+LayerEvaluation evaluate_features(const JudgedSets& sets, const std::vector<float>& train,
+                                  const std::vector<float>& test, const ReadoutDescription& readout,
+                                  std::uint64_t seed);
+
+// Every block of a network as it is. Collective: ranks share the images.
+std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const ReadoutDescription& readout,
+                                      std::uint64_t seed, Communicator& comm);
+
+// Readouts straight from the pixels, by label column.
+std::vector<double> evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed);
+
+}  // namespace lpl

@@ -1,0 +1,255 @@
+// Pairs of image views: two random views of one image, or neighbouring frames of a sequence.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+
+#include "core/errors.hpp"
+#include "core/random.hpp"
+#include "rate/data/augment.hpp"
+#include "rate/data/images.hpp"
+#include "rate/data/scenes.hpp"
+#include "rate/data/trajectories.hpp"
+#include "rate/pairs.hpp"
+
+namespace lpl {
+namespace {
+
+class StoreImages final : public JudgedImages {
+ public:
+  // Makes views of n images from their pixels.
+  using MakeViews = std::function<void(std::size_t n, const std::uint8_t* pixels, float* views)>;
+
+  StoreImages(ImageSubset subset, std::int64_t side, MakeViews make_views)
+      : subset_(std::move(subset)), side_(side), make_views_(std::move(make_views)) {
+    labels_.resize(subset_.store->columns().size());
+    for (std::size_t column = 0; column < labels_.size(); ++column)
+      for (const std::int64_t image : subset_.images) labels_[column].push_back(subset_.store->label(image, column));
+  }
+
+  std::int64_t count() const override { return static_cast<std::int64_t>(subset_.images.size()); }
+  const std::vector<std::vector<std::int32_t>>& labels() const override { return labels_; }
+  std::vector<float> make(std::int64_t first, std::int64_t n) override {
+    const auto size = static_cast<std::size_t>(n);
+    std::vector<std::uint8_t> pixels(size * subset_.store->bytes_per_image());
+    subset_.store->fetch(std::span(subset_.images).subspan(static_cast<std::size_t>(first), size), pixels.data());
+    std::vector<float> views(size * static_cast<std::size_t>(3 * side_ * side_));
+    make_views_(size, pixels.data(), views.data());
+    return views;
+  }
+
+ private:
+  ImageSubset subset_;
+  std::int64_t side_;
+  MakeViews make_views_;
+  std::vector<std::vector<std::int32_t>> labels_;
+};
+
+std::int64_t classes_of(const ImageStore& store, const TrainingDescription& d) {
+  const std::vector<LabelColumn>& columns = store.columns();
+  if (columns.empty()) return 0;
+  if (d.label_column >= columns.size())
+    throw ConfigError(fmt::format("{}: learning.label is {}; the data have the label columns 0 to {}", d.name,
+                                  d.label_column, columns.size() - 1));
+  return columns[d.label_column].classes;
+}
+
+// Two random views of each image; images in a new order every epoch. An incomplete last batch is kept as published
+// (lightning-bolts' default), unless it has a single sample.
+class Augmented final : public PairSource {
+ public:
+  Augmented(const AugmentedImages& data, const TrainingDescription& d)
+      : seed_(d.seed),
+        batch_(d.batch),
+        side_(data.side),
+        set_(open(data, d)),
+        classes_(classes_of(*set_.train.store, d)),
+        column_(d.label_column),
+        views_(set_.train.store->side(), static_cast<int>(side_), set_.normalisation) {
+    if (images() < 2) throw ConfigError(d.name + ": the data set has fewer than two images to train on");
+    judged_.columns = set_.test.store->columns();
+    judged_.train = judged(set_.readout_train);
+    judged_.test = judged(set_.test);
+  }
+
+  Shape sample() const override { return {1, 3, side_, side_}; }
+  std::int64_t classes() const override { return classes_; }
+  std::int64_t steps_per_epoch() const override { return images() / batch_ + (images() % batch_ > 1 ? 1 : 0); }
+  std::int64_t batch(std::int64_t step) const override {
+    return std::min(batch_, images() - step % steps_per_epoch() * batch_);
+  }
+
+  Pairs make(std::int64_t step, const Slice& slice) override {
+    const std::vector<std::int64_t> chosen = images_of(step, slice);
+    const auto epoch = static_cast<std::uint32_t>(step / steps_per_epoch());
+    const ImageStore& store = *set_.train.store;
+    std::vector<std::uint8_t> pixels(chosen.size() * store.bytes_per_image());
+    store.fetch(chosen, pixels.data());
+    Pairs pairs;
+    const std::size_t size = chosen.size() * static_cast<std::size_t>(3 * side_ * side_);
+    pairs.views.resize(2 * size);
+    for (std::uint32_t view = 0; view < 2; ++view) {
+      std::vector<AugmentChoices> choices;
+      for (const std::int64_t image : chosen)
+        choices.push_back(draw_training_view({seed_, epoch, static_cast<std::uint32_t>(image), view}, store.side()));
+      views_.augment(choices, pixels.data(), pairs.views.data() + view * size);
+    }
+    pairs.labels = labels_of(chosen);
+    return pairs;
+  }
+
+  std::vector<std::int32_t> labels(std::int64_t step) override { return labels_of(images_of(step, {0, batch(step)})); }
+  std::vector<std::int64_t> shuffled(std::int64_t step) override {
+    return shuffled_positives(batch(step), seed_, step);
+  }
+  JudgedSets* judged() override { return &judged_; }
+
+ private:
+  static ImageDataSet open(const AugmentedImages& data, const TrainingDescription& d) {
+    if (data.set == AugmentedImages::Set::cifar10) return open_cifar10(data.folder, d.seed);
+    const bool supervised = std::holds_alternative<SupervisedRule>(d.rule);
+    return open_stl10(data.folder, supervised ? Stl10Training::labelled : Stl10Training::unlabelled, d.seed);
+  }
+
+  std::unique_ptr<JudgedImages> judged(const ImageSubset& subset) const {
+    return std::make_unique<StoreImages>(
+        subset, side_,
+        [this](std::size_t n, const std::uint8_t* pixels, float* views) { views_.centre(n, pixels, views); });
+  }
+
+  std::int64_t images() const { return static_cast<std::int64_t>(set_.train.images.size()); }
+
+  std::vector<std::int64_t> images_of(std::int64_t step, const Slice& slice) {
+    const std::int64_t epoch = step / steps_per_epoch();
+    if (epoch != order_epoch_) {
+      order_ = epoch_order(images(), seed_, static_cast<std::uint32_t>(epoch));
+      order_epoch_ = epoch;
+    }
+    std::vector<std::int64_t> chosen;
+    const std::int64_t first = step % steps_per_epoch() * batch_ + slice.first;
+    for (std::int64_t i = first; i < first + slice.count; ++i)
+      chosen.push_back(set_.train.images[static_cast<std::size_t>(order_[static_cast<std::size_t>(i)])]);
+    return chosen;
+  }
+
+  std::vector<std::int32_t> labels_of(const std::vector<std::int64_t>& chosen) const {
+    std::vector<std::int32_t> labels;
+    if (classes_ > 0)
+      for (const std::int64_t image : chosen) labels.push_back(set_.train.store->label(image, column_));
+    return labels;
+  }
+
+  std::uint64_t seed_;
+  std::int64_t batch_, side_;
+  ImageDataSet set_;
+  std::int64_t classes_;
+  std::size_t column_;
+  ViewMaker views_;
+  JudgedSets judged_;
+  std::vector<std::int64_t> order_;
+  std::int64_t order_epoch_ = -1;
+};
+
+// Neighbouring frames of walks through the factors of 3D Shapes. An epoch is a number of blocks of the training part
+// of the stream, drawn with replacement, as published. Labels are those of the earlier frame.
+class Frames final : public PairSource {
+ public:
+  Frames(const FrameSequences& data, const TrainingDescription& d)
+      : seed_(d.seed),
+        batch_(d.batch),
+        side_(data.side),
+        blocks_per_epoch_(data.blocks_per_epoch),
+        store_(open(data)),
+        stream_(d.seed, data.trajectories, static_cast<int>(data.frames)),
+        split_(split_blocks(stream_.blocks(d.batch), data.readout_blocks, data.test_blocks)),
+        classes_(classes_of(*store_, d)),
+        column_(d.label_column),
+        views_(store_->side(), static_cast<int>(side_), measured()) {
+    judged_.columns = store_->columns();
+    judged_.train = judged(split_.train, split_.validation);
+    judged_.test = judged(split_.train + split_.validation, split_.test);
+  }
+
+  Shape sample() const override { return {1, 3, side_, side_}; }
+  std::int64_t classes() const override { return classes_; }
+  std::int64_t steps_per_epoch() const override { return blocks_per_epoch_; }
+  std::int64_t batch(std::int64_t) const override { return batch_; }
+
+  Pairs make(std::int64_t step, const Slice& slice) override {
+    const auto frames =
+        block_of(step).subspan(static_cast<std::size_t>(slice.first), static_cast<std::size_t>(slice.count) + 1);
+    const std::size_t size = static_cast<std::size_t>(3 * side_ * side_);
+    std::vector<float> images(frames.size() * size);
+    std::vector<std::uint8_t> pixels(frames.size() * store_->bytes_per_image());
+    store_->fetch(frames, pixels.data());
+    views_.whole(frames.size(), pixels.data(), images.data());
+    Pairs pairs;
+    const auto one = static_cast<std::ptrdiff_t>(size);
+    pairs.views.assign(images.begin(), images.end() - one);
+    pairs.views.insert(pairs.views.end(), images.begin() + one, images.end());
+    const std::vector<std::int32_t> all = labels(step);
+    pairs.labels.assign(all.begin() + slice.first, all.begin() + slice.first + slice.count);
+    return pairs;
+  }
+
+  std::vector<std::int32_t> labels(std::int64_t step) override {
+    std::vector<std::int32_t> labels;
+    for (const std::int64_t frame : block_of(step).first(static_cast<std::size_t>(batch_)))
+      labels.push_back(store_->label(frame, column_));
+    return labels;
+  }
+  std::vector<std::int64_t> shuffled(std::int64_t step) override { return shuffled_positives(batch_, seed_, step); }
+  JudgedSets* judged() override { return &judged_; }
+
+ private:
+  static std::shared_ptr<const ImageStore> open(const FrameSequences& data) {
+    if (data.file.empty()) return std::make_shared<SceneImages>(static_cast<int>(data.side));
+    return std::make_shared<ShapesFileImages>(data.file);
+  }
+
+  // z-scores by channel, measured on frames of the training part.
+  ChannelNormalisation measured() const {
+    constexpr std::size_t kFrames = 4096;
+    const auto frames = std::span(stream_.frames()).first(static_cast<std::size_t>(split_.train * (batch_ + 1)));
+    return measure_normalisation(*store_, frames.first(std::min(kFrames, frames.size())));
+  }
+
+  std::unique_ptr<JudgedImages> judged(std::int64_t first, std::int64_t count) const {
+    ImageSubset subset{store_, {}};
+    for (std::int64_t b = first; b < first + count; ++b) {
+      const auto frames = stream_.block(b, batch_);
+      subset.images.insert(subset.images.end(), frames.begin(), frames.end() - 1);
+    }
+    return std::make_unique<StoreImages>(
+        std::move(subset), side_,
+        [this](std::size_t n, const std::uint8_t* pixels, float* views) { views_.whole(n, pixels, views); });
+  }
+
+  std::span<const std::int64_t> block_of(std::int64_t step) const {
+    Random random(seed_, Draw::epoch_order, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32));
+    return stream_.block(random.below(static_cast<std::uint32_t>(split_.train)), batch_);
+  }
+
+  std::uint64_t seed_;
+  std::int64_t batch_, side_, blocks_per_epoch_;
+  std::shared_ptr<const ImageStore> store_;
+  FrameStream stream_;
+  BlockSplit split_;
+  std::int64_t classes_;
+  std::size_t column_;
+  ViewMaker views_;
+  JudgedSets judged_;
+};
+
+}  // namespace
+
+std::unique_ptr<PairSource> make_image_pairs(const AugmentedImages& data, const TrainingDescription& description) {
+  return std::make_unique<Augmented>(data, description);
+}
+
+std::unique_ptr<PairSource> make_frame_pairs(const FrameSequences& data, const TrainingDescription& description) {
+  return std::make_unique<Frames>(data, description);
+}
+
+}  // namespace lpl
