@@ -1,4 +1,5 @@
-// The CUDA backend: cuDNN for convolutions (docs/decisions/0006-cudnn.md), cuBLAS for products, own kernels for the rest.
+// The CUDA backend: cuDNN for convolutions (docs/decisions/0006-cudnn.md), cuBLAS for products, own kernels for the
+// rest.
 //
 // Everything is enqueued on one stream. What a device computes is the same on every run: sums have a fixed order, and
 // cuDNN is asked for deterministic algorithms. In float32 nothing is rounded to TF32 on the way.

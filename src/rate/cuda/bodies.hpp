@@ -434,8 +434,7 @@ struct PairSquares {
   Index samples, units;
   LPL_DEVICE double operator()(Index row, Index unit) const {
     const Index other = positives ? static_cast<Index>(positives[row]) : row;
-    const double difference =
-        static_cast<double>(z[row * units + unit] - z[(samples + other) * units + unit]);
+    const double difference = static_cast<double>(z[row * units + unit] - z[(samples + other) * units + unit]);
     return difference * difference;
   }
 };
@@ -542,8 +541,8 @@ struct ThroughNormalisation {
     if (lengths[row] > kShortest)
       for (Index c = 0; c < units; ++c) along += static_cast<double>(a[c]) * static_cast<double>(g[c]);
     for (Index c = 0; c < units; ++c)
-      dz[row * units + c] = static_cast<float>(
-          (static_cast<double>(g[c]) - along * static_cast<double>(a[c])) / lengths[row]);
+      dz[row * units + c] =
+          static_cast<float>((static_cast<double>(g[c]) - along * static_cast<double>(a[c])) / lengths[row]);
   }
 };
 
@@ -607,13 +606,7 @@ struct ProductByColumns {
 };
 inline ProductByColumns by_columns(bool transposed_a, bool transposed_b, std::int64_t rows, std::int64_t columns,
                                    std::int64_t inner) {
-  return {transposed_b,
-          transposed_a,
-          columns,
-          rows,
-          inner,
-          transposed_b ? inner : columns,
-          transposed_a ? rows : inner,
+  return {transposed_b, transposed_a, columns, rows, inner, transposed_b ? inner : columns, transposed_a ? rows : inner,
           columns};
 }
 

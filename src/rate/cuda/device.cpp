@@ -61,7 +61,8 @@ Device::~Device() {
 
 void Device::check(cudaError_t status, std::string_view call) const {
   if (status != cudaSuccess)
-    throw Error(fmt::format("{}: {} failed: {} ({})", name_, call, cudaGetErrorString(status), cudaGetErrorName(status)));
+    throw Error(
+        fmt::format("{}: {} failed: {} ({})", name_, call, cudaGetErrorString(status), cudaGetErrorName(status)));
 }
 void Device::check(cublasStatus_t status, std::string_view call) const {
   if (status != CUBLAS_STATUS_SUCCESS)

@@ -16,8 +16,7 @@ template <class Value>
 __global__ void sum_columns_kernel(Index rows, Index columns, Index chunks, Value value, double* parts) {
   __shared__ double sums[kLanes][kColumns];
   const Index column = blockIdx.x * kColumns + threadIdx.x;
-  if (column < columns)
-    sums[threadIdx.y][threadIdx.x] = lane_sum(value, rows, chunks, blockIdx.y, threadIdx.y, column);
+  if (column < columns) sums[threadIdx.y][threadIdx.x] = lane_sum(value, rows, chunks, blockIdx.y, threadIdx.y, column);
   __syncthreads();
   if (threadIdx.y != 0 || column >= columns) return;
   double total = 0;
@@ -60,10 +59,8 @@ cudaError_t sum_terms(cudaStream_t stream, const double* terms, Index count, dou
   return cudaGetLastError();
 }
 
-#define LPL_FOR_EACH(...) \
-  template cudaError_t for_each(cudaStream_t, std::int64_t, const __VA_ARGS__&)
-#define LPL_SUM_COLUMNS(...) \
-  template cudaError_t sum_columns(cudaStream_t, Index, Index, const __VA_ARGS__&, double*)
+#define LPL_FOR_EACH(...) template cudaError_t for_each(cudaStream_t, std::int64_t, const __VA_ARGS__&)
+#define LPL_SUM_COLUMNS(...) template cudaError_t sum_columns(cudaStream_t, Index, Index, const __VA_ARGS__&, double*)
 using Bfloat = std::uint16_t;
 
 LPL_FOR_EACH(AddBias<float>);
