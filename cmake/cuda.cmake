@@ -12,6 +12,7 @@ find_library(CUDNN_LIBRARY cudnn HINTS ${CUDAToolkit_LIBRARY_DIR} ${CUDAToolkit_
 add_library(lpl_rate_kernels STATIC src/rate/cuda/kernels.cu)
 target_include_directories(lpl_rate_kernels PRIVATE src)
 # By hand: CMake before 3.26 does not know that nvcc has C++20.
+set_property(TARGET lpl_rate_kernels PROPERTY CXX_STANDARD)
 target_compile_options(lpl_rate_kernels PRIVATE -std=c++20 -Xcompiler=-Wall,-Wextra -Werror=all-warnings)
 add_library(lpl_rate_cuda STATIC src/rate/cuda/backend.cpp src/rate/cuda/convolution.cpp src/rate/cuda/device.cpp
             src/rate/cuda/losses.cpp)
