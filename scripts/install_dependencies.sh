@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing to build, run and test, from the packages of Debian or Ubuntu. Elsewhere: names it.
+# Installs what is missing to build, run and test, from the packages of Debian or Ubuntu. Elsewhere: names it. Arguments
+# are further packages.
 set -euo pipefail
 
 packages=(
@@ -7,8 +8,9 @@ packages=(
   libopenmpi-dev openmpi-bin libboost-mpi-dev libboost-serialization-dev libhdf5-openmpi-dev
   libcli11-dev libtomlplusplus-dev libfmt-dev libhwy-dev librandom123-dev
   libeigen3-dev libdnnl-dev nlohmann-json3-dev
-  libgtest-dev libgmock-dev
+  libgtest-dev libgmock-dev munge slurmctld slurmd slurm-client
   python3 python3-numpy python3-scipy python3-h5py python3-sklearn python3-matplotlib
+  "$@"
 )
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

@@ -1,6 +1,9 @@
 // lpl_sim: simulates a spiking network described by a .sim file. Options -> description -> engine -> exit code.
 #include <fmt/format.h>
 
+#include <cmath>
+#include <numeric>
+
 #include "core/text.hpp"
 #include "program.hpp"
 #include "spiking/check.hpp"
@@ -11,23 +14,43 @@ namespace {
 
 using namespace lpl;
 
-void print_summary(const RunSummary& s, const std::string& where, std::int64_t memory, const std::string& out) {
+// Seconds that ranks computed, or exchanged and waited for each other.
+struct Balance {
+  double least = 0, most = 0;
+};
+
+// Collective.
+Balance balance(double seconds, Communicator& comm) {
+  const auto microseconds = std::llround(seconds * 1e6);
+  return {static_cast<double>(-comm.max(-microseconds)) * 1e-6, static_cast<double>(comm.max(microseconds)) * 1e-6};
+}
+
+void print_summary(const RunSummary& s, const std::string& where, Balance computing, Balance exchanging,
+                   std::int64_t memory, const std::string& out) {
   fmt::print("ranks        {}, {}, vectors {}\n", where, mpi_library(), vector_target());
   fmt::print("network      {} neurons, {} synapses, built in {:.2f} s\n", s.neurons, s.synapses, s.build_seconds);
   fmt::print("spikes       {} of neurons, {} of stimuli\n", s.spikes, s.input_spikes);
   std::vector<std::string> shares;
   for (std::size_t a = 0; a < s.activity_seconds.size(); ++a)
     shares.push_back(fmt::format("{} {:.1f} %", kActivityNames[a], 100 * s.activity_seconds[a] / s.wall_seconds));
-  fmt::print("time         {:.2f} s wall for {:.6g} s model time, real-time factor {:.3g}\n", s.wall_seconds,
+  fmt::print("time         {:.3f} s wall for {:.6g} s model time, real-time factor {:.3g}\n", s.wall_seconds,
              s.model_seconds, s.wall_seconds / s.model_seconds);
   fmt::print("shares       {}\n", join(shares, ", "));
+  fmt::print("by rank      computing {:.3f} to {:.3f} s, exchanging and waiting {:.3f} to {:.3f} s\n", computing.least,
+             computing.most, exchanging.least, exchanging.most);
   fmt::print("peak memory  {:.1f} MiB per rank at most\n", static_cast<double>(memory) / (1 << 20));
   fmt::print("output       {}\n", out);
 }
 
-ExitCode run(const ProgramOptions& options, Communicator& comm) {
+ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
   SimulationDescription simulation;
   agree(comm, [&] { simulation = read_simulation(options.description, options.overrides, options.seed); });
+  if (dry_run > 0) {
+    agree(comm, [&] {
+      if (comm.rank() == 0) print_partition(simulation, dry_run);
+    });
+    return ExitCode::done;
+  }
   if (options.check) {
     check_network(simulation, comm);
     return ExitCode::done;
@@ -39,21 +62,33 @@ ExitCode run(const ProgramOptions& options, Communicator& comm) {
                        .seed = simulation.seed,
                        .dt = simulation.dt,
                        .description = simulation.canonical_text};
-  const RunSummary summary = engine.run(options.out, facts, options.progress);
+  const RunSummary summary = engine.run(options.out, facts, options.progress, options.checkpoint);
+  const double exchange = summary.activity_seconds[static_cast<std::size_t>(Activity::exchange)];
+  const double all = std::accumulate(summary.activity_seconds.begin(), summary.activity_seconds.end(), 0.0);
+  const Balance computing = balance(all - exchange, comm), exchanging = balance(exchange, comm);
   const std::string where = placement(comm);
   const std::int64_t memory = peak_memory(comm);
-  if (comm.rank() == 0) print_summary(summary, where, memory, options.out);
-  return ExitCode::done;
+  if (comm.rank() == 0) print_summary(summary, where, computing, exchanging, memory, options.out);
+  if (!summary.interrupted) return ExitCode::done;
+  if (comm.rank() == 0)
+    fmt::print("interrupted  the state is in {0}; go on with --resume {0}\n", options.checkpoint.path);
+  return ExitCode::interrupted;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  int dry_run = 0;
   return run_program(
       argc, argv,
       {.name = "lpl_sim",
        .suffix = ".sim",
        .purpose = "Simulates a spiking network with latent predictive learning, described by a .sim file.",
        .engine = fmt::format("vectors {}", vector_target()),
-       .run = run});
+       .more_options =
+           [&](CLI::App& app) {
+             app.add_option("--dry-run", dry_run, "Print what each of this many ranks would hold and send; do not run")
+                 ->check(CLI::Range(1, 1 << 20));
+           },
+       .run = [&](const ProgramOptions& options, Communicator& comm) { return run(options, dry_run, comm); }});
 }

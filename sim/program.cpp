@@ -81,7 +81,7 @@ void warn_of_serial_copies(const Program& program, Communicator& comm) {
     if (!value || std::atoi(value) <= 1) continue;
     fmt::print(stderr,
                "warning: {}={}, but this {} runs by itself: {} separate copies may be writing the same files. For one "
-               "run on all of them, start it with the mpirun of {}, or with srun --mpi=pmix or pmi2\n",
+               "run on all of them, start it with the mpirun of {}, or with srun --mpi=pmix\n",
                variable, value, program.name, value, mpi_library());
     return;
   }

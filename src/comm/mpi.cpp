@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 #include <mpi.h>
 
+#include <algorithm>
 #include <boost/mpi.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -54,12 +55,18 @@ class MpiCommunicator final : public Communicator {
           "MPI_Allgatherv");
   }
   std::vector<std::string> gather(const std::string& bytes) override {
-    std::vector<std::string> all;
-    if (rank() == 0)
-      mpi::gather(world_, bytes, all, 0);
-    else
-      mpi::gather(world_, bytes, 0);
+    if (rank() != 0) {
+      send(bytes, 0);
+      return {};
+    }
+    std::vector<std::string> all = {bytes};
+    for (int r = 1; r < size(); ++r) all.push_back(receive(r));
     return all;
+  }
+  std::string scatter(const std::vector<std::string>& parts) override {
+    if (rank() != 0) return receive(0);
+    for (int r = 1; r < size(); ++r) send(parts[static_cast<std::size_t>(r)], r);
+    return parts.front();
   }
   std::string broadcast(const std::string& text, int root) override {
     std::string result = text;
@@ -85,6 +92,26 @@ class MpiCommunicator final : public Communicator {
   }
 
  private:
+  // Messages of any length: MPI counts in int, so they travel in pieces.
+  static constexpr std::uint64_t kPiece = std::uint64_t{1} << 30;
+  void send(const std::string& bytes, int to) {
+    const std::uint64_t length = bytes.size();
+    check(MPI_Send(&length, 1, MPI_UINT64_T, to, 0, world_), "MPI_Send");
+    for (std::uint64_t at = 0; at < length; at += kPiece)
+      check(MPI_Send(bytes.data() + at, static_cast<int>(std::min(kPiece, length - at)), MPI_BYTE, to, 0, world_),
+            "MPI_Send");
+  }
+  std::string receive(int from) {
+    std::uint64_t length = 0;
+    check(MPI_Recv(&length, 1, MPI_UINT64_T, from, 0, world_, MPI_STATUS_IGNORE), "MPI_Recv");
+    std::string bytes(length, '\0');
+    for (std::uint64_t at = 0; at < length; at += kPiece)
+      check(MPI_Recv(bytes.data() + at, static_cast<int>(std::min(kPiece, length - at)), MPI_BYTE, from, 0, world_,
+                     MPI_STATUS_IGNORE),
+            "MPI_Recv");
+    return bytes;
+  }
+
   mpi::environment environment_;
   mpi::communicator world_;
   std::unique_ptr<SharedGather> shared_;  // where all ranks share one node

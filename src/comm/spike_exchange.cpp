@@ -7,22 +7,25 @@
 namespace lpl {
 namespace {
 
+// In place of, and in, a message's length.
 constexpr std::uint32_t kFailed = std::numeric_limits<std::uint32_t>::max();
+constexpr std::uint32_t kWantsCheckpoint = 1u << 31;
 
 }  // namespace
 
 SpikeExchange::SpikeExchange(Communicator& comm, std::size_t populations)
-    : comm_(comm), populations_(populations), words_(64) {}
+    : comm_(comm), populations_(populations), words_(kLeastWords) {}
 
 // Message: [words in all | kFailed], counts by (population, step), ids by (population, step).
-void SpikeExchange::begin(const std::vector<EpochSpikes>& local, bool healthy) {
+void SpikeExchange::begin(const std::vector<EpochSpikes>& local, bool healthy, bool wants_checkpoint) {
   healthy_ = healthy;
+  checkpoint_wanted_ = wants_checkpoint;
   if (comm_.size() == 1) return;
   message_.assign(1, 0);
   if (healthy) {
     for (const EpochSpikes& spikes : local) message_.insert(message_.end(), spikes.count.begin(), spikes.count.end());
     for (const EpochSpikes& spikes : local) message_.insert(message_.end(), spikes.ids.begin(), spikes.ids.end());
-    message_[0] = static_cast<std::uint32_t>(message_.size());
+    message_[0] = static_cast<std::uint32_t>(message_.size()) | (wants_checkpoint ? kWantsCheckpoint : 0);
   } else {
     message_[0] = kFailed;
   }
@@ -41,8 +44,10 @@ bool SpikeExchange::end(std::vector<EpochSpikes>& local, std::vector<EpochSpikes
 
   std::size_t longest = 0;
   for (std::size_t r = 0; r < ranks; ++r) {
-    const std::uint32_t length = received_[r * words_];
+    std::uint32_t& length = received_[r * words_];
     if (length == kFailed) return false;
+    if (length & kWantsCheckpoint) checkpoint_wanted_ = true;
+    length &= ~kWantsCheckpoint;
     longest = std::max<std::size_t>(longest, length);
   }
   const bool overflow = longest > words_;

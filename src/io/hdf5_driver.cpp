@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 
 #if H5_VERSION_GE(1, 13, 0)
 #include <H5FDdevelop.h>
@@ -37,6 +38,13 @@ void Blocks::remove(std::uint64_t address, std::uint64_t size) {
 void Blocks::put(std::uint64_t address, std::string_view bytes) {
   remove(address, bytes.size());
   blocks_.emplace(address, bytes);
+}
+
+bool Blocks::overlaps(std::uint64_t address, std::uint64_t size) const {
+  const auto after = blocks_.lower_bound(address + size);
+  if (after == blocks_.begin()) return false;
+  const auto& [begin, bytes] = *std::prev(after);
+  return begin + bytes.size() > address;
 }
 
 void Blocks::overlay(std::uint64_t address, std::size_t size, char* buffer) const {
@@ -84,7 +92,7 @@ struct DriverFile : H5FD_t {
   int descriptor = -1;
   haddr_t allocated = 0;  // the end of what HDF5 uses
   haddr_t on_disk = 0;    // the file's length
-  haddr_t flushed = 0;    // its length at the last flush; metadata below it may be in use
+  haddr_t flushed = 0;    // its length at the last flush
   Blocks pending;         // metadata since the last flush
   Blocks metadata;        // all of it
 };
@@ -183,7 +191,8 @@ herr_t flush(H5FD_t* base, hid_t, hbool_t) {
   try {
     for (const bool in_use : {false, true})
       for (const auto& [address, bytes] : file.pending.all())
-        if ((address < file.flushed) == in_use && !write_all(file.descriptor, address, bytes)) return failed(errno);
+        if (file.metadata.overlaps(address, bytes.size()) == in_use && !write_all(file.descriptor, address, bytes))
+          return failed(errno);
     for (const auto& [address, bytes] : file.pending.all()) file.metadata.put(address, bytes);
   } catch (const std::bad_alloc&) {
     return failed(ENOMEM);
@@ -248,8 +257,9 @@ void restore(const std::string& path, const FileState& state) {
     throw IoError(
         fmt::format("{}: has {} bytes, but {} when the checkpoint was written", path, facts.st_size, state.size));
   }
-  well = well && ftruncate(descriptor, static_cast<off_t>(state.size)) == 0;
+  // In this order a kill in between leaves a file that is too long, which HDF5 reads, not one that is too short.
   for (const auto& [address, bytes] : state.metadata.all()) well = well && write_all(descriptor, address, bytes);
+  well = well && ftruncate(descriptor, static_cast<off_t>(state.size)) == 0;
   const int error = errno;
   close(descriptor);
   if (!well) throw IoError(fmt::format("cannot put {} back to the checkpoint: {}", path, std::strerror(error)));

@@ -2,8 +2,9 @@
 //
 // Raw data goes to disk when it is written; HDF5 appends it and overwrites none. Metadata (superblock, object headers,
 // B-trees, attributes), which HDF5 overwrites in place, is held back until the file is flushed. A flush first reserves
-// all the room that it needs on the disk, then writes metadata in new places, then that in old places. The driver
-// keeps a copy of all metadata: with it and the raw data on disk, the file can be put back to any earlier flush.
+// all the room that it needs on the disk, then writes metadata in new places, to which nothing on disk points yet, then
+// that in old places. The driver keeps a copy of all metadata: with it and the raw data on disk, the file can be put
+// back to any earlier flush.
 #pragma once
 
 #include <hdf5.h>
@@ -22,6 +23,7 @@ class Blocks {
   void remove(std::uint64_t address, std::uint64_t size);
   // Replaces what of [address, address + size) is known in `buffer`.
   void overlay(std::uint64_t address, std::size_t size, char* buffer) const;
+  bool overlaps(std::uint64_t address, std::uint64_t size) const;
   void clear() { blocks_.clear(); }
   const std::map<std::uint64_t, std::string>& all() const { return blocks_; }
 

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "spiking/engine.hpp"
 
 namespace lpl {
@@ -36,6 +38,60 @@ void check_network(const SimulationDescription& simulation, Communicator& comm) 
                simulation.seconds(phase.end));
   fmt::print("memory       {:.1f} MiB on the fullest of {} ranks\n", static_cast<double>(largest) / (1 << 20),
              comm.size());
+}
+
+namespace {
+
+// Of one rank's part.
+struct Part {
+  double neurons = 0, synapses = 0, megabytes = 0;
+};
+
+constexpr double kAssumedRate = 10;  // [Hz] mean rate of the neurons, for the expected exchange
+constexpr int kRanksListed = 16;
+
+}  // namespace
+
+void print_partition(const SimulationDescription& simulation, int ranks) {
+  std::vector<Part> parts;
+  for (int rank = 0; rank < ranks; ++rank) {
+    const Network network(simulation, rank, ranks);
+    Part& part = parts.emplace_back();
+    for (const auto& population : network.populations) part.neurons += population->range().count;
+    part.synapses = static_cast<double>(network.synapses());
+    part.megabytes = static_cast<double>(network.bytes()) / (1 << 20);
+  }
+  if (ranks <= kRanksListed)
+    for (int rank = 0; rank < ranks; ++rank) {
+      const Part& part = parts[static_cast<std::size_t>(rank)];
+      fmt::print("rank {:<8}{:>12.0f} neurons {:>14.0f} synapses {:>10.2f} MiB\n", rank, part.neurons, part.synapses,
+                 part.megabytes);
+    }
+  const auto print_spread = [&](const char* what, double Part::*value, const char* unit) {
+    double sum = 0, most = 0, least = parts.front().*value;
+    for (const Part& part : parts) {
+      sum += part.*value;
+      most = std::max(most, part.*value);
+      least = std::min(least, part.*value);
+    }
+    const double mean = sum / ranks;
+    fmt::print("{:<12} {:.6g}{} in all; by rank {:.6g} to {:.6g}, the fullest {:.3f} times the mean\n", what, sum, unit,
+               least, most, mean > 0 ? most / mean : 1);
+  };
+  print_spread("neurons", &Part::neurons, "");
+  print_spread("synapses", &Part::synapses, "");
+  print_spread("memory", &Part::megabytes, " MiB");
+
+  const auto steps = static_cast<double>(longest_epoch(simulation));
+  double neurons = 0;
+  for (const Population& population : simulation.populations) neurons += population.size;
+  // A message: its length, counts by population and step, ids; 4 bytes each.
+  const double counts = 1 + static_cast<double>(simulation.populations.size()) * steps;
+  const double spikes = neurons / ranks * kAssumedRate * steps * simulation.dt;
+  const double bytes = 4 * std::max(counts + spikes, static_cast<double>(SpikeExchange::kLeastWords));
+  fmt::print(
+      "exchange     every {:.6g} s of model time each rank sends {:.0f} bytes and receives {:.6g}; at {:.0f} Hz\n",
+      steps * simulation.dt, bytes, bytes * ranks, kAssumedRate);
 }
 
 }  // namespace lpl

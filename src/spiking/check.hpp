@@ -10,4 +10,8 @@ namespace lpl {
 // phases and memory per rank on rank 0.
 void check_network(const SimulationDescription& simulation, Communicator& comm);
 
+// Builds the parts of the network that `ranks` ranks would hold, one after the other in this process, and prints what
+// each would hold and send.
+void print_partition(const SimulationDescription& simulation, int ranks);
+
 }  // namespace lpl

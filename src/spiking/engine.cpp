@@ -1,12 +1,20 @@
 #include "spiking/engine.hpp"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 
 #include "core/denormals.hpp"
 #include "core/errors.hpp"
+#include "core/termination.hpp"
 
 namespace lpl {
+namespace {
+
+// Epochs between looks at the clock for checkpoints; an epoch takes from a microsecond to some milliseconds.
+constexpr std::uint64_t kEpochsPerClock = 16;
+
+}  // namespace
 
 Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
     : simulation_(simulation), comm_(comm), exchange_(comm, simulation.populations.size()) {
@@ -44,21 +52,20 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
 //   plasticity  LPL traces, which need this rank's spikes only, while the spikes travel
 //   exchange    the epoch's spikes reach every rank
 //   record      spikes of the epoch; state as it is at the end of step to-1
+//   checkpoint  where a rank asked for one in its message
 // An epoch ends early at the end of a phase, before a step that ends an LPL window, and after a sampled step. Where
 // epochs end does not change any result. Pending at the end of a run: spikes of the last delays, not yet arrived.
-void Engine::run_phase(std::size_t index, Recorder& recorder, Progress& progress) {
-  const Phase& phase = simulation_.phases[index];
-  Step from = phase.begin;
-  for (std::uint64_t epoch = 0; from < phase.end; ++epoch) {
+void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progress) {
+  for (std::uint64_t epoch = 0; now_ < phase.end && !interrupted_; ++epoch) {
     laps_.begin(epoch);
-    const Step to = epoch_end(from, phase.end, recorder);
+    const Step from = now_, to = epoch_end(from, phase.end, recorder);
     guarded([&] {
       stimulate(from, to);
       laps_.lap(Activity::stimulate);
       deliver(from, to, phase);
       update(from, to);
     });
-    exchange_.begin(local_spikes_, !error_);
+    exchange_.begin(local_spikes_, !error_, epoch % kEpochsPerClock == 0 && schedule_->due());
     laps_.lap(Activity::exchange);
     guarded([&] { advance_traces(from, to); });
     laps_.lap(Activity::plasticity);
@@ -73,15 +80,82 @@ void Engine::run_phase(std::size_t index, Recorder& recorder, Progress& progress
       laps_.charge(Activity::record, mark);
     }
     laps_.lap(Activity::record);
-    from = to;
+    now_ = to;
+    if (exchange_.checkpoint_wanted() && to < phase.end) save(recorder);
     if (epoch % 1024 == 0) progress.show(phase.name, simulation_.seconds(to));
   }
+  if (!interrupted_) end_phase(phase, recorder);
+}
+
+void Engine::end_phase(const Phase& phase, Recorder& recorder) {
   const auto mark = Laps::mark();
   agree(comm_, error_);
   recorder.snapshot(phase.name, phase.end);
   recorder.flush(phase.end);
   guarded([&] { recorder.check(); });
   agree(comm_, error_);
+  laps_.charge(Activity::record, mark);
+  if (!checkpoints_.path.empty() && phase.end < simulation_.end()) save(recorder);
+}
+
+CheckpointKind Engine::checkpoint_kind() const {
+  return {.program = "lpl_sim", .state_version = SimulationState::kVersion, .description = simulation_.canonical_text};
+}
+
+// Collective. The shared part is the same on all ranks; the neurons' part stays on rank 0.
+SimulationState Engine::read_state() const {
+  SimulationState state;
+  std::vector<NeuronStates> neurons;
+  agree(comm_, [&] {
+    if (comm_.rank() != 0) return;
+    state = resume<SimulationState>(checkpoints_, checkpoint_kind());
+    neurons.swap(state.neurons);
+  });
+  state = from_bytes<SimulationState>(comm_.broadcast(to_bytes(state), 0));
+  state.neurons.swap(neurons);
+  return state;
+}
+
+void Engine::load(SimulationState& state) {
+  now_ = state.now;
+  spike_count_ = state.spikes;
+  input_spike_count_ = state.input_spikes;
+  earlier_wall_seconds_ = state.wall_seconds;
+  scatter_neurons(state.neurons, simulation_, *network_, comm_);
+  for (std::size_t s = 0; s < spikes_.size(); ++s) spikes_[s].load(state.sources[s]);
+  for (std::size_t c = 0; c < network_->connections.size(); ++c)
+    if (SymmetricStdp* const stdp = network_->connections[c].stdp.get())
+      std::ranges::copy(state.presynaptic_traces[c], stdp->presynaptic_trace().begin());
+  for (std::size_t i = 0; i < simulation_.stimuli.size(); ++i)
+    if (const auto* train = std::get_if<SpikeTrain>(&simulation_.stimuli[i].spikes))
+      train_position_[i] = static_cast<std::size_t>(std::ranges::lower_bound(train->step, now_) - train->step.begin());
+}
+
+// Collective. Ends the run after it where a signal has reached any rank.
+void Engine::save(Recorder& recorder) {
+  const auto mark = Laps::mark();
+  agree(comm_, error_);
+  recorder.flush(now_);
+  guarded([&] { recorder.check(); });
+  agree(comm_, error_);
+  SimulationState state;
+  state.neurons = gather_neurons(*network_, comm_);
+  agree(comm_, [&] {
+    if (comm_.rank() != 0) return;
+    state.now = now_;
+    state.spikes = spike_count_;
+    state.input_spikes = input_spike_count_;
+    state.wall_seconds = earlier_wall_seconds_ + laps_.wall();
+    for (const SpikeHistory& source : spikes_) state.sources.push_back(source.save());
+    for (const Connection& connection : network_->connections) {
+      std::vector<float>& trace = state.presynaptic_traces.emplace_back();
+      if (connection.stdp) std::ranges::copy(connection.stdp->presynaptic_trace(), std::back_inserter(trace));
+    }
+    state.recorder = recorder.state();
+    write_checkpoint(checkpoints_.path, checkpoint_kind(), state);
+  });
+  schedule_->restart();
+  interrupted_ = comm_.max(termination_signal()) > 0;
   laps_.charge(Activity::record, mark);
 }
 
@@ -205,19 +279,32 @@ void Engine::finish_exchange(Step from, Step to) {
   }
 }
 
-RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressStyle style) {
-  Recorder recorder(simulation_, *network_, comm_, path, facts);
+RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressStyle style,
+                       const CheckpointOptions& checkpoints) {
+  checkpoints_ = checkpoints;
+  schedule_ = std::make_unique<CheckpointSchedule>(checkpoints);
+  const bool resumed = !checkpoints.resume_from.empty();
+  SimulationState state;
+  if (resumed) {
+    state = read_state();
+    load(state);
+  }
+  Recorder recorder(simulation_, *network_, comm_, path, facts, resumed ? &state.recorder : nullptr);
   Progress progress(style, comm_.rank() == 0, simulation_.seconds(simulation_.end()));
   laps_.start();
   RunSummary summary;
-  summary.model_seconds = simulation_.seconds(simulation_.end());
+  const Step begin = now_;
   try {
-    recorder.snapshot("initial", 0);
+    if (!resumed) recorder.snapshot("initial", 0);
     guarded([&] { recorder.check(); });
     agree(comm_, error_);
-    for (std::size_t phase = 0; phase < simulation_.phases.size(); ++phase) run_phase(phase, recorder, progress);
+    for (const Phase& phase : simulation_.phases)
+      if (now_ < phase.end && !interrupted_) run_phase(phase, recorder, progress);
     summary.wall_seconds = laps_.wall();
-    agree(comm_, [&] { recorder.finish(summary.wall_seconds, summary.model_seconds); });
+    agree(comm_, [&] {
+      recorder.finish(interrupted_ ? "interrupted" : "complete", earlier_wall_seconds_ + summary.wall_seconds,
+                      simulation_.seconds(now_));
+    });
   } catch (const Error&) {
     progress.finish();
     recorder.fail();
@@ -228,6 +315,8 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
   std::vector<std::int64_t> synapses = {static_cast<std::int64_t>(network_->synapses())};
   comm_.sum(synapses);
   summary.synapses = synapses.front();
+  summary.model_seconds = simulation_.seconds(now_ - begin);
+  summary.interrupted = interrupted_;
   summary.spikes = spike_count_;
   summary.input_spikes = input_spike_count_;
   summary.build_seconds = build_seconds_;

@@ -12,11 +12,13 @@
 #include "comm/spike_exchange.hpp"
 #include "core/progress.hpp"
 #include "core/timers.hpp"
+#include "io/checkpoint.hpp"
 #include "spiking/description.hpp"
 #include "spiking/network.hpp"
 #include "spiking/poisson.hpp"
 #include "spiking/recorder.hpp"
 #include "spiking/spike_history.hpp"
+#include "spiking/state.hpp"
 
 namespace lpl {
 
@@ -27,8 +29,9 @@ struct RunSummary {
   std::int64_t spikes = 0;        // of populations
   std::int64_t input_spikes = 0;  // of stimuli
   double build_seconds = 0;
-  double wall_seconds = 0;  // of the loop
+  double wall_seconds = 0;  // of the loop, since it was resumed
   double model_seconds = 0;
+  bool interrupted = false;              // by a signal, with a checkpoint written
   std::vector<double> activity_seconds;  // by Activity, this rank
 };
 
@@ -37,8 +40,10 @@ class Engine {
   // Collective: builds the network. `simulation` and `comm` must outlive the engine.
   Engine(const SimulationDescription& simulation, Communicator& comm);
 
-  // Collective: runs all phases and writes `path`. Throws the same error on all ranks.
-  RunSummary run(const std::string& path, const RunFacts& facts, ProgressStyle progress);
+  // Collective, once: runs all phases, or what a checkpoint has left of them, and writes `path`; writes checkpoints at
+  // their intervals, at the ends of phases, and when a signal asks to end. Throws the same error on all ranks.
+  RunSummary run(const std::string& path, const RunFacts& facts, ProgressStyle progress,
+                 const CheckpointOptions& checkpoints = {});
 
   const Network& network() const { return *network_; }
 
@@ -53,7 +58,12 @@ class Engine {
   };
 
   Step epoch_end(Step now, Step phase_end, const Recorder& recorder) const;
-  void run_phase(std::size_t phase, Recorder& recorder, Progress& progress);
+  void run_phase(const Phase& phase, Recorder& recorder, Progress& progress);
+  void end_phase(const Phase& phase, Recorder& recorder);
+  CheckpointKind checkpoint_kind() const;
+  SimulationState read_state() const;
+  void load(SimulationState& state);
+  void save(Recorder& recorder);
   void stimulate(Step from, Step to);
   void deliver(Step from, Step to, const Phase& phase);
   void deliver_connection(const Connection& connection, Step begin, Step end, Step epoch_begin);
@@ -83,9 +93,14 @@ class Engine {
   std::vector<Hooks> hooks_;                 // by population
   SpikeExchange exchange_;
   std::vector<EpochSpikes> local_spikes_, all_spikes_;  // by population
+  CheckpointOptions checkpoints_;
+  std::unique_ptr<CheckpointSchedule> schedule_;
+  Step now_ = 0;
+  bool interrupted_ = false;
   Laps laps_;
   std::exception_ptr error_;
   double build_seconds_ = 0;
+  double earlier_wall_seconds_ = 0;  // before this run was resumed
   std::int64_t spike_count_ = 0, input_spike_count_ = 0;
 };
 

@@ -39,6 +39,19 @@ class LplPlasticity {
 
   std::size_t bytes() const;
 
+  // As Neurons::visit_state, for the first `neurons` local neurons.
+  template <class Visit>
+  void visit_state(std::size_t neurons, const Synapses& synapses, Visit&& visit) {
+    for (std::size_t n = 0; n < neurons; ++n) {
+      for (auto* trace : {&mean_, &variance_, &error_rise_, &error_}) visit(n, (*trace)[n]);
+      for (auto* history : {&error_history_, &derivative_history_})
+        for (std::size_t h = 0; h < history_; ++h)
+          visit(n, (*history)[(n / kBlock * history_ + h) * kBlock + n % kBlock]);
+    }
+    for (std::size_t s = 0; s < squared_gradient_.size(); ++s)
+      visit(layout_.neuron_of(synapses.target[s]), squared_gradient_[s]);
+  }
+
  private:
   void accumulate_gradient(Step now, const SpikeHistory& source, const Synapses& synapses);
   void filter_range(Step from, Step to, bool with_error, const SpikeHistory& source, const Synapses& synapses);

@@ -47,6 +47,21 @@ class Neurons {
 
   std::size_t bytes() const;
 
+  // Calls visit(local neuron, value) for every value that outlives an epoch, in an order that does not depend on ranks.
+  template <class Visit>
+  void visit_state(Visit&& visit) {
+    for (std::size_t n = 0; n < range_.count; ++n) {
+      for (auto* state : {&V_, &threshold_, &g_ampa_, &g_nmda_, &g_gaba_, &g_adaptation_, &refractory_})
+        visit(n, (*state)[n]);
+      for (std::size_t slot = 0; slot < ring_; ++slot) {
+        std::uint16_t& lanes = spike_lanes_[slot * blocks_ + n / kBlock];
+        auto spiked = static_cast<std::uint8_t>(lanes >> n % kBlock & 1);
+        visit(n, spiked);
+        lanes = static_cast<std::uint16_t>((lanes & ~(1u << n % kBlock)) | std::uint32_t{spiked} << n % kBlock);
+      }
+    }
+  }
+
  private:
   void keep_spike_lanes(Step first, std::uint32_t steps);
   void sort_spikes(std::uint32_t steps, EpochSpikes& spikes);

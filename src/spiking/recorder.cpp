@@ -49,7 +49,7 @@ Step next_multiple_end(Step now, Step every) { return (now + every - 1) / every 
 }  // namespace
 
 Recorder::Recorder(const SimulationDescription& simulation, const Network& network, Communicator& comm,
-                   const std::string& path, const RunFacts& facts)
+                   const std::string& path, const RunFacts& facts, const RecorderState* resume)
     : simulation_(simulation), network_(network), comm_(comm), last_flush_(wall_seconds()) {
   agree(comm_, [&] {
     for (const RecordDescription& record : simulation.records) {
@@ -82,7 +82,14 @@ Recorder::Recorder(const SimulationDescription& simulation, const Network& netwo
     }
   }
   agree(comm_, [&] {
-    if (comm_.rank() == 0) create_file(path, facts);
+    if (resume) {
+      if (resume->rate_counts.size() != rates_.size()) throw IoError("the checkpoint has other records than this run");
+      for (std::size_t i = 0; i < rates_.size(); ++i) rates_[i].count = resume->rate_counts[i];
+      snapshots_done_ = resume->snapshots_done;
+    }
+    if (comm_.rank() != 0) return;
+    file_ = resume ? std::make_unique<ResultFile>(path, resume->file) : std::make_unique<ResultFile>(path, facts);
+    create_series();
   });
 }
 
@@ -156,8 +163,7 @@ void Recorder::add_sample_record(const RecordDescription& description) {
   }
 }
 
-void Recorder::create_file(const std::string& path, const RunFacts& facts) {
-  file_ = std::make_unique<ResultFile>(path, facts);
+void Recorder::create_series() {
   for (const Source& source : simulation_.sources) {
     std::vector<std::string> names;
     std::vector<NeuronId> first, size;
@@ -401,8 +407,17 @@ void Recorder::check() {
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-void Recorder::finish(double wall, double model) {
-  if (file_) file_->finish("complete", wall, model);
+RecorderState Recorder::state() {
+  RecorderState state;
+  if (!file_) return state;
+  state.file = file_->sync();
+  for (const RateRecord& record : rates_) state.rate_counts.push_back(record.count);
+  state.snapshots_done = snapshots_done_;
+  return state;
+}
+
+void Recorder::finish(const std::string& status, double wall, double model) {
+  if (file_) file_->finish(status, wall, model);
 }
 
 void Recorder::fail() {

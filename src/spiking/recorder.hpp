@@ -19,11 +19,23 @@
 
 namespace lpl {
 
+// What a recorder that goes on must know, after flush().
+struct RecorderState {
+  ResultFileState file;
+  std::vector<std::int64_t> rate_counts;  // spikes of unfinished bins, by rate record
+  Step snapshots_done = -1;
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& file& rate_counts& snapshots_done;
+  }
+};
+
 class Recorder {
  public:
-  // Collective. Rank 0 creates the result file at `path`. Throws on all ranks alike.
+  // Collective. Rank 0 creates the result file at `path`, or goes on from `resume` in that which is there. `resume`
+  // (nullptr: from the beginning) is null on all ranks or on none. Throws on all ranks alike.
   Recorder(const SimulationDescription& simulation, const Network& network, Communicator& comm, const std::string& path,
-           const RunFacts& facts);
+           const RunFacts& facts, const RecorderState* resume);
 
   // The end of the next step after `now` whose end state is sampled (a large number where there is none).
   Step next_sample_end(Step now) const;
@@ -42,8 +54,10 @@ class Recorder {
   // Local: throws what went wrong on rank 0 in the collective calls above. They complete on all ranks first, because
   // the other ranks cannot know.
   void check();
-  // Rank 0: sets the status "complete" and closes the file.
-  void finish(double wall, double model);
+  // Rank 0, after flush(): what it takes to go on from here, with the file on the disk itself.
+  RecorderState state();
+  // Rank 0: sets the status, "complete" or "interrupted", and closes the file.
+  void finish(const std::string& status, double wall, double model);
   // Rank 0: marks the file as failed and lets go of it.
   void fail();
 
@@ -84,7 +98,7 @@ class Recorder {
   static const Window* active(const std::vector<Window>& windows, Step step);
   void add_spike_record(const RecordDescription& record);
   void add_sample_record(const RecordDescription& record);
-  void create_file(const std::string& path, const RunFacts& facts);
+  void create_series();
   void sample(SampleRecord& record);
   void gather_samples(SampleRecord& record);
   void write_snapshot(const RecordDescription& record, const std::string& name, Step now);

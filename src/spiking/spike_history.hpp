@@ -1,6 +1,7 @@
 // The recent spikes of one source, by step. Spikes before the start of the simulation do not exist.
 #pragma once
 
+#include <algorithm>
 #include <bit>
 #include <cstdint>
 #include <span>
@@ -17,6 +18,32 @@ class SpikeHistory {
       : keep_(keep),
         mask_(static_cast<std::size_t>(std::bit_ceil(static_cast<std::uint64_t>(2 * keep + 2))) - 1),
         start_(mask_ + 1, 0) {}
+
+  // The steps that are kept, to go on from in another run.
+  struct Saved {
+    Step end = 0;
+    std::vector<std::uint32_t> count;  // by step, up to `end`
+    std::vector<NeuronId> ids;
+    template <class Archive>
+    void serialize(Archive& archive, unsigned) {
+      archive& end& count& ids;
+    }
+  };
+  Saved save() const {
+    Saved saved;
+    saved.end = end_;
+    for (Step step = std::max<Step>(0, end_ - keep_); step < end_; ++step) {
+      const auto spikes = at(step);
+      saved.count.push_back(static_cast<std::uint32_t>(spikes.size()));
+      saved.ids.insert(saved.ids.end(), spikes.begin(), spikes.end());
+    }
+    return saved;
+  }
+  // For a history that nothing was appended to.
+  void load(const Saved& saved) {
+    end_ = saved.end - static_cast<Step>(saved.count.size());
+    append(saved.ids, saved.count);
+  }
 
   // The step that will be appended next.
   Step end() const { return end_; }

@@ -6,6 +6,7 @@
 // postsynaptic spikes change their synapses. Both traces are read before they advance.
 #pragma once
 
+#include <span>
 #include <vector>
 
 #include "spiking/neurons.hpp"
@@ -25,6 +26,17 @@ class SymmetricStdp final : public BlockHook {
   void at(std::uint32_t block, std::uint32_t step, std::uint32_t spiked_lanes) override;
 
   std::size_t bytes() const;
+
+  // As Neurons::visit_state, for the first `neurons` local neurons.
+  template <class Visit>
+  void visit_state(std::size_t neurons, Visit&& visit) {
+    for (std::size_t n = 0; n < neurons; ++n) {
+      visit(n, post_value_[n]);
+      visit(n, post_last_[n]);
+    }
+  }
+  // The presynaptic traces that the next epoch starts from; the same on all ranks.
+  std::span<float> presynaptic_trace() { return {pre_trace_.data() + epoch_steps_ * padded_pre_, padded_pre_}; }
 
  private:
   struct Arrival {

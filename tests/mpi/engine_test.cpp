@@ -6,6 +6,7 @@
 #include "io/hdf5.hpp"
 #include "core/errors.hpp"
 #include "spiking/engine.hpp"
+#include "spiking/state.hpp"
 #include "support/world.hpp"
 
 namespace lpl {
@@ -119,6 +120,27 @@ TEST(Engine, GivesTheSameResultOnAnyNumberOfRanksBlocksAndRecordings) {
     test::run_to_file(read_simulation_text(bare, "bare.sim"), *serial, scratch.path("bare.h5"));
     expect_same_dataset(a, h5::File::open_read_only(scratch.path("bare.h5")), "/spikes/exc/timestamps");
   }
+}
+
+// What ranks give to a checkpoint does not depend on their number.
+TEST(Engine, GathersTheSameStateFromAnyNumberOfRanks) {
+  const auto simulation = read_simulation_text(kNetwork, "net.sim");
+  const auto serial = make_serial_communicator();
+  Network parts(simulation, test::world().rank(), test::world().size()), whole(simulation, 0, 1);
+  const auto gathered = gather_neurons(parts, test::world());
+  const auto expected = gather_neurons(whole, *serial);
+  const std::vector<NeuronStates> nothing(expected.size());
+  EXPECT_EQ(gathered, test::world().rank() == 0 ? expected : nothing);
+  // Given back to a network in another state, it becomes the same.
+  const auto elsewhere = read_simulation_text(kNetwork, "net.sim", {"connection.inh_exc.weight=0.7"});
+  Network other(elsewhere, test::world().rank(), test::world().size());
+  auto states = expected;
+  scatter_neurons(states, simulation, other, test::world());
+  const auto again = gather_neurons(other, test::world());
+  EXPECT_EQ(again, test::world().rank() == 0 ? expected : nothing);
+  auto foreign = expected;
+  foreign[0][3] += "more";
+  EXPECT_THROW(scatter_neurons(foreign, simulation, other, test::world()), IoError);
 }
 
 // A rank that fails while the others are well ends the run on all ranks with its message.

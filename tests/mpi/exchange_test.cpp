@@ -51,7 +51,7 @@ TEST(SpikeExchange, BringsAllSpikesSortedToAllRanksAlsoWhenTheyDoNotFit) {
       expected.push_back(all_spikes(epoch, q, sizes[q], steps, p));
       local.push_back(part_of(expected[q], local_range(sizes[q], comm.rank(), comm.size())));
     }
-    exchange.begin(local, true);
+    exchange.begin(local, true, false);
     ASSERT_TRUE(exchange.end(local, found, steps));
     for (std::size_t q = 0; q < 2; ++q) {
       ASSERT_EQ(found[q].ids, expected[q].ids) << "epoch " << epoch;
@@ -70,11 +70,40 @@ TEST(SpikeExchange, TellsEveryRankOfAFailure) {
   SpikeExchange exchange(comm, 1);
   std::vector<EpochSpikes> local(1), found(1);
   local[0].clear(8);
-  exchange.begin(local, true);
+  exchange.begin(local, true, false);
   EXPECT_TRUE(exchange.end(local, found, 8));
   local[0].clear(8);
-  exchange.begin(local, comm.rank() != comm.size() - 1);
+  exchange.begin(local, comm.rank() != comm.size() - 1, false);
   EXPECT_FALSE(exchange.end(local, found, 8));
+}
+
+TEST(SpikeExchange, TellsEveryRankThatOneWantsACheckpoint) {
+  Communicator& comm = test::world();
+  SpikeExchange exchange(comm, 1);
+  std::vector<EpochSpikes> found(1);
+  // The last exchange overflows the message.
+  for (const auto& [wanting, spikes] :
+       std::vector<std::pair<int, NeuronId>>{{-1, 0}, {0, 1}, {comm.size() - 1, 2}, {-1, 3}, {0, 500}}) {
+    std::vector<EpochSpikes> local(1);
+    local[0].clear(8);
+    local[0].ids.assign(spikes, 7);
+    local[0].count[0] = spikes;
+    exchange.begin(local, true, comm.rank() == wanting);
+    EXPECT_TRUE(exchange.end(local, found, 8));
+    EXPECT_EQ(exchange.checkpoint_wanted(), wanting >= 0);
+    EXPECT_EQ(found[0].ids.size(), spikes * static_cast<std::size_t>(comm.size()));
+  }
+}
+
+TEST(Communicator, GathersAndScattersBytes) {
+  Communicator& comm = test::world();
+  const auto part = [](int rank) {
+    return std::string(static_cast<std::size_t>(rank) * 100'000, static_cast<char>('a' + rank));
+  };
+  std::vector<std::string> all;
+  for (int rank = 0; rank < comm.size(); ++rank) all.push_back(part(rank));
+  EXPECT_EQ(comm.gather(part(comm.rank())), comm.rank() == 0 ? all : std::vector<std::string>{});
+  EXPECT_EQ(comm.scatter(comm.rank() == 0 ? all : std::vector<std::string>{}), part(comm.rank()));
 }
 
 TEST(Agree, GivesEveryRankTheErrorOfTheLowestFailingRank) {

@@ -26,15 +26,29 @@ def environment():
     return allowed
 
 
-def command_line(program, *arguments, ranks=1):
-    command = [program, *map(str, arguments)]
-    return ["mpirun", "-n", str(ranks), *command] if ranks > 1 else command
+def mpirun(ranks, *command):
+    """The command as one run of several ranks."""
+    return (["mpirun", "-n", str(ranks)] if ranks > 1 else []) + [str(word) for word in command]
+
+
+def processes_below(pid):
+    """The process and all that descend from it, as process ids."""
+    parents = {}
+    for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+        except (OSError, IndexError):
+            continue  # it has ended meanwhile
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return sorted(found)
 
 
 def lpl_sim(*arguments, ranks=1, cwd=None, timeout=120, **options):
     """Runs lpl_sim; returns the completed process with its texts."""
-    return subprocess.run(command_line(LPL_SIM, *arguments, ranks=ranks), cwd=cwd, env=environment(), capture_output=True,
-                          text=True, timeout=timeout, **options)
+    return subprocess.run(mpirun(ranks, LPL_SIM, *arguments), cwd=cwd, env=environment(), capture_output=True, text=True,
+                          timeout=timeout, **options)
 
 
 def lpl_rate(*arguments, ranks=1, cwd=None, timeout=300, threads=None):
@@ -42,8 +56,8 @@ def lpl_rate(*arguments, ranks=1, cwd=None, timeout=300, threads=None):
     variables = environment()
     if threads:
         variables["OMP_NUM_THREADS"] = str(threads)
-    return subprocess.run(command_line(LPL_RATE, *arguments, ranks=ranks), cwd=cwd, env=variables, capture_output=True,
-                          text=True, timeout=timeout)
+    return subprocess.run(mpirun(ranks, LPL_RATE, *arguments), cwd=cwd, env=variables, capture_output=True, text=True,
+                          timeout=timeout)
 
 
 def datasets(path):

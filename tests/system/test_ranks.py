@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """One result, bit for bit: on any number of ranks, for any block length, in every run, and from its own canonical text."""
 
+import re
 import unittest
 
 from support import EXAMPLES, InFolder, datasets, h5py, lpl_sim, status
@@ -52,6 +53,20 @@ class OneResult(InFolder):
     def test_another_seed_is_another_run(self):
         expected, found = self.run_example("one"), self.run_example("seed", "--seed", "5")
         self.assertNotEqual(expected["spikes/input/timestamps"], found["spikes/input/timestamps"])
+
+    def test_a_dry_run_says_what_ranks_will_hold(self):
+        checked = lpl_sim(EXAMPLES / "invariance.sim", "--check").stdout
+        created = sum(int(words) for words in re.findall(r"(\d+) synapses created", checked))
+        for ranks in (1, 3, 100):
+            done = lpl_sim(EXAMPLES / "invariance.sim", "--dry-run", ranks)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(int(re.search(r"synapses +(\d+) in all", done.stdout)[1]), created)
+            listed = [int(words) for words in re.findall(r"^rank .* (\d+) synapses", done.stdout, re.MULTILINE)]
+            self.assertEqual(sum(listed), created if ranks <= 16 else 0)
+        # On three ranks the fullest is what --check finds when the three really build their parts.
+        fullest = re.search(r"memory +[\d.]+ MiB in all; by rank [\d.]+ to ([\d.]+)", lpl_sim(EXAMPLES / "invariance.sim", "--dry-run", 3).stdout)[1]
+        built = re.search(r"memory +([\d.]+) MiB on the fullest of 3", lpl_sim(EXAMPLES / "invariance.sim", "--check", ranks=3).stdout)[1]
+        self.assertAlmostEqual(float(fullest), float(built), delta=0.06)
 
     def test_sixteen_ranks_on_two_cores_end(self):
         self.assert_same(self.run_example("one"), self.run_example("sixteen", ranks=16))

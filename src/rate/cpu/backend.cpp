@@ -16,6 +16,7 @@
 #include "core/errors.hpp"
 #include "rate/cpu/kernels.hpp"
 #include "rate/cpu/losses.hpp"
+#include "rate/exchange.hpp"
 
 namespace lpl {
 namespace {
@@ -580,38 +581,20 @@ Tensor CpuBackend::scale(const Tensor& x, float factor) {
 }
 
 CpuBackend::Views CpuBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
-  const auto slices = batch.slices();
-  // A rank without slices does not know the shape of the hook; the first slice's rank does.
-  std::vector<std::int64_t> extent(2, 0);
-  if (!z.empty() && batch.first_slice(comm_.rank()) == 0) extent = {z[0].shape.positions(), z[0].shape.channels};
-  if (comm_.size() > 1) comm_.sum(extent);
+  const HookExtent extent = hook_extent(comm_, batch, z);
   Views views;
-  views.shape = {batch.samples(), extent[0], extent[1]};
-  const std::int64_t row = extent[0] * extent[1];
-
+  views.shape = {batch.samples(), extent.positions, extent.units};
+  const std::int64_t row = extent.positions * extent.units;
   std::vector<float> own;
   for (const Tensor& slice : z) {
     const std::vector<float> values = download(slice);
     own.insert(own.end(), values.begin(), values.end());
   }
-  std::vector<float> all;
-  if (comm_.size() == 1) {
-    all = std::move(own);
-  } else {
-    std::vector<int> words;
-    for (int r = 0; r < comm_.size(); ++r) {
-      std::int64_t count = 0;
-      for (std::size_t s = batch.first_slice(r); s < batch.first_slice(r + 1); ++s) count += 2 * slices[s].count * row;
-      words.push_back(static_cast<int>(count));
-    }
-    all.resize(static_cast<std::size_t>(2 * batch.samples() * row));
-    comm_.all_gather(reinterpret_cast<const std::uint32_t*>(own.data()), words,
-                     reinterpret_cast<std::uint32_t*>(all.data()));
-  }
+  const std::vector<float> all = gather_slices(comm_, batch, row, std::move(own));
   for (auto& view : views.z) view.resize(static_cast<std::size_t>(views.shape.size()));
   for (auto& view : views.gradient) view.resize(static_cast<std::size_t>(views.shape.size()));
   const float* from = all.data();
-  for (const Slice& slice : slices)
+  for (const Slice& slice : batch.slices())
     for (auto& view : views.z) {
       std::copy(from, from + slice.count * row, view.begin() + slice.first * row);
       from += slice.count * row;
@@ -664,30 +647,10 @@ std::vector<Tensor> CpuBackend::cross_entropy(const Batch& batch, const std::vec
 }
 
 void CpuBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
-  if (comm_.size() == 1) return;            // already summed in the order of the slices
-  constexpr std::int64_t kPiece = 1 << 18;  // floats of every part that travel at once
-  const std::int64_t size = parts[0].size;
-  const std::size_t total = batch.slices().size();
-  const std::size_t own = batch.mine().size();
-  std::vector<float> send, received;
-  for (std::int64_t first = 0; first < size; first += kPiece) {
-    const std::int64_t length = std::min(kPiece, size - first);
-    send.clear();
-    for (std::size_t s = 0; s < own; ++s)
-      send.insert(send.end(), parts[s].data.get() + first, parts[s].data.get() + first + length);
-    std::vector<int> words;
-    for (int r = 0; r < comm_.size(); ++r)
-      words.push_back(
-          static_cast<int>(static_cast<std::int64_t>(batch.first_slice(r + 1) - batch.first_slice(r)) * length));
-    received.resize(total * static_cast<std::size_t>(length));
-    comm_.all_gather(reinterpret_cast<const std::uint32_t*>(send.data()), words,
-                     reinterpret_cast<std::uint32_t*>(received.data()));
-    float* const to = parts[0].data.get() + first;
-    std::fill(to, to + length, 0.0f);
-    for (std::size_t s = 0; s < total; ++s)
-      for (std::int64_t i = 0; i < length; ++i)
-        to[i] += received[s * static_cast<std::size_t>(length) + static_cast<std::size_t>(i)];
-  }
+  if (comm_.size() == 1) return;  // already summed in the order of the slices
+  std::vector<const float*> own;
+  for (std::size_t s = 0; s < batch.mine().size(); ++s) own.push_back(parts[s].data.get());
+  sum_slices(comm_, batch, parts[0].size, own, parts[0].data.get());
 }
 
 void CpuBackend::adam(const AdamStep& step, const Array& gradient, Array& value, Array& mean, Array& square) {
