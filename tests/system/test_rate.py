@@ -11,7 +11,7 @@ import time
 import unittest
 
 from event_reader import read_events
-from support import LPL_RATE, ROOT, InFolder, command_line, datasets, environment, h5py, lpl_rate, status
+from support import LPL_RATE, ROOT, InFolder, datasets, environment, h5py, lpl_rate, mpirun, status
 
 import numpy as np
 
@@ -150,7 +150,7 @@ class Checkpoints(RateTest):
         """Starts a long run and sends it a signal after its first checkpoint; returns its exit status."""
         checkpoint = self.folder / f"{name}.checkpoint"
         arguments = ["--checkpoint", checkpoint, "--checkpoint-every", every]
-        command = command_line(LPL_RATE, *self.command(description(rule), name, self.LONG, arguments), ranks=ranks)
+        command = mpirun(ranks, LPL_RATE, *self.command(description(rule), name, self.LONG, arguments))
         with subprocess.Popen(command, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             deadline = time.monotonic() + 60
             while not checkpoint.exists() and process.poll() is None and time.monotonic() < deadline:
@@ -359,7 +359,7 @@ class Refusals(RateTest):
         self.assertIn("Oja", self.refused('optimizer.type="sgd"', "network.projector_size=2", text=text))
 
     def test_unpooled_maps_have_no_class_each(self):
-        self.assertIn("pooling", self.refused("network.pooling=false", text=description(SUPERVISED)))
+        self.assertIn("whole samples", self.refused("network.pooling=false", text=description(SUPERVISED)))
 
     def test_misspelt_keys_are_named_with_their_neighbour(self):
         for settings, message in ((["training.bach=3"], "did you mean 'batch'"), (["learning.scop=1"], "did you mean 'scope'"),
@@ -398,7 +398,7 @@ class Refusals(RateTest):
         with h5py.File(path, "r+") as file:
             file["batches/order"][0] = 0
             del file["batches/labels"]
-        self.assertIn("batches/labels", self.refused("training.batch=9", text=description(data=data)))
+        self.assertIn("batches.h5/batches/labels", self.refused("training.batch=9", text=description(data=data), code=1))
         path.write_bytes(b"no HDF5 file")
         self.assertIn(str(path), self.refused("training.batch=9", text=description(data=data), code=1))
 
@@ -408,17 +408,19 @@ class Refusals(RateTest):
         message = self.refused(f'training.initial="{exported}"')
         self.assertIn("blocks.7.module.0.weight has shape [9, 8, 3, 3]; the network's has [8, 8, 3, 3]", message)
         exported.write_bytes(exported.read_bytes()[:-9])
-        self.assertIn(str(exported), self.refused(f'training.initial="{exported}"', code=1))
+        self.assertIn(str(exported), self.refused(f'training.initial="{exported}"'))
 
     def test_outputs_that_cannot_be_written(self):
-        for arguments in (["--out", self.folder / "none" / "r.h5"], ["--export", self.folder / "none" / "r.safetensors"],
-                          ["--events", self.write("file", "in the way")]):
+        for arguments in (["--export", self.folder / "none" / "r.safetensors"], ["--events", self.write("file", "in the way")]):
             with self.subTest(arguments=arguments):
                 self.refused("readout.wanted=false", code=1, arguments=arguments)
+        (self.folder / "refused.h5").unlink()
+        (self.folder / "refused.h5").mkdir()
+        self.assertIn("refused.h5", self.refused(code=1))
 
     def test_eval_of_what_is_no_trained_network(self):
         self.train("toy", text=description(net=LINEAR, data=CLUSTERS))
-        for arguments, code in (([self.folder / "none.h5"], 2), ([self.write("text.h5", "no HDF5")], 1),
+        for arguments, code in (([self.folder / "none.h5"], 1), ([self.write("text.h5", "no HDF5")], 1),
                                 ([self.folder / "toy.h5"], 2)):
             with self.subTest(arguments=arguments):
                 done = lpl_rate("eval", *arguments, cwd=self.folder)
