@@ -10,7 +10,7 @@ import pathlib
 import tempfile
 import unittest
 
-from support import EXAMPLES, ROOT, h5py, lpl_rate, status
+from support import EXAMPLES, h5py, lpl_rate, status
 
 import numpy as np
 
@@ -34,7 +34,6 @@ class Trained:
             self.activity = result["metrics/mean_activity"][-1]
             if "training/push" in result:  # minus the mean over units of log(variance + 1e-4)
                 self.push = result["training/push"][-1]
-                self.pull = result["training/pull"][-1]
             if "readout/baselines/random" in result:
                 self.untrained = result["readout/baselines/random"][:, :2].mean(1)
 
@@ -61,29 +60,31 @@ class Scenes(unittest.TestCase):
         return Trained(out)
 
     def test_learning_beats_random_weights(self):
-        # Blocks 5 to 8: LPL_RANDOM_NUMBERS
-        self.assertGreater(self.lpl.hues[4:].mean(), self.lpl.untrained[4:].mean() + 0.15)
+        # Blocks 5 to 8: 0.64 and 0.48, random weights 0.14 and 0.12.
+        self.assertGreater(self.lpl.hues[4:].mean(), self.lpl.untrained[4:].mean() + 0.2)
 
     def test_without_the_hebbian_term_activity_collapses(self):
         off = self.train("hebbian_off", "rule.lpl.hebbian.strength=0")
-        # From block 2 on every unit's variance is below 1e-4, mostly far below; LPL's is around exp(-1.5).
-        self.assertTrue(np.all(off.push[1:] > -np.log(2e-4)), off.push)
-        self.assertTrue(np.all(self.lpl.push < 8), self.lpl.push)
-        self.assertLess(off.activity[1:].max(), 0.1)  # 0.02; LPL's 0.3 to 1.7
-        self.assertGreater(self.lpl.activity.min(), 0.1)
-        # The readouts know no more than the most frequent hue, 0.09 to 0.13.
+        # From block 2 on variances are far below 1e-4, so the term is near -log(1e-4) = 9.21: it is 9.16 and more, and
+        # with LPL at most 6.9.
+        self.assertGreater(off.push[1:].min(), 9)
+        self.assertLess(self.lpl.push.max(), 8)
+        # 0.012 and less, with LPL 0.57 and more.
+        self.assertLess(off.activity[1:].max(), 0.1)
+        self.assertGreater(self.lpl.activity.min(), 0.3)
+        # Readouts know no more than the most frequent hue, 0.13 and 0.11.
         self.assertLess(off.hues[1:].max(), 0.2)
 
     def test_without_decorrelation_units_all_say_the_same(self):
         off = self.train("decorrelation_off", "rule.lpl.decorrelation={ strength = 0 }")
-        # NODEC_NUMBERS
-        self.assertLess(off.dimensions.mean(), 0.75 * self.lpl.dimensions.mean())
-        self.assertLess(off.dimensions[7], 2)
+        # Mean participation ratio of blocks 2 to 8: 1.4 and 1.7, with LPL 3.7 and 3.0.
+        self.assertLess(off.dimensions[1:].mean(), 2.1)
+        self.assertGreater(self.lpl.dimensions[1:].mean(), 2.6)
 
     def test_labels_teach_their_own_factor_better(self):
         supervised = self.train("supervised", "learning.label=0", text=SUPERVISED)
-        # Floor hue in blocks 3 to 8: SUP_NUMBERS
-        self.assertGreater(supervised.accuracy[2:, 0].mean(), self.lpl.accuracy[2:, 0].mean() + 0.08)
+        # Floor hue in blocks 3 to 8: 0.98 and 0.99, with LPL 0.70 and 0.62.
+        self.assertGreater(supervised.accuracy[2:, 0].mean(), self.lpl.accuracy[2:, 0].mean() + 0.15)
 
 
 CLUSTERS = """
@@ -134,7 +135,8 @@ class Clusters(unittest.TestCase):
     def test_shuffled_positives_do_not_tell_what_persists(self):
         for seed in (1, 2):
             with self.subTest(seed=seed):
-                # All directions are then equally predictable; 0.11 and 0.19.
+                # All directions are then equally predictable, and decay prefers the one that needs less weight: 0.11
+                # and 0.19.
                 self.assertLess(self.share_of_x('learning.positives="shuffled"', seed=seed), 0.5)
 
 
