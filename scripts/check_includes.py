@@ -15,7 +15,7 @@ MAY_USE = {
     "spiking": {"core", "comm", "config", "rule", "io"},
     "rate": {"core", "comm", "config", "rule", "io"},
 }
-OWNED = {r"mpi\.h|boost/mpi": "comm", r"hdf5|H5": "io", r"toml\+\+": "config", r"hwy/": "spiking", r"Eigen/": "rate",
+OWNED = {r"mpi\.h|boost/mpi": "comm", r"boost/(archive|serialization)": "io", r"hdf5|H5": "io", r"toml\+\+": "config", r"hwy/": "spiking", r"Eigen/": "rate",
          r"nlohmann/": "io"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 
