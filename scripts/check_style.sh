@@ -2,7 +2,7 @@
 # Checks the form of the code: clang-format, the arrows between rooms and, with --tidy (slow), clang-tidy.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-mapfile -t files < <(git ls-files 'src/*.[ch]pp' 'sim/*.[ch]pp' 'tests/*.[ch]pp')
+mapfile -t files < <(git ls-files 'src/*.[ch]pp' 'src/*.cu' 'sim/*.[ch]pp' 'tests/*.[ch]pp')
 clang-format --dry-run --Werror "${files[@]}"
 python3 scripts/check_includes.py
 if [ "${1:-}" = --tidy ]; then

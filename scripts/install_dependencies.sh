@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing to build, run and test, from the packages of Debian or Ubuntu. Elsewhere: names it.
+# Installs what is missing to build, run and test, from the packages of Debian or Ubuntu. Elsewhere: names it. Arguments
+# are further packages.
 set -euo pipefail
 
 packages=(
@@ -9,6 +10,7 @@ packages=(
   libeigen3-dev libdnnl-dev nlohmann-json3-dev
   libgtest-dev libgmock-dev munge slurmctld slurmd slurm-client
   python3 python3-numpy python3-scipy python3-h5py python3-sklearn python3-matplotlib
+  "$@"
 )
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

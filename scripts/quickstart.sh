@@ -14,5 +14,5 @@ source scripts/mpi_environment.sh
 mkdir -p results
 echo "Running: mpirun -n $LPL_RANKS lpl_sim examples/invariance.sim"
 mpirun -n "$LPL_RANKS" build/release/bin/lpl_sim examples/invariance.sim --out results/invariance.h5 "$@"
-python3 scripts/selectivity.py results/invariance.h5 --picture results/invariance.png
+python3 scripts/lpl.py selectivity results/invariance.h5 --picture results/invariance.png
 echo "Result file: results/invariance.h5"

@@ -1,14 +1,16 @@
 // lpl_rate: trains a deep network by layer-local latent predictive learning, described by a .rate file.
 // Options -> description -> engine -> exit code.
 #include <fmt/format.h>
+#include <unistd.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <string_view>
 
+#include "device.hpp"
 #include "io/hdf5.hpp"
 #include "program.hpp"
 #include "rate/check.hpp"
-#include "rate/cpu/backend.hpp"
 #include "rate/run.hpp"
 
 namespace {
@@ -57,10 +59,11 @@ RunFacts facts_of(const ProgramOptions& options, const Communicator& comm, const
           .description = training.canonical_text};
 }
 
-ExitCode train(const ProgramOptions& options, const TrainingOutputs& more, Communicator& comm) {
+ExitCode train(const ProgramOptions& options, const std::string& device, const TrainingOutputs& more,
+               Communicator& comm) {
   TrainingDescription training;
   agree(comm, [&] { training = read_training(options.description, options.overrides, options.seed); });
-  const std::unique_ptr<Backend> backend = make_cpu_backend(comm);
+  const std::unique_ptr<Backend> backend = make_backend(device, comm);
   if (options.check) {
     check_training(training, comm);
     return ExitCode::done;
@@ -75,7 +78,8 @@ ExitCode train(const ProgramOptions& options, const TrainingOutputs& more, Commu
 }
 
 // lpl_rate eval RESULT.h5: readouts of a finished run, on its own data or others.
-ExitCode evaluate(const ProgramOptions& options, const std::string& data, Communicator& comm) {
+ExitCode evaluate(const ProgramOptions& options, const std::string& device, const std::string& data,
+                  Communicator& comm) {
   TrainingDescription training;
   agree(comm, [&] {
     std::vector<std::string> overrides = options.overrides;
@@ -83,7 +87,7 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& data, Commun
     const h5::File file = h5::File::open_read_only(options.description);
     training = read_training_text(file.read_text("/config/description"), options.description, overrides);
   });
-  const std::unique_ptr<Backend> backend = make_cpu_backend(comm);
+  const std::unique_ptr<Backend> backend = make_backend(device, comm);
   // The default would be the trained run's own file.
   std::error_code ignored;
   const bool same = std::filesystem::equivalent(options.out, options.description, ignored);
@@ -98,23 +102,38 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& data, Commun
   return ExitCode::done;
 }
 
+// Threads that have nothing to do should sleep: spinning, OpenMP's default, starves whoever shares the cores. OpenMP
+// reads this before main(), so the program starts itself anew.
+void let_threads_sleep(char** argv) {
+  if (std::getenv("OMP_WAIT_POLICY")) return;
+  setenv("OMP_WAIT_POLICY", "passive", 1);
+  execv("/proc/self/exe", argv);  // where that fails, threads spin
+}
+
+void add_device_option(CLI::App& app, std::string& device) {
+  app.add_option("--device", device, "cpu, cuda or cuda:K; default: CUDA where a device is, else the CPU");
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
-  const std::string engine = "CPU";
+  let_threads_sleep(argv);
+  const std::string engine = device_kinds();
+  std::string device;
   if (argc > 1 && std::string_view(argv[1]) == "eval") {
     std::string data;
-    return run_program(
-        argc - 1, argv + 1,
-        {.name = "lpl_rate eval",
-         .suffix = ".h5 result",
-         .purpose = "Reads out labels from the layers of a network that lpl_rate has trained.",
-         .engine = engine,
-         .more_options =
-             [&](CLI::App& app) {
-               app.add_option("--data", data, "Folder or file of the images, in place of the run's");
-             },
-         .run = [&](const ProgramOptions& options, Communicator& comm) { return evaluate(options, data, comm); }});
+    return run_program(argc - 1, argv + 1,
+                       {.name = "lpl_rate eval",
+                        .suffix = ".h5 result",
+                        .purpose = "Reads out labels from the layers of a network that lpl_rate has trained.",
+                        .engine = engine,
+                        .more_options =
+                            [&](CLI::App& app) {
+                              add_device_option(app, device);
+                              app.add_option("--data", data, "Folder or file of the images, in place of the run's");
+                            },
+                        .run = [&](const ProgramOptions& options,
+                                   Communicator& comm) { return evaluate(options, device, data, comm); }});
   }
   TrainingOutputs more;
   return run_program(
@@ -126,8 +145,9 @@ int main(int argc, char** argv) {
        .engine = engine,
        .more_options =
            [&](CLI::App& app) {
+             add_device_option(app, device);
              app.add_option("--events", more.events, "Write TensorBoard event files to this folder");
              app.add_option("--export", more.parameters, "Write the trained parameters to this safetensors file");
            },
-       .run = [&](const ProgramOptions& options, Communicator& comm) { return train(options, more, comm); }});
+       .run = [&](const ProgramOptions& options, Communicator& comm) { return train(options, device, more, comm); }});
 }

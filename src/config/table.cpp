@@ -182,6 +182,10 @@ void Document::embed(const std::string& section, const std::string& name, Docume
     outer->insert_or_assign(name, std::move(other.content_->source));
 }
 
+void Document::ensure_table(const std::string& name) {
+  if (!content_->source.contains(name)) content_->source.insert(name, toml::table{});
+}
+
 std::vector<std::string> Document::strings_in(const std::string& list, const std::string& key) const {
   std::vector<std::string> found;
   if (const auto* table = content_->source.get_as<toml::table>(list))

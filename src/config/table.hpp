@@ -45,6 +45,9 @@ class Document {
   // Members of lists of tables are addressed by their `name`. Throws ConfigError.
   void set(const std::string& assignment);
 
+  // Adds an empty table [name] where there is none, so that overrides find it.
+  void ensure_table(const std::string& name);
+
   // True where [section.name] stands in the document.
   bool has_section(const std::string& section, const std::string& name) const;
   // Moves the whole of `other` in as [section.name].

@@ -201,22 +201,22 @@ TrainingDescription read_tables(Document& document, const std::string& name) {
   d.net = read_net(model_table(root, network, "net", "net", net), d.biases);
   network.finish();
 
-  Table learning = root.table_or_defaults("learning");
+  Table learning = root.table("learning");
   learning.rename("learning");
-  const std::string rule = learning.text("rule", "lpl");
+  const std::string rule = learning.text("rule");
   d.rule = read_rule(model_table(root, learning, "rule", "rule", rule));
   d.scope = static_cast<Scope>(learning.choice("scope", {"layer_local", "end_to_end"}, "layer_local"));
   d.positives = static_cast<Positives>(learning.choice("positives", {"next", "shuffled"}, "next"));
   d.label_column = static_cast<std::size_t>(learning.integer("label", 0, 100, 0));
   learning.finish();
 
-  d.optimizer = read_optimizer(root.table_or_defaults("optimizer"));
+  d.optimizer = read_optimizer(root.table("optimizer"));
   Table data = root.table("data");
   data.rename("data");
   d.data = read_data(data);
   data.finish();
-  d.readout = read_readout(root.table_or_defaults("readout"), d.data);
-  d.record = read_records(root.table_or_defaults("record"));
+  d.readout = read_readout(root.table("readout"), d.data);
+  d.record = read_records(root.table("record"));
   refuse_nonsense(d, learning, network, training);
   root.finish();
   d.canonical_text = document.canonical_text();
@@ -229,6 +229,7 @@ bool concerns_model(const std::string& assignment) {
 
 TrainingDescription read(Document document, const std::string& name, const std::vector<std::string>& overrides,
                          std::optional<std::uint64_t> seed) {
+  for (const char* optional : {"optimizer", "readout", "record"}) document.ensure_table(optional);
   // Overrides of models come last: what they change must have been embedded first.
   for (const std::string& assignment : overrides)
     if (!concerns_model(assignment)) document.set(assignment);

@@ -374,17 +374,21 @@ class Run : public Session {
 
   void finish(double wall) {
     if (!file_) return;
-    TensorFile exported;
     for (const Parameter* p : parameters()) {
-      NamedValues value = stored("/network/", *p, p->value);
-      file_->add(value);
+      file_->add(stored("/network/", *p, p->value));
       file_->add(stored("/optimizer/exp_avg/", *p, p->mean));
       if (std::holds_alternative<AdamOptimizer>(description_.optimizer.kind))
         file_->add(stored("/optimizer/exp_avg_sq/", *p, p->square));
-      exported.tensors[p->name] = {{p->shape.begin(), p->shape.end()}, std::move(value.values)};
     }
     file_->finish(summary_.interrupted ? "interrupted" : "complete", wall);
-    if (!outputs_.parameters.empty()) write_safetensors(outputs_.parameters, exported);
+    if (!outputs_.parameters.empty()) export_parameters(outputs_.parameters);
+  }
+
+  void export_parameters(const std::string& path) {
+    TensorFile file;
+    for (const Parameter* p : parameters())
+      file.tensors[p->name] = {{p->shape.begin(), p->shape.end()}, stored("", *p, p->value).values};
+    write_safetensors(path, file);
   }
 
   const RunFacts& facts_;

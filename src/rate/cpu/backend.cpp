@@ -1,12 +1,14 @@
 #include "rate/cpu/backend.hpp"
 
 #include <fmt/format.h>
+#include <malloc.h>
 #include <omp.h>
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <dnnl.hpp>
+#include <limits>
 #include <map>
 #include <new>
 #include <tuple>
@@ -14,6 +16,7 @@
 #include "core/errors.hpp"
 #include "rate/cpu/kernels.hpp"
 #include "rate/cpu/losses.hpp"
+#include "rate/exchange.hpp"
 
 namespace lpl {
 namespace {
@@ -71,6 +74,13 @@ memory::dims dims_of(const Shape& s) { return {s.samples, s.channels, s.height, 
 
 memory::desc map_layout(const Shape& shape, Precision precision) {
   return {dims_of(shape), type_of(precision), memory::format_tag::nChw16c};
+}
+
+// The layout to ask a convolution for. oneDNN has no fast code for incomplete blocks of channels in our layout; such
+// maps are converted to what it likes.
+memory::desc liked_layout(const Shape& shape, Precision precision) {
+  if (shape.channels % kLanes == 0) return map_layout(shape, precision);
+  return {dims_of(shape), type_of(precision), memory::format_tag::any};
 }
 
 // What the forward pass leaves for the gradient of a convolution.
@@ -210,10 +220,10 @@ const CpuBackend::Plan& CpuBackend::plan(const Convolution& layer, const Shape& 
   const auto found = plans_.find(key);
   if (found != plans_.end()) return found->second;
   const memory::data_type type = type_of(precision);
-  const memory::desc source = map_layout(x, precision);
+  const memory::desc source = liked_layout(x, precision);
   const memory::desc weights({layer.out, layer.in, layer.kernel, layer.kernel}, type, memory::format_tag::any);
   const memory::desc bias({layer.out}, memory::data_type::f32, memory::format_tag::x);
-  const memory::desc destination = map_layout(layer.convolved(x), precision);
+  const memory::desc destination = liked_layout(layer.convolved(x), precision);
   dnnl::primitive_attr attributes;
   if (layer.rectified) {
     dnnl::post_ops rectifier;
@@ -244,7 +254,23 @@ Filters CpuBackend::prepare(const Convolution& layer, const Array& weight, const
   const memory::desc plain({layer.out, layer.in, layer.kernel, layer.kernel}, memory::data_type::f32,
                            memory::format_tag::ohwi);
   auto filters = std::make_shared<ConvolutionFilters>();
-  filters->weights = converted(memory(plain, engine_, weight.data.get()), any.description.weights_desc());
+  const memory::desc wanted = any.description.weights_desc();
+  const auto is = [&](memory::format_tag tag) {
+    return layer.in % kLanes == 0 && layer.out % kLanes == 0 &&
+           wanted == memory::desc(plain.dims(), type_of(precision), tag);
+  };
+  const std::int64_t taps = layer.kernel * layer.kernel;
+  if (precision == Precision::float32 && is(memory::format_tag::OIhw16i16o)) {
+    filters->weights = memory(wanted, engine_);
+    block_filters(layer.out, taps, layer.in, weight.data.get(),
+                  static_cast<float*>(filters->weights.get_data_handle()));
+  } else if (precision == Precision::bfloat16 && is(memory::format_tag::OIhw8i16o2i)) {
+    filters->weights = memory(wanted, engine_);
+    block_filters(layer.out, taps, layer.in, weight.data.get(),
+                  static_cast<std::uint16_t*>(filters->weights.get_data_handle()));
+  } else {
+    filters->weights = converted(memory(plain, engine_, weight.data.get()), wanted);
+  }
   filters->bias = memory({{layer.out}, memory::data_type::f32, memory::format_tag::x}, engine_, bias.data.get());
   return {filters};
 }
@@ -253,12 +279,16 @@ Tensor CpuBackend::forward(const Convolution& layer, const Filters& filters, con
   const auto& own = *as<ConvolutionFilters>(filters.data);
   const Plan& p = plan(layer, x.shape, x.precision);
   Tensor y = new_tensor(layer.convolved(x.shape), x.precision);
-  const memory source(p.description.src_desc(), engine_, x.data.get());
-  const memory destination(p.description.dst_desc(), engine_, y.data.get());
+  const memory source =
+      converted(memory(map_layout(x.shape, x.precision), engine_, x.data.get()), p.description.src_desc());
+  memory own_result(map_layout(y.shape, y.precision), engine_, y.data.get());
+  const bool direct = p.description.dst_desc() == own_result.get_desc();
+  memory result = direct ? own_result : memory(p.description.dst_desc(), engine_);
   const memory weights = converted(own.weights, p.description.weights_desc());
   p.forward.execute(
       stream_,
-      {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_BIAS, own.bias}, {DNNL_ARG_DST, destination}});
+      {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_BIAS, own.bias}, {DNNL_ARG_DST, result}});
+  if (!direct) dnnl::reorder(result, own_result).execute(stream_, result, own_result);
   stream_.wait();
   auto kept = std::make_shared<ConvolutionTrace>();
   if (layer.pool == 0) {
@@ -439,15 +469,18 @@ Tensor CpuBackend::input_gradient(const Convolution& layer, const Filters& filte
   const memory::desc weights({layer.out, layer.in, layer.kernel, layer.kernel}, type_of(x.precision),
                              memory::format_tag::any);
   const dnnl::convolution_backward_data::primitive_desc description(
-      {dnnl::algorithm::convolution_direct, map_layout(x.shape, x.precision), weights,
-       map_layout(gradient.shape, x.precision), stride, padding, padding},
+      {dnnl::algorithm::convolution_direct, liked_layout(x.shape, x.precision), weights,
+       liked_layout(gradient.shape, x.precision), stride, padding, padding},
       engine_, hint.description);
   Tensor dx = new_tensor(x.shape, x.precision);
-  const memory from(description.diff_dst_desc(), engine_, gradient.data.get());
-  const memory to(description.diff_src_desc(), engine_, dx.data.get());
+  const memory from = converted(memory(map_layout(gradient.shape, x.precision), engine_, gradient.data.get()),
+                                description.diff_dst_desc());
+  memory to(description.diff_src_desc(), engine_);
+  memory own_result(map_layout(x.shape, x.precision), engine_, dx.data.get());
   const memory own = converted(as<ConvolutionFilters>(filters.data)->weights, description.weights_desc());
   dnnl::convolution_backward_data(description)
       .execute(stream_, {{DNNL_ARG_DIFF_DST, from}, {DNNL_ARG_WEIGHTS, own}, {DNNL_ARG_DIFF_SRC, to}});
+  dnnl::reorder(to, own_result).execute(stream_, to, own_result);
   stream_.wait();
   return dx;
 }
@@ -548,38 +581,20 @@ Tensor CpuBackend::scale(const Tensor& x, float factor) {
 }
 
 CpuBackend::Views CpuBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
-  const auto slices = batch.slices();
-  // A rank without slices does not know the shape of the hook; the first slice's rank does.
-  std::vector<std::int64_t> extent(2, 0);
-  if (!z.empty() && batch.first_slice(comm_.rank()) == 0) extent = {z[0].shape.positions(), z[0].shape.channels};
-  if (comm_.size() > 1) comm_.sum(extent);
+  const HookExtent extent = hook_extent(comm_, batch, z);
   Views views;
-  views.shape = {batch.samples(), extent[0], extent[1]};
-  const std::int64_t row = extent[0] * extent[1];
-
+  views.shape = {batch.samples(), extent.positions, extent.units};
+  const std::int64_t row = extent.positions * extent.units;
   std::vector<float> own;
   for (const Tensor& slice : z) {
     const std::vector<float> values = download(slice);
     own.insert(own.end(), values.begin(), values.end());
   }
-  std::vector<float> all;
-  if (comm_.size() == 1) {
-    all = std::move(own);
-  } else {
-    std::vector<int> words;
-    for (int r = 0; r < comm_.size(); ++r) {
-      std::int64_t count = 0;
-      for (std::size_t s = batch.first_slice(r); s < batch.first_slice(r + 1); ++s) count += 2 * slices[s].count * row;
-      words.push_back(static_cast<int>(count));
-    }
-    all.resize(static_cast<std::size_t>(2 * batch.samples() * row));
-    comm_.all_gather(reinterpret_cast<const std::uint32_t*>(own.data()), words,
-                     reinterpret_cast<std::uint32_t*>(all.data()));
-  }
+  const std::vector<float> all = gather_slices(comm_, batch, row, std::move(own));
   for (auto& view : views.z) view.resize(static_cast<std::size_t>(views.shape.size()));
   for (auto& view : views.gradient) view.resize(static_cast<std::size_t>(views.shape.size()));
   const float* from = all.data();
-  for (const Slice& slice : slices)
+  for (const Slice& slice : batch.slices())
     for (auto& view : views.z) {
       std::copy(from, from + slice.count * row, view.begin() + slice.first * row);
       from += slice.count * row;
@@ -632,30 +647,10 @@ std::vector<Tensor> CpuBackend::cross_entropy(const Batch& batch, const std::vec
 }
 
 void CpuBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
-  if (comm_.size() == 1) return;            // already summed in the order of the slices
-  constexpr std::int64_t kPiece = 1 << 18;  // floats of every part that travel at once
-  const std::int64_t size = parts[0].size;
-  const std::size_t total = batch.slices().size();
-  const std::size_t own = batch.mine().size();
-  std::vector<float> send, received;
-  for (std::int64_t first = 0; first < size; first += kPiece) {
-    const std::int64_t length = std::min(kPiece, size - first);
-    send.clear();
-    for (std::size_t s = 0; s < own; ++s)
-      send.insert(send.end(), parts[s].data.get() + first, parts[s].data.get() + first + length);
-    std::vector<int> words;
-    for (int r = 0; r < comm_.size(); ++r)
-      words.push_back(
-          static_cast<int>(static_cast<std::int64_t>(batch.first_slice(r + 1) - batch.first_slice(r)) * length));
-    received.resize(total * static_cast<std::size_t>(length));
-    comm_.all_gather(reinterpret_cast<const std::uint32_t*>(send.data()), words,
-                     reinterpret_cast<std::uint32_t*>(received.data()));
-    float* const to = parts[0].data.get() + first;
-    std::fill(to, to + length, 0.0f);
-    for (std::size_t s = 0; s < total; ++s)
-      for (std::int64_t i = 0; i < length; ++i)
-        to[i] += received[s * static_cast<std::size_t>(length) + static_cast<std::size_t>(i)];
-  }
+  if (comm_.size() == 1) return;  // already summed in the order of the slices
+  std::vector<const float*> own;
+  for (std::size_t s = 0; s < batch.mine().size(); ++s) own.push_back(parts[s].data.get());
+  sum_slices(comm_, batch, parts[0].size, own, parts[0].data.get());
 }
 
 void CpuBackend::adam(const AdamStep& step, const Array& gradient, Array& value, Array& mean, Array& square) {
@@ -680,6 +675,11 @@ void CpuBackend::sgd(const SgdStep& step, const Array& gradient, Array& value, A
 
 }  // namespace
 
-std::unique_ptr<Backend> make_cpu_backend(Communicator& comm) { return std::make_unique<CpuBackend>(comm); }
+std::unique_ptr<Backend> make_cpu_backend(Communicator& comm) {
+  // A step asks for the same large arrays as the step before: kept in the process, their pages are not cleared anew.
+  mallopt(M_MMAP_THRESHOLD, 1 << 30);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  return std::make_unique<CpuBackend>(comm);
+}
 
 }  // namespace lpl

@@ -1,0 +1,86 @@
+"""What the figures share: finding the programs, running them once, and putting published values beside ours.
+
+Import it first: it finds the analysis package and the distribution's Python.
+"""
+
+import argparse
+import hashlib
+import os
+import pathlib
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import distribution_python  # noqa: E402,F401
+
+from lpl_analysis.results import Result, ResultError  # noqa: E402
+
+
+def options(description):
+    """The command line that all figures have."""
+    parser = argparse.ArgumentParser(description=description.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a reduced version, in seconds; its numbers differ")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "results/figures", help="folder of the pictures")
+    parser.add_argument("--cache", type=pathlib.Path, default=ROOT / "results/cache", help="folder of finished runs")
+    parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "build/release/bin",
+                        help="folder of lpl_sim and lpl_rate")
+    return parser
+
+
+def cached_path(cache, name, description, settings):
+    """Where the result of a run is kept: the name carries a digest of all that the run depends on but the program."""
+    text = description.read_text() + "\n".join(settings)
+    models = [path.read_text() for path in sorted((ROOT / "models").iterdir()) if path.stem in text]
+    return cache / f"{name}-{hashlib.sha256(''.join([text, *models]).encode()).hexdigest()[:12]}.h5"
+
+
+def is_complete(path):
+    try:
+        with Result(path) as result:
+            return result.status == "complete"
+    except ResultError:
+        return False
+
+
+def run(chosen, description, *settings, name=None, threads=None):
+    """The result file of examples/DESCRIPTION under `--set` settings; runs the program unless a finished one exists.
+    `threads`: of lpl_rate; tiny networks run best on one."""
+    source = ROOT / "examples" / description
+    program = chosen.programs / {".sim": "lpl_sim", ".rate": "lpl_rate"}[source.suffix]
+    path = cached_path(chosen.cache, name or source.stem, source, settings)
+    if is_complete(path):
+        return path
+    chosen.cache.mkdir(parents=True, exist_ok=True)
+    command = [str(program), str(source), "--out", str(path), "--progress", "none"]
+    command += [part for setting in settings for part in ("--set", setting)]
+    print("running", " ".join(command), flush=True)
+    environment = dict(os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {}))
+    if os.geteuid() == 0:
+        environment.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+    try:
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    except FileNotFoundError:
+        sys.exit(f"there is no {program}; build it (scripts/test.sh) or name its folder with --programs")
+    if done.returncode != 0:
+        sys.exit(f"{program.name} ended with status {done.returncode}:\n{done.stderr}")
+    return path
+
+
+def save(chosen, picture, name):
+    """Writes NAME.png and NAME.pdf."""
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    stem = f"{name}_quick" if chosen.quick else name
+    for ending in ("png", "pdf"):
+        # Without a date the same numbers give the same file.
+        metadata = {"CreationDate": None} if ending == "pdf" else None
+        picture.savefig(chosen.out / f"{stem}.{ending}", dpi=200, metadata=metadata)
+    print(f"pictures: {chosen.out / stem}.png, .pdf")
+
+
+def compare(rows):
+    """Prints (what, published or None, ours) lines."""
+    width = max(len(what) for what, _, _ in rows)
+    print(f"{'':<{width}} {'published':>10} {'ours':>10}")
+    for what, published, ours in rows:
+        print(f"{what:<{width}} {'' if published is None else f'{published:.3f}':>10} {ours:10.3f}")

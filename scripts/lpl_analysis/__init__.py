@@ -1,0 +1,1 @@
+"""Analysis of result files: reading (results), measures, pictures (plots), tables (selectivity), reports, exports."""

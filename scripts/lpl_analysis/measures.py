@@ -1,0 +1,79 @@
+"""The numbers that the figures rest on. Constants as published (Halvagal & Zenke 2023, Fig. 5)."""
+
+import numpy as np
+
+BIN = 0.025  # [s]
+LAST = 100.0  # [s] at the end of a phase that are analysed
+LASSO_ALPHA = 0.1
+TRAINED_SHARE = 0.95
+LEAST_BINS = 40
+
+
+def count_spikes(times, columns, n_columns, begin, end, width=BIN):
+    """Spikes per bin and column, shape [bin, column], of spikes in [begin, end)."""
+    n_bins = int(round((end - begin) / width))
+    rows = np.minimum(((times - begin) / width + 1e-9).astype(np.int64), n_bins - 1)
+    counts = np.zeros((n_bins, n_columns))
+    np.add.at(counts, (rows, columns), 1.0)
+    return counts
+
+
+def split(values):
+    """The training and the test share of rows, in order of time."""
+    border = int(TRAINED_SHARE * len(values))
+    return values[:border], values[border:]
+
+
+def decode(activity, signals):
+    """R2 [signal], on the test share, of a lasso from activity [bin, neuron] to each signal [bin, signal]."""
+    from sklearn.linear_model import Lasso
+    from sklearn.metrics import r2_score
+
+    (trained, tested), (known, true) = split(activity), split(signals)
+    return [float(r2_score(true[:, g], Lasso(alpha=LASSO_ALPHA).fit(trained, known[:, g]).predict(tested)))
+            for g in range(signals.shape[1])]
+
+
+def reconstruct(activity, signals):
+    """True and predicted test signals [bin, signal] of one lasso from activity to all signals."""
+    from sklearn.linear_model import Lasso
+
+    (trained, tested), (known, true) = split(activity), split(signals)
+    return true, Lasso(alpha=LASSO_ALPHA).fit(trained, known).predict(tested)
+
+
+def correlation(true, predicted):
+    """Pearson correlation over all entries; NaN where one side is constant."""
+    if np.std(true) == 0 or np.std(predicted) == 0:
+        return float("nan")
+    return float(np.corrcoef(np.ravel(predicted), np.ravel(true))[0, 1])
+
+
+def participation_ratio(activity):
+    """(sum of eigenvalues)^2 / (sum of their squares) of the covariance of activity [sample, unit]; NaN if all is
+    constant."""
+    centred = activity - activity.mean(axis=0)
+    # The sums of eigenvalues are traces: no decomposition is needed. The smaller Gram matrix has the same ones.
+    gram = centred.T @ centred if centred.shape[1] <= centred.shape[0] else centred @ centred.T
+    squares = np.sum(gram * gram)
+    return float(np.trace(gram) ** 2 / squares) if squares > 0 else float("nan")
+
+
+def group_of(ids, groups):
+    """The index of the group of each id."""
+    return np.searchsorted([group.first for group in groups], ids, side="right") - 1
+
+
+def mean_by_group(snapshot, groups):
+    """Mean weight by presynaptic group; NaN for a group without synapses."""
+    index = group_of(snapshot.pre, groups)
+    counts = np.bincount(index, minlength=len(groups))
+    sums = np.bincount(index, snapshot.value.astype(np.float64), minlength=len(groups))
+    return [float(total / count) if count else float("nan") for total, count in zip(sums, counts)]
+
+
+def class_selectivity(z, in_class):
+    """How well activity z [sample] tells a class from the rest: the distance of their means over the range of z, 0 to 1
+    (Halvagal & Zenke 2023, Fig. 2); NaN where z is constant."""
+    spread = z.max() - z.min()
+    return float(abs(z[in_class].mean() - z[~in_class].mean()) / spread) if spread > 0 else float("nan")

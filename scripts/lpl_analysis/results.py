@@ -1,0 +1,247 @@
+"""Reading result files (docs/formats.md): finished ones, interrupted ones, and files that a run is still writing."""
+
+import bisect
+import pathlib
+import time
+from typing import NamedTuple
+
+import h5py
+import numpy as np
+
+MAGIC = 0x0A7A
+OPENING_ATTEMPTS = 5
+
+
+class ResultError(Exception):
+    """A file or a part of it that is not there or not what it should be; the text says which and what to do."""
+
+
+class Phase(NamedTuple):
+    name: str
+    begin: float  # [s]
+    end: float  # [s]
+
+
+class Group(NamedTuple):
+    """A named range of a source's neurons."""
+
+    name: str
+    first: int
+    size: int
+
+
+class Snapshot(NamedTuple):
+    """The weights of a connection at one time, one entry per synapse."""
+
+    pre: np.ndarray
+    post: np.ndarray
+    value: np.ndarray
+    shape: tuple  # (presynaptic, postsynaptic) neurons
+    time: float  # [s]
+
+
+def text(value):
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def names(value):
+    """The names in an attribute: an array of texts, or one text with commas."""
+    if isinstance(value, (bytes, str)):
+        return text(value).split(",")
+    return [text(name) for name in value]
+
+
+def open_hdf5(path):
+    """Opens a result file for reading. Of a file that is being written it reads one moment into memory, so that nothing
+    moves while it is looked at. Raises ResultError."""
+    path = pathlib.Path(path)
+    if not path.is_file():
+        raise ResultError(f"there is no file {path}")
+    for attempt in range(OPENING_ATTEMPTS):
+        try:
+            file = h5py.File(path, "r")
+            if text(file.attrs.get("status", "")) == "running":
+                file.close()
+                file = h5py.File(path, "r", driver="core", backing_store=False)
+            break
+        except OSError as error:
+            # A writer may have been in the middle of a flush.
+            if attempt + 1 == OPENING_ATTEMPTS:
+                raise ResultError(f"{path}: cannot be read as HDF5: {error}; is it a result file?") from error
+            time.sleep(0.2)
+    if file.attrs.get("magic") != MAGIC:
+        file.close()
+        raise ResultError(f"{path}: is HDF5, but no result file of lpl_sim or lpl_rate (its magic number is missing)")
+    return file
+
+
+class Result:
+    """A result file, open for reading. Use it as a context manager. Everything but the root is optional."""
+
+    def __init__(self, path):
+        self.path = pathlib.Path(path)
+        self.file = open_hdf5(self.path)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.file.close()
+
+    @property
+    def name(self):
+        return self.path.stem
+
+    @property
+    def status(self):
+        return text(self.file.attrs.get("status", "unknown"))
+
+    @property
+    def description(self):
+        """The resolved description; running it again reproduces the file."""
+        return text(self.file["config/description"][()]) if "config/description" in self.file else ""
+
+    def attribute(self, name, default=None):
+        value = self.file.attrs.get(name, default)
+        return text(value) if isinstance(value, bytes) else value
+
+    def members(self, path):
+        """The names inside a group, or none where the file has no such group."""
+        return list(self.file[path]) if isinstance(self.file.get(path), h5py.Group) else []
+
+    # ---- spiking networks
+
+    def phases(self):
+        """All planned phases in order of time."""
+        found = []
+        for name in self.members("phases"):
+            attributes = self.file[f"phases/{name}"].attrs
+            found.append(Phase(name, float(attributes["begin"]), float(attributes["end"])))
+        return sorted(found, key=lambda phase: phase.begin)
+
+    def reached(self):
+        """Model time [s] up to which the file holds data."""
+        if self.status == "complete":
+            return float(self.file.attrs["model_time"])
+        times = [self.last_spike() or 0.0]
+        for source in self.members("rates"):
+            times.extend(self.file[f"rates/{source}/time"][-1:] + self.file[f"rates/{source}"].attrs["bin"])
+        for connection in self.connections():
+            times.extend(self.snapshot(connection, name).time for name in self.snapshots(connection))
+        return float(max(times))
+
+    def phases_reached(self):
+        """The phases that have begun; the last one ends where the data end."""
+        reached = self.reached()
+        return [phase._replace(end=min(phase.end, reached)) for phase in self.phases() if phase.begin < reached]
+
+    def sources(self):
+        """Stimuli and populations of a spiking network."""
+        return [name for name in self.members("network") if "size" in self.file[f"network/{name}"].attrs]
+
+    def size(self, source):
+        return int(self.file[f"network/{source}"].attrs["size"])
+
+    def groups(self, source):
+        group = self.file[f"network/{source}"]
+        return [Group(*entry) for entry in zip(names(group.attrs["groups"]), group["group_first"][:].tolist(),
+                                               group["group_size"][:].tolist())]
+
+    def spike_sources(self):
+        """Sources with recorded spikes, those with the most groups first."""
+        recorded = [source for source in self.sources() if source in self.members("spikes")]
+        return sorted(recorded, key=lambda source: (-len(self.groups(source)), source))
+
+    def spikes(self, source, begin=-np.inf, end=np.inf):
+        """Times [s] and ids of a source's recorded spikes in [begin, end)."""
+        if source not in self.members("spikes"):
+            raise ResultError(f"{self.path}: no spikes of '{source}' were recorded; there are those of "
+                              f"{', '.join(self.members('spikes')) or 'nothing'}")
+        group = self.file[f"spikes/{source}"]
+        count = self.spike_count(source)
+        # Sorted by time: the search reads a few entries of what may be a very long dataset.
+        first, last = (bisect.bisect_left(group["timestamps"], border * 1e3 - 1e-6, 0, count)
+                       for border in (begin, end))
+        return group["timestamps"][first:last] * 1e-3, group["node_ids"][first:last].astype(np.int64)
+
+    def spike_count(self, source):
+        return min(len(self.file[f"spikes/{source}/timestamps"]), len(self.file[f"spikes/{source}/node_ids"]))
+
+    def last_spike(self):
+        """Time [s] of the last recorded spike of any source, or None."""
+        last = [self.file[f"spikes/{source}/timestamps"][self.spike_count(source) - 1] * 1e-3
+                for source in self.members("spikes") if self.spike_count(source)]
+        return float(max(last)) if last else None
+
+    def rates(self, source):
+        """Times [s], begin of each bin, and population rates [Hz]."""
+        group = self.file[f"rates/{source}"]
+        count = min(len(group["time"]), len(group["rate"]))
+        return group["time"][:count], group["rate"][:count]
+
+    def connections(self):
+        return self.members("weights")
+
+    def snapshots(self, connection):
+        """Names of a connection's weight snapshots in order of time."""
+        group = self.file[f"weights/{connection}"]
+        found = [name for name in group if "shape" in group[name].attrs]
+        return sorted(found, key=lambda name: float(group[name].attrs["time"]))
+
+    def snapshot(self, connection, name):
+        if connection not in self.connections():
+            raise ResultError(f"{self.path}: no weights of '{connection}' were recorded; there are those of "
+                              f"{', '.join(self.connections()) or 'nothing'}")
+        if name not in self.snapshots(connection):
+            raise ResultError(f"{self.path}: '{connection}' has no snapshot '{name}'; there are "
+                              f"{', '.join(self.snapshots(connection)) or 'none'}")
+        group = self.file[f"weights/{connection}/{name}"]
+        return Snapshot(group["pre"][:], group["post"][:], group["value"][:], tuple(group.attrs["shape"].tolist()),
+                        float(group.attrs["time"]))
+
+    def group_means(self, connection):
+        """Times [s], mean weights [time, group] and the groups' names as recorded, or None."""
+        group = self.file[f"weights/{connection}"]
+        for name in group:
+            if "groups" in group[name].attrs:
+                count = min(len(group[name]["time"]), len(group[name]["value"]))
+                return group[name]["time"][:count], group[name]["value"][:count], names(group[name].attrs["groups"])
+        return None
+
+    def report(self, name):
+        """Times [s], data [time, neuron], the neurons' ids and the unit of a recorded state variable."""
+        group = self.file[f"report/{name}"]
+        count = min(len(group["time"]), len(group["data"]))
+        return (group["time"][:count], group["data"][:count], group["mapping/node_ids"][:],
+                text(group["data"].attrs.get("units", "")))
+
+    # ---- trained networks
+
+    def parameters(self):
+        """The network's parameters under PyTorch's names."""
+        return {name: self.file[f"network/{name}"][:] for name in self.members("network")
+                if isinstance(self.file[f"network/{name}"], h5py.Dataset)}
+
+    def over_epochs(self, path):
+        """Epochs [n] and values [n, ...] of a dataset whose group has an `epoch`, or None where it is missing."""
+        group, _, dataset = path.partition("/")
+        if dataset not in self.file.get(group, {}) or "epoch" not in self.file[group]:
+            return None
+        epochs, values = self.file[f"{group}/epoch"], self.file[path]
+        count = min(len(epochs), len(values))
+        return (epochs[:count], values[:count]) if count else None
+
+    def attribute_near(self, path, name):
+        """An attribute of a dataset or, failing that, of its group; None where neither has it."""
+        own = self.file[path].attrs.get(name)
+        return own if own is not None else self.file[path].parent.attrs.get(name)
+
+    def names_near(self, path, attribute, count, default):
+        """`count` names from an attribute, or numbered ones."""
+        found = self.attribute_near(path, attribute)
+        listed = names(found) if found is not None else []
+        return listed if len(listed) == count else [f"{default}{i + 1}" for i in range(count)]
+
+    def layers(self, path, count):
+        """The names of the `count` layers of a dataset."""
+        return self.names_near(path, "layers", count, "")

@@ -1,0 +1,424 @@
+#include "rate/cuda/backend.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <type_traits>
+
+#include "core/errors.hpp"
+#include "rate/cuda/convolution.hpp"
+#include "rate/cuda/launch.hpp"
+#include "rate/cuda/losses.hpp"
+#include "rate/exchange.hpp"
+
+namespace lpl {
+namespace {
+
+using namespace cuda;
+using Bfloat = std::uint16_t;
+
+Index to_index(std::int64_t value) { return static_cast<Index>(value); }
+
+std::int64_t bytes_of(Precision precision) { return precision == Precision::float32 ? 4 : 2; }
+
+MapSize size_of(const Shape& s) { return {to_index(s.height), to_index(s.width), to_index(s.channels)}; }
+
+// Calls f with the elements of a tensor as float* or Bfloat*.
+template <class F>
+decltype(auto) with_elements(const Tensor& tensor, F f) {
+  if (tensor.precision == Precision::float32) return f(static_cast<float*>(tensor.data.get()));
+  return f(static_cast<Bfloat*>(tensor.data.get()));
+}
+
+template <class Pointer>
+using ElementOf = std::remove_cv_t<std::remove_pointer_t<Pointer>>;
+
+// A layer whose maps are vectors is a matrix product.
+bool is_product(const Convolution& layer, const Shape& x) {
+  return layer.kernel == 1 && layer.padding == 0 && x.positions() == 1;
+}
+
+Windows windows_of(const Convolution& layer, const Shape& x) {
+  const MapSize in = size_of(layer.convolved(x)), out = size_of(layer.output(x));
+  if (layer.pool == 0) return {in, out, 1, 1};
+  return {in, out, to_index(layer.pool), to_index(layer.pool_stride)};
+}
+
+struct DeviceFilters {
+  std::shared_ptr<void> weights;
+  std::shared_ptr<float> bias;
+};
+
+// What the forward pass leaves for the gradient.
+struct DeviceTrace {
+  std::shared_ptr<void> y;                // kept where the layer rectifies without pooling
+  std::shared_ptr<std::uint8_t> winners;  // kept where it pools: by output
+};
+
+// Both views of the whole batch at one hook, on the device.
+struct Views {
+  HookSize hook;
+  SliceOrder order;
+  std::shared_ptr<float> z, gradient;
+};
+
+class CudaBackend final : public Backend {
+ public:
+  CudaBackend(Communicator& comm, int device) : comm_(comm), device_(Device::open(device)), convolutions_(*device_) {}
+
+  std::string description() const override {
+    const int runtime = CUDART_VERSION;
+    const auto dnn = static_cast<int>(cudnnGetVersion());
+    return fmt::format("{}, CUDA {}.{}, cuDNN {}.{}.{}", device_->name(), runtime / 1000, runtime % 1000 / 10,
+                       dnn / 10000, dnn % 10000 / 100, dnn % 100);
+  }
+
+  Array zeros(std::int64_t size) override {
+    Array array{size, allocate<float>(*device_, size)};
+    clear(array);
+    return array;
+  }
+  void clear(Array& array) override { device_->clear(array.data.get(), array.size * 4); }
+  void write(Array& array, const std::vector<float>& values) override {
+    const auto bytes = static_cast<std::int64_t>(values.size()) * 4;
+    void* const staged = device_->staging(bytes);
+    std::memcpy(staged, values.data(), static_cast<std::size_t>(bytes));
+    device_->send(array.data.get(), staged, bytes);
+  }
+  std::vector<float> read(const Array& array) override {
+    std::vector<float> values(static_cast<std::size_t>(array.size));
+    device_->download(values.data(), array.data.get(), array.size * 4);
+    return values;
+  }
+
+  Tensor upload(const std::vector<float>& values, const Shape& shape, Precision precision) override;
+  std::vector<float> download(const Tensor& tensor) override;
+
+  Filters prepare(const Convolution& layer, const Array& weight, const Array& bias, Precision precision) override;
+  Tensor forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) override;
+  void add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy, Array& weight,
+                    Array& bias) override;
+  Tensor input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
+                        const Tensor& dy) override;
+
+  Tensor mean_over_space(const Tensor& x) override;
+  Tensor adaptive_mean(const Tensor& x, std::int64_t side) override;
+  Tensor adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) override;
+  Tensor product(const Tensor& x, const Tensor& mask) override;
+  Tensor scale(const Tensor& x, float factor) override;
+
+  std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
+                               const std::vector<std::int64_t>* positives, StaleEstimates* stale, Array& losses,
+                               std::int64_t offset) override;
+  std::vector<Tensor> contrastive_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
+                                       Array& losses, std::int64_t offset) override;
+  std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
+                                    const std::vector<std::int32_t>& labels, Array& losses,
+                                    std::int64_t offset) override;
+  void reduce(const Batch& batch, std::vector<Array>& parts) override;
+
+  void adam(const AdamStep& step, const Array& gradient, Array& value, Array& mean, Array& square) override;
+  void sgd(const SgdStep& step, const Array& gradient, Array& value, Array& buffer) override;
+
+ private:
+  Tensor new_tensor(const Shape& shape, Precision precision) {
+    if (shape.size() > INT32_MAX)
+      throw Error(
+          fmt::format("{}: a map of {} x {} x {} x {} numbers is larger than the 2^31 that one may have; use a "
+                      "smaller batch",
+                      device_->name(), shape.samples, shape.height, shape.width, shape.channels));
+    return {shape, precision, device_->allocate(shape.size() * bytes_of(precision))};
+  }
+
+  // Calls f with the gradient with respect to the outputs of a layer, where it flows.
+  template <class F>
+  void with_flowing_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy, F f);
+  // The gradient before pooling and rectifier, in the precision of x.
+  Tensor unpooled_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy);
+  Views gather(const Batch& batch, const std::vector<Tensor>& z);
+  std::vector<Tensor> scatter(const Batch& batch, const std::vector<Tensor>& z, const Views& views);
+
+  Communicator& comm_;
+  std::shared_ptr<Device> device_;
+  Convolutions convolutions_;
+};
+
+Tensor CudaBackend::upload(const std::vector<float>& values, const Shape& shape, Precision precision) {
+  const Tensor tensor = new_tensor(shape, precision);
+  const std::int64_t bytes = shape.size() * bytes_of(precision);
+  void* const staged = device_->staging(bytes);
+  if (precision == Precision::float32) {
+    std::memcpy(staged, values.data(), static_cast<std::size_t>(bytes));
+  } else {
+    auto* const to = static_cast<Bfloat*>(staged);
+    for (std::size_t i = 0; i < values.size(); ++i) narrow(values[i], to[i]);
+  }
+  device_->send(tensor.data.get(), staged, bytes);
+  return tensor;
+}
+
+std::vector<float> CudaBackend::download(const Tensor& tensor) {
+  std::vector<float> values(static_cast<std::size_t>(tensor.shape.size()));
+  with_elements(tensor, [&](const auto* from) {
+    std::vector<ElementOf<decltype(from)>> elements(values.size());
+    device_->download(elements.data(), from, tensor.shape.size() * bytes_of(tensor.precision));
+    for (std::size_t i = 0; i < values.size(); ++i) values[i] = widen(elements[i]);
+  });
+  return values;
+}
+
+Filters CudaBackend::prepare(const Convolution&, const Array& weight, const Array& bias, Precision precision) {
+  auto filters = std::make_shared<DeviceFilters>();
+  filters->weights = weight.data;
+  filters->bias = bias.data;
+  if (precision == Precision::bfloat16) {
+    const std::shared_ptr<Bfloat> narrowed = allocate<Bfloat>(*device_, weight.size);
+    launch(*device_, "the kernel that rounds filters", weight.size, Narrow{weight.data.get(), narrowed.get()});
+    filters->weights = narrowed;
+  }
+  return {filters};
+}
+
+Tensor CudaBackend::forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) {
+  const auto& own = *static_cast<const DeviceFilters*>(filters.data.get());
+  const Tensor convolved = new_tensor(layer.convolved(x.shape), x.precision);
+  if (is_product(layer, x.shape))
+    multiply(*device_, false, true, x.shape.samples, layer.out, layer.in, x.data.get(), own.weights.get(), x.precision,
+             0.0f, convolved.data.get(), x.precision);
+  else
+    convolutions_.forward(layer, x, own.weights.get(), convolved.data.get());
+
+  const auto kept = std::make_shared<DeviceTrace>();
+  if (trace) trace->data = kept;
+  if (layer.pool == 0) {
+    with_elements(convolved, [&](auto* y) {
+      launch(*device_, "the kernel of bias and rectifier", convolved.shape.size(),
+             AddBias<ElementOf<decltype(y)>>{own.bias.get(), to_index(layer.out), layer.rectified, y});
+    });
+    if (layer.rectified) kept->y = convolved.data;
+    return convolved;
+  }
+  Tensor y = new_tensor(layer.output(x.shape), x.precision);
+  if (trace) kept->winners = allocate<std::uint8_t>(*device_, y.shape.size());
+  with_elements(y, [&](auto* to) {
+    using Element = ElementOf<decltype(to)>;
+    launch(*device_, "the pooling kernel", y.shape.size(),
+           PoolMax<Element>{windows_of(layer, x.shape), own.bias.get(), static_cast<Element*>(convolved.data.get()), to,
+                            kept->winners.get()});
+  });
+  return y;
+}
+
+template <class F>
+void CudaBackend::with_flowing_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
+                                        F f) {
+  const auto& kept = *static_cast<const DeviceTrace*>(trace.data.get());
+  const Shape y = layer.output(x.shape);
+  with_elements(x, [&](const auto* any) {
+    using Element = ElementOf<decltype(any)>;
+    with_elements(dy, [&](const auto* gradient) {
+      f(FlowingGradient<ElementOf<decltype(gradient)>, Element>{
+          gradient, kept.winners.get(), static_cast<const Element*>(kept.y.get()), to_index(y.positions()),
+          to_index(y.channels), dy.shape.positions() == 1});
+    });
+  });
+}
+
+Tensor CudaBackend::unpooled_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy) {
+  const Tensor dense = new_tensor(layer.convolved(x.shape), x.precision);
+  with_flowing_gradient(layer, trace, x, dy, [&]<class G, class E>(const FlowingGradient<G, E>& gradient) {
+    launch(*device_, "the unpooling kernel", dense.shape.size(),
+           Unpool<G, E>{gradient, windows_of(layer, x.shape), static_cast<E*>(dense.data.get())});
+  });
+  return dense;
+}
+
+void CudaBackend::add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
+                               Array& weight, Array& bias) {
+  const Shape y = layer.output(x.shape);
+  with_flowing_gradient(layer, trace, x, dy, [&](const auto& gradient) {
+    const SummedColumns sums =
+        summed_columns(*device_, "the kernel of the bias gradient", y.samples * y.positions(), y.channels, gradient);
+    launch(*device_, "the kernel of the bias gradient", y.channels, AddSums{sums.parts, bias.data.get()});
+  });
+
+  const Tensor dense = unpooled_gradient(layer, trace, x, dy);
+  // cuDNN gives the gradient of a slice in the precision of its maps, a matrix product in float32.
+  const Precision precision = is_product(layer, x.shape) ? Precision::float32 : x.precision;
+  const Tensor sum = new_tensor({1, layer.weights(), 1, 1}, precision);
+  if (is_product(layer, x.shape))
+    multiply(*device_, true, false, layer.out, layer.in, x.shape.samples, dense.data.get(), x.data.get(), x.precision,
+             0.0f, sum.data.get(), precision);
+  else
+    convolutions_.filter_gradient(layer, x, dense.data.get(), sum.data.get());
+  with_elements(sum, [&](const auto* from) {
+    launch(*device_, "the kernel that adds gradients", layer.weights(),
+           Accumulate<ElementOf<decltype(from)>>{from, weight.data.get()});
+  });
+}
+
+Tensor CudaBackend::input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace,
+                                   const Tensor& x, const Tensor& dy) {
+  const auto& own = *static_cast<const DeviceFilters*>(filters.data.get());
+  const Tensor dense = unpooled_gradient(layer, trace, x, dy);
+  Tensor dx = new_tensor(x.shape, x.precision);
+  if (is_product(layer, x.shape))
+    multiply(*device_, false, false, x.shape.samples, layer.in, layer.out, dense.data.get(), own.weights.get(),
+             x.precision, 0.0f, dx.data.get(), x.precision);
+  else
+    convolutions_.input_gradient(layer, x, own.weights.get(), dense.data.get(), dx.data.get());
+  return dx;
+}
+
+Tensor CudaBackend::mean_over_space(const Tensor& x) {
+  Tensor means = new_tensor({x.shape.samples, x.shape.channels, 1, 1}, Precision::float32);
+  with_elements(x, [&](const auto* from) {
+    launch(*device_, "the kernel of means over space", means.shape.size(),
+           MeanOverSpace<ElementOf<decltype(from)>>{to_index(x.shape.positions()), to_index(x.shape.channels), from,
+                                                    static_cast<float*>(means.data.get())});
+  });
+  return means;
+}
+
+Tensor CudaBackend::adaptive_mean(const Tensor& x, std::int64_t side) {
+  Tensor y = new_tensor({x.shape.samples, x.shape.channels, side, side}, x.precision);
+  with_elements(x, [&](const auto* from) {
+    using Element = ElementOf<decltype(from)>;
+    launch(*device_, "the kernel of the adaptive mean", y.shape.size(),
+           AdaptiveMean<Element>{size_of(x.shape), size_of(y.shape), from, static_cast<Element*>(y.data.get())});
+  });
+  return y;
+}
+
+Tensor CudaBackend::adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) {
+  Tensor dx = new_tensor(shape, precision);
+  with_elements(dy, [&](const auto* from) {
+    with_elements(dx, [&](auto* to) {
+      launch(*device_, "the kernel of the adaptive mean's gradient", shape.size(),
+             AdaptiveMeanGradient<ElementOf<decltype(from)>, ElementOf<decltype(to)>>{size_of(shape), size_of(dy.shape),
+                                                                                      from, to});
+    });
+  });
+  return dx;
+}
+
+Tensor CudaBackend::product(const Tensor& x, const Tensor& mask) {
+  Tensor y = new_tensor(x.shape, x.precision);
+  with_elements(x, [&](const auto* from) {
+    using Element = ElementOf<decltype(from)>;
+    launch(*device_, "the kernel of products", x.shape.size(),
+           Product<Element>{from, static_cast<const float*>(mask.data.get()), static_cast<Element*>(y.data.get())});
+  });
+  return y;
+}
+
+Tensor CudaBackend::scale(const Tensor& x, float factor) {
+  Tensor y = new_tensor(x.shape, x.precision);
+  with_elements(x, [&](const auto* from) {
+    using Element = ElementOf<decltype(from)>;
+    launch(*device_, "the scaling kernel", x.shape.size(),
+           Scale<Element>{from, factor, static_cast<Element*>(y.data.get())});
+  });
+  return y;
+}
+
+Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
+  const HookExtent extent = hook_extent(comm_, batch, z);
+  Views views;
+  views.hook = {batch.samples(), extent.positions, extent.units};
+  const std::int64_t row = views.hook.columns();
+  views.order = {to_index(batch.samples()), to_index(batch.slices()[0].count), to_index(row)};
+  views.z = allocate<float>(*device_, 2 * views.hook.view());
+  views.gradient = allocate<float>(*device_, 2 * views.hook.view());
+  if (comm_.size() == 1) {
+    const std::vector<Slice>& slices = batch.slices();
+    for (std::size_t s = 0; s < z.size(); ++s)
+      with_elements(z[s], [&](const auto* from) {
+        launch(*device_, "the kernel that gathers slices", z[s].shape.size(),
+               FromSlice<ElementOf<decltype(from)>>{views.order, to_index(2 * slices[s].first * row), from,
+                                                    views.z.get()});
+      });
+    return views;
+  }
+  std::vector<float> own;
+  for (const Tensor& slice : z) {
+    const std::vector<float> values = download(slice);
+    own.insert(own.end(), values.begin(), values.end());
+  }
+  const std::shared_ptr<float> all = copy_of(*device_, gather_slices(comm_, batch, row, std::move(own)));
+  launch(*device_, "the kernel that gathers slices", 2 * views.hook.view(),
+         FromSlice<float>{views.order, 0, all.get(), views.z.get()});
+  return views;
+}
+
+std::vector<Tensor> CudaBackend::scatter(const Batch& batch, const std::vector<Tensor>& z, const Views& views) {
+  const std::shared_ptr<float> slices = allocate<float>(*device_, 2 * views.hook.view());
+  launch(*device_, "the kernel that deals out slices", 2 * views.hook.view(),
+         ToSlices{views.order, views.gradient.get(), slices.get()});
+  std::vector<Tensor> gradients;
+  const std::vector<Slice> mine = batch.mine();
+  for (std::size_t s = 0; s < mine.size(); ++s)
+    gradients.push_back({z[s].shape, Precision::float32,
+                         std::shared_ptr<void>(slices, slices.get() + 2 * mine[s].first * views.hook.columns())});
+  return gradients;
+}
+
+std::vector<Tensor> CudaBackend::lpl_loss(const LplObjective& objective, const Batch& batch,
+                                          const std::vector<Tensor>& z, const std::vector<std::int64_t>* positives,
+                                          StaleEstimates* stale, Array& losses, std::int64_t offset) {
+  const Views v = gather(batch, z);
+  cuda::lpl_loss(*device_, objective, v.hook, v.z.get(), positives, stale, v.gradient.get(),
+                 losses.data.get() + offset);
+  return scatter(batch, z, v);
+}
+
+std::vector<Tensor> CudaBackend::contrastive_loss(const LplObjective& objective, const Batch& batch,
+                                                  const std::vector<Tensor>& z, Array& losses, std::int64_t offset) {
+  const Views v = gather(batch, z);
+  cuda::contrastive_loss(*device_, objective, v.hook, v.z.get(), v.gradient.get(), losses.data.get() + offset);
+  return scatter(batch, z, v);
+}
+
+std::vector<Tensor> CudaBackend::cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
+                                               const std::vector<std::int32_t>& labels, Array& losses,
+                                               std::int64_t offset) {
+  const Views v = gather(batch, logits);
+  cuda::cross_entropy(*device_, v.hook, v.z.get(), labels, v.gradient.get(),
+                      losses.data.get() + offset + kCrossEntropy);
+  return scatter(batch, logits, v);
+}
+
+void CudaBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
+  if (comm_.size() == 1) return;  // already summed in the order of the slices
+  std::vector<std::vector<float>> values;
+  std::vector<const float*> own;
+  for (std::size_t s = 0; s < batch.mine().size(); ++s) own.push_back(values.emplace_back(read(parts[s])).data());
+  std::vector<float> sum(static_cast<std::size_t>(parts[0].size));
+  sum_slices(comm_, batch, parts[0].size, own, sum.data());
+  write(parts[0], sum);
+}
+
+void CudaBackend::adam(const AdamStep& step, const Array& gradient, Array& value, Array& mean, Array& square) {
+  const auto n = static_cast<double>(step.step);
+  const auto number = [](double x) { return static_cast<float>(x); };
+  launch(*device_, "the kernel of Adam", value.size,
+         AdamUpdate{number(step.learning_rate / (1 - std::pow(step.beta1, n))),
+                    number(1.0 / std::sqrt(1 - std::pow(step.beta2, n))), number(step.epsilon),
+                    number(step.weight_decay), number(step.beta1), number(1 - step.beta1), number(step.beta2),
+                    number(1 - step.beta2), gradient.data.get(), value.data.get(), mean.data.get(), square.data.get()});
+}
+
+void CudaBackend::sgd(const SgdStep& step, const Array& gradient, Array& value, Array& buffer) {
+  const auto number = [](double x) { return static_cast<float>(x); };
+  launch(*device_, "the kernel of SGD", value.size,
+         SgdUpdate{number(step.learning_rate), number(step.momentum), number(step.weight_decay), gradient.data.get(),
+                   value.data.get(), buffer.data.get()});
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend(Communicator& comm, int device) {
+  return std::make_unique<CudaBackend>(comm, device);
+}
+
+}  // namespace lpl

@@ -1,0 +1,21 @@
+// The CUDA backend: cuDNN for convolutions (docs/decisions/0006-cudnn.md), cuBLAS for products, own kernels for the
+// rest.
+//
+// Everything is enqueued on one stream. What a device computes is the same on every run: sums have a fixed order, and
+// cuDNN is asked for deterministic algorithms. In float32 nothing is rounded to TF32 on the way.
+#pragma once
+
+#include <memory>
+
+#include "comm/communicator.hpp"
+#include "rate/backend.hpp"
+
+namespace lpl {
+
+// How many devices this process sees; 0 where there is no driver.
+int cuda_device_count();
+
+// Throws ConfigError where there is no such device.
+std::unique_ptr<Backend> make_cuda_backend(Communicator& comm, int device);
+
+}  // namespace lpl

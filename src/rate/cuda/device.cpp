@@ -1,0 +1,115 @@
+#include "rate/cuda/device.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/errors.hpp"
+#include "rate/cuda/backend.hpp"
+
+namespace lpl {
+
+int cuda_device_count() {
+  int count = 0;
+  if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
+  cudaGetLastError();  // no driver is no error
+  return 0;
+}
+
+}  // namespace lpl
+
+namespace lpl::cuda {
+
+std::shared_ptr<Device> Device::open(int index) {
+  const int count = cuda_device_count();
+  if (index < 0 || index >= count)
+    throw ConfigError(count == 0 ? "no CUDA device: there is none here, or no driver for it; use --device cpu"
+                                 : fmt::format("no CUDA device {}: this machine has 0 to {}", index, count - 1));
+  return std::shared_ptr<Device>(new Device(index));
+}
+
+Device::Device(int index) : name_(fmt::format("CUDA device {}", index)) {
+  cudaDeviceProp properties;
+  check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
+  name_ += fmt::format(" ({})", properties.name);
+  check(cudaSetDevice(index), "cudaSetDevice");
+  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  check(cublasCreate(&blas_), "cublasCreate");
+  check(cublasSetStream(blas_, stream_), "cublasSetStream");
+  check(cudnnCreate(&dnn_), "cudnnCreate");
+  check(cudnnSetStream(dnn_, stream_), "cudnnSetStream");
+  for (Staging& s : stagings_)
+    check(cudaEventCreateWithFlags(&s.sent, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  // Memory that was given back stays with the process.
+  cudaMemPool_t pool;
+  check(cudaDeviceGetDefaultMemPool(&pool, index), "cudaDeviceGetDefaultMemPool");
+  std::uint64_t keep = UINT64_MAX;
+  check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep), "cudaMemPoolSetAttribute");
+}
+
+// The process is about to end, or an error is on its way: nobody could do anything about another one.
+Device::~Device() {
+  cudaStreamSynchronize(stream_);
+  for (Staging& s : stagings_) {
+    cudaEventDestroy(s.sent);
+    cudaFreeHost(s.memory);
+  }
+  cudnnDestroy(dnn_);
+  cublasDestroy(blas_);
+  cudaStreamDestroy(stream_);
+}
+
+void Device::check(cudaError_t status, std::string_view call) const {
+  if (status != cudaSuccess)
+    throw Error(
+        fmt::format("{}: {} failed: {} ({})", name_, call, cudaGetErrorString(status), cudaGetErrorName(status)));
+}
+void Device::check(cublasStatus_t status, std::string_view call) const {
+  if (status != CUBLAS_STATUS_SUCCESS)
+    throw Error(fmt::format("{}: {} failed: {}", name_, call, cublasGetStatusString(status)));
+}
+void Device::check(cudnnStatus_t status, std::string_view call) const {
+  if (status == CUDNN_STATUS_SUCCESS) return;
+  char detail[512] = {};
+  cudnnGetLastErrorString(detail, sizeof detail);
+  throw Error(fmt::format("{}: {} failed: {} {}", name_, call, cudnnGetErrorString(status), detail));
+}
+
+std::shared_ptr<void> Device::allocate(std::int64_t bytes) {
+  void* memory = nullptr;
+  check(cudaMallocAsync(&memory, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)), stream_),
+        fmt::format("cudaMallocAsync of {} bytes", bytes));
+  // A failure to free shows in the next call: errors of a device stay.
+  return {memory, [device = shared_from_this()](void* p) { cudaFreeAsync(p, device->stream_); }};
+}
+
+void Device::clear(void* memory, std::int64_t bytes) {
+  check(cudaMemsetAsync(memory, 0, static_cast<std::size_t>(bytes), stream_), "cudaMemsetAsync");
+}
+
+void* Device::staging(std::int64_t bytes) {
+  turn_ = (turn_ + 1) % stagings_.size();
+  Staging& s = stagings_[turn_];
+  check(cudaEventSynchronize(s.sent), "cudaEventSynchronize");
+  if (s.bytes < bytes) {
+    check(cudaFreeHost(s.memory), "cudaFreeHost");
+    s = {nullptr, 0, s.sent};
+    check(cudaMallocHost(&s.memory, static_cast<std::size_t>(bytes)), "cudaMallocHost");
+    s.bytes = bytes;
+  }
+  return s.memory;
+}
+
+void Device::send(void* to, const void* staged, std::int64_t bytes) {
+  check(cudaMemcpyAsync(to, staged, static_cast<std::size_t>(bytes), cudaMemcpyHostToDevice, stream_),
+        "cudaMemcpyAsync to the device");
+  check(cudaEventRecord(stagings_[turn_].sent, stream_), "cudaEventRecord");
+}
+
+void Device::download(void* to, const void* from, std::int64_t bytes) {
+  check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDeviceToHost, stream_),
+        "cudaMemcpyAsync from the device");
+  check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+}
+
+}  // namespace lpl::cuda

@@ -1,0 +1,64 @@
+// One CUDA device as the backend uses it: a stream on which everything is enqueued, memory that is given and taken in
+// the order of the stream, and the handles of cuBLAS and cuDNN. Only download() and the destructor wait for the device.
+#pragma once
+
+#include <cublas_v2.h>
+#include <cuda_runtime_api.h>
+#include <cudnn.h>
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace lpl::cuda {
+
+class Device : public std::enable_shared_from_this<Device> {
+ public:
+  // Throws ConfigError where there is no such device.
+  static std::shared_ptr<Device> open(int index);
+  ~Device();
+  Device(const Device&) = delete;
+  Device& operator=(const Device&) = delete;
+
+  cudaStream_t stream() const { return stream_; }
+  cublasHandle_t blas() const { return blas_; }
+  cudnnHandle_t dnn() const { return dnn_; }
+  // Such as "CUDA device 0 (NVIDIA H100)".
+  const std::string& name() const { return name_; }
+
+  // Throw Error that names the call and the device, unless `status` is success.
+  void check(cudaError_t status, std::string_view call) const;
+  void check(cublasStatus_t status, std::string_view call) const;
+  void check(cudnnStatus_t status, std::string_view call) const;
+
+  // Not initialised. Outlives the device's owner where it must.
+  std::shared_ptr<void> allocate(std::int64_t bytes);
+  void clear(void* memory, std::int64_t bytes);
+
+  // Page-locked memory for `bytes` bytes, which send() copies to the device. It is used again a while later.
+  void* staging(std::int64_t bytes);
+  void send(void* to, const void* staged, std::int64_t bytes);
+  // Waits for all that was enqueued.
+  void download(void* to, const void* from, std::int64_t bytes);
+
+ private:
+  explicit Device(int index);
+
+  struct Staging {
+    void* memory = nullptr;
+    std::int64_t bytes = 0;
+    cudaEvent_t sent = nullptr;  // after which the memory is free
+  };
+
+  std::string name_;
+  cudaStream_t stream_ = nullptr;
+  cublasHandle_t blas_ = nullptr;
+  cudnnHandle_t dnn_ = nullptr;
+  // Taken in turn; who comes round to one that is still being sent waits for it.
+  std::array<Staging, 32> stagings_;
+  std::size_t turn_ = 0;
+};
+
+}  // namespace lpl::cuda

@@ -1,0 +1,68 @@
+// Instances of for_each and sum_columns for every body. Included once, after their definitions.
+#pragma once
+
+#include <cstdint>
+
+#include "rate/cuda/kernels.hpp"
+
+namespace lpl::cuda {
+
+#define LPL_FOR_EACH(...) template cudaError_t for_each(cudaStream_t, std::int64_t, const __VA_ARGS__&)
+#define LPL_SUM_COLUMNS(...) template cudaError_t sum_columns(cudaStream_t, Index, Index, const __VA_ARGS__&, double*)
+using Bfloat = std::uint16_t;
+
+LPL_FOR_EACH(AddBias<float>);
+LPL_FOR_EACH(AddBias<Bfloat>);
+LPL_FOR_EACH(PoolMax<float>);
+LPL_FOR_EACH(PoolMax<Bfloat>);
+LPL_FOR_EACH(Unpool<float, float>);
+LPL_FOR_EACH(Unpool<float, Bfloat>);
+LPL_FOR_EACH(Unpool<Bfloat, float>);
+LPL_FOR_EACH(Unpool<Bfloat, Bfloat>);
+LPL_FOR_EACH(MeanOverSpace<float>);
+LPL_FOR_EACH(MeanOverSpace<Bfloat>);
+LPL_FOR_EACH(AdaptiveMean<float>);
+LPL_FOR_EACH(AdaptiveMean<Bfloat>);
+LPL_FOR_EACH(AdaptiveMeanGradient<float, float>);
+LPL_FOR_EACH(AdaptiveMeanGradient<float, Bfloat>);
+LPL_FOR_EACH(AdaptiveMeanGradient<Bfloat, float>);
+LPL_FOR_EACH(AdaptiveMeanGradient<Bfloat, Bfloat>);
+LPL_FOR_EACH(Product<float>);
+LPL_FOR_EACH(Product<Bfloat>);
+LPL_FOR_EACH(Scale<float>);
+LPL_FOR_EACH(Scale<Bfloat>);
+LPL_FOR_EACH(Narrow);
+LPL_FOR_EACH(Accumulate<float>);
+LPL_FOR_EACH(Accumulate<Bfloat>);
+LPL_FOR_EACH(FinishSums);
+LPL_FOR_EACH(AddSums);
+LPL_FOR_EACH(FromSlice<float>);
+LPL_FOR_EACH(FromSlice<Bfloat>);
+LPL_FOR_EACH(ToSlices);
+LPL_FOR_EACH(Centre);
+LPL_FOR_EACH(PushColumns);
+LPL_FOR_EACH(StalePushColumns);
+LPL_FOR_EACH(MeanOfViews);
+LPL_FOR_EACH(LplGradient);
+LPL_FOR_EACH(ScaleOffDiagonal);
+LPL_FOR_EACH(NormaliseRows);
+LPL_FOR_EACH(CosinePull);
+LPL_FOR_EACH(ThroughNormalisation);
+LPL_FOR_EACH(CrossEntropy);
+LPL_FOR_EACH(AdamUpdate);
+LPL_FOR_EACH(SgdUpdate);
+
+LPL_SUM_COLUMNS(FlowingGradient<float, float>);
+LPL_SUM_COLUMNS(FlowingGradient<float, Bfloat>);
+LPL_SUM_COLUMNS(FlowingGradient<Bfloat, float>);
+LPL_SUM_COLUMNS(FlowingGradient<Bfloat, Bfloat>);
+LPL_SUM_COLUMNS(ViewColumns);
+LPL_SUM_COLUMNS(ViewSquares);
+LPL_SUM_COLUMNS(PairSquares);
+LPL_SUM_COLUMNS(OffDiagonalSquares);
+LPL_SUM_COLUMNS(PairProducts);
+
+#undef LPL_FOR_EACH
+#undef LPL_SUM_COLUMNS
+
+}  // namespace lpl::cuda

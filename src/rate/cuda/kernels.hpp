@@ -1,0 +1,24 @@
+// The kernels: three ways to hand the indices of a body (rate/cuda/bodies.hpp) to threads. Each is enqueued on a stream
+// and returns the status of the launch.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+
+#include "rate/cuda/bodies.hpp"
+
+namespace lpl::cuda {
+
+// body(0), ..., body(count - 1), one thread each. count < 2^31.
+template <class Body>
+cudaError_t for_each(cudaStream_t stream, std::int64_t count, const Body& body);
+
+// parts[chunk x columns] = sums over the rows of each chunk of value(row, column), for chunks_of(rows) chunks.
+template <class Value>
+cudaError_t sum_columns(cudaStream_t stream, Index rows, Index columns, const Value& value, double* parts);
+
+// *to = factor * the sum of the terms, in a fixed order.
+cudaError_t sum_terms(cudaStream_t stream, const double* terms, Index count, double factor, float* to);
+
+}  // namespace lpl::cuda

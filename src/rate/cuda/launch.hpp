@@ -1,0 +1,81 @@
+// Kernels and products, enqueued on a device, with their status checked.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string_view>
+#include <vector>
+
+#include "rate/backend.hpp"
+#include "rate/cuda/device.hpp"
+#include "rate/cuda/kernels.hpp"
+
+namespace lpl::cuda {
+
+template <class T>
+std::shared_ptr<T> allocate(Device& device, std::int64_t count) {
+  return std::static_pointer_cast<T>(device.allocate(count * static_cast<std::int64_t>(sizeof(T))));
+}
+
+// A copy of `values` on the device.
+template <class T>
+std::shared_ptr<T> copy_of(Device& device, const std::vector<T>& values) {
+  const auto bytes = static_cast<std::int64_t>(values.size() * sizeof(T));
+  void* const staged = device.staging(bytes);
+  std::memcpy(staged, values.data(), static_cast<std::size_t>(bytes));
+  const std::shared_ptr<T> copy = allocate<T>(device, static_cast<std::int64_t>(values.size()));
+  device.send(copy.get(), staged, bytes);
+  return copy;
+}
+
+template <class Body>
+void launch(const Device& device, std::string_view kernel, std::int64_t count, const Body& body) {
+  device.check(for_each(device.stream(), count, body), kernel);
+}
+
+// Sums over the rows of each column, cut into parts; `parts` points into `memory`.
+struct SummedColumns {
+  std::shared_ptr<double> memory;
+  ColumnParts parts;
+};
+
+template <class Value>
+SummedColumns summed_columns(Device& device, std::string_view kernel, std::int64_t rows, std::int64_t columns,
+                             const Value& value) {
+  const Index chunks = chunks_of(static_cast<Index>(rows));
+  SummedColumns sums{allocate<double>(device, chunks * columns), {}};
+  sums.parts = {sums.memory.get(), chunks, static_cast<Index>(columns)};
+  device.check(
+      sum_columns(device.stream(), static_cast<Index>(rows), static_cast<Index>(columns), value, sums.memory.get()),
+      kernel);
+  return sums;
+}
+
+// The sums of the columns, each times `factor`.
+template <class Value>
+std::shared_ptr<double> column_sums(Device& device, std::string_view kernel, std::int64_t rows, std::int64_t columns,
+                                    const Value& value, double factor) {
+  const SummedColumns summed = summed_columns(device, kernel, rows, columns, value);
+  const std::shared_ptr<double> sums = allocate<double>(device, columns);
+  launch(device, kernel, columns, FinishSums{summed.parts, factor, sums.get()});
+  return sums;
+}
+
+// c (rows x columns) = op(a) op(b) + beta c by rows; op(a) is rows x inner, op(b) inner x columns. Accumulates in
+// float32.
+inline void multiply(const Device& device, bool transposed_a, bool transposed_b, std::int64_t rows,
+                     std::int64_t columns, std::int64_t inner, const void* a, const void* b, Precision factors,
+                     float beta, void* c, Precision product) {
+  const auto type = [](Precision p) { return p == Precision::float32 ? CUDA_R_32F : CUDA_R_16BF; };
+  const auto operation = [](bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
+  const ProductByColumns p = by_columns(transposed_a, transposed_b, rows, columns, inner);
+  const float one = 1;
+  device.check(
+      cublasGemmEx_64(device.blas(), operation(p.transposed_first), operation(p.transposed_second), p.rows, p.columns,
+                      p.inner, &one, b, type(factors), p.first_stride, a, type(factors), p.second_stride, &beta, c,
+                      type(product), p.stride, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+      "cublasGemmEx");
+}
+
+}  // namespace lpl::cuda

@@ -1,0 +1,215 @@
+#include "rate/cuda/losses.hpp"
+
+#include <fmt/format.h>
+
+#include "core/errors.hpp"
+#include "rate/cuda/launch.hpp"
+
+namespace lpl::cuda {
+namespace {
+
+Index index_of(std::int64_t value) { return static_cast<Index>(value); }
+
+// *to = factor * sum of the terms.
+void add_up(const Device& device, const double* terms, std::int64_t count, double factor, float* to) {
+  device.check(sum_terms(device.stream(), terms, index_of(count), factor, to), "the kernel that sums a loss");
+}
+
+// Sample of view 1 that is pulled to each sample of view 2.
+std::vector<std::int32_t> inverse_of(const std::vector<std::int32_t>& positives) {
+  std::vector<std::int32_t> inverse(positives.size(), -1);
+  for (std::size_t b = 0; b < positives.size(); ++b) {
+    const auto other = static_cast<std::size_t>(positives[b]);
+    if (other >= inverse.size() || inverse[other] != -1)
+      throw Error(fmt::format("positives of {} samples are no permutation: sample {} of view 1 is pulled to sample {}",
+                              positives.size(), b, positives[b]));
+    inverse[other] = static_cast<std::int32_t>(b);
+  }
+  return inverse;
+}
+
+struct Pairs {
+  std::shared_ptr<std::int32_t> positives, pulled_by;  // null: sample b belongs to sample b
+};
+
+Pairs pairs_on(Device& device, const std::vector<std::int64_t>* positives) {
+  if (!positives) return {};
+  const std::vector<std::int32_t> partners(positives->begin(), positives->end());
+  return {copy_of(device, partners), copy_of(device, inverse_of(partners))};
+}
+
+std::shared_ptr<float> centred(Device& device, std::int64_t samples, std::int64_t columns, const float* z,
+                               const double* means) {
+  const std::shared_ptr<float> deviations = allocate<float>(device, 2 * samples * columns);
+  launch(device, "the centring kernel", 2 * samples * columns,
+         Centre{z, means, index_of(samples), index_of(columns), deviations.get()});
+  return deviations;
+}
+
+// What both views deviate from, and how much.
+struct Statistics {
+  std::shared_ptr<double> means;  // by column of both views
+  std::shared_ptr<float> deviations;
+};
+
+Statistics statistics(Device& device, std::int64_t samples, std::int64_t columns, const float* z) {
+  Statistics s;
+  s.means = column_sums(device, "the kernel of means", samples, 2 * columns,
+                        ViewColumns{z, index_of(samples), index_of(columns)}, 1.0 / static_cast<double>(samples));
+  s.deviations = centred(device, samples, columns, z, s.means.get());
+  return s;
+}
+
+std::shared_ptr<double> sums_of_squares(Device& device, std::int64_t samples, std::int64_t columns,
+                                        const float* deviations, double factor) {
+  return column_sums(device, "the kernel of variances", samples, 2 * columns,
+                     ViewSquares{{deviations, index_of(samples), index_of(columns)}}, factor);
+}
+
+// Estimates of the step before, for the columns of both views.
+std::shared_ptr<double> twice(Device& device, const std::vector<float>& estimates) {
+  std::vector<double> columns(estimates.begin(), estimates.end());
+  columns.insert(columns.end(), estimates.begin(), estimates.end());
+  return copy_of(device, columns);
+}
+
+void read_means_of_views(Device& device, const std::shared_ptr<double>& columns, std::vector<float>& means) {
+  const auto units = static_cast<std::int64_t>(means.size());
+  const std::shared_ptr<float> on_device = allocate<float>(device, units);
+  launch(device, "the kernel of stale estimates", units, MeanOfViews{columns.get(), index_of(units), on_device.get()});
+  device.download(means.data(), on_device.get(), units * 4);
+}
+
+// What the gradient of the push term multiplies.
+struct PushGradient {
+  std::shared_ptr<float> factors;  // by column of both views
+  std::shared_ptr<float> deviations;
+};
+
+PushGradient push(Device& device, const LplObjective& objective, const HookSize& hook, const float* z,
+                  StaleEstimates* stale, float* loss) {
+  const std::int64_t columns = hook.columns();
+  const auto samples = static_cast<double>(hook.samples);
+  const double weight = 0.5 * objective.hebbian / static_cast<double>(columns);
+  const Statistics own = statistics(device, hook.samples, columns, z);
+  const std::shared_ptr<double> variances =
+      sums_of_squares(device, hook.samples, columns, own.deviations.get(), 1.0 / (samples - 1));
+  PushGradient gradient{allocate<float>(device, 2 * columns), own.deviations};
+  const std::shared_ptr<double> losses = allocate<double>(device, 2 * columns);
+  if (stale && !stale->mean.empty()) {
+    gradient.deviations = centred(device, hook.samples, columns, z, twice(device, stale->mean).get());
+    const std::shared_ptr<double> squares =
+        sums_of_squares(device, hook.samples, columns, gradient.deviations.get(), 1.0);
+    launch(device, "the kernel of the stale push term", 2 * columns,
+           StalePushColumns{objective.epsilon, samples, weight, squares.get(), twice(device, stale->variance).get(),
+                            losses.get(), gradient.factors.get()});
+  } else {
+    launch(device, "the kernel of the push term", 2 * columns,
+           PushColumns{objective.form, objective.epsilon, samples, weight, variances.get(), losses.get(),
+                       gradient.factors.get()});
+  }
+  add_up(device, losses.get(), 2 * columns, 0.5 / static_cast<double>(columns), loss);
+  if (stale) {
+    stale->mean.resize(static_cast<std::size_t>(columns));
+    stale->variance.resize(static_cast<std::size_t>(columns));
+    read_means_of_views(device, own.means, stale->mean);
+    read_means_of_views(device, variances, stale->variance);
+  }
+  return gradient;
+}
+
+// The push of squared entries of a square matrix towards 0, off its diagonal: its terms by column, and the matrix
+// becomes its own gradient, times `weight`.
+void push_entries_down(Device& device, float* matrix, std::int64_t side, double norm, double weight, double* losses) {
+  const auto pairs = static_cast<double>(side * side - side);
+  const SummedColumns sums = summed_columns(device, "the kernel of squared entries", side, side,
+                                            OffDiagonalSquares{matrix, index_of(side), norm});
+  launch(device, "the kernel of squared entries", side, FinishSums{sums.parts, 1.0 / pairs, losses});
+  launch(device, "the kernel of squared entries", side * side,
+         ScaleOffDiagonal{matrix, index_of(side), weight * 4.0 * norm * norm / pairs});
+}
+
+void add_decorrelation(Device& device, const LplObjective& objective, const HookSize& hook, const float* z, float* dz,
+                       float* loss) {
+  const std::int64_t rows = hook.samples * hook.positions, units = hook.units;
+  if (units < 2) return device.clear(loss, 4);
+  const Statistics own = statistics(device, rows, units, z);
+  const std::shared_ptr<float> covariance = allocate<float>(device, units * units);
+  const std::shared_ptr<double> losses = allocate<double>(device, 2 * units);
+  for (const int view : {0, 1}) {
+    const float* const deviations = own.deviations.get() + view * rows * units;
+    multiply(device, true, false, units, units, rows, deviations, deviations, Precision::float32, 0.0f,
+             covariance.get(), Precision::float32);
+    push_entries_down(device, covariance.get(), units, 1.0 / static_cast<double>(rows - 1),
+                      0.5 * objective.decorrelation, losses.get() + view * units);
+    multiply(device, false, false, rows, units, units, deviations, covariance.get(), Precision::float32, 1.0f,
+             dz + view * rows * units, Precision::float32);
+  }
+  add_up(device, losses.get(), 2 * units, 0.5, loss);
+}
+
+}  // namespace
+
+void lpl_loss(Device& device, const LplObjective& objective, const HookSize& hook, const float* z,
+              const std::vector<std::int64_t>* positives, StaleEstimates* stale, float* dz, float* losses) {
+  const std::int64_t columns = hook.columns();
+  const double scale = 1.0 / static_cast<double>(hook.view());
+  const Pairs pairs = pairs_on(device, positives);
+  const std::shared_ptr<double> squares =
+      column_sums(device, "the kernel of the pull term", hook.samples, columns,
+                  PairSquares{z, pairs.positives.get(), index_of(hook.samples), index_of(columns)}, 1.0);
+  add_up(device, squares.get(), columns, scale, losses + kPull);
+
+  const PushGradient pushed = push(device, objective, hook, z, stale, losses + kPush);
+  launch(device, "the kernel of the local gradient", 2 * hook.view(),
+         LplGradient{z, pushed.deviations.get(), pushed.factors.get(), pairs.positives.get(), pairs.pulled_by.get(),
+                     index_of(hook.samples), index_of(columns), static_cast<float>(objective.predictive * 2.0 * scale),
+                     objective.gradient == PredictiveGradient::both, dz});
+  add_decorrelation(device, objective, hook, z, dz, losses + kDecorrelation);
+  device.clear(losses + kCrossEntropy, 4);
+}
+
+void contrastive_loss(Device& device, const LplObjective& objective, const HookSize& hook, const float* z, float* dz,
+                      float* losses) {
+  const std::int64_t samples = hook.samples, units = hook.units, size = hook.view();
+  const std::shared_ptr<float> unit_rows = allocate<float>(device, 2 * size);
+  const std::shared_ptr<float> gradient = allocate<float>(device, 2 * size);
+  const std::shared_ptr<double> lengths = allocate<double>(device, 2 * samples);
+  launch(device, "the kernel of cosines", 2 * samples,
+         NormaliseRows{z, index_of(units), unit_rows.get(), lengths.get()});
+  const std::shared_ptr<double> products =
+      column_sums(device, "the kernel of cosines", samples, units,
+                  PairProducts{unit_rows.get(), index_of(samples), index_of(units)}, 1.0);
+  add_up(device, products.get(), units, -1.0 / static_cast<double>(samples), losses + kPull);
+  launch(device, "the kernel of cosines", 2 * size,
+         CosinePull{unit_rows.get(), index_of(size), -objective.predictive / static_cast<double>(samples),
+                    gradient.get()});
+
+  const std::shared_ptr<float> cosines = allocate<float>(device, samples * samples);
+  const std::shared_ptr<double> pushes = allocate<double>(device, 2 * samples);
+  for (const int view : {0, 1}) {
+    const float* const a = unit_rows.get() + view * size;
+    multiply(device, false, true, samples, samples, units, a, a, Precision::float32, 0.0f, cosines.get(),
+             Precision::float32);
+    push_entries_down(device, cosines.get(), samples, 1.0, 0.5 * objective.hebbian, pushes.get() + view * samples);
+    multiply(device, false, false, samples, units, samples, cosines.get(), a, Precision::float32, 1.0f,
+             gradient.get() + view * size, Precision::float32);
+  }
+  add_up(device, pushes.get(), 2 * samples, 0.5, losses + kPush);
+  launch(device, "the kernel of cosines", 2 * samples,
+         ThroughNormalisation{unit_rows.get(), gradient.get(), lengths.get(), index_of(units), dz});
+  device.clear(losses + kDecorrelation, 4);
+  device.clear(losses + kCrossEntropy, 4);
+}
+
+void cross_entropy(Device& device, const HookSize& hook, const float* logits, const std::vector<std::int32_t>& labels,
+                   float* dlogits, float* loss) {
+  const auto samples = static_cast<double>(hook.samples);
+  const std::shared_ptr<double> losses = allocate<double>(device, 2 * hook.samples);
+  launch(device, "the kernel of the cross-entropy", 2 * hook.samples,
+         CrossEntropy{logits, copy_of(device, labels).get(), index_of(hook.samples), index_of(hook.units),
+                      0.5 / samples, losses.get(), dlogits});
+  add_up(device, losses.get(), 2 * hook.samples, 0.5 / samples, loss);
+}
+
+}  // namespace lpl::cuda

@@ -1,0 +1,282 @@
+// The CUDA backend against the CPU's on random input, operation by operation. Where no device is, everything is skipped
+// but the same tests pass as cuda_twin_tests, on the host (fake_cuda.cpp).
+//
+// Bounds. Both backends form float32 sums, in different orders: numbers differ by about the square root of the number
+// of terms (at most 4000 here) times 2^-24 of the largest, so 1e-5 of the largest. In bfloat16 inputs are rounded alike
+// and sums are float32, but maps and gradients are rounded to 2^-8 once or twice on the way: 1.5e-2 of the largest.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+#include <random>
+
+#include "core/errors.hpp"
+#include "rate/cpu/backend.hpp"
+#include "rate/cuda/backend.hpp"
+
+namespace lpl {
+namespace {
+
+constexpr double kFloat32 = 1e-5, kBfloat16 = 1.5e-2;
+
+std::vector<float> draw(std::int64_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (float& v : values) v = normal(random);
+  return values;
+}
+
+void expect_near(const std::vector<float>& found, const std::vector<float>& expected, double bound, const char* what) {
+  ASSERT_EQ(found.size(), expected.size()) << what;
+  double largest = 1e-30, deviation = 0;
+  for (std::size_t i = 0; i < found.size(); ++i) {
+    largest = std::max(largest, std::abs(static_cast<double>(expected[i])));
+    deviation = std::max(deviation, std::abs(static_cast<double>(found[i]) - static_cast<double>(expected[i])));
+    ASSERT_TRUE(std::isfinite(found[i])) << what;
+  }
+  EXPECT_LE(deviation, bound * largest) << what;
+}
+
+class CudaBackend : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (cuda_device_count() == 0) GTEST_SKIP() << "skipped: no device";
+    cuda_ = make_cuda_backend(*comm_, 0);
+  }
+
+  // One layer, there and back, on a backend.
+  struct Pass {
+    std::vector<float> y, weight_gradient, bias_gradient, dx;
+  };
+  Pass pass(Backend& backend, const Convolution& layer, const Shape& x, Precision precision, bool everywhere) {
+    // Values that bfloat16 holds too.
+    const auto rounded = [&](std::int64_t count, unsigned seed, float scale) {
+      std::vector<float> values = draw(count, seed);
+      for (float& v : values) v = std::round(v * 64) / 64 * scale;
+      return values;
+    };
+    Array weight = backend.zeros(layer.weights()), bias = backend.zeros(layer.out);
+    backend.write(weight, rounded(layer.weights(), 1, 0.125f));
+    if (layer.biased) backend.write(bias, rounded(layer.out, 2, 1.0f));
+    const Filters filters = backend.prepare(layer, weight, bias, precision);
+    const Tensor in = backend.upload(rounded(x.size(), 3, 1.0f), x, precision);
+    Trace trace;
+    const Tensor y = backend.forward(layer, filters, in, &trace);
+    EXPECT_EQ(y.shape, layer.output(x));
+    Shape given = y.shape;
+    if (everywhere) given.height = given.width = 1;
+    const Tensor dy = backend.upload(rounded(given.size(), 4, 1.0f), given, Precision::float32);
+    Array weight_gradient = backend.zeros(layer.weights()), bias_gradient = backend.zeros(layer.out);
+    backend.add_gradient(layer, trace, in, dy, weight_gradient, bias_gradient);
+    backend.add_gradient(layer, trace, in, dy, weight_gradient, bias_gradient);  // adds to what is there
+    const Tensor dx = backend.input_gradient(layer, filters, trace, in, dy);
+    EXPECT_EQ(dx.shape, x);
+    return {backend.download(y), backend.read(weight_gradient), backend.read(bias_gradient), backend.download(dx)};
+  }
+
+  void compare(const Convolution& layer, const Shape& x, Precision precision, double bound) {
+    for (const bool everywhere : {false, true}) {
+      const Pass expected = pass(*cpu_, layer, x, Precision::float32, everywhere);
+      const Pass found = pass(*cuda_, layer, x, precision, everywhere);
+      expect_near(found.y, expected.y, bound, "output");
+      expect_near(found.weight_gradient, expected.weight_gradient, bound, "gradient of the filters");
+      expect_near(found.bias_gradient, expected.bias_gradient, bound, "gradient of the bias");
+      expect_near(found.dx, expected.dx, bound, "gradient of the input");
+    }
+  }
+
+  // A loss of a batch of slices, on a backend: its terms, and the gradients one after the other.
+  template <class Loss>
+  std::pair<std::vector<float>, std::vector<float>> loss(Backend& backend, const Batch& batch, Shape hook, Loss f) {
+    std::vector<Tensor> z;
+    for (const Slice& slice : batch.mine()) {
+      hook.samples = 2 * slice.count;
+      z.push_back(backend.upload(draw(hook.size(), 20 + static_cast<unsigned>(slice.first)), hook, Precision::float32));
+    }
+    Array losses = backend.zeros(3 * kLossTerms);
+    backend.write(losses, std::vector<float>(3 * kLossTerms, 7.0f));  // other hooks' losses stay
+    std::vector<float> gradient;
+    for (const Tensor& dz : f(backend, z, losses)) {
+      const std::vector<float> values = backend.download(dz);
+      gradient.insert(gradient.end(), values.begin(), values.end());
+    }
+    return {backend.read(losses), gradient};
+  }
+
+  template <class Loss>
+  void compare_losses(std::int64_t samples, const Shape& hook, Loss f) {
+    const Batch batch(samples, 0, 1);
+    const auto expected = loss(*cpu_, batch, hook, f), found = loss(*cuda_, batch, hook, f);
+    for (std::size_t i = 0; i < expected.first.size(); ++i)
+      EXPECT_NEAR(found.first[i], expected.first[i], kFloat32 * (1 + std::abs(expected.first[i]))) << i;
+    expect_near(found.second, expected.second, kFloat32, "gradient of the loss");
+  }
+
+  std::unique_ptr<Communicator> comm_ = make_serial_communicator();
+  std::unique_ptr<Backend> cpu_ = make_cpu_backend(*comm_);
+  std::unique_ptr<Backend> cuda_;
+};
+
+TEST_F(CudaBackend, RefusesADeviceThatIsNotThere) {
+  EXPECT_THROW(make_cuda_backend(*comm_, 1000), ConfigError);
+  EXPECT_THROW(make_cuda_backend(*comm_, -1), ConfigError);
+}
+
+TEST_F(CudaBackend, KeepsNumbers) {
+  const std::vector<float> values = draw(2 * 3 * 4 * 5, 30);
+  Array array = cuda_->zeros(120);
+  EXPECT_EQ(cuda_->read(array), std::vector<float>(120, 0.0f));
+  cuda_->write(array, values);
+  EXPECT_EQ(cuda_->read(array), values);
+  cuda_->clear(array);
+  EXPECT_EQ(cuda_->read(array), std::vector<float>(120, 0.0f));
+  const Shape shape{2, 5, 3, 4};
+  EXPECT_EQ(cuda_->download(cuda_->upload(values, shape, Precision::float32)), values);
+  EXPECT_EQ(cuda_->download(cuda_->upload(values, shape, Precision::bfloat16)),
+            cpu_->download(cpu_->upload(values, shape, Precision::bfloat16)));
+  // Many uploads in flight: staging memory is used in turn.
+  std::vector<Tensor> tensors;
+  for (unsigned i = 0; i < 100; ++i) tensors.push_back(cuda_->upload(draw(120, i), shape, Precision::float32));
+  for (unsigned i = 0; i < 100; ++i) EXPECT_EQ(cuda_->download(tensors[i]), draw(120, i));
+}
+
+// A 3x3 layer, with and without pooling, as in VGG; the first of them, of three channels; AlexNet's, with overlapping
+// windows; without padding; a dense one, a linear classifier, and one channel by one.
+const std::vector<std::pair<Convolution, Shape>> kLayers{
+    {{16, 24, 3, 1, 1, true, true, 0, 0}, {6, 16, 8, 8}},  {{16, 24, 3, 1, 1, true, true, 2, 2}, {6, 16, 9, 8}},
+    {{3, 16, 3, 1, 1, true, true, 2, 2}, {4, 3, 16, 16}},  {{3, 8, 11, 4, 2, true, true, 3, 2}, {2, 3, 35, 35}},
+    {{8, 8, 5, 1, 2, false, true, 3, 2}, {3, 8, 9, 9}},    {{8, 16, 4, 1, 0, true, true, 0, 0}, {5, 8, 4, 4}},
+    {{40, 24, 1, 1, 0, true, true, 0, 0}, {12, 40, 1, 1}}, {{40, 10, 1, 1, 0, true, false, 0, 0}, {12, 40, 1, 1}},
+    {{2, 1, 1, 1, 0, false, false, 0, 0}, {10, 2, 1, 1}},  {{8, 12, 1, 1, 0, true, true, 0, 0}, {3, 8, 4, 5}}};
+
+TEST_F(CudaBackend, LayersThereAndBackInFloat32) {
+  for (const auto& [layer, x] : kLayers) compare(layer, x, Precision::float32, kFloat32);
+}
+
+// Rounding decides between nearly equal winners of a window, and which outputs are active: so gradients are compared
+// where nothing is decided, and outputs everywhere.
+TEST_F(CudaBackend, LayersInBfloat16) {
+  for (const auto& [layer, x] : kLayers) {
+    expect_near(pass(*cuda_, layer, x, Precision::bfloat16, false).y,
+                pass(*cpu_, layer, x, Precision::float32, false).y, kBfloat16, "output");
+    Convolution linear = layer;
+    linear.rectified = false;
+    linear.pool = 0;
+    compare(linear, x, Precision::bfloat16, kBfloat16);
+  }
+}
+
+TEST_F(CudaBackend, ComputesTheSameNumbersAgain) {
+  for (const Precision precision : {Precision::float32, Precision::bfloat16})
+    for (const auto& [layer, x] : kLayers) {
+      const Pass once = pass(*cuda_, layer, x, precision, true), again = pass(*cuda_, layer, x, precision, true);
+      EXPECT_EQ(once.y, again.y);
+      EXPECT_EQ(once.weight_gradient, again.weight_gradient);
+      EXPECT_EQ(once.bias_gradient, again.bias_gradient);
+      EXPECT_EQ(once.dx, again.dx);
+    }
+}
+
+TEST_F(CudaBackend, Maps) {
+  const Shape shape{3, 10, 7, 6};
+  const std::vector<float> values = draw(shape.size(), 31), mask = draw(shape.size(), 32);
+  for (const Precision precision : {Precision::float32, Precision::bfloat16}) {
+    // Both round the same float32 results, which may fall on either side of a tie.
+    const double bound = precision == Precision::float32 ? kFloat32 : kBfloat16;
+    const auto both = [&](auto operation) {
+      const auto on = [&](Backend& b) { return b.download(operation(b, b.upload(values, shape, precision))); };
+      expect_near(on(*cuda_), on(*cpu_), bound, "maps");
+    };
+    both([](Backend& b, const Tensor& x) { return b.mean_over_space(x); });
+    both([](Backend& b, const Tensor& x) { return b.scale(x, -0.3f); });
+    both([&](Backend& b, const Tensor& x) { return b.product(x, b.upload(mask, shape, Precision::float32)); });
+    for (const std::int64_t side : {1, 3, 8}) {
+      both([&](Backend& b, const Tensor& x) { return b.adaptive_mean(x, side); });
+      both([&](Backend& b, const Tensor& x) {
+        return b.adaptive_mean_gradient(b.adaptive_mean(x, side), shape, precision);
+      });
+    }
+  }
+}
+
+TEST_F(CudaBackend, LatentPredictiveLosses) {
+  std::vector<std::int64_t> positives(20);
+  std::iota(positives.begin(), positives.end(), 0);
+  std::shuffle(positives.begin(), positives.end(), std::mt19937(33));
+  LplObjective objective{0.7, 1.3, 10, HebbianForm::log_variance, 1e-4, PredictiveGradient::both};
+  const auto plain = [&](Backend& b, const std::vector<Tensor>& z, Array& losses) {
+    return b.lpl_loss(objective, Batch(20, 0, 1), z, nullptr, nullptr, losses, kLossTerms);
+  };
+  for (const HebbianForm form : {HebbianForm::log_variance, HebbianForm::hinge, HebbianForm::variance}) {
+    objective.form = form;
+    compare_losses(20, {0, 33, 1, 1}, plain);
+    compare_losses(20, {0, 5, 3, 4}, plain);
+  }
+  compare_losses(20, {0, 1, 1, 1}, plain);
+  objective.gradient = PredictiveGradient::later;
+  compare_losses(20, {0, 33, 1, 1}, plain);
+  compare_losses(20, {0, 33, 1, 1}, [&](Backend& b, const std::vector<Tensor>& z, Array& losses) {
+    return b.lpl_loss(objective, Batch(20, 0, 1), z, &positives, nullptr, losses, 0);
+  });
+}
+
+TEST_F(CudaBackend, LossesOfALargeBatch) {
+  compare_losses(700, {0, 64, 1, 1}, [](Backend& b, const std::vector<Tensor>& z, Array& losses) {
+    return b.lpl_loss({}, Batch(700, 0, 1), z, nullptr, nullptr, losses, 0);
+  });
+}
+
+TEST_F(CudaBackend, StaleEstimates) {
+  StaleEstimates of_cpu, of_cuda;
+  for (int step = 0; step < 2; ++step)  // the second with the estimates of the first
+    compare_losses(20, {0, 6, 1, 1}, [&](Backend& b, const std::vector<Tensor>& z, Array& losses) {
+      StaleEstimates& stale = &b == cpu_.get() ? of_cpu : of_cuda;
+      return b.lpl_loss({}, Batch(20, 0, 1), z, nullptr, &stale, losses, 0);
+    });
+  expect_near(of_cuda.mean, of_cpu.mean, kFloat32, "mean");
+  expect_near(of_cuda.variance, of_cpu.variance, kFloat32, "variance");
+}
+
+TEST_F(CudaBackend, RefusesPositivesThatAreNoPermutation) {
+  const std::vector<std::int64_t> twice(20, 0);
+  EXPECT_THROW(loss(*cuda_, Batch(20, 0, 1), {0, 3, 1, 1},
+                    [&](Backend& b, const std::vector<Tensor>& z, Array& losses) {
+                      return b.lpl_loss({}, Batch(20, 0, 1), z, &twice, nullptr, losses, 0);
+                    }),
+               Error);
+}
+
+TEST_F(CudaBackend, ContrastiveLossesAndCrossEntropies) {
+  compare_losses(20, {0, 33, 1, 1}, [](Backend& b, const std::vector<Tensor>& z, Array& losses) {
+    return b.contrastive_loss({}, Batch(20, 0, 1), z, losses, kLossTerms);
+  });
+  std::vector<std::int32_t> labels(20);
+  for (std::size_t b = 0; b < labels.size(); ++b) labels[b] = static_cast<std::int32_t>(b * 7 % 10);
+  compare_losses(20, {0, 10, 1, 1}, [&](Backend& b, const std::vector<Tensor>& z, Array& losses) {
+    return b.cross_entropy(Batch(20, 0, 1), z, labels, losses, 0);
+  });
+}
+
+TEST_F(CudaBackend, Optimisers) {
+  const auto on = [](Backend& b, bool adam) {
+    Array value = b.zeros(1000), first = b.zeros(1000), second = b.zeros(1000), gradient = b.zeros(1000);
+    b.write(value, draw(1000, 34));
+    for (std::int64_t step = 1; step <= 3; ++step) {
+      b.write(gradient, draw(1000, 35 + static_cast<unsigned>(step)));
+      if (adam)
+        b.adam({1e-2, 0.9, 0.999, 1e-8, 0.1, step}, gradient, value, first, second);
+      else
+        b.sgd({1e-2, 0.9, 0.1}, gradient, value, first);
+    }
+    return std::vector<std::vector<float>>{b.read(value), b.read(first), b.read(second)};
+  };
+  for (const bool adam : {true, false}) {
+    const auto found = on(*cuda_, adam), expected = on(*cpu_, adam);
+    for (std::size_t i = 0; i < found.size(); ++i) expect_near(found[i], expected[i], kFloat32, "optimiser");
+  }
+}
+
+}  // namespace
+}  // namespace lpl

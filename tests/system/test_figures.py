@@ -1,0 +1,126 @@
+#!/usr/bin/env python3
+"""Every figure draws itself in its reduced version, prints the published values beside ours, and runs nothing twice."""
+
+import gzip
+import pathlib
+import subprocess
+import unittest
+
+from support import LPL_SIM, ROOT, InFolder, h5py
+
+import matplotlib.image
+import numpy as np
+
+
+class Figures(InFolder):
+    def run_figure(self, name, *more):
+        return subprocess.run([ROOT / f"scripts/figures/{name}.py", "--quick", "--out", self.folder, "--cache",
+                               self.folder / "cache", "--programs", pathlib.Path(LPL_SIM).resolve().parent, *more],
+                              capture_output=True, text=True, timeout=500)
+
+    def draw(self, name, *more):
+        """Runs a figure; its texts, and the lines of its table as {what: numbers}."""
+        done = self.run_figure(name, *more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        picture = matplotlib.image.imread(self.folder / f"{name}_quick.png")
+        self.assertGreater(min(picture.shape[:2]), 500)
+        self.assertTrue(0.005 < (picture[..., :3].sum(axis=2) < 2.9).mean(), "the picture is blank")
+        self.assertEqual((self.folder / f"{name}_quick.pdf").read_bytes()[:5], b"%PDF-")
+        lines = done.stdout.splitlines()
+        header = next(i for i, line in enumerate(lines) if line.split() == ["published", "ours"])
+        numbers, width = {}, lines[header].index("published") - 2
+        for line in lines[header + 1:]:
+            if not line.startswith("pictures:"):
+                numbers[line[:width].strip()] = [float(value) for value in line[width:].split()]
+        return done.stdout, numbers
+
+    def test_fig5(self):
+        text, numbers = self.draw("fig5")
+        self.assertEqual(text.count("running "), 5)
+        self.assertIn("not comparable", text)
+        self.assertEqual(numbers["recurrent: R2 of P1"][0], 0.807)
+        # Little is learnt in so short a time, but slow signals are read better than their controls.
+        for variant in ("recurrent", "feedforward"):
+            self.assertGreater(numbers[f"{variant}: R2 of P1"][-1], numbers[f"{variant}: R2 of P1ctl"][-1])
+        self.assertLess(numbers["Hebbian off: mean rate (Hz)"][-1], 0.1)
+
+    def test_fig6_and_its_cache(self):
+        text, numbers = self.draw("fig6")
+        self.assertGreater(text.count("running "), 5)
+        for what in ("window, variance 0.1: peak", "window, variance 0.1: trough", "window, variance 1: peak",
+                     "10 Hz, mean 20 Hz, +10 ms", "10 Hz, mean 20 Hz, -10 ms", "50 Hz, mean 20 Hz, +10 ms"):
+            published, ours = numbers[what]
+            self.assertAlmostEqual(ours, published, delta=0.02, msg=what)
+        again, _ = self.draw("fig6")
+        self.assertNotIn("running ", again)
+        # A run that did not end is made again.
+        damaged = next((self.folder / "cache").glob("stdp_window_0.1-*.h5"))
+        with h5py.File(damaged, "r+") as file:
+            file.attrs["status"] = "interrupted"
+        again, _ = self.draw("fig6")
+        self.assertEqual(again.count("running "), 1)
+
+    def test_fig2(self):
+        _, numbers = self.draw("fig2")
+        self.assertGreater(numbers["LPL: selectivity, sigma_y 0.01"][-1], 0.7)
+        self.assertGreater(numbers["LPL: selectivity, sigma_y 10"][-1], 0.7)
+        self.assertGreater(numbers["Oja: selectivity, sigma_y 0.01"][-1], 0.7)
+        self.assertLess(numbers["Oja: selectivity, sigma_y 10"][-1], 0.1)
+        self.assertLess(numbers["predictive off: selectivity, sigma_y 10"][-1], 0.1)
+
+    def test_fig3(self):
+        text, numbers = self.draw("fig3")
+        self.assertIn("not comparable", text)
+        self.assertEqual(len([what for what in numbers if what.startswith("LPL: accuracy, layer")]), 8)
+        self.assertEqual(numbers["LPL: accuracy, layer 5"][0], 0.623)
+        for _, ours in numbers.values():
+            self.assertTrue(np.isfinite(ours))
+        done = subprocess.run([ROOT / "scripts/figures/fig3.py"], capture_output=True, text=True, timeout=100)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--cifar10 FOLDER", done.stderr)
+
+    def test_s2(self):
+        _, numbers = self.draw("s2")
+        for kept, other in (("digit", "place"), ("place", "digit")):
+            self.assertGreater(numbers[f"sequences keep the {kept}: selectivity for the {kept}"][-1], 0.3)
+            self.assertLess(numbers[f"sequences keep the {kept}: selectivity for the {other}"][-1], 0.1)
+
+    def write_idx(self, name, array):
+        header = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+        with gzip.open(self.folder / f"{name}.gz", "wb") as file:
+            file.write(header + array.tobytes())
+
+    def test_s2_of_mnist_files(self):
+        done = self.run_figure("s2", "--mnist", self.folder)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("train-images-idx3-ubyte.gz", done.stderr)
+        labels = np.repeat(np.array([4, 5, 6], "u1"), 20)
+        images = np.zeros((60, 10, 10), "u1")
+        images[20:40, 2:8, 4:6] = 255  # fives are bars, sixes are boxes
+        images[40:, 2:8, 2:8] = 255
+        self.write_idx("train-labels-idx1-ubyte", labels)
+        self.write_idx("train-images-idx3-ubyte", images)
+        _, numbers = self.draw("s2", "--mnist", self.folder)
+        self.assertGreater(numbers["sequences keep the digit: selectivity for the digit"][-1], 0.9)
+        whole = gzip.open(self.folder / "train-images-idx3-ubyte.gz").read()
+        with gzip.open(self.folder / "train-images-idx3-ubyte.gz", "wb") as file:
+            file.write(whole[:-1])
+        done = self.run_figure("s2", "--mnist", self.folder)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("is no complete idx file", done.stderr)
+
+    def test_e1(self):
+        _, numbers = self.draw("e1")
+        # Mean 20, and the variance (plus 1e-3) for each unit of change.
+        self.assertEqual(numbers["threshold at dz/dt = 0, variance 0.5"], [20.0])
+        self.assertAlmostEqual(numbers["threshold at dz/dt = 10, variance 2"][0], 20 + 2.001 * 10, places=6)
+
+    def test_a_missing_program_is_told(self):
+        done = subprocess.run([ROOT / "scripts/figures/fig6.py", "--cache", self.folder, "--out", self.folder,
+                               "--programs", self.folder], capture_output=True, text=True, timeout=100)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("--programs", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,557 @@
+// The bodies of the CUDA kernels, run on the host over all their indices, against literal computations: what a kernel
+// reads, writes and sums is checked where there is no device.
+#include "rate/cuda/bodies.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <random>
+#include <vector>
+
+#include "rate/cpu/losses.hpp"
+
+namespace lpl::cuda {
+namespace {
+
+using Bfloat = std::uint16_t;
+
+template <class Body>
+void for_each(std::size_t count, const Body& body) {
+  for (Index i = 0; i < count; ++i) body(i);
+}
+
+// What sum_columns_kernel leaves.
+template <class Value>
+std::vector<double> column_parts(Index rows, Index columns, const Value& value) {
+  const Index chunks = chunks_of(rows);
+  std::vector<double> parts;
+  for (Index chunk = 0; chunk < chunks; ++chunk)
+    for (Index column = 0; column < columns; ++column) {
+      double total = 0;
+      for (Index lane = 0; lane < kLanes; ++lane) total += lane_sum(value, rows, chunks, chunk, lane, column);
+      parts.push_back(total);
+    }
+  return parts;
+}
+
+template <class Value>
+std::vector<double> column_sums(Index rows, Index columns, const Value& value, double factor = 1) {
+  const std::vector<double> parts = column_parts(rows, columns, value);
+  std::vector<double> sums(columns);
+  for_each(columns, FinishSums{{parts.data(), chunks_of(rows), columns}, factor, sums.data()});
+  return sums;
+}
+
+double total(const std::vector<double>& terms, double factor) {
+  constexpr Index kThreads = 256;
+  double sum = 0;
+  for (Index t = 0; t < kThreads; ++t) sum += thread_sum(terms.data(), static_cast<Index>(terms.size()), t, kThreads);
+  return factor * sum;
+}
+
+std::vector<float> draw(std::size_t count, unsigned seed) {
+  std::mt19937 random(seed);
+  std::normal_distribution<float> normal;
+  std::vector<float> values(count);
+  for (float& v : values) v = normal(random);
+  return values;
+}
+
+template <class Element>
+std::vector<Element> elements(const std::vector<float>& values) {
+  std::vector<Element> out(values.size());
+  for (std::size_t i = 0; i < values.size(); ++i) narrow(values[i], out[i]);
+  return out;
+}
+
+std::size_t at(const MapSize& m, Index n, Index r, Index c, Index k) {
+  return ((static_cast<std::size_t>(n) * m.rows + r) * m.columns + c) * m.channels + k;
+}
+
+// Calls f(sample, row, column, channel) for all elements of maps.
+template <class F>
+void for_all(Index samples, const MapSize& m, F f) {
+  for (Index n = 0; n < samples; ++n)
+    for (Index r = 0; r < m.rows; ++r)
+      for (Index c = 0; c < m.columns; ++c)
+        for (Index k = 0; k < m.channels; ++k) f(n, r, c, k);
+}
+
+TEST(CudaBodies, BfloatsAreTheNearestAndTiesAreEven) {
+  for (const float x : {0.0f, 1.0f, -1.0f, 3.14159f, 1e-30f, -2.5e20f, 1.00390625f, 1.01171875f}) {
+    Bfloat narrowed;
+    narrow(x, narrowed);
+    const double step = std::max(std::abs(static_cast<double>(x)) / 128, 1e-38);
+    EXPECT_LE(std::abs(static_cast<double>(widen(narrowed)) - static_cast<double>(x)), step / 2) << x;
+  }
+  Bfloat b;
+  narrow(1.00390625f, b);  // half way between 1 and 1 + 2^-7
+  EXPECT_EQ(widen(b), 1.0f);
+  narrow(1.01171875f, b);  // half way between 1 + 2^-7 and 1 + 2^-6
+  EXPECT_EQ(widen(b), 1.015625f);
+  narrow(std::numeric_limits<float>::quiet_NaN(), b);
+  EXPECT_TRUE(std::isnan(widen(b)));
+  narrow(std::numeric_limits<float>::infinity(), b);
+  EXPECT_TRUE(std::isinf(widen(b)));
+}
+
+TEST(CudaBodies, PlacesAreThoseOfMapsChannelsLast) {
+  const MapSize size{3, 5, 7};
+  Index i = 0;
+  for_all(2, size, [&](Index n, Index r, Index c, Index k) {
+    const Place place = place_of(i, size);
+    EXPECT_EQ(place.sample, n);
+    EXPECT_EQ(place.row, r);
+    EXPECT_EQ(place.column, c);
+    EXPECT_EQ(place.channel, k);
+    EXPECT_EQ(index_of(place, size), i++);
+  });
+}
+
+struct Layer {
+  Index samples, rows, columns, channels, side, stride;
+  Windows windows() const {
+    return {
+        {rows, columns, channels}, {(rows - side) / stride + 1, (columns - side) / stride + 1, channels}, side, stride};
+  }
+  std::size_t inputs() const { return std::size_t{samples} * rows * columns * channels; }
+  std::size_t outputs() const {
+    const MapSize out = windows().out;
+    return std::size_t{samples} * out.rows * out.columns * out.channels;
+  }
+};
+
+// Windows side by side, with rows left over, overlapping, and of one element.
+const Layer kLayers[] = {{2, 4, 4, 3, 2, 2}, {3, 5, 7, 2, 2, 2}, {2, 7, 9, 3, 3, 2},
+                         {1, 6, 5, 4, 3, 1}, {2, 3, 3, 5, 1, 1}, {1, 2, 8, 1, 2, 3}};
+
+template <class Element>
+void check_pooling_and_its_gradient(const Layer& layer) {
+  const Windows w = layer.windows();
+  const std::vector<Element> x = elements<Element>(draw(layer.inputs(), 1));
+  const std::vector<float> bias = draw(layer.channels, 2);
+  std::vector<Element> y(layer.outputs());
+  std::vector<std::uint8_t> winners(layer.outputs());
+  for_each(y.size(), PoolMax<Element>{w, bias.data(), x.data(), y.data(), winners.data()});
+
+  const std::vector<float> dy = draw(layer.outputs(), 3);
+  std::vector<float> expected_dx(layer.inputs(), 0.0f);
+  std::vector<double> expected_bias(layer.channels, 0.0);
+  for_all(layer.samples, w.out, [&](Index n, Index r, Index c, Index k) {
+    float best = 0;
+    std::size_t winner = x.size();
+    for (Index i = 0; i < layer.side; ++i)
+      for (Index j = 0; j < layer.side; ++j) {
+        const std::size_t from = at(w.in, n, r * layer.stride + i, c * layer.stride + j, k);
+        const float value = widen(x[from]) + bias[k];
+        if (value > best) {
+          best = value;
+          winner = from;
+        }
+      }
+    const std::size_t o = at(w.out, n, r, c, k);
+    Element expected;
+    narrow(best, expected);
+    EXPECT_EQ(y[o], expected);
+    EXPECT_EQ(winners[o] == kSilent, winner == x.size());
+    if (winner == x.size()) return;
+    expected_dx[winner] += dy[o];
+    expected_bias[k] += static_cast<double>(dy[o]);
+  });
+
+  const Index positions = w.out.rows * w.out.columns;
+  const FlowingGradient<float, Element> gradient{dy.data(), winners.data(), nullptr, positions, layer.channels, false};
+  std::vector<Element> dx(layer.inputs());
+  for_each(dx.size(), Unpool<float, Element>{gradient, w, dx.data()});
+  EXPECT_EQ(dx, elements<Element>(expected_dx));
+  const std::vector<double> bias_gradient = column_sums(layer.samples * positions, layer.channels, gradient);
+  for (Index k = 0; k < layer.channels; ++k) EXPECT_NEAR(bias_gradient[k], expected_bias[k], 1e-12);
+}
+
+TEST(CudaBodies, PoolingAndItsGradientFollowTheWinners) {
+  for (const Layer& layer : kLayers) {
+    check_pooling_and_its_gradient<float>(layer);
+    check_pooling_and_its_gradient<Bfloat>(layer);
+  }
+}
+
+TEST(CudaBodies, PoolingPassesOnWhatIsNoNumber) {
+  const float x[] = {1, std::numeric_limits<float>::quiet_NaN(), 3, 4}, bias = 0;
+  float y;
+  PoolMax<float>{{{2, 2, 1}, {1, 1, 1}, 2, 2}, &bias, x, &y, nullptr}(0);
+  EXPECT_TRUE(std::isnan(y));
+}
+
+TEST(CudaBodies, WithoutPoolingGradientFlowsThroughActiveOutputs) {
+  const Layer layer{2, 3, 4, 5, 1, 1};
+  std::vector<float> y = draw(layer.outputs(), 4);
+  const std::vector<float> bias = draw(layer.channels, 5), before = y;
+  for_each(y.size(), AddBias<float>{bias.data(), layer.channels, true, y.data()});
+  const std::vector<float> dy = draw(std::size_t{layer.samples} * layer.channels, 6);  // the same at every position
+  for (const bool rectified : {true, false}) {
+    std::vector<float> dx(layer.inputs());
+    const FlowingGradient<float, float> gradient{
+        dy.data(), nullptr, rectified ? y.data() : nullptr, layer.rows * layer.columns, layer.channels, true};
+    for_each(dx.size(), Unpool<float, float>{gradient, layer.windows(), dx.data()});
+    for_all(layer.samples, layer.windows().in, [&](Index n, Index r, Index c, Index k) {
+      const std::size_t i = at(layer.windows().in, n, r, c, k);
+      EXPECT_EQ(y[i], std::max(before[i] + bias[k], 0.0f));
+      EXPECT_EQ(dx[i], !rectified || y[i] > 0 ? dy[n * layer.channels + k] : 0.0f);
+    });
+  }
+}
+
+TEST(CudaBodies, MeansOverSpace) {
+  const Layer layer{3, 4, 5, 6, 1, 1};
+  const std::vector<float> x = draw(layer.inputs(), 7);
+  std::vector<float> means(std::size_t{layer.samples} * layer.channels);
+  for_each(means.size(), MeanOverSpace<float>{20, layer.channels, x.data(), means.data()});
+  std::vector<double> expected(means.size());
+  for_all(layer.samples, layer.windows().in, [&](Index n, Index r, Index c, Index k) {
+    expected[n * layer.channels + k] += static_cast<double>(x[at(layer.windows().in, n, r, c, k)]) / 20;
+  });
+  for (std::size_t i = 0; i < means.size(); ++i) EXPECT_NEAR(means[i], expected[i], 1e-6);
+}
+
+TEST(CudaBodies, AdaptiveMeansAndTheirGradients) {
+  for (const auto& [rows, columns, side] :
+       std::vector<std::array<Index, 3>>{{6, 6, 3}, {7, 5, 3}, {3, 4, 6}, {5, 1, 1}}) {
+    const MapSize in{rows, columns, 2}, out{side, side, 2};
+    const std::vector<float> x = draw(2 * std::size_t{rows} * columns * 2, 8);
+    const std::vector<float> dy = draw(2 * std::size_t{side} * side * 2, 9);
+    std::vector<float> y(dy.size()), dx(x.size());
+    for_each(y.size(), AdaptiveMean<float>{in, out, x.data(), y.data()});
+    for_each(dx.size(), AdaptiveMeanGradient<float, float>{in, out, dy.data(), dx.data()});
+    std::vector<double> expected_dx(x.size());
+    for_all(2, out, [&](Index n, Index r, Index c, Index k) {
+      // PyTorch: from floor(i * size / side) to ceil((i + 1) * size / side).
+      const auto begin = [&](Index i, Index size) { return static_cast<Index>(std::floor(1.0 * i * size / side)); };
+      const auto end = [&](Index i, Index size) { return static_cast<Index>(std::ceil((i + 1.0) * size / side)); };
+      double sum = 0, count = 0;
+      for (int pass = 0; pass < 2; ++pass)
+        for (Index i = begin(r, rows); i < end(r, rows); ++i)
+          for (Index j = begin(c, columns); j < end(c, columns); ++j) {
+            if (pass == 0) {
+              sum += static_cast<double>(x[at(in, n, i, j, k)]);
+              ++count;
+            } else {
+              expected_dx[at(in, n, i, j, k)] += static_cast<double>(dy[at(out, n, r, c, k)]) / count;
+            }
+          }
+      EXPECT_NEAR(y[at(out, n, r, c, k)], sum / count, 1e-6);
+    });
+    for (std::size_t i = 0; i < dx.size(); ++i) EXPECT_NEAR(dx[i], expected_dx[i], 1e-6);
+  }
+}
+
+TEST(CudaBodies, ColumnSumsTakeEveryRowOnce) {
+  for (const Index rows : {1u, 2u, 7u, 8u, 63u, 64u, 65u, 511u, 4096u, 4097u, 10007u}) {
+    std::vector<int> taken(rows, 0);
+    const auto value = [&](Index row, Index column) {
+      if (column == 0) ++taken[row];
+      return static_cast<double>(row * (column + 1));
+    };
+    const std::vector<double> sums = column_sums(rows, 3, value);
+    EXPECT_TRUE(std::all_of(taken.begin(), taken.end(), [](int n) { return n == 1; })) << rows;
+    for (std::size_t c = 0; c < 3; ++c)
+      EXPECT_EQ(sums[c], 0.5 * rows * (rows - 1.0) * static_cast<double>(c + 1)) << rows;
+    std::vector<double> terms(rows);
+    std::iota(terms.begin(), terms.end(), 0.0);
+    EXPECT_EQ(total(terms, 2), rows * (rows - 1.0));
+  }
+}
+
+TEST(CudaBodies, SlicesHoldBothViewsOfTheirSamples) {
+  for (const auto& [samples, length] :
+       std::vector<std::pair<Index, Index>>{{16, 8}, {20, 8}, {9, 8}, {5, 8}, {33, 4}}) {
+    constexpr Index kUnits = 3;
+    // Element (view, sample, unit) has a value of its own.
+    const auto value = [&, n = samples](Index view, Index sample, Index unit) {
+      return static_cast<float>((view * n + sample) * kUnits + unit);
+    };
+    std::vector<float> slices, views(2 * std::size_t{samples} * kUnits, -1.0f), back(views.size());
+    std::vector<Index> offsets;
+    for (Index first = 0; first < samples; first += length) {
+      offsets.push_back(static_cast<Index>(slices.size()));
+      for (Index view = 0; view < 2; ++view)
+        for (Index b = first; b < std::min(first + length, samples); ++b)
+          for (Index u = 0; u < kUnits; ++u) slices.push_back(value(view, b, u));
+    }
+    offsets.push_back(static_cast<Index>(slices.size()));
+    const SliceOrder order{samples, std::min(length, samples), kUnits};
+    for (std::size_t s = 0; s + 1 < offsets.size(); ++s)
+      for_each(offsets[s + 1] - offsets[s],
+               FromSlice<float>{order, offsets[s], slices.data() + offsets[s], views.data()});
+    for (std::size_t i = 0; i < views.size(); ++i) EXPECT_EQ(views[i], static_cast<float>(i));
+    for_each(back.size(), ToSlices{order, views.data(), back.data()});
+    EXPECT_EQ(back, slices);
+  }
+}
+
+// Products of matrices by rows through one that sees matrices by columns, as cuBLAS does.
+std::vector<float> multiply(bool ta, bool tb, std::int64_t rows, std::int64_t columns, std::int64_t inner,
+                            const float* a, const float* b, std::vector<float> c = {}) {
+  const ProductByColumns p = by_columns(ta, tb, rows, columns, inner);
+  c.resize(static_cast<std::size_t>(rows * columns));
+  for (std::int64_t i = 0; i < p.rows; ++i)
+    for (std::int64_t k = 0; k < p.columns; ++k) {
+      double sum = 0;
+      for (std::int64_t m = 0; m < p.inner; ++m)
+        sum += static_cast<double>(p.transposed_first ? b[i * p.first_stride + m] : b[m * p.first_stride + i]) *
+               static_cast<double>(p.transposed_second ? a[m * p.second_stride + k] : a[k * p.second_stride + m]);
+      c[static_cast<std::size_t>(k * p.stride + i)] += static_cast<float>(sum);
+    }
+  return c;
+}
+
+TEST(CudaBodies, ProductsByColumnsAreProductsByRows) {
+  constexpr std::int64_t kRows = 3, kColumns = 5, kInner = 4;
+  const std::vector<float> a = draw(kRows * kInner, 10), b = draw(kInner * kColumns, 11);
+  for (const bool ta : {false, true})
+    for (const bool tb : {false, true}) {
+      const std::vector<float> c = multiply(ta, tb, kRows, kColumns, kInner, a.data(), b.data());
+      for (std::int64_t i = 0; i < kRows; ++i)
+        for (std::int64_t k = 0; k < kColumns; ++k) {
+          double expected = 0;
+          for (std::int64_t m = 0; m < kInner; ++m)
+            expected += static_cast<double>(a[static_cast<std::size_t>(ta ? m * kRows + i : i * kInner + m)]) *
+                        static_cast<double>(b[static_cast<std::size_t>(tb ? k * kInner + m : m * kColumns + k)]);
+          EXPECT_NEAR(c[static_cast<std::size_t>(i * kColumns + k)], expected, 1e-6);
+        }
+    }
+}
+
+// rate/cuda/losses.cpp, line by line, on the host.
+struct HostLoss {
+  LossTerms terms{};
+  std::vector<float> dz;
+};
+
+void push_entries_down(std::vector<float>& matrix, Index side, double norm, double weight,
+                       std::vector<double>& losses) {
+  const double pairs = side * (side - 1.0);
+  const std::vector<double> sums = column_sums(side, side, OffDiagonalSquares{matrix.data(), side, norm}, 1.0 / pairs);
+  losses.insert(losses.end(), sums.begin(), sums.end());
+  for_each(matrix.size(), ScaleOffDiagonal{matrix.data(), side, weight * 4.0 * norm * norm / pairs});
+}
+
+HostLoss host_lpl_loss(const LplObjective& objective, const HookShape& hook, const std::vector<float>& z,
+                       const std::vector<std::int64_t>* positives, StaleEstimates* stale) {
+  const auto samples = static_cast<Index>(hook.samples);
+  const auto columns = static_cast<Index>(hook.positions * hook.units);
+  const auto units = static_cast<Index>(hook.units);
+  HostLoss loss;
+  std::vector<std::int32_t> partners, pulled_by;
+  if (positives) {
+    partners.assign(positives->begin(), positives->end());
+    pulled_by.resize(partners.size());
+    for (std::size_t b = 0; b < partners.size(); ++b)
+      pulled_by[static_cast<std::size_t>(partners[b])] = static_cast<std::int32_t>(b);
+  }
+  const std::int32_t* const to = positives ? partners.data() : nullptr;
+  const double scale = 1.0 / static_cast<double>(hook.size());
+  loss.terms[kPull] = total(column_sums(samples, columns, PairSquares{z.data(), to, samples, columns}), scale);
+
+  const auto centred = [&](Index rows, Index width, const std::vector<double>& means) {
+    std::vector<float> d(z.size());
+    for_each(d.size(), Centre{z.data(), means.data(), rows, width, d.data()});
+    return d;
+  };
+  const auto means_of = [&](Index rows, Index width) {
+    return column_sums(rows, 2 * width, ViewColumns{z.data(), rows, width}, 1.0 / rows);
+  };
+  const std::vector<double> means = means_of(samples, columns);
+  std::vector<float> deviations = centred(samples, columns, means);
+  const std::vector<double> variances =
+      column_sums(samples, 2 * columns, ViewSquares{{deviations.data(), samples, columns}}, 1.0 / (samples - 1.0));
+  std::vector<double> losses(2 * std::size_t{columns});
+  std::vector<float> factors(losses.size());
+  const double weight = 0.5 * objective.hebbian / columns;
+  if (stale && !stale->mean.empty()) {
+    const auto twice = [](const std::vector<float>& v) {
+      std::vector<double> both(v.begin(), v.end());
+      both.insert(both.end(), v.begin(), v.end());
+      return both;
+    };
+    deviations = centred(samples, columns, twice(stale->mean));
+    const std::vector<double> squares =
+        column_sums(samples, 2 * columns, ViewSquares{{deviations.data(), samples, columns}});
+    for_each(losses.size(), StalePushColumns{objective.epsilon, static_cast<double>(samples), weight, squares.data(),
+                                             twice(stale->variance).data(), losses.data(), factors.data()});
+  } else {
+    for_each(losses.size(), PushColumns{objective.form, objective.epsilon, static_cast<double>(samples), weight,
+                                        variances.data(), losses.data(), factors.data()});
+  }
+  loss.terms[kPush] = total(losses, 0.5 / columns);
+  if (stale) {
+    stale->mean.resize(columns);
+    stale->variance.resize(columns);
+    for_each(columns, MeanOfViews{means.data(), columns, stale->mean.data()});
+    for_each(columns, MeanOfViews{variances.data(), columns, stale->variance.data()});
+  }
+  loss.dz.resize(z.size());
+  for_each(z.size(),
+           LplGradient{z.data(), deviations.data(), factors.data(), to, positives ? pulled_by.data() : nullptr, samples,
+                       columns, static_cast<float>(objective.predictive * 2.0 * scale),
+                       objective.gradient == PredictiveGradient::both, loss.dz.data()});
+  if (units < 2) return loss;
+  const auto rows = static_cast<Index>(hook.samples * hook.positions);
+  const std::vector<float> d = centred(rows, units, means_of(rows, units));
+  std::vector<double> decorrelation;
+  for (const std::size_t view : {0u, 1u}) {
+    const float* const own = d.data() + view * rows * units;
+    std::vector<float> covariance = multiply(true, false, units, units, rows, own, own);
+    push_entries_down(covariance, units, 1.0 / (rows - 1.0), 0.5 * objective.decorrelation, decorrelation);
+    const std::vector<float> gradient = multiply(false, false, rows, units, units, own, covariance.data());
+    for (std::size_t i = 0; i < gradient.size(); ++i) loss.dz[view * rows * units + i] += gradient[i];
+  }
+  loss.terms[kDecorrelation] = total(decorrelation, 0.5);
+  return loss;
+}
+
+void expect_close(const std::vector<float>& found, const std::vector<double>& expected) {
+  ASSERT_EQ(found.size(), expected.size());
+  double largest = 0;
+  for (const double e : expected) largest = std::max(largest, std::abs(e));
+  // A gradient is a sum of a few float32 products of float32 sums.
+  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 2e-6 * largest);
+}
+
+TEST(CudaBodies, LatentPredictiveLosses) {
+  struct Case {
+    HookShape hook;
+    HebbianForm form = HebbianForm::log_variance;
+    PredictiveGradient gradient = PredictiveGradient::both;
+    bool shuffled = false, stale = false;
+  };
+  for (const Case& c : {Case{{10, 1, 6}}, Case{{9, 1, 1}}, Case{{12, 4, 3}}, Case{{10, 1, 6}, HebbianForm::hinge},
+                        Case{{10, 3, 2}, HebbianForm::variance}, Case{{80, 1, 5}, {}, PredictiveGradient::later},
+                        Case{{10, 1, 6}, {}, {}, true}, Case{{10, 1, 6}, {}, PredictiveGradient::later, true},
+                        Case{{10, 1, 6}, {}, {}, false, true}}) {
+    LplObjective objective{0.7, 1.3, 10, c.form, 1e-4, c.gradient};
+    const std::vector<float> z = draw(static_cast<std::size_t>(2 * c.hook.size()), 12);
+    std::vector<std::int64_t> positives(static_cast<std::size_t>(c.hook.samples));
+    std::iota(positives.begin(), positives.end(), 0);
+    std::shuffle(positives.begin(), positives.end(), std::mt19937(13));
+    const auto* const pairs = c.shuffled ? &positives : nullptr;
+    StaleEstimates ours, theirs;
+    const std::vector<double> exact(z.begin(), z.end());
+    std::vector<double> dz(z.size());
+    const auto view = static_cast<std::ptrdiff_t>(c.hook.size());
+    // Twice: the second time with estimates of the first.
+    for (int step = 0; step < (c.stale ? 2 : 1); ++step) {
+      const LossTerms terms = lpl::lpl_loss(objective, c.hook, exact.data(), exact.data() + view, pairs,
+                                            c.stale ? &theirs : nullptr, dz.data(), dz.data() + view);
+      const HostLoss loss = host_lpl_loss(objective, c.hook, z, pairs, c.stale ? &ours : nullptr);
+      for (std::size_t t = 0; t < terms.size(); ++t)
+        EXPECT_NEAR(loss.terms[t], terms[t], 1e-6 * (1 + std::abs(terms[t]))) << kLossNames[t];
+      expect_close(loss.dz, dz);
+    }
+    ASSERT_EQ(ours.mean.size(), theirs.mean.size());
+    for (std::size_t u = 0; u < ours.mean.size(); ++u) {
+      EXPECT_NEAR(ours.mean[u], theirs.mean[u], 1e-6);
+      EXPECT_NEAR(ours.variance[u], theirs.variance[u], 1e-6);
+    }
+  }
+}
+
+TEST(CudaBodies, ContrastiveLosses) {
+  const HookShape hook{7, 1, 5};
+  const Index samples = 7, units = 5, size = 35;
+  LplObjective objective;
+  objective.predictive = 0.7;
+  objective.hebbian = 1.3;
+  std::vector<float> z = draw(2 * size, 14);
+  std::fill(z.begin(), z.begin() + units, 0.0f);  // a silent sample
+  const std::vector<double> exact(z.begin(), z.end());
+  std::vector<double> expected(z.size());
+  const LossTerms terms = lpl::contrastive_loss(objective, hook, exact.data(), exact.data() + size, expected.data(),
+                                                expected.data() + size);
+  std::vector<float> a(z.size()), gradient(z.size()), dz(z.size());
+  std::vector<double> lengths(2 * samples), pushes;
+  for_each(2 * samples, NormaliseRows{z.data(), units, a.data(), lengths.data()});
+  EXPECT_NEAR(total(column_sums(samples, units, PairProducts{a.data(), samples, units}), -1.0 / samples), terms[kPull],
+              1e-6);
+  for_each(z.size(), CosinePull{a.data(), size, -objective.predictive / samples, gradient.data()});
+  for (const std::size_t view : {0u, 1u}) {
+    const float* const own = a.data() + view * size;
+    std::vector<float> cosines = multiply(false, true, samples, samples, units, own, own);
+    push_entries_down(cosines, samples, 1.0, 0.5 * objective.hebbian, pushes);
+    const std::vector<float> more = multiply(false, false, samples, units, samples, cosines.data(), own);
+    for (std::size_t i = 0; i < more.size(); ++i) gradient[view * size + i] += more[i];
+  }
+  EXPECT_NEAR(total(pushes, 0.5), terms[kPush], 1e-6);
+  for_each(2 * samples, ThroughNormalisation{a.data(), gradient.data(), lengths.data(), units, dz.data()});
+  expect_close(dz, expected);
+}
+
+TEST(CudaBodies, CrossEntropies) {
+  const HookShape hook{6, 1, 4};
+  const std::vector<float> logits = draw(48, 15);
+  const std::vector<std::int32_t> labels{0, 3, 1, 1, 2, 0};
+  const std::vector<double> exact(logits.begin(), logits.end());
+  std::vector<double> expected(48), losses(12);
+  std::vector<float> gradient(48);
+  const double loss =
+      lpl::cross_entropy(hook, exact.data(), exact.data() + 24, labels.data(), expected.data(), expected.data() + 24);
+  for_each(12, CrossEntropy{logits.data(), labels.data(), 6, 4, 0.5 / 6, losses.data(), gradient.data()});
+  EXPECT_NEAR(total(losses, 0.5 / 6), loss, 1e-12);
+  expect_close(gradient, expected);
+}
+
+TEST(CudaBodies, Optimisers) {
+  const std::vector<float> g = draw(20, 16), start = draw(20, 17);
+  const double beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8, rate = 1e-2, decay = 0.1;
+  std::vector<float> value = start, mean(20), square(20), sgd_value = start, buffer(20);
+  std::vector<double> v(start.begin(), start.end()), m(20), s(20), sv = v, sb(20);
+  for (int step = 1; step <= 3; ++step) {
+    const auto number = [](double x) { return static_cast<float>(x); };
+    for_each(20,
+             AdamUpdate{number(rate / (1 - std::pow(beta1, step))), number(1 / std::sqrt(1 - std::pow(beta2, step))),
+                        number(epsilon), number(decay), number(beta1), number(1 - beta1), number(beta2),
+                        number(1 - beta2), g.data(), value.data(), mean.data(), square.data()});
+    for_each(20, SgdUpdate{number(rate), 0.5f, number(decay), g.data(), sgd_value.data(), buffer.data()});
+    for (std::size_t i = 0; i < 20; ++i) {
+      const double d = static_cast<double>(g[i]) + decay * v[i];
+      m[i] = beta1 * m[i] + (1 - beta1) * d;
+      s[i] = beta2 * s[i] + (1 - beta2) * d * d;
+      v[i] -= rate * (m[i] / (1 - std::pow(beta1, step))) / (std::sqrt(s[i] / (1 - std::pow(beta2, step))) + epsilon);
+      sb[i] = 0.5 * sb[i] + static_cast<double>(g[i]) + decay * sv[i];
+      sv[i] -= rate * sb[i];
+    }
+  }
+  for (std::size_t i = 0; i < 20; ++i) {
+    EXPECT_NEAR(value[i], v[i], 1e-6);
+    EXPECT_NEAR(sgd_value[i], sv[i], 1e-6);
+  }
+}
+
+TEST(CudaBodies, ElementsOneByOne) {
+  const std::vector<float> x = draw(9, 18), mask = draw(9, 19);
+  std::vector<float> y(9), sum = mask;
+  std::vector<Bfloat> narrowed(9), product(9);
+  for_each(9, Scale<float>{x.data(), 0.5f, y.data()});
+  for_each(9, Narrow{x.data(), narrowed.data()});
+  for_each(9, Product<Bfloat>{narrowed.data(), mask.data(), product.data()});
+  for_each(9, Accumulate<Bfloat>{narrowed.data(), sum.data()});
+  for (std::size_t i = 0; i < 9; ++i) {
+    EXPECT_EQ(y[i], 0.5f * x[i]);
+    Bfloat expected;
+    narrow(widen(narrowed[i]) * mask[i], expected);
+    EXPECT_EQ(product[i], expected);
+    EXPECT_EQ(sum[i], mask[i] + widen(narrowed[i]));
+  }
+}
+
+TEST(CudaBodies, SumsAddToWhatIsThere) {
+  const std::vector<double> parts{1, 2, 3, 4, 5, 6};  // two chunks of three columns
+  std::vector<float> to{10, 20, 30};
+  for_each(3, AddSums{{parts.data(), 2, 3}, to.data()});
+  EXPECT_EQ(to, (std::vector<float>{15, 27, 39}));
+}
+
+}  // namespace
+}  // namespace lpl::cuda
