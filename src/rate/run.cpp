@@ -186,6 +186,7 @@ class Run : public Session {
       epoch_samples_ += pairs_->batch(state_.step);
       ++state_.step;
       progress.show(fmt::format("epoch {}", epoch + 1), static_cast<double>(state_.step));
+      if (state_.step == end) return;  // saved with what finish_epoch() adds
       save_if_due();
       if (summary_.interrupted) return;
     }
@@ -208,6 +209,7 @@ class Run : public Session {
     agree(comm_, [&] {
       if (file_) file_->flush();
     });
+    save_if_due();
   }
 
   void add_baselines() {
