@@ -283,6 +283,7 @@ class Restart:
         finally:
             subprocess.run(["umount", disk], check=True)
 
+    @unittest.skipIf("ASAN_OPTIONS" in os.environ, "the address sanitizer cannot live with a limit on memory")
     def test_a_rank_without_memory_ends_the_run(self):
         if not self.hungry:
             self.skipTest("no description that needs much memory")
