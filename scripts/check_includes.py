@@ -16,7 +16,8 @@ MAY_USE = {
     "rate": {"core", "comm", "config", "rule", "io"},
 }
 # The folders that may include a foreign library.
-OWNED = {r"mpi\.h|boost/mpi": ["comm"], r"hdf5|H5": ["io"], r"toml\+\+": ["config"], r"hwy/": ["spiking", "rate"],
+OWNED = {r"mpi\.h|boost/mpi": ["comm"], r"boost/(archive|serialization)": ["io"], r"hdf5|H5": ["io"],
+         r"toml\+\+": ["config"], r"hwy/": ["spiking", "rate"],
          r"Eigen/": ["rate"], r"nlohmann/": ["io"], r"cuda|cublas|cudnn": ["rate/cuda"]}
 SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')

@@ -14,6 +14,7 @@ SIGUSR1 let the runs write a checkpoint and end.
                     vary together as KEY,KEY=VALUE|VALUE,VALUE|VALUE
 --result WHAT       a column of the table: DATASET:first, last, mean, min, max, sum, std or size, such as
                     weights/input_post/pair/value:max, or @ATTRIBUTE of the file, such as @wall_time
+LPL_BIN         the folder of the programs, where it is not build/release/bin
 Exit status: 0 all points are complete, 1 some failed, 2 misused, 75 interrupted.
 """
 
@@ -37,6 +38,7 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+BIN = pathlib.Path(os.environ.get("LPL_BIN", ROOT / "build/release/bin"))
 PROGRAMS = {".sim": "lpl_sim", ".rate": "lpl_rate"}
 REDUCTIONS = {
     "first": lambda values: values.flat[0],
@@ -107,7 +109,7 @@ def status(result):
 def command_of(point, folder, launcher, every):
     """The command that runs a point, or goes on with it."""
     checkpoint = folder / f"{point['name']}.checkpoint"
-    command = [*launcher, str(ROOT / "build/release/bin" / point["program"]), point["description"], "--out", str(folder / f"{point['name']}.h5"),
+    command = [*launcher, str(BIN / point["program"]), point["description"], "--out", str(folder / f"{point['name']}.h5"),
                "--checkpoint", str(checkpoint), "--checkpoint-every", every, "--progress", "none"]
     for key, value in point["settings"].items():
         command += ["--seed", value] if key == "seed" else ["--set", f"{key}={value}"]

@@ -1,5 +1,7 @@
-# Source me in a job script. LPL_HOME is the project's folder; by default the one the job was submitted from.
+# Source me in a job script. LPL_HOME is the project's folder, by default the one the job was submitted from; LPL_BIN that of
+# its programs.
 LPL_HOME=${LPL_HOME:-$SLURM_SUBMIT_DIR}
+LPL_BIN=${LPL_BIN:-$LPL_HOME/build/release/bin}
 if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 
 # What starts a program on all ranks of this job, each bound to its own core; nothing for a job of one task. Set
@@ -35,6 +37,6 @@ run_description() {
   if [ "${description##*.}" = rate ]; then program=lpl_rate; fi
   if [ -e "$checkpoint" ]; then resume=(--resume "$checkpoint" --fall-back); fi
   # shellcheck disable=SC2086  # the launcher is several words
-  supervise $LPL_LAUNCHER "$LPL_HOME/build/release/bin/$program" "$description" --out "$out" --checkpoint "$checkpoint" \
+  supervise $LPL_LAUNCHER "$LPL_BIN/$program" "$description" --out "$out" --checkpoint "$checkpoint" \
     --progress lines "$@" "${resume[@]}"
 }

@@ -16,6 +16,7 @@ import h5py  # noqa: E402
 LPL_SIM = os.environ.get("LPL_SIM", str(ROOT / "build/release/bin/lpl_sim"))
 LPL_RATE = os.environ.get("LPL_RATE", str(ROOT / "build/release/bin/lpl_rate"))
 EXAMPLES = ROOT / "examples"
+os.environ["LPL_BIN"] = str(pathlib.Path(LPL_SIM).parent)  # for the scripts
 
 
 def environment():
