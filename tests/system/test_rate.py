@@ -3,12 +3,14 @@
 read; every option trains; what means nothing is refused with the reason."""
 
 import json
+import os
 import pathlib
 import signal
 import struct
 import subprocess
 import time
 import unittest
+import unittest.mock
 
 from event_reader import read_events
 from support import LPL_RATE, ROOT, InFolder, datasets, environment, h5py, lpl_rate, mpirun, status
@@ -388,6 +390,11 @@ class Refusals(RateTest):
         text = description().replace("batch = 10", "bach = 10")
         for ranks in (1, 3):
             self.assertRegex(self.refused(text=text, ranks=ranks), r"refused\.rate:\d+:\d+: .*did you mean 'batch'")
+
+    def test_bfloat16_on_a_processor_without(self):
+        with unittest.mock.patch.dict(os.environ, ONEDNN_MAX_CPU_ISA="AVX2"):
+            for ranks in (1, 2):
+                self.assertIn("AVX-512", self.refused('training.precision="bf16"', ranks=ranks))
 
     def test_images_too_small_for_the_net(self):
         self.assertIn("no pixel left", self.refused("data.side=16"))
