@@ -209,7 +209,7 @@ class Run : public Session {
     agree(comm_, [&] {
       if (file_) file_->flush();
     });
-    save_if_due();
+    if (!last) save_if_due();  // the end of training is saved anyway
   }
 
   void add_baselines() {
