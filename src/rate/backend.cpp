@@ -4,16 +4,25 @@
 
 namespace lpl {
 
+namespace {
+
+// How many windows fit side by side; 0 where not even one does.
+std::int64_t windows(std::int64_t size, std::int64_t window, std::int64_t stride) {
+  return size < window ? 0 : (size - window) / stride + 1;
+}
+
+}  // namespace
+
 Shape Convolution::convolved(const Shape& x) const {
-  const auto side = [&](std::int64_t size) { return (size + 2 * padding - kernel) / stride + 1; };
-  return {x.samples, out, side(x.height), side(x.width)};
+  return {x.samples, out, windows(x.height + 2 * padding, kernel, stride),
+          windows(x.width + 2 * padding, kernel, stride)};
 }
 
 Shape Convolution::output(const Shape& x) const {
   Shape y = convolved(x);
   if (pool == 0) return y;
-  y.height = (y.height - pool) / pool_stride + 1;
-  y.width = (y.width - pool) / pool_stride + 1;
+  y.height = windows(y.height, pool, pool_stride);
+  y.width = windows(y.width, pool, pool_stride);
   return y;
 }
 

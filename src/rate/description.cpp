@@ -149,6 +149,8 @@ void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& netwo
       network.fail("pooling",
                    "a projector for unpooled maps would not fit into memory; set network.pooling = true or "
                    "network.projector_size = 0");
+    if (std::holds_alternative<SupervisedRule>(d.rule))
+      network.fail("pooling", "classifiers judge whole samples, not positions; set network.pooling = true");
     if (contrastive)
       network.fail("pooling", "the contrastive rule compares whole samples, not positions; set network.pooling = true");
     if (stale)
@@ -165,11 +167,11 @@ void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& netwo
                   "shuffled positives change the predictive term, which this rule does not have; set "
                   "learning.positives = \"next\"");
   if (std::holds_alternative<OjaRule>(d.rule) &&
-      (!d.net.dense || d.net.layers.size() != 1 || d.net.layers[0].convolution.rectified ||
+      (d.scope == Scope::end_to_end || d.projector.size > 0 || !d.net.dense || d.net.layers.size() != 1 || d.net.layers[0].convolution.rectified ||
        !std::holds_alternative<SgdOptimizer>(d.optimizer.kind)))
     learning.fail("rule",
                   "Oja's rule is defined for one linear layer trained by gradient steps; use network.net = "
-                  "\"linear\" and optimizer.type = \"sgd\"");
+                  "\"linear\", optimizer.type = \"sgd\", learning.scope = \"layer_local\" and no projector");
 }
 
 TrainingDescription read_tables(Document& document, const std::string& name) {

@@ -30,15 +30,16 @@ std::vector<double> accuracies(const JudgedSets& sets, const std::vector<float>&
 // Features of all blocks, computed in chunks that ranks take in turn, on every rank.
 std::vector<std::vector<float>> all_features(Trainer& trainer, JudgedImages& images, Communicator& comm) {
   const std::int64_t chunks = (images.count() + kChunk - 1) / kChunk;
-  std::vector<std::vector<float>> own;
+  std::vector<std::vector<float>> own(trainer.encoder().blocks().size());
   const auto first_chunk = [&](int rank) { return chunks * rank / comm.size(); };
-  for (std::int64_t c = first_chunk(comm.rank()); c < first_chunk(comm.rank() + 1); ++c) {
-    const std::int64_t n = std::min(kChunk, images.count() - c * kChunk);
-    const std::vector<std::vector<float>> chunk = trainer.features(images.make(c * kChunk, n), n);
-    own.resize(chunk.size());
-    for (std::size_t b = 0; b < chunk.size(); ++b) own[b].insert(own[b].end(), chunk[b].begin(), chunk[b].end());
-  }
-  own.resize(trainer.encoder().blocks().size());
+  // Images may fail on one rank alone.
+  agree(comm, [&] {
+    for (std::int64_t c = first_chunk(comm.rank()); c < first_chunk(comm.rank() + 1); ++c) {
+      const std::int64_t n = std::min(kChunk, images.count() - c * kChunk);
+      const std::vector<std::vector<float>> chunk = trainer.features(images.make(c * kChunk, n), n);
+      for (std::size_t b = 0; b < chunk.size(); ++b) own[b].insert(own[b].end(), chunk[b].begin(), chunk[b].end());
+    }
+  });
   if (comm.size() == 1) return own;
   for (std::size_t b = 0; b < own.size(); ++b) {
     const std::int64_t units = trainer.encoder().blocks()[b].layer.description.convolution.out;

@@ -13,8 +13,8 @@ class Recorded final : public PairSource {
  public:
   Recorded(const RecordedBatches& data, const TrainingDescription& description) {
     const h5::File file = h5::File::open_read_only(data.file);
-    const std::vector<std::uint64_t> shape = file.shape("batches/img_1");
-    if (shape.size() != 5 || file.shape("batches/img_2") != shape)
+    const std::vector<std::uint64_t> shape = file.shape("/batches/img_1");
+    if (shape.size() != 5 || file.shape("/batches/img_2") != shape)
       throw ConfigError(data.file +
                         ": batches/img_1 and img_2 must have the same shape: batches x samples x channels x "
                         "rows x columns");
@@ -24,16 +24,16 @@ class Recorded final : public PairSource {
                                     samples_, description.batch));
     sample_ = {1, static_cast<std::int64_t>(shape[2]), static_cast<std::int64_t>(shape[3]),
                static_cast<std::int64_t>(shape[4])};
-    images_[0] = file.read<float>("batches/img_1");
-    images_[1] = file.read<float>("batches/img_2");
-    labels_ = file.read<std::int64_t>("batches/labels");
-    order_ = file.read<std::int64_t>("batches/order");
+    images_[0] = file.read<float>("/batches/img_1");
+    images_[1] = file.read<float>("/batches/img_2");
+    labels_ = file.read<std::int64_t>("/batches/labels");
+    order_ = file.read<std::int64_t>("/batches/order");
     classes_ = data.classes;
     seed_ = description.seed;
     for (const std::int64_t label : labels_)
       if (label < 0 || label >= classes_)
         throw ConfigError(fmt::format("{}: a label is {}; data.classes is {}", data.file, label, classes_));
-    if (file.exists("batches/permutations")) permutations_ = file.read<std::int64_t>("batches/permutations");
+    if (file.exists("/batches/permutations")) permutations_ = file.read<std::int64_t>("/batches/permutations");
     for (const std::int64_t batch : order_)
       if (batch < 0 || batch >= static_cast<std::int64_t>(shape[0]))
         throw ConfigError(fmt::format("{}: batches/order names batch {}; there are {}", data.file, batch, shape[0]));

@@ -118,6 +118,7 @@ class Run : public Session {
     });
     try {
       run_all(style);
+      if (!checkpoint_.path.empty() && !summary_.interrupted) save();
       agree(comm_, [&] { finish(now() - start); });
     } catch (...) {
       if (file_) file_->fail();
@@ -185,6 +186,7 @@ class Run : public Session {
       epoch_samples_ += pairs_->batch(state_.step);
       ++state_.step;
       progress.show(fmt::format("epoch {}", epoch + 1), static_cast<double>(state_.step));
+      if (state_.step == end) return;  // saved with what finish_epoch() adds
       save_if_due();
       if (summary_.interrupted) return;
     }
@@ -207,6 +209,7 @@ class Run : public Session {
     agree(comm_, [&] {
       if (file_) file_->flush();
     });
+    save_if_due();
   }
 
   void add_baselines() {
@@ -330,9 +333,11 @@ class Run : public Session {
   // Collective. Writes a checkpoint where one is due on any rank, or a rank was asked to end.
   void save_if_due() {
     if (checkpoint_.path.empty()) return;
-    const bool ending = comm_.max(termination_signal()) > 0;
-    if (!ending && comm_.max(schedule_.due()) == 0) return;
-    summary_.interrupted = ending;
+    summary_.interrupted = comm_.max(termination_signal()) > 0;
+    if (summary_.interrupted || comm_.max(schedule_.due()) > 0) save();
+  }
+
+  void save() {
     agree(comm_, [&] {
       if (comm_.rank() == 0) write_checkpoint(checkpoint_.path, kind_, snapshot());
     });

@@ -49,16 +49,18 @@ StepLosses Trainer::step(std::int64_t step, double learning_rate, PairSource& pa
   learning_rate_ = learning_rate;
   inspection_ = inspection;
   batch_ = Batch(pairs.batch(step), comm_.rank(), comm_.size());
-  labels_ = pairs.labels(step);
   positives_.clear();
-  if (description_.positives == Positives::shuffled) positives_ = pairs.shuffled(step);
-
   Slices x;
-  for (const Slice& slice : batch_.mine()) {
-    Shape shape = encoder_description_.input;
-    shape.samples = 2 * slice.count;
-    x.push_back(backend_.upload(pairs.make(step, slice).views, shape, description_.precision));
-  }
+  // Data may fail on one rank alone.
+  agree(comm_, [&] {
+    labels_ = pairs.labels(step);
+    if (description_.positives == Positives::shuffled) positives_ = pairs.shuffled(step);
+    for (const Slice& slice : batch_.mine()) {
+      Shape shape = encoder_description_.input;
+      shape.samples = 2 * slice.count;
+      x.push_back(backend_.upload(pairs.make(step, slice).views, shape, description_.precision));
+    }
+  });
 
   std::vector<Block>& blocks = encoder_.blocks();
   if (description_.scope == Scope::layer_local) {

@@ -19,7 +19,8 @@ def masked(data):
 
 def records(path):
     """The payloads of a file; ValueError where a checksum or the length of the file is wrong."""
-    data = open(path, "rb").read()
+    with open(path, "rb") as file:
+        data = file.read()
     at = 0
     while at < len(data):
         length, length_crc = struct.unpack_from("<QI", data, at)

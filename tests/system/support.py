@@ -14,12 +14,14 @@ import distribution_python  # noqa: E402,F401
 import h5py  # noqa: E402
 
 LPL_SIM = os.environ.get("LPL_SIM", str(ROOT / "build/release/bin/lpl_sim"))
+LPL_RATE = os.environ.get("LPL_RATE", str(ROOT / "build/release/bin/lpl_rate"))
 EXAMPLES = ROOT / "examples"
 os.environ["LPL_BIN"] = str(pathlib.Path(LPL_SIM).parent)  # for the scripts
 
 
 def environment():
-    allowed = dict(os.environ, OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_mpi_yield_when_idle="1")
+    allowed = dict(os.environ, OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_MCA_mpi_yield_when_idle="1",
+                   OMP_WAIT_POLICY="passive")
     if os.geteuid() == 0:
         allowed.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     return allowed
@@ -46,7 +48,17 @@ def processes_below(pid):
 
 def lpl_sim(*arguments, ranks=1, cwd=None, timeout=120, **options):
     """Runs lpl_sim; returns the completed process with its texts."""
-    return subprocess.run(mpirun(ranks, LPL_SIM, *arguments), cwd=cwd, env=environment(), capture_output=True, text=True, timeout=timeout, **options)
+    return subprocess.run(mpirun(ranks, LPL_SIM, *arguments), cwd=cwd, env=environment(), capture_output=True, text=True,
+                          timeout=timeout, **options)
+
+
+def lpl_rate(*arguments, ranks=1, cwd=None, timeout=300, threads=None):
+    """Runs lpl_rate; returns the completed process with its texts."""
+    variables = environment()
+    if threads:
+        variables["OMP_NUM_THREADS"] = str(threads)
+    return subprocess.run(mpirun(ranks, LPL_RATE, *arguments), cwd=cwd, env=variables, capture_output=True, text=True,
+                          timeout=timeout)
 
 
 def datasets(path):

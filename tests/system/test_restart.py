@@ -14,7 +14,7 @@ import subprocess
 import time
 import unittest
 
-from support import LPL_SIM, InFolder, datasets, environment, mpirun, processes_below, status
+from support import LPL_RATE, LPL_SIM, InFolder, datasets, environment, mpirun, processes_below, status
 
 KILLS = int(os.environ.get("LPL_KILLS", "12"))
 
@@ -140,6 +140,7 @@ class Restart:
     short = []  # arguments that shorten the run
     hungry, limit_kib = None, 350_000  # a description that needs more memory than the limit on one of two ranks
     ranks = (1, 2, 3)
+    timings = set()  # datasets that hold wall times
 
     @classmethod
     def setUpClass(cls):
@@ -169,11 +170,14 @@ class Restart:
     def straight(self, *arguments):
         done = self.run_to_end(*arguments, out=self.folder / "straight.h5")
         self.assertEqual(done.returncode, 0, done.stderr)
-        return datasets(self.folder / "straight.h5")
+        return self.results(self.folder / "straight.h5")
+
+    def results(self, path):
+        return {name: value for name, value in datasets(path).items() if name not in self.timings}
 
     def assert_same_as(self, expected):
         self.assertEqual(status(self.out), "complete")
-        found = datasets(self.out)
+        found = self.results(self.out)
         self.assertEqual(expected.keys(), found.keys())
         for name, value in expected.items():
             self.assertEqual(value, found[name], name)
@@ -364,6 +368,37 @@ connection = [{ name = "input_exc", from = "input", to = "exc", density = 0.5, w
 phase = [{ name = "run", duration = "600 s" }]
 """
     short = ["--set", "phase.second.duration=1.27 s", "--set", "phase.third.duration=1 s"]
+
+
+# All that a training run keeps: both moments of Adam, stale estimates, an epoch under way, losses of every step,
+# inspections, baselines and readouts.
+TRAINING = """
+training = { seed = 3, batch = 24, epochs = 5 }
+network = { net = "small" }
+learning = { rule = "stale" }
+data = { set = "scenes", side = 16, trajectories = 200, blocks_per_epoch = 9, readout_blocks = 3, test_blocks = 2 }
+readout = { every = 2, epochs = 2 }
+optimizer = { warmup_epochs = 2 }
+record = { losses = true, gradients = [3], parameters = [20], estimates = [30] }
+net = { small = { type = "convolutional", channels = [16, 24, 32], pools = [2, 2, 2] } }
+rule = { stale = { type = "lpl", predictive = { strength = 1.0 }, hebbian = { strength = 1.0 }, rate = { estimates = "stale" } } }
+"""
+
+
+class TrainingRestart(Restart, InFolder):
+    program, suffix, description = LPL_RATE, ".rate", TRAINING
+    short = ["--set", "training.epochs=3"]
+    timings = {"training/images_per_second"}
+
+    def test_refuses_what_is_not_its_own(self):
+        """The result file is written anew from the checkpoint, so it need not be there."""
+        self.interrupt()
+        refused = self.run_to_end("--resume", self.checkpoint, "--seed", "77")
+        self.assertEqual(refused.returncode, 1, refused.stderr)
+        self.assertIn("run.checkpoint: is of another description: ", refused.stderr)
+        refused = self.run_to_end("--resume", "run.rate")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("run.rate: is no checkpoint", refused.stderr)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,342 @@
+// Gradients of every layer, loss and option of the rate engine against finite differences, taken in double precision of
+// the literal twin (support/network_oracle.hpp).
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "comm/communicator.hpp"
+#include "core/random.hpp"
+#include "rate/cpu/backend.hpp"
+#include "rate/cpu/losses.hpp"
+#include "rate/trainer.hpp"
+#include "support/network_oracle.hpp"
+
+namespace lpl {
+namespace {
+
+// ---- losses alone, in double precision: agreement to the accuracy of the differences
+
+struct LossCase {
+  const char* name;
+  LplObjective objective;
+  std::int64_t positions = 1;
+  bool shuffled = false, stale = false;
+};
+
+LplObjective only(double pull, double push, double decorrelation, HebbianForm form = HebbianForm::log_variance) {
+  return {pull, push, decorrelation, form, 1e-4, PredictiveGradient::both};
+}
+
+class Losses : public testing::TestWithParam<LossCase> {};
+
+TEST_P(Losses, GradientIsTheSlope) {
+  const LossCase& c = GetParam();
+  const HookShape shape{6, c.positions, 5};
+  Random random(7, Draw::toy, 1, 1);
+  std::vector<double> z1(static_cast<std::size_t>(shape.size())), z2(z1.size());
+  for (double& z : z1) z = random.normal();
+  for (double& z : z2) z = 0.3 * random.normal();
+  const std::vector<std::int64_t> positives{3, 0, 5, 1, 4, 2};
+  StaleEstimates estimates;
+  for (int u = 0; c.stale && u < 5; ++u) {
+    estimates.mean.push_back(static_cast<float>(random.normal()));
+    estimates.variance.push_back(static_cast<float>(0.5 + random.uniform()));
+  }
+  const auto total = [&](std::vector<double>& d1, std::vector<double>& d2) {
+    StaleEstimates own = estimates;
+    const LossTerms t = lpl_loss(c.objective, shape, z1.data(), z2.data(), c.shuffled ? &positives : nullptr,
+                                 c.stale ? &own : nullptr, d1.data(), d2.data());
+    return c.objective.predictive * t[kPull] + c.objective.hebbian * t[kPush] +
+           c.objective.decorrelation * t[kDecorrelation];
+  };
+  std::vector<double> d1(z1.size()), d2(z1.size()), ignored1(z1.size()), ignored2(z1.size());
+  total(d1, d2);
+  for (auto [z, d] : {std::pair{&z1, &d1}, std::pair{&z2, &d2}})
+    for (std::size_t i = 0; i < z->size(); ++i) {
+      constexpr double kStep = 1e-6;
+      const double kept = (*z)[i];
+      (*z)[i] = kept + kStep;
+      const double above = total(ignored1, ignored2);
+      (*z)[i] = kept - kStep;
+      const double below = total(ignored1, ignored2);
+      (*z)[i] = kept;
+      EXPECT_NEAR((*d)[i], (above - below) / (2 * kStep), 1e-7) << "entry " << i;
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Losses,
+    testing::Values(LossCase{"pull", only(1, 0, 0)}, LossCase{"push", only(0, 1, 0)},
+                    LossCase{"decorrelation", only(0, 0, 10)}, LossCase{"hinge", only(0, 1, 0, HebbianForm::hinge)},
+                    LossCase{"variance", only(0, 1, 0, HebbianForm::variance)}, LossCase{"unpooled", only(1, 1, 10), 4},
+                    LossCase{"shuffled", only(1, 1, 10), 1, true}, LossCase{"stale", only(1, 1, 10), 1, false, true}),
+    [](const auto& c) { return std::string(c.param.name); });
+
+TEST(Losses, PredictiveGradientOfTheLaterSampleOnly) {
+  LplObjective objective = only(1, 0, 0);
+  const HookShape shape{3, 1, 2};
+  const std::vector<double> z1{1, 2, 3, 4, 5, 6}, z2{2, 2, 2, 2, 2, 2};
+  std::vector<double> d1(6), d2(6), both1(6), both2(6);
+  lpl_loss(objective, shape, z1.data(), z2.data(), nullptr, nullptr, both1.data(), both2.data());
+  objective.gradient = PredictiveGradient::later;
+  lpl_loss(objective, shape, z1.data(), z2.data(), nullptr, nullptr, d1.data(), d2.data());
+  EXPECT_EQ(d1, std::vector<double>(6, 0.0));
+  EXPECT_EQ(d2, both2);
+}
+
+TEST(Losses, ConstantShiftOfAUnitChangesNothing) {
+  const HookShape shape{8, 1, 4};
+  Random random(3, Draw::toy, 2, 1);
+  std::vector<double> z1(32), z2(32), d1(32), d2(32), e1(32), e2(32);
+  for (double& z : z1) z = random.normal();
+  for (double& z : z2) z = random.normal();
+  const LossTerms before =
+      lpl_loss(only(1, 1, 10), shape, z1.data(), z2.data(), nullptr, nullptr, d1.data(), d2.data());
+  for (std::size_t i = 0; i < 32; i += 4) {
+    z1[i] += 100;
+    z2[i] += 100;
+  }
+  const LossTerms after = lpl_loss(only(1, 1, 10), shape, z1.data(), z2.data(), nullptr, nullptr, e1.data(), e2.data());
+  for (std::size_t t = 0; t < before.size(); ++t) EXPECT_NEAR(before[t], after[t], 1e-11);
+  for (std::size_t i = 0; i < 32; ++i) EXPECT_NEAR(d1[i], e1[i], 1e-11);
+}
+
+TEST(Losses, ContrastiveAndCrossEntropyGradientsAreTheSlopes) {
+  const HookShape shape{5, 1, 4};
+  Random random(11, Draw::toy, 3, 1);
+  std::vector<double> z1(20), z2(20), d1(20), d2(20), i1(20), i2(20);
+  for (double& z : z1) z = random.normal();
+  for (double& z : z2) z = random.normal();
+  const std::vector<std::int32_t> labels{0, 3, 1, 1, 2};
+  const auto contrastive = [&](std::vector<double>& a, std::vector<double>& b) {
+    const LossTerms t = contrastive_loss(only(2, 3, 0), shape, z1.data(), z2.data(), a.data(), b.data());
+    return 2 * t[kPull] + 3 * t[kPush];
+  };
+  const auto supervised = [&](std::vector<double>& a, std::vector<double>& b) {
+    return cross_entropy(shape, z1.data(), z2.data(), labels.data(), a.data(), b.data());
+  };
+  const auto check = [&](const auto& total) {
+    total(d1, d2);
+    for (std::size_t i = 0; i < z1.size(); ++i) {
+      constexpr double kStep = 1e-6;
+      const double kept = z1[i];
+      z1[i] = kept + kStep;
+      const double above = total(i1, i2);
+      z1[i] = kept - kStep;
+      const double below = total(i1, i2);
+      z1[i] = kept;
+      EXPECT_NEAR(d1[i], (above - below) / (2 * kStep), 1e-8);
+    }
+  };
+  check(contrastive);
+  check(supervised);
+}
+
+TEST(Multiply, EqualsTheLiteralSumsInEveryOrientation) {
+  Random random(5, Draw::toy, 4, 1);
+  for (const auto& [rows, columns, inner] :
+       std::vector<std::array<std::int64_t, 3>>{{3, 5, 7}, {70, 3, 20}, {5, 130, 65}, {1, 1, 1}})
+    for (const bool ta : {false, true})
+      for (const bool tb : {false, true}) {
+        std::vector<float> a(static_cast<std::size_t>(rows * inner)), b(static_cast<std::size_t>(inner * columns));
+        std::vector<float> c(static_cast<std::size_t>(rows * columns), 2.0f);
+        for (float& v : a) v = static_cast<float>(random.normal());
+        for (float& v : b) v = static_cast<float>(random.normal());
+        multiply(ta, tb, rows, columns, inner, a.data(), b.data(), 1.0f, c.data());
+        for (std::int64_t r = 0; r < rows; ++r)
+          for (std::int64_t q = 0; q < columns; ++q) {
+            double sum = 2;
+            for (std::int64_t i = 0; i < inner; ++i)
+              sum += static_cast<double>(a[static_cast<std::size_t>(ta ? i * rows + r : r * inner + i)]) *
+                     static_cast<double>(b[static_cast<std::size_t>(tb ? q * inner + i : i * columns + q)]);
+            EXPECT_NEAR(static_cast<double>(c[static_cast<std::size_t>(r * columns + q)]), sum, 1e-4);
+          }
+      }
+}
+
+// ---- whole networks
+
+struct NetworkCase {
+  std::string name;
+  std::string network = {};  // lines of [network], [net.x] and [rule.x]
+  std::string net = "type = \"convolutional\"\nchannels = [5, 18, 4]\npools = [2, 0, 2]\n";
+  std::string rule = "type = \"lpl\"\npredictive = { strength = 1.0 }\nhebbian = { strength = 1.0 }\n";
+  std::string learning = {};
+  Shape sample{1, 3, 9, 9};
+};
+
+// Pairs that the test gives.
+class GivenPairs final : public PairSource {
+ public:
+  GivenPairs(const Shape& sample, OracleBatch batch, std::int64_t samples)
+      : sample_(sample), batch_(std::move(batch)), samples_(samples) {}
+  Shape sample() const override { return sample_; }
+  std::int64_t classes() const override { return 3; }
+  std::int64_t steps_per_epoch() const override { return 1; }
+  std::int64_t batch(std::int64_t) const override { return samples_; }
+  Pairs make(std::int64_t, const Slice& slice) override {
+    Pairs pairs;
+    for (const std::vector<double>& view : batch_.views)
+      for (std::int64_t n = slice.first; n < slice.first + slice.count; ++n)
+        for (std::int64_t p = 0; p < sample_.positions(); ++p)
+          for (std::int64_t c = 0; c < sample_.channels; ++c)
+            pairs.views.push_back(static_cast<float>(
+                view[static_cast<std::size_t>((n * sample_.channels + c) * sample_.positions() + p)]));
+    return pairs;
+  }
+  std::vector<std::int32_t> labels(std::int64_t) override { return batch_.labels; }
+  std::vector<std::int64_t> shuffled(std::int64_t) override { return batch_.positives; }
+
+ private:
+  Shape sample_;
+  OracleBatch batch_;
+  std::int64_t samples_;
+};
+
+class Networks : public testing::TestWithParam<NetworkCase> {
+ protected:
+  static constexpr std::int64_t kSamples = 9;  // two slices, the last of one sample
+
+  static TrainingDescription describe(const NetworkCase& c) {
+    return read_training_text(
+        fmt::format("[training]\nbatch = {}\n[network]\nnet = \"x\"\n{}\n[net.x]\n{}\n[learning]\nrule = \"x\"\n{}\n"
+                    "[rule.x]\n{}\n[data]\nset = \"clusters\"\n",
+                    kSamples, c.network, c.net, c.learning, c.rule),
+        "test", {});
+  }
+
+  static OracleBatch draw(const Shape& sample, bool shuffled) {
+    Random random(2, Draw::toy, 5, 1);
+    OracleBatch batch;
+    // Values that float32 holds exactly, so that both compute from the same.
+    for (auto& view : batch.views)
+      for (std::int64_t i = 0; i < kSamples * sample.size(); ++i)
+        view.push_back(static_cast<double>(static_cast<float>(random.normal())));
+    for (std::int64_t n = 0; n < kSamples; ++n) batch.labels.push_back(static_cast<std::int32_t>(random.below(3)));
+    if (shuffled) batch.positives = {4, 2, 0, 8, 1, 3, 7, 6, 5};
+    return batch;
+  }
+};
+
+TEST_P(Networks, GradientsAreTheSlopesOfTheTwin) {
+  const NetworkCase& c = GetParam();
+  const TrainingDescription d = describe(c);
+  const bool supervised = std::holds_alternative<SupervisedRule>(d.rule);
+  const EncoderDescription encoder =
+      make_encoder(d.net, c.sample, d.biases, d.scope == Scope::end_to_end, d.projector, supervised ? 3 : 0);
+  const auto comm = make_serial_communicator();
+  const auto backend = make_cpu_backend(*comm);
+  Trainer trainer(d, encoder, *backend, *comm);
+  const OracleBatch batch = draw(c.sample, d.positives == Positives::shuffled);
+  GivenPairs pairs(c.sample, batch, kSamples);
+
+  OracleParameters parameters;
+  for (Parameter* p : trainer.encoder().parameters()) {
+    // Larger than drawn, and with biases that silence some units: every branch has something to do.
+    std::vector<float> values = backend->read(p->value);
+    for (float& v : values) v *= 2.5f;
+    backend->write(p->value, values);
+    const std::vector<float> torch_order = to_torch_order(values, p->shape);
+    parameters[p->name].assign(torch_order.begin(), torch_order.end());
+  }
+  std::vector<std::vector<double>> stale_mean, stale_variance;
+  for (StaleEstimates& e : trainer.estimates()) {
+    const auto units = static_cast<std::size_t>(encoder.blocks[stale_mean.size()].layer.convolution.out);
+    e = {std::vector<float>(units, 0.25f), std::vector<float>(units, 0.5f)};
+    stale_mean.emplace_back(units, 0.25);
+    stale_variance.emplace_back(units, 0.5);
+  }
+  const auto losses = [&] { return oracle_losses(d, encoder, parameters, batch, stale_mean, stale_variance); };
+
+  Inspection inspection;
+  const StepLosses ours = trainer.step(0, 0.0, pairs, &inspection);
+  const OracleLosses theirs = losses();
+  ASSERT_EQ(ours.hooks.size(), theirs.terms.size());
+  for (std::size_t h = 0; h < theirs.terms.size(); ++h)
+    for (std::size_t t = 0; t < kLossTerms; ++t)
+      EXPECT_NEAR(ours.hooks[h][t], theirs.terms[h][t], 1e-5 * std::max(1.0, std::abs(theirs.terms[h][t])))
+          << kLossNames[t] << " of hook " << h;
+  EXPECT_NEAR(ours.total, theirs.total, 1e-5 * std::max(1.0, std::abs(theirs.total)));
+
+  Random random(9, Draw::toy, 6, 1);
+  int tried = 0, judged = 0;
+  for (const auto& [name, gradient] : inspection.gradients) {
+    // A hook's losses do not reach earlier blocks when learning is local: only this block's own count.
+    const bool local = d.scope == Scope::layer_local;
+    const std::size_t hook =
+        !local ? 0 : static_cast<std::size_t>(std::stoi(name.substr(name.find_first_of("0123456789"))));
+    const auto own_loss = [&] {
+      OracleLosses found = losses();
+      if (!local) return found.total;
+      const auto* rule = std::get_if<LplRule>(&d.rule);
+      const auto* contrastive = std::get_if<ContrastiveRule>(&d.rule);
+      const std::vector<double>& t = found.terms[hook];
+      if (rule)
+        return rule->predictive_strength * t[kPull] + rule->hebbian_strength * t[kPush] +
+               rule->rate.decorrelation_strength * t[kDecorrelation];
+      return contrastive ? contrastive->predictive_strength * t[kPull] + contrastive->hebbian_strength * t[kPush]
+                         : t[kCrossEntropy];
+    };
+    double norm = 0;
+    for (const float g : gradient) norm += static_cast<double>(g) * static_cast<double>(g);
+    norm = std::sqrt(norm / static_cast<double>(gradient.size()));
+    std::vector<double>& values = parameters[name];
+    for (int trial = 0; trial < 6; ++trial, ++tried) {
+      const std::size_t i = random.below(static_cast<std::uint32_t>(values.size()));
+      // Rectifiers and maxima have kinks; a step that crosses one shows as two slopes that differ, and is not judged.
+      constexpr double kStep = 1e-6;
+      const double kept = values[i], here = own_loss();
+      values[i] = kept + kStep;
+      const double above = own_loss();
+      values[i] = kept - kStep;
+      const double below = own_loss();
+      values[i] = kept;
+      const double slope = (above - below) / (2 * kStep);
+      if (std::abs((above - here) / kStep - (here - below) / kStep) > 1e-3 * (std::abs(slope) + norm)) continue;
+      ++judged;
+      EXPECT_NEAR(static_cast<double>(gradient[i]), slope, 2e-4 * (std::abs(slope) + norm) + 1e-7)
+          << name << "[" << i << "]";
+    }
+  }
+  EXPECT_GT(judged, tried * 3 / 4);
+}
+
+const std::string kSupervised = "type = \"supervised\"\n";
+const std::string kContrastive = "type = \"contrastive\"\npredictive = { strength = 2.0 }\n";
+const std::string kEndToEnd = "scope = \"end_to_end\"\n";
+const std::string kProjector = "projector_size = 6\nprojector_hidden = 7\n";
+const std::string kLpl = "type = \"lpl\"\npredictive = { strength = 0.7 }\nhebbian = { strength = 1.3 }\n";
+const std::string kStrided =
+    "type = \"convolutional\"\nchannels = [6, 17, 5]\nkernels = [5, 3, 2]\nstrides = [2, 1, 1]\npaddings = [2, 1, 0]\n"
+    "pools = [3, 0, 0]\npool_strides = [2, 1, 1]\nadaptive_pools = [0, 0, 3]\n";
+const std::string kDense = "type = \"dense\"\nunits = [6, 4]\n";
+
+INSTANTIATE_TEST_SUITE_P(
+    All, Networks,
+    testing::Values(
+        NetworkCase{.name = "layer_local"}, NetworkCase{.name = "end_to_end", .learning = kEndToEnd},
+        NetworkCase{.name = "projector", .network = kProjector},
+        NetworkCase{.name = "projector_end_to_end", .network = kProjector, .learning = kEndToEnd},
+        NetworkCase{.name = "no_biases", .network = "biases = false\n"},
+        NetworkCase{.name = "unpooled", .network = "pooling = false\n"},
+        NetworkCase{.name = "shuffled", .learning = "positives = \"shuffled\"\n"},
+        NetworkCase{.name = "stale", .rule = kLpl + "rate = { estimates = \"stale\" }\n"},
+        NetworkCase{.name = "hinge", .rule = kLpl + "rate = { hebbian = \"hinge\" }\n"},
+        NetworkCase{.name = "variance", .rule = kLpl + "rate = { hebbian = \"variance\" }\n"},
+        NetworkCase{.name = "supervised", .rule = kSupervised},
+        NetworkCase{.name = "supervised_end_to_end", .network = kProjector, .rule = kSupervised, .learning = kEndToEnd},
+        NetworkCase{.name = "contrastive", .rule = kContrastive},
+        NetworkCase{.name = "contrastive_end_to_end", .rule = kContrastive, .learning = kEndToEnd},
+        NetworkCase{.name = "strided_overlapping_pools", .net = kStrided, .sample = {1, 3, 17, 15}},
+        NetworkCase{.name = "strided_end_to_end", .net = kStrided, .learning = kEndToEnd, .sample = {1, 3, 17, 15}},
+        NetworkCase{.name = "dense", .net = kDense, .sample = {1, 5, 1, 1}},
+        NetworkCase{.name = "dense_end_to_end", .net = kDense, .learning = kEndToEnd, .sample = {1, 5, 1, 1}},
+        NetworkCase{
+            .name = "linear", .net = "type = \"dense\"\nunits = [2]\nrectified = false\n", .sample = {1, 2, 1, 1}}),
+    [](const auto& c) { return std::string(c.param.name); });
+
+}  // namespace
+}  // namespace lpl

@@ -1,0 +1,251 @@
+// The vector kernels of the CPU backend against literal loops, and what the backend promises as a whole.
+#include "rate/cpu/kernels.hpp"
+
+#include <gtest/gtest.h>
+#include <omp.h>
+
+#include <bit>
+#include <cmath>
+
+#include "comm/communicator.hpp"
+#include "core/aligned.hpp"
+#include "core/random.hpp"
+#include "rate/cpu/backend.hpp"
+#include "rate/encoder.hpp"
+
+namespace lpl {
+namespace {
+
+std::uint16_t bfloat(float value) { return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16); }
+
+std::vector<float> rectified(std::size_t size, std::uint64_t seed) {
+  Random random(seed, Draw::toy, 21, 1);
+  std::vector<float> values(size);
+  for (float& v : values) v = std::max(0.0f, static_cast<float>(random.normal()));
+  return values;
+}
+
+TEST(PoolMax, FindsTheFirstLargestOrSilence) {
+  for (const PoolShape shape : {PoolShape{2, 4, 6, 2, 2}, PoolShape{1, 7, 5, 3, 2}, PoolShape{1, 5, 5, 2, 2}}) {
+    const std::size_t in = static_cast<std::size_t>(shape.maps * shape.height * shape.width * kLanes);
+    std::vector<float> x = rectified(in, 1);
+    for (std::size_t i = 0; i < in; i += 3) x[i] = 0;  // ties of silence
+    const std::int64_t rows = (shape.height - shape.side) / shape.stride + 1;
+    const std::int64_t columns = (shape.width - shape.side) / shape.stride + 1;
+    const auto out = static_cast<std::size_t>(shape.maps * rows * columns * kLanes);
+    std::vector<float> y(out);
+    std::vector<std::uint16_t> narrow_x, narrow_y(out);
+    for (const float v : x) narrow_x.push_back(bfloat(v));
+    std::vector<std::uint8_t> winners(out), narrow_winners(out);
+    pool_max(shape, x.data(), y.data(), winners.data());
+    pool_max(shape, narrow_x.data(), narrow_y.data(), narrow_winners.data());
+    std::size_t at = 0;
+    for (std::int64_t map = 0; map < shape.maps; ++map)
+      for (std::int64_t r = 0; r < rows; ++r)
+        for (std::int64_t c = 0; c < columns; ++c)
+          for (std::int64_t lane = 0; lane < kLanes; ++lane, ++at) {
+            const auto input = [&](std::int64_t w) {
+              const std::int64_t row = r * shape.stride + w / shape.side, column = c * shape.stride + w % shape.side;
+              return static_cast<std::size_t>(((map * shape.height + row) * shape.width + column) * kLanes + lane);
+            };
+            float largest = 0;
+            std::uint8_t winner = kSilent, narrow_winner = kSilent;
+            std::uint16_t narrow_largest = 0;
+            for (std::int64_t w = 0; w < shape.side * shape.side; ++w) {
+              if (x[input(w)] > largest) {
+                largest = x[input(w)];
+                winner = static_cast<std::uint8_t>(w);
+              }
+              if (narrow_x[input(w)] > narrow_largest) {
+                narrow_largest = narrow_x[input(w)];
+                narrow_winner = static_cast<std::uint8_t>(w);
+              }
+            }
+            ASSERT_EQ(y[at], largest);
+            ASSERT_EQ(winners[at], winner);
+            ASSERT_EQ(narrow_y[at], narrow_largest);
+            ASSERT_EQ(narrow_winners[at], narrow_winner);
+          }
+  }
+}
+
+TEST(SumWindows, EqualsTheLiteralSumForAnyNumberOfTaps) {
+  Random random(4, Draw::toy, 22, 1);
+  AlignedVector<float> padded(64 * kLanes);
+  for (float& v : padded) v = static_cast<float>(random.normal());
+  std::vector<ActiveOutput> outputs;
+  for (int i = 0; i < 13; ++i)
+    outputs.push_back({static_cast<std::int32_t>(random.below(20) * kLanes), static_cast<float>(random.normal())});
+  for (const std::int64_t taps : {1, 4, 9, 11, 25}) {
+    std::vector<std::int32_t> offsets;
+    for (std::int64_t t = 0; t < taps; ++t) offsets.push_back(static_cast<std::int32_t>(t * kLanes));
+    std::vector<float> sums(static_cast<std::size_t>(taps * kLanes), 99.0f);
+    sum_windows(padded.data(), outputs.data(), static_cast<std::int64_t>(outputs.size()), offsets.data(), taps,
+                sums.data());
+    for (std::int64_t t = 0; t < taps; ++t)
+      for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+        double sum = 0;
+        for (const ActiveOutput& o : outputs)
+          sum += static_cast<double>(o.gradient) *
+                 static_cast<double>(
+                     padded[static_cast<std::size_t>(o.offset + offsets[static_cast<std::size_t>(t)] + lane)]);
+        EXPECT_NEAR(static_cast<double>(sums[static_cast<std::size_t>(t * kLanes + lane)]), sum, 1e-5);
+      }
+  }
+}
+
+TEST(BlockFilters, StandWhereOneDnnReadsThem) {
+  constexpr std::int64_t kOut = 32, kTaps = 9, kIn = 48;
+  const std::vector<float> filters = rectified(kOut * kTaps * kIn, 5);
+  std::vector<float> blocked(filters.size());
+  std::vector<std::uint16_t> narrow(filters.size());
+  block_filters(kOut, kTaps, kIn, filters.data(), blocked.data());
+  block_filters(kOut, kTaps, kIn, filters.data(), narrow.data());
+  for (std::int64_t o = 0; o < kOut; ++o)
+    for (std::int64_t t = 0; t < kTaps; ++t)
+      for (std::int64_t i = 0; i < kIn; ++i) {
+        const float value = filters[static_cast<std::size_t>((o * kTaps + t) * kIn + i)];
+        const std::int64_t block = ((o / 16 * (kIn / 16) + i / 16) * kTaps + t) * 256;
+        EXPECT_EQ(blocked[static_cast<std::size_t>(block + i % 16 * 16 + o % 16)], value);
+        const std::uint16_t stored = narrow[static_cast<std::size_t>(block + i % 16 / 2 * 32 + o % 16 * 2 + i % 2)];
+        const float widened = std::bit_cast<float>(static_cast<std::uint32_t>(stored) << 16);
+        EXPECT_NEAR(widened, value, value * 0x1p-8f);
+      }
+}
+
+TEST(AdamUpdate, EqualsPyTorchsFormula) {
+  for (const std::int64_t size : {1, 15, 16, 17, 100}) {
+    std::vector<float> gradient = rectified(static_cast<std::size_t>(size), 6), value = rectified(gradient.size(), 7);
+    std::vector<float> mean(gradient.size()), square(gradient.size());
+    std::vector<double> v(value.begin(), value.end()), m(value.size()), s(value.size());
+    for (int step = 1; step <= 5; ++step) {
+      adam_update({1e-2, 0.9, 0.999, 1e-8, 0.1, step}, size, gradient.data(), value.data(), mean.data(), square.data());
+      for (std::size_t i = 0; i < v.size(); ++i) {
+        const double g = static_cast<double>(gradient[i]) + 0.1 * v[i];
+        m[i] = 0.9 * m[i] + 0.1 * g;
+        s[i] = 0.999 * s[i] + 0.001 * g * g;
+        v[i] -=
+            1e-2 / (1 - std::pow(0.9, step)) * m[i] / (std::sqrt(s[i]) / std::sqrt(1 - std::pow(0.999, step)) + 1e-8);
+        EXPECT_NEAR(static_cast<double>(value[i]), v[i], 2e-6);
+      }
+    }
+  }
+}
+
+class CpuBackendTest : public testing::Test {
+ protected:
+  std::unique_ptr<Communicator> comm_ = make_serial_communicator();
+  std::unique_ptr<Backend> backend_ = make_cpu_backend(*comm_);
+
+  // Output and filter gradient of a layer on given data.
+  std::pair<std::vector<float>, std::vector<float>> compute(const Convolution& layer, const Shape& shape,
+                                                            Precision precision, bool everywhere) {
+    const std::vector<float> x = rectified(static_cast<std::size_t>(shape.size()), 8);
+    Array weight = backend_->zeros(layer.weights()), bias = backend_->zeros(layer.out);
+    Random random(9, Draw::toy, 23, 1);
+    std::vector<float> w(static_cast<std::size_t>(layer.weights()));
+    for (float& v : w) v = 0.1f * static_cast<float>(random.normal());
+    backend_->write(weight, w);
+    const Tensor in = backend_->upload(x, shape, precision);
+    Trace trace;
+    const Tensor y = backend_->forward(layer, backend_->prepare(layer, weight, bias, precision), in, &trace);
+    Shape gradient_shape = layer.output(shape);
+    if (everywhere) gradient_shape.height = gradient_shape.width = 1;
+    std::vector<float> dy(static_cast<std::size_t>(gradient_shape.size()));
+    for (float& v : dy) v = static_cast<float>(random.normal());
+    Array dw = backend_->zeros(layer.weights()), db = backend_->zeros(layer.out);
+    backend_->add_gradient(layer, trace, in, backend_->upload(dy, gradient_shape, Precision::float32), dw, db);
+    return {backend_->download(y), backend_->read(dw)};
+  }
+};
+
+double relative(const std::vector<float>& a, const std::vector<float>& b) {
+  double difference = 0, norm = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    difference += std::pow(static_cast<double>(a[i]) - static_cast<double>(b[i]), 2);
+    norm += std::pow(static_cast<double>(b[i]), 2);
+  }
+  return std::sqrt(difference / norm);
+}
+
+TEST_F(CpuBackendTest, MapsComeBackAsTheyWent) {
+  const Shape shape{3, 19, 4, 5};
+  const std::vector<float> values = rectified(static_cast<std::size_t>(shape.size()), 10);
+  EXPECT_EQ(backend_->download(backend_->upload(values, shape, Precision::float32)), values);
+}
+
+// A bfloat16 has 8 bits: products of rounded factors are right to about a hundredth.
+TEST_F(CpuBackendTest, Bfloat16FollowsFloat32) {
+  const Convolution layer{32, 48, 3, 1, 1, true, true, 2, 2};
+  const auto exact = compute(layer, {4, 32, 8, 8}, Precision::float32, true);
+  const auto rounded = compute(layer, {4, 32, 8, 8}, Precision::bfloat16, true);
+  EXPECT_LT(relative(rounded.first, exact.first), 1e-2);
+  EXPECT_LT(relative(rounded.second, exact.second), 5e-2);
+}
+
+TEST_F(CpuBackendTest, OneGradientForAllPositionsEqualsThatGradientAtEach) {
+  const Convolution layer{16, 20, 3, 1, 1, true, true, 2, 2};
+  const Shape shape{3, 16, 6, 6}, y = layer.output(shape);
+  const std::vector<float> x = rectified(static_cast<std::size_t>(shape.size()), 11);
+  const std::vector<float> g = rectified(static_cast<std::size_t>(y.samples * y.channels), 12);
+  std::vector<float> spread;
+  for (std::int64_t n = 0; n < y.samples; ++n)
+    for (std::int64_t p = 0; p < y.positions(); ++p)
+      for (std::int64_t c = 0; c < y.channels; ++c) spread.push_back(g[static_cast<std::size_t>(n * y.channels + c)]);
+  Array weight = backend_->zeros(layer.weights()), bias = backend_->zeros(layer.out);
+  backend_->write(weight, rectified(static_cast<std::size_t>(layer.weights()), 13));
+  const Tensor in = backend_->upload(x, shape, Precision::float32);
+  Trace trace;
+  backend_->forward(layer, backend_->prepare(layer, weight, bias, Precision::float32), in, &trace);
+  std::vector<float> found[2];
+  for (const bool everywhere : {true, false}) {
+    Array dw = backend_->zeros(layer.weights()), db = backend_->zeros(layer.out);
+    const Tensor dy = everywhere ? backend_->upload(g, {y.samples, y.channels, 1, 1}, Precision::float32)
+                                 : backend_->upload(spread, y, Precision::float32);
+    backend_->add_gradient(layer, trace, in, dy, dw, db);
+    found[everywhere] = backend_->read(dw);
+  }
+  EXPECT_EQ(found[0], found[1]);
+}
+
+TEST_F(CpuBackendTest, ResultsDoNotDependOnTheNumberOfThreads) {
+  const int threads = omp_get_max_threads();
+  for (const Precision precision : {Precision::float32, Precision::bfloat16}) {
+    std::pair<std::vector<float>, std::vector<float>> first;
+    for (const int n : {1, 2, 3}) {
+      omp_set_num_threads(n);
+      // A new backend: the old one's plans were made for another number of threads.
+      backend_ = make_cpu_backend(*comm_);
+      const auto found = compute({64, 80, 3, 1, 1, true, true, 2, 2}, {6, 64, 8, 8}, precision, true);
+      if (n == 1) first = found;
+      EXPECT_EQ(found, first) << n << " threads";
+    }
+  }
+  omp_set_num_threads(threads);
+}
+
+TEST(FilterOrder, GoesToPyTorchAndBack) {
+  const std::vector<std::int64_t> shape{4, 3, 2, 2};
+  std::vector<float> torch(48);
+  for (std::size_t i = 0; i < torch.size(); ++i) torch[i] = static_cast<float>(i);
+  const std::vector<float> own = to_array_order(torch, shape);
+  EXPECT_EQ(own[1], torch[4]);  // the second input channel's first tap
+  EXPECT_EQ(to_torch_order(own, shape), torch);
+}
+
+TEST(Batch, SlicesCoverItAndBelongToOneRank) {
+  for (const std::int64_t samples : {2, 7, 16, 64, 100, 1024})
+    for (const int ranks : {1, 2, 3, 16, 40}) {
+      std::int64_t next = 0;
+      for (int rank = 0; rank < ranks; ++rank)
+        for (const Slice& slice : Batch(samples, rank, ranks).mine()) {
+          EXPECT_EQ(slice.first, next);
+          next += slice.count;
+        }
+      EXPECT_EQ(next, samples);
+      EXPECT_LE(Batch(samples, 0, ranks).slices().size(), 16u);
+    }
+}
+
+}  // namespace
+}  // namespace lpl
