@@ -167,8 +167,8 @@ void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& netwo
                   "shuffled positives change the predictive term, which this rule does not have; set "
                   "learning.positives = \"next\"");
   if (std::holds_alternative<OjaRule>(d.rule) &&
-      (d.scope == Scope::end_to_end || d.projector.size > 0 || !d.net.dense || d.net.layers.size() != 1 || d.net.layers[0].convolution.rectified ||
-       !std::holds_alternative<SgdOptimizer>(d.optimizer.kind)))
+      (d.scope == Scope::end_to_end || d.projector.size > 0 || !d.net.dense || d.net.layers.size() != 1 ||
+       d.net.layers[0].convolution.rectified || !std::holds_alternative<SgdOptimizer>(d.optimizer.kind)))
     learning.fail("rule",
                   "Oja's rule is defined for one linear layer trained by gradient steps; use network.net = "
                   "\"linear\", optimizer.type = \"sgd\", learning.scope = \"layer_local\" and no projector");

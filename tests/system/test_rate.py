@@ -94,6 +94,17 @@ class RateTest(InFolder):
             file["batches/order"] = np.arange(batches)
         return path
 
+    def cifar10(self):
+        """A folder of 5 x 7 training and 8 test images of noise: an epoch of 28 images, its last batch incomplete."""
+        random = np.random.default_rng(1)
+        folder = self.folder / "cifar"
+        folder.mkdir()
+        for name in (*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"):
+            records = random.integers(0, 256, (7 + (name[0] == "t"), 3073), np.uint8)
+            records[:, 0] %= 10
+            (folder / name).write_bytes(records.tobytes())
+        return folder
+
 
 # What is trained -> rule, further settings.
 WAYS = {
@@ -128,6 +139,13 @@ class OneResult(RateTest):
     @unittest.skipUnless(BFLOAT16, "this processor has no avx512_bf16")
     def test_is_the_same_in_bfloat16(self):
         self.check_split(LPL, ['training.precision="bf16"'])
+
+    def test_augmented_images_are_the_same(self):
+        text = description(data=f'set = "cifar10"\nfolder = "{self.cifar10()}"')
+        expected = self.train("one", text=text)
+        self.assertEqual(expected["steps/total"][0], (6,))
+        for ranks in (2, 5):
+            self.assert_same(expected, self.train("several", text=text, ranks=ranks, threads=2))
 
     def test_toys_are_the_same(self):
         expected = self.train("one", text=description(net=LINEAR, data=CLUSTERS))
@@ -377,11 +395,10 @@ class Refusals(RateTest):
     def test_missing_or_damaged_data(self):
         images = 'set = "cifar10"\nfolder = "cifar"'
         self.assertIn("cifar", self.refused(text=description(data=images)))
-        folder = self.folder / "cifar"
-        folder.mkdir()
+        folder = self.cifar10()
+        (folder / "data_batch_1.bin").rename(folder / "hidden")
         self.assertIn("data_batch_1.bin", self.refused(text=description(data=images)))
-        for name in [*(f"data_batch_{i}.bin" for i in range(1, 6)), "test_batch.bin"]:
-            (folder / name).write_bytes(bytes(3073 * 8))
+        (folder / "hidden").rename(folder / "data_batch_1.bin")
         self.train("whole", text=description(data=images))
         (folder / "data_batch_3.bin").write_bytes(bytes(3073 * 8 - 5))
         self.assertIn("data_batch_3.bin", self.refused(text=description(data=images)))
