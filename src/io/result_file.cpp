@@ -67,7 +67,7 @@ ResultFile::ResultFile(const std::string& path, const RunFacts& facts)
   file_.attribute("/", "dt", facts.dt);
   for (const char* key : {"wall_time", "model_time", "real_time_factor"}) file_.attribute("/", key, 0.0);
   file_.write_text("/config/description", facts.description);
-  file_.create_group("/spikes");
+  if (facts.dt > 0) file_.create_group("/spikes");
 }
 
 ResultFile::ResultFile(const std::string& path, const ResultFileState& state)

@@ -35,7 +35,7 @@ struct Tensor {
 };
 
 // Float32 numbers in the memory of a backend. Filters lie as out x row x column x in (PyTorch: out x in x row x
-// column; rate/parameters.hpp converts).
+// column; rate/encoder.hpp converts).
 struct Array {
   std::int64_t size = 0;
   std::shared_ptr<float> data;
@@ -104,6 +104,8 @@ class Backend {
   virtual ~Backend() = default;
   // For the log, such as "CPU (oneDNN 2.6.3, 2 threads)".
   virtual std::string description() const = 0;
+  // Whether this processor or device computes in a precision.
+  virtual bool supports(Precision precision) const = 0;
 
   virtual Array zeros(std::int64_t size) = 0;
   virtual void clear(Array& array) = 0;

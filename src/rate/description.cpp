@@ -29,31 +29,35 @@ Table model_table(Table& root, Table& user, std::string_view key, const std::str
   return table;
 }
 
+// Keys of a choice that was not made are checked and kept, so that choices can be switched by --set.
 OptimizerDescription read_optimizer(Table table) {
   OptimizerDescription o{};
-  if (table.choice("type", {"adam", "sgd"}, "adam") == 0) {
+  const bool is_adam = table.choice("type", {"adam", "sgd"}, "adam") == 0;
+  if (is_adam || table.has("beta1") || table.has("beta2") || table.has("epsilon")) {
     AdamOptimizer adam{};
     adam.beta1 = table.number("beta1", {0, 1}, 0.9);
     adam.beta2 = table.number("beta2", {0, 1}, 0.999);
     adam.epsilon = table.number("epsilon", kPositive, 1e-8);
     o.kind = adam;
-  } else {
-    o.kind = SgdOptimizer{table.number("momentum", {0, 1}, 0.9)};
+  }
+  if (!is_adam || table.has("momentum")) {
+    const SgdOptimizer sgd{table.number("momentum", {0, 1}, 0.9)};
+    if (!is_adam) o.kind = sgd;
   }
   o.learning_rate = table.number("learning_rate", kNonNegative, 1e-3);
   o.weight_decay = table.number("weight_decay", kNonNegative, 1.5e-6);
-  switch (table.choice("schedule", {"cosine", "constant", "listed"}, "cosine")) {
-    case 0:
-      o.scheduled = true;
-      o.warmup_epochs = static_cast<int>(table.integer("warmup_epochs", 0, 1'000'000, 10));
-      o.start_rate = table.number("start_rate", kNonNegative, 0.0);
-      o.final_rate = table.number("final_rate", kNonNegative, 1e-6);
-      break;
-    case 1:
-      break;
-    default:
-      o.listed = table.numbers("rates", kNonNegative);
-      if (o.listed.empty()) table.fail("rates", "'rates' is empty; give the learning rate of every step");
+  const std::size_t schedule = table.choice("schedule", {"cosine", "constant", "listed"}, "cosine");
+  o.scheduled = schedule == 0;
+  if (o.scheduled || table.has("warmup_epochs") || table.has("start_rate") || table.has("final_rate")) {
+    o.warmup_epochs = static_cast<int>(table.integer("warmup_epochs", 0, 1'000'000, 10));
+    o.start_rate = table.number("start_rate", kNonNegative, 0.0);
+    o.final_rate = table.number("final_rate", kNonNegative, 1e-6);
+  }
+  if (schedule == 2) {
+    o.listed = table.numbers("rates", kNonNegative);
+    if (o.listed.empty()) table.fail("rates", "'rates' is empty; give the learning rate of every step");
+  } else if (table.has("rates")) {
+    table.numbers("rates", kNonNegative);
   }
   table.finish();
   return o;

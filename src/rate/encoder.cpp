@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t kLargest = 1 << 20;
 
-// A list with one entry a layer, or a single number for all.
+// A list with one entry a layer.
 std::vector<std::int64_t> per_layer(Table& table, std::string_view key, std::size_t layers, std::int64_t low,
                                     std::int64_t fallback) {
   std::vector<std::int64_t> values = table.integers(key, low, kLargest, std::vector<std::int64_t>(layers, fallback));

@@ -25,14 +25,18 @@ constexpr Metric kMetrics[] = {
 
 TrainingFile::TrainingFile(const std::string& path, const RunFacts& facts, const HistoryLayout& layout)
     : file_(path, facts), layout_(layout) {
+  if (!layout_.hooks.empty()) create_training();
+  if (!layout_.columns.empty()) create_evaluations();
+  file_.flush();
+}
+
+void TrainingFile::create_training() {
   h5::File& file = file_.file();
   epoch_ = file.create_series<std::int64_t>("/training/epoch", 0, kChunk);
   learning_rate_ = file.create_series<double>("/training/learning_rate", 0, kChunk);
   speed_ = file.create_series<double>("/training/images_per_second", 0, kChunk);
   epochs_ = create_losses("/training");
   if (layout_.steps) steps_ = create_losses("/steps");
-  if (!layout_.columns.empty()) create_evaluations();
-  file.flush();
 }
 
 TrainingFile::Losses TrainingFile::create_losses(const std::string& group) {

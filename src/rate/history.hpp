@@ -84,7 +84,7 @@ struct History {
 
 // What the rows of a run belong to.
 struct HistoryLayout {
-  std::vector<std::string> hooks;    // layers that losses stand at
+  std::vector<std::string> hooks;    // layers that losses stand at; empty: nothing is trained
   std::vector<LossTerm> terms;       // that the rule has
   std::vector<std::string> layers;   // that are evaluated
   std::vector<LabelColumn> columns;  // of the labels that readouts learn
@@ -111,6 +111,7 @@ class TrainingFile {
     std::vector<h5::Series> terms;
   };
   Losses create_losses(const std::string& group);
+  void create_training();
   void create_evaluations();
   void append(Losses& losses, const LossRow& row);
 

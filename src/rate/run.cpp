@@ -51,6 +51,10 @@ class Session {
  public:
   Session(const TrainingDescription& description, Backend& backend, Communicator& comm)
       : description_(description), backend_(backend), comm_(comm), pairs_(make_pairs(description)) {
+    if (!backend.supports(description.precision))
+      throw ConfigError(description.name +
+                        ": training.precision is \"bf16\", which this processor does not compute in "
+                        "(it takes AVX-512); use \"float32\"");
     const bool supervised = std::holds_alternative<SupervisedRule>(description.rule);
     if (supervised && pairs_->classes() == 0)
       throw ConfigError(description.name + ": supervised learning needs labels, and this data set has none");
@@ -441,6 +445,7 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
       for (const LayerEvaluation& layer : row.layers) table.trained.push_back(layer.accuracy);
       agree(comm_, [&] {
         if (comm_.rank() != 0) return;
+        layout_.hooks.clear();
         TrainingFile file(path, run_facts, layout_);
         file.add(row);
         file.finish("complete", now() - start);

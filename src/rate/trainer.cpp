@@ -202,7 +202,7 @@ void Trainer::learn_by_oja(Layer& layer, const Slices& x, const Slices& z) {
   const double scale = 1.0 / static_cast<double>(2 * batch_.samples());
   for (std::size_t s = 0; s < x.size(); ++s) {
     Array& part = gradients[comm_.size() > 1 ? s : 0];
-    std::vector<float> gradient = backend_.read(part);
+    std::vector<float> sum = backend_.read(part), gradient(sum.size());
     const std::vector<float> in = backend_.download(x[s]), out = backend_.download(z[s]);
     for (std::int64_t n = 0; n < x[s].shape.samples; ++n)
       for (std::int64_t o = 0; o < units; ++o) {
@@ -213,7 +213,9 @@ void Trainer::learn_by_oja(Layer& layer, const Slices& x, const Slices& z) {
                                  (static_cast<double>(in[static_cast<std::size_t>(n * inputs + i)]) -
                                   activity * static_cast<double>(w[static_cast<std::size_t>(o * inputs + i)])));
       }
-    backend_.write(part, gradient);
+    // The slice's sum is complete before it is added, as in add_gradient().
+    for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += gradient[i];
+    backend_.write(part, sum);
   }
   apply(layer, gradients, none);
 }

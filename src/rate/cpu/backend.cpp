@@ -116,6 +116,13 @@ class CpuBackend final : public Backend {
                        rate_vector_target(), omp_get_max_threads(), omp_get_max_threads() == 1 ? "thread" : "threads");
   }
 
+  bool supports(Precision precision) const override {
+    // oneDNN has bfloat16 convolutions for AVX-512 and what followed.
+    const auto has = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
+    const auto needs = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
+    return precision == Precision::float32 || (has & needs) == needs;
+  }
+
   Array zeros(std::int64_t size) override {
     Array array{size, std::static_pointer_cast<float>(allocate(size * 4))};
     clear(array);
@@ -379,11 +386,14 @@ void CpuBackend::add_gradient(const Convolution& layer, const Trace& trace, cons
                               Array& weight, Array& bias) {
   if (layer.kernel == 1 && x.shape.positions() == 1) return add_dense_gradient(layer, trace, x, dy, weight, bias);
   const auto& kept = *as<ConvolutionTrace>(trace.data);
-  list_active_outputs(layer, kept, x.shape, dy, bias.data.get());
 
   const std::int64_t padded_width = x.shape.width + 2 * layer.padding;
   const std::int64_t map_size = (x.shape.height + 2 * layer.padding) * padded_width * kLanes;
+  if (x.shape.samples * map_size > std::numeric_limits<std::int32_t>::max())
+    throw Error(fmt::format("a slice of {} maps of {} x {} pixels is too large; use a smaller training.batch",
+                            x.shape.samples, x.shape.height, x.shape.width));
   const std::int64_t capacity = dy.shape.samples * layer.output(x.shape).positions();
+  list_active_outputs(layer, kept, x.shape, dy, bias.data.get());
   const std::int64_t tap_count = layer.kernel * layer.kernel;
   std::vector<std::int32_t> taps(static_cast<std::size_t>(tap_count));
   for (std::int64_t t = 0; t < tap_count; ++t)

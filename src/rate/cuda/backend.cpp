@@ -73,6 +73,8 @@ class CudaBackend final : public Backend {
                        dnn / 10000, dnn % 10000 / 100, dnn % 100);
   }
 
+  bool supports(Precision) const override { return true; }  // of every architecture that is compiled for
+
   Array zeros(std::int64_t size) override {
     Array array{size, allocate<float>(*device_, size)};
     clear(array);
