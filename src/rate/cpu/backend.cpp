@@ -23,13 +23,6 @@ namespace {
 
 using dnnl::memory;
 
-// oneDNN convolves bfloat16 from AVX-512 on, fast where the processor has avx512_bf16.
-bool has_bfloat16() {
-  const auto has = static_cast<unsigned>(dnnl::get_effective_cpu_isa());
-  const auto needed = static_cast<unsigned>(dnnl::cpu_isa::avx512_core);
-  return (has & needed) == needed;
-}
-
 memory::data_type type_of(Precision precision) {
   return precision == Precision::float32 ? memory::data_type::f32 : memory::data_type::bf16;
 }
@@ -196,8 +189,6 @@ class CpuBackend final : public Backend {
 };
 
 Tensor CpuBackend::upload(const std::vector<float>& values, const Shape& shape, Precision precision) {
-  if (precision == Precision::bfloat16 && !has_bfloat16())
-    throw ConfigError("training.precision is \"bf16\", which needs a processor with AVX-512; set it to \"float32\"");
   Tensor tensor = new_tensor(shape, precision);
   const std::int64_t channel_blocks = blocks(shape.channels);
   with_elements(tensor, [&](auto* to) {
