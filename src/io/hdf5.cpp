@@ -3,6 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <functional>
 #include <numeric>
 
@@ -132,10 +135,11 @@ File File::create(const std::string& path) {
   silence();
   File file;
   file.path_ = path;
+  file.in_place_ = false;
   const Handle access = access_for_writing();
-  file.file_ = Handle(
-      checked(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()), fmt::format("cannot create {}", path)),
-      H5Fclose);
+  file.file_ = Handle(checked(H5Fcreate(file.name_before_flush().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),
+                              fmt::format("cannot create {}", path)),
+                      H5Fclose);
   return file;
 }
 
@@ -355,7 +359,13 @@ std::vector<std::string> File::children(const std::string& group) const {
   return names;
 }
 
-void File::flush() { checked(H5Fflush(get(), H5F_SCOPE_GLOBAL), fmt::format("cannot flush {}", path_)); }
+void File::flush() {
+  checked(H5Fflush(get(), H5F_SCOPE_GLOBAL), fmt::format("cannot flush {}", path_));
+  if (in_place_) return;
+  if (std::rename(name_before_flush().c_str(), path_.c_str()) != 0)
+    throw IoError(fmt::format("cannot create {}: {}", path_, std::strerror(errno)));
+  in_place_ = true;
+}
 
 FileState File::sync() {
   flush();
@@ -368,6 +378,9 @@ void File::close() {
   file_ = Handle();
 }
 
-void File::abandon() { file_.leak(); }
+void File::abandon() {
+  file_.leak();
+  if (!in_place_) std::remove(name_before_flush().c_str());
+}
 
 }  // namespace lpl::h5

@@ -121,9 +121,10 @@ class Dataset {
 // An open file. Paths are absolute inside the file; missing groups on the way are created.
 class File {
  public:
-  // Replaces an existing file. Readers may open it while it is being written (no file lock is held). What is on disk
-  // is the state of the last flush: metadata leaves memory in flush() only, and flush() makes sure first that the disk
-  // has room for all of it (io/hdf5_driver.hpp). After a failed write, abandon() the file.
+  // The file lies at `path`.new until the first flush, which replaces what is at `path`: there is never half a file.
+  // Readers may open it while it is being written (no file lock is held). What is on disk is the state of the last
+  // flush: metadata leaves memory in flush() only, and flush() makes sure first that the disk has room for all of it
+  // (io/hdf5_driver.hpp). After a failed write, abandon() the file.
   static File create(const std::string& path);
   static File open_read_only(const std::string& path);
   // Puts the file back to what it was when sync() returned `state`, whatever has become of it since, and goes on
@@ -185,6 +186,8 @@ class File {
   std::vector<std::uint64_t> shape(const std::string& name) const;
 
   void flush();
+  // Whether a flush has put the file at its path.
+  bool in_place() const { return in_place_; }
   // Flushes to the disk itself; what resume() needs to come back here.
   FileState sync();
   void close();
@@ -202,8 +205,11 @@ class File {
   Series create_series_raw(const std::string& name, const std::vector<hsize_t>& row, std::size_t chunk_rows,
                            hid_t type);
 
+  std::string name_before_flush() const { return path_ + ".new"; }
+
   Handle file_;
   std::string path_;
+  bool in_place_ = true;
 };
 
 }  // namespace lpl::h5

@@ -196,6 +196,7 @@ void ResultFile::finish(const std::string& status, double wall, double model) {
 
 void ResultFile::fail() {
   file_.abandon();
+  if (!file_.in_place()) return;  // what is there is another run's
   // The attribute holds "running" padded to its room; its bytes stand once, in the file's head.
   const std::size_t at = head_of(file_.path()).find(padded_status("running"));
   if (at == std::string::npos) return;

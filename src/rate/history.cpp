@@ -27,7 +27,6 @@ TrainingFile::TrainingFile(const std::string& path, const RunFacts& facts, const
     : file_(path, facts), layout_(layout) {
   if (!layout_.hooks.empty()) create_training();
   if (!layout_.columns.empty()) create_evaluations();
-  file_.flush();
 }
 
 void TrainingFile::create_training() {

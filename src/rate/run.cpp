@@ -118,6 +118,7 @@ class Run : public Session {
       if (comm_.rank() != 0) return;
       file_ = std::make_unique<TrainingFile>(outputs_.result, facts_, layout_);
       file_->add(state_.history);
+      file_->flush();
       if (!outputs_.events.empty()) events_ = std::make_unique<EventFile>(outputs_.events, unix_time());
     });
     try {

@@ -70,7 +70,16 @@ SymmetricStdpRule read_symmetric_stdp(Table& table) {
   return rule;
 }
 
+// Rules without a Hebbian term over a batch have no use for its estimates and forms.
+void refuse_rate_terms(Table& table, const std::string& type) {
+  if (table.has("rate"))
+    table.fail("rate", "the " + type +
+                           " rule estimates no variance, so stale estimates, forms and epsilon mean nothing "
+                           "to it; remove 'rate'");
+}
+
 ContrastiveRule read_contrastive(Table& table) {
+  refuse_rate_terms(table, "contrastive");
   ContrastiveRule rule{};
   Table predictive = table.table_or_defaults("predictive");
   rule.predictive_strength = predictive.number("strength", kNonNegative, 1.0);
@@ -102,6 +111,7 @@ Rule read_rule(Table table) {
       rule = read_contrastive(table);
       break;
     case 3:
+      refuse_rate_terms(table, "supervised");
       rule = SupervisedRule{};
       break;
     default:

@@ -203,6 +203,7 @@ TEST(Images, RefusesDamaged3dShapes) {
       if (i % 6 != 3) labels[i] = 0;
     labels.back() = value;
     file.create_dataset<double>("/labels", {2, factors}).write_rows(0, 2, labels.data());
+    file.close();
   };
   write(4, 6, -30);
   EXPECT_EQ(open(), "accepted");
@@ -217,6 +218,7 @@ TEST(Images, RefusesDamaged3dShapes) {
   {
     h5::File file = h5::File::create(path);
     file.write("/images", std::vector<float>{1});
+    file.close();
   }
   EXPECT_THAT(open(), HasSubstr("has no /labels"));
   write_shapes_file(path, {0, 1, 2});

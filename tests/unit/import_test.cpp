@@ -70,6 +70,7 @@ TEST(Import, ReadsSonataSpikesAlsoOfAnEmptyPopulation) {
     file.write("/spikes/a/node_ids", std::vector<std::uint64_t>{4, 2});
     file.write("/spikes/b/timestamps", std::vector<double>{});
     file.write("/spikes/b/node_ids", std::vector<std::uint64_t>{});
+    file.close();
   }
   EXPECT_THAT(read_spikes(scratch.path("s.h5"), "a", 5, 1e-4).step, testing::ElementsAre(5, 10));
   EXPECT_TRUE(read_spikes(scratch.path("s.h5"), "b", 5, 1e-4).step.empty());
