@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <utility>
 
 #include "core/errors.hpp"
 #include "core/random.hpp"
@@ -120,21 +122,31 @@ EncoderDescription make_encoder(const NetDescription& net, const Shape& input, b
   return encoder;
 }
 
-std::vector<float> to_array_order(const std::vector<float>& values, const std::vector<std::int64_t>& shape) {
-  if (shape.size() != 4) return values;
-  const std::int64_t in = shape[1], taps = shape[2] * shape[3];
-  std::vector<float> out(values.size());
-  for (std::int64_t o = 0; o < shape[0]; ++o)
-    for (std::int64_t i = 0; i < in; ++i)
-      for (std::int64_t t = 0; t < taps; ++t)
-        out[static_cast<std::size_t>((o * taps + t) * in + i)] =
-            values[static_cast<std::size_t>((o * in + i) * taps + t)];
-  return out;
+namespace {
+
+// Transposes the rows x columns matrix of every output unit in place.
+std::vector<float> transpose_units(std::vector<float> values, std::int64_t units, std::int64_t rows,
+                                   std::int64_t columns) {
+  std::vector<float> unit(static_cast<std::size_t>(rows * columns));
+  for (std::int64_t o = 0; o < units; ++o) {
+    const auto own = values.begin() + o * rows * columns;
+    std::copy_n(own, rows * columns, unit.begin());
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t c = 0; c < columns; ++c) own[c * rows + r] = unit[static_cast<std::size_t>(r * columns + c)];
+  }
+  return values;
 }
 
-std::vector<float> to_torch_order(const std::vector<float>& values, const std::vector<std::int64_t>& shape) {
+}  // namespace
+
+std::vector<float> to_array_order(std::vector<float> values, const std::vector<std::int64_t>& shape) {
   if (shape.size() != 4) return values;
-  return to_array_order(values, {shape[0], shape[2] * shape[3], shape[1], 1});
+  return transpose_units(std::move(values), shape[0], shape[1], shape[2] * shape[3]);
+}
+
+std::vector<float> to_torch_order(std::vector<float> values, const std::vector<std::int64_t>& shape) {
+  if (shape.size() != 4) return values;
+  return transpose_units(std::move(values), shape[0], shape[2] * shape[3], shape[1]);
 }
 
 namespace {
@@ -151,7 +163,7 @@ Parameter make_parameter(std::string name, std::vector<std::int64_t> shape, bool
   const double bound = 1.0 / std::sqrt(static_cast<double>(inputs));
   std::vector<float> values(static_cast<std::size_t>(size));
   for (float& v : values) v = static_cast<float>(bound * (2 * random.uniform() - 1));
-  backend.write(p.value, to_array_order(values, p.shape));
+  backend.write(p.value, to_array_order(std::move(values), p.shape));
   return p;
 }
 

@@ -73,8 +73,8 @@ struct Block {
 };
 
 // Filters from PyTorch's order (out x in x row x column) to that of arrays (out x row x column x in), and back.
-std::vector<float> to_array_order(const std::vector<float>& values, const std::vector<std::int64_t>& shape);
-std::vector<float> to_torch_order(const std::vector<float>& values, const std::vector<std::int64_t>& shape);
+std::vector<float> to_array_order(std::vector<float> values, const std::vector<std::int64_t>& shape);
+std::vector<float> to_torch_order(std::vector<float> values, const std::vector<std::int64_t>& shape);
 
 class Encoder {
  public:
