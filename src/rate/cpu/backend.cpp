@@ -686,8 +686,8 @@ void CpuBackend::sgd(const SgdStep& step, const Array& gradient, Array& value, A
 }  // namespace
 
 std::unique_ptr<Backend> make_cpu_backend(Communicator& comm) {
-  // A step asks for the same maps as the step before: kept in the process, their pages are not cleared anew. The largest
-  // arrays, of parameters, live apart, so that they do not break up the room.
+  // A step asks for the same maps as the step before: kept in the process, their pages are not cleared anew. The
+  // largest arrays, of parameters, live apart, so that they do not break up the room.
   mallopt(M_MMAP_THRESHOLD, 6 << 20);
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   return std::make_unique<CpuBackend>(comm);
