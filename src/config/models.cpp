@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
 
@@ -15,9 +16,8 @@ std::string models_directory() {
   return given ? given : kModelsDirectory;
 }
 
-}  // namespace
-
-void embed_models(Document& document, const std::string& list, const std::string& key, const std::string& section) {
+void embed_models(Document& document, const ModelReference& reference) {
+  const auto& [list, key, section] = reference;
   namespace fs = std::filesystem;
   for (const std::string& name : document.strings_in(list, key)) {
     if (document.has_section(section, name)) continue;
@@ -29,6 +29,21 @@ void embed_models(Document& document, const std::string& list, const std::string
       break;
     }
   }
+}
+
+}  // namespace
+
+void resolve(Document& document, const std::vector<std::string>& overrides,
+             const std::vector<ModelReference>& references) {
+  const auto concerns_model = [&](const std::string& assignment) {
+    return std::any_of(references.begin(), references.end(),
+                       [&](const ModelReference& r) { return assignment.starts_with(r.section + "."); });
+  };
+  for (const std::string& assignment : overrides)
+    if (!concerns_model(assignment)) document.set(assignment);
+  for (const ModelReference& reference : references) embed_models(document, reference);
+  for (const std::string& assignment : overrides)
+    if (concerns_model(assignment)) document.set(assignment);
 }
 
 }  // namespace lpl

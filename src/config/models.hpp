@@ -2,14 +2,23 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "config/table.hpp"
 
 namespace lpl {
 
-// Gives every name that stands under `key` in the table `list` (or in the tables of a list of that name) a table
-// [section.name] of its own in the document, from a file name.section beside the description or in models/ (the folder
-// in LPL_MODELS, or where the program was built). A name without such a file is left for the reader to report.
-void embed_models(Document& document, const std::string& list, const std::string& key, const std::string& section);
+// Where names of models stand. resolve() gives every name under `key` of the table `list`, or of the tables in a list
+// of that name, a table [section.name] of its own in the document, from a file name.section beside the description or
+// in models/ (the folder in LPL_MODELS, or where the program was built). A name without such a file is left for the
+// reader to report.
+struct ModelReference {
+  std::string list, key, section;
+};
+
+// Applies overrides ("a.b=VALUE", see Document::set) and finds the models of all `references`. Overrides that change a
+// model come last: what they change must have been found first.
+void resolve(Document& document, const std::vector<std::string>& overrides,
+             const std::vector<ModelReference>& references);
 
 }  // namespace lpl

@@ -3,14 +3,13 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 
+#include "core/timers.hpp"
+
 namespace lpl {
 namespace {
-
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 
 std::string duration(double seconds) {
   const auto whole = std::lround(seconds);
@@ -21,14 +20,14 @@ std::string duration(double seconds) {
 }  // namespace
 
 Progress::Progress(ProgressStyle style, bool enabled, double total, ProgressUnit unit)
-    : style_(style), unit_(unit), total_(total), start_(now()) {
+    : style_(style), unit_(unit), total_(total), start_(wall_clock()) {
   if (style_ == ProgressStyle::automatic) style_ = isatty(2) ? ProgressStyle::bar : ProgressStyle::lines;
   if (!enabled) style_ = ProgressStyle::none;
 }
 
 void Progress::show(const std::string& phase, double done) {
   if (style_ == ProgressStyle::none || total_ <= 0) return;
-  const double time = now();
+  const double time = wall_clock();
   if (style_ == ProgressStyle::bar) {
     if (time - last_ < 0.2) return;
     last_ = time;

@@ -16,6 +16,11 @@ enum class Activity : std::size_t { stimulate, deliver, update, plasticity, exch
 inline constexpr std::array<std::string_view, 6> kActivityNames = {"stimulate",  "deliver",  "update",
                                                                    "plasticity", "exchange", "record"};
 
+// Seconds of a clock that only runs forwards.
+inline double wall_clock() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
 // Where the time of a loop goes. Reading the clock costs some 10 ns and an iteration may last under a microsecond, so
 // only one iteration in kSampled is looked at and stands for all. Rare, long work inside an iteration is charged by
 // itself.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "rate/pairs.hpp"
+#include "rate/trainer.hpp"
 
 namespace lpl {
 
@@ -13,9 +14,7 @@ void check_training(const TrainingDescription& d, Communicator& comm) {
   EncoderDescription encoder;
   agree(comm, [&] {
     pairs = make_pairs(d);
-    const bool supervised = std::holds_alternative<SupervisedRule>(d.rule);
-    encoder = make_encoder(d.net, pairs->sample(), d.biases, d.scope == Scope::end_to_end, d.projector,
-                           supervised ? pairs->classes() : 0);
+    encoder = fitted_encoder(d, *pairs);
   });
   if (comm.rank() != 0) return;
 

@@ -229,21 +229,11 @@ TrainingDescription read_tables(Document& document, const std::string& name) {
   return d;
 }
 
-bool concerns_model(const std::string& assignment) {
-  return assignment.starts_with("net.") || assignment.starts_with("rule.");
-}
-
-TrainingDescription read(Document document, const std::string& name, const std::vector<std::string>& overrides,
+TrainingDescription read(Document document, const std::string& name, std::vector<std::string> overrides,
                          std::optional<std::uint64_t> seed) {
   for (const char* optional : {"optimizer", "readout", "record"}) document.ensure_table(optional);
-  // Overrides of models come last: what they change must have been embedded first.
-  for (const std::string& assignment : overrides)
-    if (!concerns_model(assignment)) document.set(assignment);
-  if (seed) document.set(fmt::format("training.seed={}", *seed));
-  embed_models(document, "network", "net", "net");
-  embed_models(document, "learning", "rule", "rule");
-  for (const std::string& assignment : overrides)
-    if (concerns_model(assignment)) document.set(assignment);
+  if (seed) overrides.push_back(fmt::format("training.seed={}", *seed));
+  resolve(document, overrides, {{"network", "net", "net"}, {"learning", "rule", "rule"}});
   return read_tables(document, name);
 }
 

@@ -80,23 +80,21 @@ class Augmented final : public PairSource {
     return std::min(batch_, images() - step % steps_per_epoch() * batch_);
   }
 
-  Pairs make(std::int64_t step, const Slice& slice) override {
+  std::vector<float> make(std::int64_t step, const Slice& slice) override {
     const std::vector<std::int64_t> chosen = images_of(step, slice);
     const auto epoch = static_cast<std::uint32_t>(step / steps_per_epoch());
     const ImageStore& store = *set_.train.store;
     std::vector<std::uint8_t> pixels(chosen.size() * store.bytes_per_image());
     store.fetch(chosen, pixels.data());
-    Pairs pairs;
     const std::size_t size = chosen.size() * static_cast<std::size_t>(3 * side_ * side_);
-    pairs.views.resize(2 * size);
+    std::vector<float> made(2 * size);
     for (std::uint32_t view = 0; view < 2; ++view) {
       std::vector<AugmentChoices> choices;
       for (const std::int64_t image : chosen)
         choices.push_back(draw_training_view({seed_, epoch, static_cast<std::uint32_t>(image), view}, store.side()));
-      views_.augment(choices, pixels.data(), pairs.views.data() + view * size);
+      views_.augment(choices, pixels.data(), made.data() + view * size);
     }
-    pairs.labels = labels_of(chosen);
-    return pairs;
+    return made;
   }
 
   std::vector<std::int32_t> labels(std::int64_t step) override { return labels_of(images_of(step, {0, batch(step)})); }
@@ -176,7 +174,7 @@ class Frames final : public PairSource {
   std::int64_t steps_per_epoch() const override { return blocks_per_epoch_; }
   std::int64_t batch(std::int64_t) const override { return batch_; }
 
-  Pairs make(std::int64_t step, const Slice& slice) override {
+  std::vector<float> make(std::int64_t step, const Slice& slice) override {
     const auto frames =
         block_of(step).subspan(static_cast<std::size_t>(slice.first), static_cast<std::size_t>(slice.count) + 1);
     const std::size_t size = static_cast<std::size_t>(3 * side_ * side_);
@@ -184,13 +182,10 @@ class Frames final : public PairSource {
     std::vector<std::uint8_t> pixels(frames.size() * store_->bytes_per_image());
     store_->fetch(frames, pixels.data());
     views_.whole(frames.size(), pixels.data(), images.data());
-    Pairs pairs;
     const auto one = static_cast<std::ptrdiff_t>(size);
-    pairs.views.assign(images.begin(), images.end() - one);
-    pairs.views.insert(pairs.views.end(), images.begin() + one, images.end());
-    const std::vector<std::int32_t> all = labels(step);
-    pairs.labels.assign(all.begin() + slice.first, all.begin() + slice.first + slice.count);
-    return pairs;
+    std::vector<float> made(images.begin(), images.end() - one);
+    made.insert(made.end(), images.begin() + one, images.end());
+    return made;
   }
 
   std::vector<std::int32_t> labels(std::int64_t step) override {

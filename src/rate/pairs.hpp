@@ -11,12 +11,6 @@
 
 namespace lpl {
 
-// The samples of one slice of a batch. In sequences view 1 is the earlier sample.
-struct Pairs {
-  std::vector<float> views;          // (2 x count, height, width, channels): first all of view 1, then all of view 2
-  std::vector<std::int32_t> labels;  // (count), of the column that classifiers learn; empty without labels
-};
-
 // Images that representations and readouts are judged by, each as one view.
 class JudgedImages {
  public:
@@ -45,9 +39,10 @@ class PairSource {
   // The number of samples of the batch of a step (from 0, counted over all epochs): as described, but the last batch
   // of an epoch may be smaller.
   virtual std::int64_t batch(std::int64_t step) const = 0;
-  // Depends on the arguments only, so any rank can make any slice.
-  virtual Pairs make(std::int64_t step, const Slice& slice) = 0;
-  // Labels of the whole batch.
+  // The samples of a slice, (2 x count, height, width, channels): first all of view 1, then all of view 2; in sequences
+  // view 1 is the earlier sample. Depends on the arguments only, so any rank can make any slice.
+  virtual std::vector<float> make(std::int64_t step, const Slice& slice) = 0;
+  // Labels of the whole batch, of the column that classifiers learn.
   virtual std::vector<std::int32_t> labels(std::int64_t step) = 0;
   // Null where the data have no labelled images.
   virtual JudgedSets* judged() { return nullptr; }

@@ -44,17 +44,15 @@ class Recorded final : public PairSource {
   std::int64_t steps_per_epoch() const override { return static_cast<std::int64_t>(order_.size()); }
   std::int64_t batch(std::int64_t) const override { return samples_; }
 
-  Pairs make(std::int64_t step, const Slice& slice) override {
-    Pairs pairs;
+  std::vector<float> make(std::int64_t step, const Slice& slice) override {
+    std::vector<float> made;
     for (const std::vector<float>& images : images_)
       for (std::int64_t n = slice.first; n < slice.first + slice.count; ++n)
         for (std::int64_t p = 0; p < sample_.positions(); ++p)
           for (std::int64_t c = 0; c < sample_.channels; ++c)
-            pairs.views.push_back(images[static_cast<std::size_t>(
+            made.push_back(images[static_cast<std::size_t>(
                 ((batch_of(step) * samples_ + n) * sample_.channels + c) * sample_.positions() + p)]);
-    const std::vector<std::int32_t> all = labels(step);
-    pairs.labels.assign(all.begin() + slice.first, all.begin() + slice.first + slice.count);
-    return pairs;
+    return made;
   }
 
   std::vector<std::int32_t> labels(std::int64_t step) override {

@@ -9,6 +9,7 @@
 
 #include "core/errors.hpp"
 #include "core/termination.hpp"
+#include "core/timers.hpp"
 #include "io/event_file.hpp"
 #include "io/safetensors.hpp"
 #include "rate/evaluation.hpp"
@@ -19,7 +20,6 @@
 namespace lpl {
 namespace {
 
-double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
 double unix_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
@@ -55,12 +55,7 @@ class Session {
       throw ConfigError(description.name +
                         ": training.precision is \"bf16\", which this processor does not compute in "
                         "(it takes AVX-512); use \"float32\"");
-    const bool supervised = std::holds_alternative<SupervisedRule>(description.rule);
-    if (supervised && pairs_->classes() == 0)
-      throw ConfigError(description.name + ": supervised learning needs labels, and this data set has none");
-    encoder_ =
-        make_encoder(description.net, pairs_->sample(), description.biases, description.scope == Scope::end_to_end,
-                     description.projector, supervised ? pairs_->classes() : 0);
+    encoder_ = fitted_encoder(description, *pairs_);
     trainer_ = std::make_unique<Trainer>(description, encoder_, backend, comm);
     layout_.terms = terms_of(description.rule);
     layout_.steps = description.record.losses;
@@ -113,7 +108,7 @@ class Run : public Session {
   }
 
   TrainingSummary train(ProgressStyle style) {
-    const double start = now();
+    const double start = wall_clock();
     agree(comm_, [&] {
       if (comm_.rank() != 0) return;
       file_ = std::make_unique<TrainingFile>(outputs_.result, facts_, layout_);
@@ -124,14 +119,14 @@ class Run : public Session {
     try {
       run_all(style);
       if (!checkpoint_.path.empty() && !summary_.interrupted) save();
-      agree(comm_, [&] { finish(now() - start); });
+      agree(comm_, [&] { finish(wall_clock() - start); });
     } catch (...) {
       if (file_) file_->fail();
       throw;
     }
     for (const Parameter* p : parameters()) summary_.parameters += p->size();
     summary_.steps = state_.step;
-    summary_.wall_seconds = now() - start;
+    summary_.wall_seconds = wall_clock() - start;
     summary_.accuracy.columns = layout_.columns;
     summary_.accuracy.layers = layout_.layers;
     return summary_;
@@ -184,7 +179,7 @@ class Run : public Session {
   }
 
   void run_epoch(std::int64_t epoch, std::int64_t end, Progress& progress) {
-    epoch_start_ = now();
+    epoch_start_ = wall_clock();
     epoch_samples_ = 0;
     while (state_.step < end) {
       add_losses(take_step(), state_.epoch_sums);
@@ -198,7 +193,7 @@ class Run : public Session {
   }
 
   void finish_epoch(std::int64_t epoch, std::int64_t steps, bool last) {
-    const double seconds = now() - epoch_start_;
+    const double seconds = wall_clock() - epoch_start_;
     summary_.training_seconds += seconds;
     EpochRow row{epoch, rate_of(state_.step - 1), static_cast<double>(epoch_samples_) / seconds, state_.epoch_sums};
     for (double& term : row.losses.terms) term /= static_cast<double>(steps);
@@ -440,7 +435,7 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
         throw ConfigError(path + ": its data set has no labelled images to read out; name one with --set data.set=...");
     }
     AccuracyTable run(const RunFacts& run_facts, const std::string& path) {
-      const double start = now();
+      const double start = wall_clock();
       AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}};
       EvaluationRow row{0, evaluate_layers()};
       for (const LayerEvaluation& layer : row.layers) table.trained.push_back(layer.accuracy);
@@ -449,7 +444,7 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
         layout_.hooks.clear();
         TrainingFile file(path, run_facts, layout_);
         file.add(row);
-        file.finish("complete", now() - start);
+        file.finish("complete", wall_clock() - start);
       });
       return table;
     }

@@ -25,26 +25,30 @@ class Toy final : public PairSource {
   std::int64_t steps_per_epoch() const override { return steps_per_epoch_; }
   std::int64_t batch(std::int64_t) const override { return batch_; }
 
-  Pairs make(std::int64_t step, const Slice& slice) override {
-    const ToyPairs all = draw(step);
+  std::vector<float> make(std::int64_t step, const Slice& slice) override {
+    const ToyPairs& all = drawn(step);
     const std::int64_t first = slice.first * dimensions_, last = (slice.first + slice.count) * dimensions_;
-    Pairs pairs;
+    std::vector<float> made;
     for (const std::vector<float>* view : {&all.earlier, &all.later})
-      pairs.views.insert(pairs.views.end(), view->begin() + first, view->begin() + last);
-    pairs.labels.assign(all.earlier_class.begin() + slice.first, all.earlier_class.begin() + slice.first + slice.count);
-    return pairs;
+      made.insert(made.end(), view->begin() + first, view->begin() + last);
+    return made;
   }
-  std::vector<std::int32_t> labels(std::int64_t step) override { return draw(step).earlier_class; }
+  std::vector<std::int32_t> labels(std::int64_t step) override { return drawn(step).earlier_class; }
   std::vector<std::int64_t> shuffled(std::int64_t step) override { return shuffled_positives(batch_, seed_, step); }
 
  private:
-  ToyPairs draw(std::int64_t step) const {
-    return draw_(static_cast<std::size_t>(batch_), static_cast<std::uint32_t>(step));
+  // The pairs of a step, which all its slices share.
+  const ToyPairs& drawn(std::int64_t step) {
+    if (step != drawn_step_) drawn_ = draw_(static_cast<std::size_t>(batch_), static_cast<std::uint32_t>(step));
+    drawn_step_ = step;
+    return drawn_;
   }
 
   DrawPairs draw_;
   std::int64_t dimensions_, classes_, steps_per_epoch_, batch_;
   std::uint64_t seed_;
+  ToyPairs drawn_;
+  std::int64_t drawn_step_ = -1;
 };
 
 }  // namespace

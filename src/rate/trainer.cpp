@@ -32,6 +32,14 @@ bool keeps_estimates(const Rule& rule) {
 
 }  // namespace
 
+EncoderDescription fitted_encoder(const TrainingDescription& d, const PairSource& pairs) {
+  const bool supervised = std::holds_alternative<SupervisedRule>(d.rule);
+  if (supervised && pairs.classes() == 0)
+    throw ConfigError(d.name + ": supervised learning needs labels, and this data set has none");
+  return make_encoder(d.net, pairs.sample(), d.biases, d.scope == Scope::end_to_end, d.projector,
+                      supervised ? pairs.classes() : 0);
+}
+
 Trainer::Trainer(const TrainingDescription& description, const EncoderDescription& encoder, Backend& backend,
                  Communicator& comm)
     : description_(description),
@@ -53,12 +61,12 @@ StepLosses Trainer::step(std::int64_t step, double learning_rate, PairSource& pa
   Slices x;
   // Data may fail on one rank alone.
   agree(comm_, [&] {
-    labels_ = pairs.labels(step);
+    if (std::holds_alternative<SupervisedRule>(description_.rule)) labels_ = pairs.labels(step);
     if (description_.positives == Positives::shuffled) positives_ = pairs.shuffled(step);
     for (const Slice& slice : batch_.mine()) {
       Shape shape = encoder_description_.input;
       shape.samples = 2 * slice.count;
-      x.push_back(backend_.upload(pairs.make(step, slice).views, shape, description_.precision));
+      x.push_back(backend_.upload(pairs.make(step, slice), shape, description_.precision));
     }
   });
 

@@ -19,6 +19,10 @@
 
 namespace lpl {
 
+// The network that a run trains: layers fitted to its samples and, for supervised learning, its classes. Throws
+// ConfigError, also where labels are wanted and the data have none.
+EncoderDescription fitted_encoder(const TrainingDescription& description, const PairSource& pairs);
+
 // What a step leaves behind for who wants to look into it, by parameter or hook; values in PyTorch's order.
 struct Inspection {
   std::map<std::string, std::vector<float>> gradients;  // of the total loss, before weight decay

@@ -98,20 +98,9 @@ void DescriptionReader::list_sources() {
 
 namespace {
 
-bool concerns_model(const std::string& assignment) {
-  return assignment.starts_with("cell.") || assignment.starts_with("rule.");
-}
-
-SimulationDescription read(Document document, const std::vector<std::string>& overrides,
-                           std::optional<std::uint64_t> seed) {
-  // Overrides of models come last: what they change must have been embedded first.
-  for (const std::string& assignment : overrides)
-    if (!concerns_model(assignment)) document.set(assignment);
-  if (seed) document.set(fmt::format("simulation.seed={}", *seed));
-  embed_models(document, "population", "cell", "cell");
-  embed_models(document, "connection", "plasticity", "rule");
-  for (const std::string& assignment : overrides)
-    if (concerns_model(assignment)) document.set(assignment);
+SimulationDescription read(Document document, std::vector<std::string> overrides, std::optional<std::uint64_t> seed) {
+  if (seed) overrides.push_back(fmt::format("simulation.seed={}", *seed));
+  resolve(document, overrides, {{"population", "cell", "cell"}, {"connection", "plasticity", "rule"}});
   return DescriptionReader(std::move(document)).read();
 }
 

@@ -3,10 +3,9 @@
 #include <bit>
 #include <cstring>
 
+#include "core/vector_targets.hpp"
 #include "spiking/layout.hpp"
 
-// Three targets are enough: the baseline, AVX2 and AVX-512. Each more costs build time and gains nothing here.
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "spiking/kernels.cpp"
 #include <hwy/foreach_target.h>

@@ -4,12 +4,12 @@
 
 #include <algorithm>
 #include <bit>
-#include <chrono>
 #include <cmath>
 #include <cstring>
 #include <limits>
 
 #include "core/errors.hpp"
+#include "core/timers.hpp"
 
 namespace lpl {
 namespace {
@@ -22,10 +22,6 @@ constexpr std::size_t kValuesPerGather = 1 << 18;
 constexpr double kSecondsBetweenFlushes = 2;
 // Group sums travel as integers in units of 2^-30, so that they do not depend on how neurons are spread over ranks.
 constexpr double kFixedPoint = 0x1p30;
-
-double wall_seconds() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
 
 template <class T>
 std::string bytes_of(const std::vector<T>& values) {
@@ -50,7 +46,7 @@ Step next_multiple_end(Step now, Step every) { return (now + every - 1) / every 
 
 Recorder::Recorder(const SimulationDescription& simulation, const Network& network, Communicator& comm,
                    const std::string& path, const RunFacts& facts, const RecorderState* resume)
-    : simulation_(simulation), network_(network), comm_(comm), last_flush_(wall_seconds()) {
+    : simulation_(simulation), network_(network), comm_(comm), last_flush_(wall_clock()) {
   agree(comm_, [&] {
     for (const RecordDescription& record : simulation.records) {
       switch (record.what) {
@@ -380,9 +376,9 @@ void Recorder::write_spikes() {
     record.times.clear();
     record.rates.clear();
   }
-  if (wall_seconds() - last_flush_ > kSecondsBetweenFlushes) {
+  if (wall_clock() - last_flush_ > kSecondsBetweenFlushes) {
     file_->flush();
-    last_flush_ = wall_seconds();
+    last_flush_ = wall_clock();
   }
 }
 

@@ -6,11 +6,23 @@
 #include <vector>
 
 #include "comm/communicator.hpp"
+#include "core/errors.hpp"
 #include "spiking/description.hpp"
 
 namespace lpl::test {
 
 Communicator& world();
+
+// The message of the ConfigError that a call throws, or "accepted".
+template <class Call>
+std::string refusal(Call&& call) {
+  try {
+    call();
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "accepted";
+}
 
 // A folder of this test, empty at first, removed at the end. The same path on all ranks; collective.
 class Scratch {

@@ -14,17 +14,9 @@
 namespace lpl {
 namespace {
 
-using testing::HasSubstr;
+using test::refusal;
 
-template <class Call>
-std::string refusal(Call&& call) {
-  try {
-    call();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "accepted";
-}
+using testing::HasSubstr;
 
 // Bytes of the images (count, side, side, 3) that files are written from.
 std::vector<std::uint8_t> noise(std::size_t n, std::uint32_t number) {

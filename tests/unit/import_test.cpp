@@ -12,6 +12,8 @@
 namespace lpl {
 namespace {
 
+using test::refusal;
+
 std::string auryn(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& records) {
   std::string bytes;
   for (const auto& [first, second] : records) {
@@ -19,16 +21,6 @@ std::string auryn(const std::vector<std::pair<std::uint32_t, std::uint32_t>>& re
     bytes.append(reinterpret_cast<const char*>(&second), 4);
   }
   return bytes;
-}
-
-template <class Call>
-std::string refusal(Call&& call) {
-  try {
-    call();
-  } catch (const ConfigError& error) {
-    return error.what();
-  }
-  return "accepted";
 }
 
 TEST(Import, ReadsAurynSpikesSortedByTime) {

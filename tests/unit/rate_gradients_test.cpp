@@ -177,15 +177,15 @@ class GivenPairs final : public PairSource {
   std::int64_t classes() const override { return 3; }
   std::int64_t steps_per_epoch() const override { return 1; }
   std::int64_t batch(std::int64_t) const override { return samples_; }
-  Pairs make(std::int64_t, const Slice& slice) override {
-    Pairs pairs;
+  std::vector<float> make(std::int64_t, const Slice& slice) override {
+    std::vector<float> made;
     for (const std::vector<double>& view : batch_.views)
       for (std::int64_t n = slice.first; n < slice.first + slice.count; ++n)
         for (std::int64_t p = 0; p < sample_.positions(); ++p)
           for (std::int64_t c = 0; c < sample_.channels; ++c)
-            pairs.views.push_back(static_cast<float>(
+            made.push_back(static_cast<float>(
                 view[static_cast<std::size_t>((n * sample_.channels + c) * sample_.positions() + p)]));
-    return pairs;
+    return made;
   }
   std::vector<std::int32_t> labels(std::int64_t) override { return batch_.labels; }
   std::vector<std::int64_t> shuffled(std::int64_t) override { return batch_.positives; }

@@ -14,6 +14,7 @@
 #include <tuple>
 
 #include "core/errors.hpp"
+#include "rate/cpu/bfloat16.hpp"
 #include "rate/cpu/kernels.hpp"
 #include "rate/cpu/losses.hpp"
 #include "rate/exchange.hpp"
@@ -53,21 +54,6 @@ template <class F>
 decltype(auto) with_elements(const Tensor& tensor, F f) {
   if (tensor.precision == Precision::float32) return f(as<float>(tensor.data));
   return f(as<std::uint16_t>(tensor.data));
-}
-
-float widen(float x) { return x; }
-float widen(std::uint16_t x) {
-  const std::uint32_t bits = static_cast<std::uint32_t>(x) << 16;
-  float value;
-  std::memcpy(&value, &bits, sizeof value);
-  return value;
-}
-void narrow(float value, float& to) { to = value; }
-// Rounds to the nearest bfloat16, halves to even.
-void narrow(float value, std::uint16_t& to) {
-  std::uint32_t bits;
-  std::memcpy(&bits, &value, sizeof bits);
-  to = static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
 memory::dims dims_of(const Shape& s) { return {s.samples, s.channels, s.height, s.width}; }

@@ -1,11 +1,11 @@
 #include "rate/cpu/kernels.hpp"
 
-#include <bit>
 #include <cmath>
 #include <cstring>
-#include <limits>
 
-#define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4 | HWY_AVX3_DL)
+#include "core/vector_targets.hpp"
+#include "rate/cpu/bfloat16.hpp"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "rate/cpu/kernels.cpp"
 #include <hwy/foreach_target.h>
@@ -17,9 +17,6 @@ namespace lpl::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 using Tag = hn::CappedTag<float, 16>;
-
-inline float widen(float x) { return x; }
-inline float widen(std::uint16_t x) { return std::bit_cast<float>(static_cast<std::uint32_t>(x) << 16); }
 
 // Plain loops over the 16 lanes: compiled once per target, they become vector instructions. Rectified values are
 // never negative, so their bits compare like integers, in float32 and bfloat16 alike.
@@ -103,13 +100,6 @@ void SumWindows(const float* padded, const ActiveOutput* outputs, std::int64_t c
                 std::int64_t tap_count, float* sums) {
   for (; tap_count >= 9; tap_count -= 9, taps += 9, sums += 9 * kLanes) SumTaps<9>(padded, outputs, count, taps, sums);
   for (; tap_count > 0; --tap_count, ++taps, sums += kLanes) SumTaps<1>(padded, outputs, count, taps, sums);
-}
-
-inline void narrow(float value, float& to) { to = value; }
-// To the nearest bfloat16, halves to even.
-inline void narrow(float value, std::uint16_t& to) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  to = static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
 // `pair` is 1 for OIhw16i16o, 2 for OIhw8i16o2i: so many input channels of an output channel stand together.

@@ -1,0 +1,19 @@
+// Elements of activity maps, float32 or bfloat16 (the upper half of a float32), to float32 and back.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+
+namespace lpl {
+
+inline float widen(float x) { return x; }
+inline float widen(std::uint16_t x) { return std::bit_cast<float>(static_cast<std::uint32_t>(x) << 16); }
+
+inline void narrow(float value, float& to) { to = value; }
+// To the nearest bfloat16, halves to even.
+inline void narrow(float value, std::uint16_t& to) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  to = static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
+}
+
+}  // namespace lpl
