@@ -78,7 +78,7 @@ ExitCode train(const ProgramOptions& options, const std::string& device, const T
 }
 
 // lpl_rate eval RESULT.h5: readouts of a finished run, on its own data or others.
-ExitCode evaluate(const ProgramOptions& options, const std::string& device, const std::string& data,
+ExitCode evaluate(const ProgramOptions& options, const std::string& device, const std::string& data, bool activity,
                   Communicator& comm) {
   TrainingDescription training;
   agree(comm, [&] {
@@ -94,7 +94,7 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& device, cons
   const std::string out =
       same ? std::filesystem::path(options.description).replace_extension(".eval.h5").string() : options.out;
   const AccuracyTable table =
-      evaluate_run(training, *backend, comm, facts_of(options, comm, training), options.description, out);
+      evaluate_run(training, *backend, comm, facts_of(options, comm, training), options.description, out, activity);
   if (comm.rank() == 0) {
     print_accuracy(table);
     fmt::print("output       {}\n", out);
@@ -122,6 +122,7 @@ int main(int argc, char** argv) {
   std::string device;
   if (argc > 1 && std::string_view(argv[1]) == "eval") {
     std::string data;
+    bool activity = false;
     return run_program(argc - 1, argv + 1,
                        {.name = "lpl_rate eval",
                         .suffix = ".h5 result",
@@ -131,9 +132,11 @@ int main(int argc, char** argv) {
                             [&](CLI::App& app) {
                               add_device_option(app, device);
                               app.add_option("--data", data, "Folder or file of the images, in place of the run's");
+                              app.add_flag("--activity", activity,
+                                           "Add the activity of every layer for the test images to the output");
                             },
                         .run = [&](const ProgramOptions& options,
-                                   Communicator& comm) { return evaluate(options, device, data, comm); }});
+                                   Communicator& comm) { return evaluate(options, device, data, activity, comm); }});
   }
   TrainingOutputs more;
   return run_program(

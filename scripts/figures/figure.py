@@ -47,13 +47,19 @@ def run(chosen, description, *settings, name=None, threads=None):
     """The result file of examples/DESCRIPTION under `--set` settings; runs the program unless a finished one exists.
     `threads`: of lpl_rate; tiny networks run best on one."""
     source = ROOT / "examples" / description
-    program = chosen.programs / {".sim": "lpl_sim", ".rate": "lpl_rate"}[source.suffix]
+    program = {".sim": "lpl_sim", ".rate": "lpl_rate"}[source.suffix]
     path = cached_path(chosen.cache, name or source.stem, source, settings)
     if is_complete(path):
         return path
     chosen.cache.mkdir(parents=True, exist_ok=True)
-    command = [str(program), str(source), "--out", str(path), "--progress", "none"]
-    command += [part for setting in settings for part in ("--set", setting)]
+    arguments = [source, "--out", path, "--progress", "none"]
+    execute(chosen, program, arguments + [part for setting in settings for part in ("--set", setting)], threads)
+    return path
+
+
+def execute(chosen, program, arguments, threads=None):
+    """Runs a program to its end. `threads`: of lpl_rate."""
+    command = [str(chosen.programs / program), *map(str, arguments)]
     print("running", " ".join(command), flush=True)
     environment = dict(os.environ, **({"OMP_NUM_THREADS": str(threads)} if threads else {}))
     if os.geteuid() == 0:
@@ -61,10 +67,9 @@ def run(chosen, description, *settings, name=None, threads=None):
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True)
     except FileNotFoundError:
-        sys.exit(f"there is no {program}; build it (scripts/test.sh) or name its folder with --programs")
+        sys.exit(f"there is no {command[0]}; build it (scripts/test.sh) or name its folder with --programs")
     if done.returncode != 0:
-        sys.exit(f"{program.name} ended with status {done.returncode}:\n{done.stderr}")
-    return path
+        sys.exit(f"{program} ended with status {done.returncode}:\n{done.stderr}")
 
 
 def save(chosen, picture, name):

@@ -27,8 +27,9 @@ std::vector<double> accuracies(const JudgedSets& sets, const std::vector<float>&
   return found;
 }
 
-// Features of all blocks, computed in chunks that ranks take in turn, on every rank.
-std::vector<std::vector<float>> all_features(Trainer& trainer, JudgedImages& images, Communicator& comm) {
+}  // namespace
+
+std::vector<std::vector<float>> layer_activity(Trainer& trainer, JudgedImages& images, Communicator& comm) {
   const std::int64_t chunks = (images.count() + kChunk - 1) / kChunk;
   std::vector<std::vector<float>> own(trainer.encoder().blocks().size());
   const auto first_chunk = [&](int rank) { return chunks * rank / comm.size(); };
@@ -55,8 +56,6 @@ std::vector<std::vector<float>> all_features(Trainer& trainer, JudgedImages& ima
   return own;
 }
 
-}  // namespace
-
 LayerEvaluation evaluate_features(const JudgedSets& sets, const std::vector<float>& train,
                                   const std::vector<float>& test, const ReadoutDescription& readout,
                                   std::uint64_t seed) {
@@ -73,8 +72,8 @@ LayerEvaluation evaluate_features(const JudgedSets& sets, const std::vector<floa
 
 std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const ReadoutDescription& readout,
                                       std::uint64_t seed, Communicator& comm) {
-  const auto train = all_features(trainer, *sets.train, comm);
-  const auto test = all_features(trainer, *sets.test, comm);
+  const auto train = layer_activity(trainer, *sets.train, comm);
+  const auto test = layer_activity(trainer, *sets.test, comm);
   std::vector<LayerEvaluation> layers;
   for (std::size_t b = 0; b < train.size(); ++b)
     layers.push_back(evaluate_features(sets, train[b], test[b], readout, seed));

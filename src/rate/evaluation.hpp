@@ -40,6 +40,10 @@ LayerEvaluation evaluate_features(const JudgedSets& sets, const std::vector<floa
 std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const ReadoutDescription& readout,
                                       std::uint64_t seed, Communicator& comm);
 
+// Pooled activity of every block for all images, samples x units by block, on every rank. Collective: ranks share the
+// images.
+std::vector<std::vector<float>> layer_activity(Trainer& trainer, JudgedImages& images, Communicator& comm);
+
 // Readouts straight from the pixels, by label column.
 std::vector<double> evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed);
 

@@ -129,6 +129,25 @@ void TrainingFile::add(const NamedValues& values) {
   file_.file().write(values.name, values.values, std::vector<std::uint64_t>(values.shape.begin(), values.shape.end()));
 }
 
+void TrainingFile::add(const ImageActivity& activity) {
+  const std::size_t images = activity.labels.at(0).size();
+  const auto side = [](std::int64_t n) { return static_cast<std::uint64_t>(n); };
+  h5::File& file = file_.file();
+  file.write("/activity/pixels", activity.pixels,
+             {images, side(activity.image.height), side(activity.image.width), side(activity.image.channels)});
+  for (std::size_t l = 0; l < activity.layers.size(); ++l)
+    file.write("/activity/layer_" + std::to_string(l + 1), activity.layers[l],
+               {images, activity.layers[l].size() / images});
+  std::vector<std::int32_t> labels;
+  for (std::size_t i = 0; i < images; ++i)
+    for (const std::vector<std::int32_t>& column : activity.labels) labels.push_back(column[i]);
+  file.write("/activity/labels", labels, {images, activity.labels.size()});
+  std::vector<std::string> names;
+  for (const LabelColumn& column : layout_.columns) names.push_back(column.name);
+  file.attribute("/activity", "layers", join(layout_.layers, ","));
+  file.attribute("/activity/labels", "labels", join(names, ","));
+}
+
 void TrainingFile::add(const History& history) {
   for (const EpochRow& row : history.epochs) add(row);
   for (const LossRow& row : history.steps) add(row);

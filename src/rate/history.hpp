@@ -68,6 +68,14 @@ struct NamedValues {
   }
 };
 
+// What layers say to the test images, for analyses of one's own.
+struct ImageActivity {
+  Shape image;                                    // of one of them
+  std::vector<float> pixels;                      // (images, height, width, channels), as the network sees them
+  std::vector<std::vector<float>> layers;         // (images, units), pooled
+  std::vector<std::vector<std::int32_t>> labels;  // by column
+};
+
 // All that a run has written, for a checkpoint: the result file is written anew from it.
 struct History {
   std::vector<EpochRow> epochs;
@@ -100,6 +108,7 @@ class TrainingFile {
   void add(const EvaluationRow& row);
   void add(const Baseline& baseline);
   void add(const NamedValues& values);
+  void add(const ImageActivity& activity);
   void add(const History& history);
   void flush() { file_.flush(); }
   void finish(const std::string& status, double wall) { file_.finish(status, wall, 0); }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
+#include <optional>
 
 #include "core/errors.hpp"
 #include "core/termination.hpp"
@@ -420,7 +421,7 @@ TrainingSummary run_training(const TrainingDescription& description, Backend& ba
 }
 
 AccuracyTable evaluate_run(const TrainingDescription& description, Backend& backend, Communicator& comm,
-                           const RunFacts& facts, const std::string& trained, const std::string& out) {
+                           const RunFacts& facts, const std::string& trained, const std::string& out, bool activity) {
   struct Evaluation : Session {
     using Session::Session;
     void load(const std::string& path) {
@@ -434,16 +435,23 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
       if (layout_.columns.empty())
         throw ConfigError(path + ": its data set has no labelled images to read out; name one with --set data.set=...");
     }
-    AccuracyTable run(const RunFacts& run_facts, const std::string& path) {
+    ImageActivity test_activity() {
+      JudgedImages& test = *pairs_->judged()->test;
+      return {encoder_.input, test.make(0, test.count()), layer_activity(*trainer_, test, comm_), test.labels()};
+    }
+    AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
       const double start = wall_clock();
       AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}};
       EvaluationRow row{0, evaluate_layers()};
       for (const LayerEvaluation& layer : row.layers) table.trained.push_back(layer.accuracy);
+      std::optional<ImageActivity> caused;
+      if (with_activity) caused = test_activity();
       agree(comm_, [&] {
         if (comm_.rank() != 0) return;
         layout_.hooks.clear();
         TrainingFile file(path, run_facts, layout_);
         file.add(row);
+        if (caused) file.add(*caused);
         file.finish("complete", wall_clock() - start);
       });
       return table;
@@ -454,7 +462,7 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
     evaluation = std::make_unique<Evaluation>(description, backend, comm);
     evaluation->load(trained);
   });
-  return evaluation->run(facts, out);
+  return evaluation->run(facts, out, activity);
 }
 
 }  // namespace lpl

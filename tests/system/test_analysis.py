@@ -18,6 +18,7 @@ from training_file import LAYERS, write_training_file
 
 import lpl as program
 from lpl_analysis import measures, selectivity
+from lpl_analysis.disentanglement import disentanglement, dissimilarity, steadiest_units
 from lpl_analysis.results import Group, Result, Snapshot
 
 NETWORK = """
@@ -67,6 +68,58 @@ def titles(page):
 class Measures(unittest.TestCase):
     def setUp(self):
         self.random = np.random.default_rng(1)
+
+    def scenes(self, images=4000):
+        """Factors of 2, 3 and 5 values [image, factor]."""
+        return np.random.default_rng(1).integers(0, [2, 3, 5], (images, 3))
+
+    def test_disentanglement_of_units_that_stand_for_one_factor(self):
+        factors = self.scenes()
+        one_each = factors[:, [2, 0, 1]] * 10.0
+        found = disentanglement(one_each, factors, images=50)
+        self.assertEqual((found.score, found.strict), (1, 1))
+        # A unit a factor: each gets all its votes, ten for each value.
+        np.testing.assert_allclose(found.votes, np.array([[0, 0, 10], [10, 0, 0], [0, 10, 0]]))
+
+    def test_disentanglement_of_noise_is_chance(self):
+        factors = self.scenes()
+        noise = np.random.default_rng(2).normal(size=(len(factors), 50))
+        # Two of ten draws are of the first factor, three of the second, five of the third.
+        self.assertLess(disentanglement(noise, factors, images=200).score, 0.6)
+
+    def test_disentanglement_of_rotated_units(self):
+        factors = self.scenes()
+        rotation = np.linalg.qr(np.random.default_rng(3).normal(size=(3, 3)))[0]
+        centred = (factors - factors.mean(axis=0)) / factors.std(axis=0)
+        self.assertLess(disentanglement(centred @ rotation, factors, images=200).strict, 1)
+
+    def test_disentanglement_leaves_out_silent_units(self):
+        factors = self.scenes()
+        silent = np.zeros((len(factors), 2))
+        found = disentanglement(np.hstack([silent, factors * 1.0]), factors, images=50)
+        self.assertEqual(found.score, 1)
+        self.assertEqual(found.votes[:2].sum(), 0)
+        self.assertEqual(disentanglement(silent, factors)[:2], (0, 0))
+
+    def test_the_steadiest_unit_against_a_loop(self):
+        factors = self.scenes(300)
+        activity = np.random.default_rng(4).normal(size=(300, 7)) * factors[:, :1]
+        pairs = steadiest_units(activity, factors, 20, np.random.default_rng(5))
+        generator, expected = np.random.default_rng(5), []
+        for factor in range(3):
+            for value in sorted(set(factors[:, factor])):
+                alike = [i for i in range(300) if factors[i, factor] == value]
+                for _ in range(10):
+                    chosen = generator.choice(alike, 20, replace=False)
+                    spread = [np.var([activity[i, u] for i in chosen]) / np.var(activity[:, u]) for u in range(7)]
+                    expected.append((factor, spread.index(min(spread))))
+        self.assertEqual(pairs, expected)
+
+    def test_dissimilarity_of_opposite_and_equal_values(self):
+        activity = np.array([[1.0, 0], [1, 0], [-1, 0], [0, 1], [0, -1]])
+        found = dissimilarity(activity, np.array([0, 0, 1, 2, 3]))
+        means = np.array([[1.0, 0], [-1, 0], [0, 1], [0, -1]])
+        np.testing.assert_allclose(found, 1 - means @ means.T, atol=1e-12)
 
     def test_participation_ratio_is_that_of_the_eigenvalues(self):
         for shape in ((200, 7), (7, 200)):

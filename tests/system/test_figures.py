@@ -115,6 +115,20 @@ class Figures(InFolder):
         self.assertEqual(numbers["threshold at dz/dt = 0, variance 0.5"], [20.0])
         self.assertAlmostEqual(numbers["threshold at dz/dt = 10, variance 2"][0], 20 + 2.001 * 10, places=6)
 
+    def test_e5(self):
+        text, numbers = self.draw("e5")
+        self.assertIn("not numbers", text)
+        self.assertEqual(numbers["LPL: disentanglement"][0], 0.953)
+        # The pixels do not depend on how little is learnt: chance is 1/6.
+        self.assertGreater(numbers["pixels: disentanglement"][-1], 0.3)
+        for variant in ("LPL", "predictive off", "shuffled", "random"):
+            self.assertTrue(0 <= numbers[f"{variant}: disentanglement"][-1] <= 1)
+        again, _ = self.draw("e5")
+        self.assertNotIn("running ", again)
+        done = self.run_figure("e5", "--images", "50")
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("at least 100 images", done.stderr)
+
     def test_a_missing_program_is_told(self):
         done = subprocess.run([ROOT / "scripts/figures/fig6.py", "--cache", self.folder, "--out", self.folder,
                                "--programs", self.folder], capture_output=True, text=True, timeout=100)

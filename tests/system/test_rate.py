@@ -279,7 +279,30 @@ class Outputs(RateTest):
         done = lpl_rate("eval", self.folder / "run.h5", cwd=self.folder)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertTrue((self.folder / "run.eval.h5").exists())
+        with h5py.File(self.folder / "run.eval.h5") as judged:
+            self.assertNotIn("activity", judged)
         self.assertEqual(status(self.folder / "run.h5"), "complete")
+
+    def test_eval_keeps_the_activity_that_it_judges(self):
+        self.train("run")
+        found = []
+        for ranks in (1, 3):
+            out = self.folder / f"eval{ranks}.h5"
+            done = lpl_rate("eval", self.folder / "run.h5", "--activity", "--out", out, ranks=ranks)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with h5py.File(out, "r") as judged:
+                found.append({name: values[()] for name, values in judged["activity"].items()})
+                mean = [judged[f"activity/layer_{i + 1}"][()].mean(dtype="f8")
+                        for i in range(judged["metrics/mean_activity"].shape[1])]
+                np.testing.assert_allclose(mean, judged["metrics/mean_activity"][-1], rtol=1e-6)
+                names = judged["activity/labels"].attrs["labels"]
+                self.assertEqual(names, judged["readout/accuracy"].attrs["labels"])
+        one, three = found
+        self.assertEqual(one["labels"].shape, (len(one["layer_1"]), 6))
+        self.assertEqual(one["pixels"].shape[0], len(one["layer_1"]))
+        self.assertEqual(one["pixels"].shape[3], 3)
+        for name, values in one.items():
+            np.testing.assert_array_equal(values, three[name], err_msg=name)
 
     def test_the_result_holds_a_row_an_epoch_and_the_baselines(self):
         self.train("run", "readout.every=1", "readout.pixels=true")

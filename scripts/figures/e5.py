@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Extended Data Fig. 5: whether single units of a network that watches scenes change come to stand for single factors.
+
+A VGG-11 sees sequences of scenes in which one factor moves. Then, for draws of images that agree in one factor, the unit
+that varies least votes for that factor (Kim & Mnih, ICML 2018); the score is the part of new draws whose unit tells the
+factor. Beside LPL: without the predictive term, with shuffled positives, before learning, and the pixels themselves.
+Full: a narrow network on the built-in 32 x 32 scenes, about half an hour on two cores; --shapes FILE takes 3dshapes.h5
+and the published network and training: days without a GPU. Published values: the notebooks, ten repetitions.
+"""
+
+import figure
+
+import pathlib
+import sys
+
+from lpl_analysis import plots
+from lpl_analysis.disentanglement import disentanglement, dissimilarity
+from lpl_analysis.results import Result
+
+VARIANTS = {
+    "LPL": [],
+    "predictive off": ["rule.lpl.predictive.strength=0"],
+    "shuffled": ["learning.positives=shuffled"],
+    "random": ["training.steps=1", "optimizer.learning_rate=0", "optimizer.final_rate=0"],
+}
+PIXELS = "pixels"
+PUBLISHED = {"LPL": 0.953, "predictive off": 0.162, "random": 0.271, PIXELS: 0.877}
+PUBLISHED_STRICT = {"LPL": 0.899, "predictive off": 0.072, "random": 0.208, PIXELS: 0.684}
+ONCE = ["readout.pixels=false", "readout.untrained=false"]
+FULL = [*ONCE, "training.epochs=40", "optimizer.learning_rate=1e-3", "optimizer.warmup_epochs=2"]
+QUICK = [*ONCE, "training.batch=32", "training.epochs=1", "optimizer.warmup_epochs=0",
+         "data={set='scenes', trajectories=200, blocks_per_epoch=2, readout_blocks=1, test_blocks=1}",
+         "net.vgg11.channels=[8, 8, 8, 8, 16, 16, 16, 16]", "readout.epochs=1"]
+
+
+def settings(chosen):
+    if chosen.shapes:
+        return [*ONCE, f'data.file="{chosen.shapes.resolve()}"']
+    return QUICK if chosen.quick else FULL
+
+
+def activity(chosen, variant):
+    """The file of the activity that test images cause in the trained network."""
+    example = "shapes3d.rate" if chosen.shapes else "shapes.rate"
+    trained = figure.run(chosen, example, *settings(chosen), *VARIANTS[variant],
+                         name=f"scenes_{variant.replace(' ', '_')}")
+    out = trained.with_suffix(".activity.h5")
+    if not figure.is_complete(out):
+        blocks = 1 + chosen.images // (1024 if chosen.shapes else 32 if chosen.quick else 128)
+        figure.execute(chosen, "lpl_rate", ["eval", trained, "--activity", "--out", out, "--set",
+                                            f"data.test_blocks={blocks}", "--set", "readout.epochs=1"])
+    return out
+
+
+def judge(path):
+    """By layer the disentanglement, that of the pixels, and by factor the dissimilarities at the last layer."""
+    with Result(path) as result:
+        caused = result.file["activity"]
+        factors = caused["labels"][()]
+        names = result.names_near("activity/labels", "labels", factors.shape[1], "factor ")
+        pixels = caused["pixels"][()]
+        layers = [caused[f"layer_{i + 1}"][()] for i in range(sum(name.startswith("layer_") for name in caused))]
+    return ([disentanglement(layer, factors) for layer in layers],
+            disentanglement(pixels.reshape(len(pixels), -1), factors),
+            {name: dissimilarity(layers[-1], column) for name, column in zip(names, factors.T)})
+
+
+def draw_scores(axis, title, scores, published):
+    axis.bar(range(len(scores)), scores.values(), color="0.7", width=0.5)
+    known = [i for i, name in enumerate(scores) if name in published]
+    axis.plot(known, [published[list(scores)[i]] for i in known], "D", ms=5, mfc="none", color="C3", label="published")
+    axis.axhline(1 / 6, color="0.4", lw=0.8, ls=":", label="chance")
+    axis.set_xticks(range(len(scores)), scores, rotation=30, ha="right")
+    axis.set(ylim=(0, 1), title=title)
+    axis.legend(loc="upper right")
+
+
+def draw(judged, pixels, dissimilarities):
+    picture, axes = plots.panels(2, 6, width=13, height=6)
+    grid = axes[0, 0].get_gridspec()
+    for axis in axes[0]:
+        axis.remove()
+    last = {variant: layers[-1] for variant, layers in judged.items()}
+    last[PIXELS] = pixels
+    draw_scores(picture.add_subplot(grid[0, 0:2]), "Last layer", {n: d.score for n, d in last.items()}, PUBLISHED)
+    draw_scores(picture.add_subplot(grid[0, 2:4]), "Last layer, strict", {n: d.strict for n, d in last.items()},
+                PUBLISHED_STRICT)
+    axis = picture.add_subplot(grid[0, 4:6])
+    for variant, layers in judged.items():
+        axis.plot(range(1, len(layers) + 1), [d.score for d in layers], "o-", ms=4, label=variant)
+    axis.set(xlabel="layer", ylim=(0, 1), title="By layer")
+    axis.legend(ncol=2)
+    for axis, (name, matrix) in zip(axes[1], dissimilarities.items()):
+        image = axis.imshow(matrix, vmin=0, vmax=2, cmap="magma")
+        axis.set(title=name.replace("_", " "), xticks=[], yticks=[])
+    picture.colorbar(image, ax=list(axes[1]), shrink=0.7, label="dissimilarity, last layer (LPL)")
+    return picture
+
+
+def main():
+    parser = figure.options(__doc__)
+    parser.add_argument("--shapes", type=pathlib.Path, metavar="FILE", help="3dshapes.h5 of the published data set")
+    parser.add_argument("--images", type=int, help="test images that draws are made from (default: 15000)")
+    chosen = parser.parse_args()
+    if chosen.images is None:
+        chosen.images = 300 if chosen.quick else 15000
+    if chosen.images < 100:
+        sys.exit(f"--images is {chosen.images}: draws need at least 100 images")
+    judged = {}
+    for variant in VARIANTS:
+        judged[variant], pixels, by_factor = judge(activity(chosen, variant))
+        if variant == "LPL":
+            dissimilarities = by_factor
+    if chosen.quick or not chosen.shapes:
+        print("other scenes and shorter training than the published ones: compare orders, not numbers")
+    rows = []
+    for variant, layers in judged.items():
+        rows.append((f"{variant}: disentanglement", PUBLISHED.get(variant), layers[-1].score))
+        rows.append((f"{variant}: disentanglement, strict", PUBLISHED_STRICT.get(variant), layers[-1].strict))
+    rows.append((f"{PIXELS}: disentanglement", PUBLISHED[PIXELS], pixels.score))
+    rows.append((f"{PIXELS}: disentanglement, strict", PUBLISHED_STRICT[PIXELS], pixels.strict))
+    figure.compare(rows)
+    figure.save(chosen, draw(judged, pixels, dissimilarities), "e5")
+
+
+if __name__ == "__main__":
+    main()
