@@ -24,7 +24,7 @@ void print_accuracy(const AccuracyTable& table) {
     for (const double value : values) fmt::print(" {:>11.1f}", 100 * value);
     fmt::print("\n");
   };
-  fmt::print("readout      linear, in % right on test images (untrained network in brackets below)\n{:<22}", "");
+  fmt::print("readout      linear, in % right on test images\n{:<22}", "");
   for (const LabelColumn& column : table.columns) fmt::print(" {:>11}", column.name);
   fmt::print("\n");
   std::vector<double> chance;

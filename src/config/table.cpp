@@ -395,18 +395,18 @@ std::vector<double> Table::quantities(std::string_view key, Dimension dimension,
   return values;
 }
 
-std::string Table::file(std::string_view key) { return existing(key, false); }
-std::string Table::folder(std::string_view key) { return existing(key, true); }
+std::string Table::file(std::string_view key, std::string_view source) { return existing(key, false, source); }
+std::string Table::folder(std::string_view key, std::string_view source) { return existing(key, true, source); }
 
-std::string Table::existing(std::string_view key, bool folder) {
+std::string Table::existing(std::string_view key, bool folder, std::string_view source) {
   const std::string given = text(key);
   fs::path path(given);
   if (path.is_relative()) path = fs::path(document_->folder) / path;
+  std::string absolute = fs::absolute(path).lexically_normal().string();
   std::error_code ignored;
   if (folder ? !fs::is_directory(path, ignored) : !fs::is_regular_file(path, ignored))
-    fail(key, fmt::format("'{}': there is no {} {}; paths start at the description's folder", key,
-                          folder ? "folder" : "file", path.string()));
-  std::string absolute = fs::absolute(path).lexically_normal().string();
+    fail(key, fmt::format("'{}': there is no {} {}; paths start at the description's folder{}{}", key,
+                          folder ? "folder" : "file", absolute, source.empty() ? "" : "; it comes from ", source));
   as_echo(echo_).insert_or_assign(key, absolute);
   return absolute;
 }

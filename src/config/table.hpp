@@ -94,10 +94,11 @@ class Table {
                                      std::optional<std::vector<std::int64_t>> fallback = {});
   std::vector<double> numbers(std::string_view key, Bounds bounds, std::optional<std::vector<double>> fallback = {});
   std::vector<double> quantities(std::string_view key, Dimension dimension, Bounds bounds);
-  // A file named by the description: must exist; echoed and returned as an absolute path.
-  std::string file(std::string_view key);
+  // A file named by the description: must exist; echoed and returned as an absolute path. `source`: where it comes
+  // from, for the error.
+  std::string file(std::string_view key, std::string_view source = "");
   // The same for a folder.
-  std::string folder(std::string_view key);
+  std::string folder(std::string_view key, std::string_view source = "");
   // What kind of TOML value stands under `key`.
   bool is_table(std::string_view key);
   bool is_flag(std::string_view key);
@@ -119,7 +120,7 @@ class Table {
   struct Node;
   Table(Document::Content* document, const void* source, void* echo, std::string who);
   const void* find(std::string_view key);
-  std::string existing(std::string_view key, bool folder);
+  std::string existing(std::string_view key, bool folder, std::string_view source);
   [[noreturn]] void fail_missing(std::string_view key) const;
   void check(std::string_view key, double value, Bounds bounds, std::string_view shown) const;
 

@@ -78,13 +78,14 @@ FrameSequences read_frames(Table& table, const std::string& file) {
 DataDescription read_data(Table& table) {
   switch (table.choice("set", {"cifar10", "stl10", "shapes3d", "scenes", "batches", "clusters", "digits"})) {
     case 0:
-      return AugmentedImages{AugmentedImages::Set::cifar10, table.folder("folder"), 32};
+      return AugmentedImages{AugmentedImages::Set::cifar10, table.folder("folder", "scripts/fetch_data.sh cifar10"),
+                             32};
     case 1: {
       const std::int64_t side = table.flag("downsample", false) ? 32 : 96;
-      return AugmentedImages{AugmentedImages::Set::stl10, table.folder("folder"), side};
+      return AugmentedImages{AugmentedImages::Set::stl10, table.folder("folder", "scripts/fetch_data.sh stl10"), side};
     }
     case 2:
-      return read_frames(table, table.file("file"));
+      return read_frames(table, table.file("file", "scripts/fetch_data.sh shapes"));
     case 3:
       return read_frames(table, "");
     case 4:
@@ -94,7 +95,7 @@ DataDescription read_data(Table& table) {
                           table.integer("steps_per_epoch", 1, kMany, 1000)};
     default: {
       DigitPairs digits{};
-      digits.file = table.file("file");
+      digits.file = table.file("file", "scripts/make_digits.py");
       digits.first = table.integer("first", 0, 9, 5);
       digits.second = table.integer("second", 0, 9, 6);
       digits.keeps_digit = table.choice("keeps", {"digit", "place"}, "digit") == 0;

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Every example runs through the program, at reduced duration, and does what it is there for."""
 
+import subprocess
+import sys
 import unittest
 
-from support import EXAMPLES, InFolder, h5py, lpl_sim, status
+from support import EXAMPLES, ROOT, InFolder, h5py, lpl_rate, lpl_sim, status
 
 SHORTER = {
     "coba": ["phase.run.duration=0.5 s"],
@@ -51,6 +53,35 @@ class Examples(InFolder):
     def test_hebbian_off_silences_and_no_inhibition_does_not(self):
         with self.run_example("feedforward") as result:
             self.assertNotIn("inh", result["spikes"])
+
+
+SMALL = ["training.batch=16", "training.epochs=1", "readout={pixels=false, untrained=false, epochs=1}"]
+FRAMES = "trajectories=20, blocks_per_epoch=2, readout_blocks=1, test_blocks=1"
+NARROW = [*SMALL, f'data={{set="scenes", side=32, {FRAMES}}}']
+SMALLER = {
+    "clusters2d": ["data.steps_per_epoch=50"],
+    "oja": ["data.steps_per_epoch=50"],
+    "digits": ["training.epochs=1", "data.steps_per_epoch=20"],
+    # No data set is at hand: the built-in scenes stand in.
+    "shapes3d": [*SMALL, f'data={{set="scenes", side=64, {FRAMES}}}'],
+}
+
+
+class TrainingExamples(InFolder):
+    def test_all_examples_train(self):
+        digits = self.folder / "digits.txt"
+        subprocess.run([sys.executable, ROOT / "scripts/make_digits.py", digits], check=True, capture_output=True)
+        names = sorted(path.stem for path in EXAMPLES.glob("*.rate"))
+        self.assertGreaterEqual(len(names), 10)
+        for name in names:
+            with self.subTest(example=name):
+                settings = SMALLER.get(name, NARROW) + ([f'data.file="{digits}"'] if name == "digits" else [])
+                out = self.folder / f"{name}.h5"
+                sets = [part for assignment in settings for part in ("--set", assignment)]
+                done = lpl_rate(EXAMPLES / f"{name}.rate", "--out", out, "--progress", "none", *sets)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(status(out), "complete")
+                self.assertIn("pairs/s", done.stdout)
 
 
 if __name__ == "__main__":

@@ -424,7 +424,7 @@ class Refusals(RateTest):
 
     def test_missing_or_damaged_data(self):
         images = 'set = "cifar10"\nfolder = "cifar"'
-        self.assertIn("cifar", self.refused(text=description(data=images)))
+        self.assertIn("scripts/fetch_data.sh cifar10", self.refused(text=description(data=images)))
         folder = self.cifar10()
         (folder / "data_batch_1.bin").rename(folder / "hidden")
         self.assertIn("data_batch_1.bin", self.refused(text=description(data=images)))
