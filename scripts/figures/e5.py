@@ -13,42 +13,33 @@ import figure
 import pathlib
 import sys
 
+import scenes
+
 from lpl_analysis import plots
 from lpl_analysis.disentanglement import disentanglement, dissimilarity
 from lpl_analysis.results import Result
 
-VARIANTS = {
-    "LPL": [],
-    "predictive off": ["rule.lpl.predictive.strength=0"],
-    "shuffled": ["learning.positives=shuffled"],
-    "random": ["training.steps=1", "optimizer.learning_rate=0", "optimizer.final_rate=0"],
-}
+VARIANTS = ("LPL", "predictive off", "shuffled", "random")
 PIXELS = "pixels"
 PUBLISHED = {"LPL": 0.953, "predictive off": 0.162, "random": 0.271, PIXELS: 0.877}
 PUBLISHED_STRICT = {"LPL": 0.899, "predictive off": 0.072, "random": 0.208, PIXELS: 0.684}
-ONCE = ["readout.pixels=false", "readout.untrained=false"]
-FULL = [*ONCE, "training.epochs=40", "optimizer.learning_rate=1e-3", "optimizer.warmup_epochs=2"]
-QUICK = [*ONCE, "training.batch=32", "training.epochs=1", "optimizer.warmup_epochs=0",
-         "data={set='scenes', trajectories=200, blocks_per_epoch=2, readout_blocks=1, test_blocks=1}",
-         "net.vgg11.channels=[8, 8, 8, 8, 16, 16, 16, 16]", "readout.epochs=1"]
-
-
-def settings(chosen):
-    if chosen.shapes:
-        return [*ONCE, f'data.file="{chosen.shapes.resolve()}"']
-    return QUICK if chosen.quick else FULL
 
 
 def activity(chosen, variant):
     """The file of the activity that test images cause in the trained network."""
-    example = "shapes3d.rate" if chosen.shapes else "shapes.rate"
-    trained = figure.run(chosen, example, *settings(chosen), *VARIANTS[variant],
-                         name=f"scenes_{variant.replace(' ', '_')}")
+    if chosen.shapes and not chosen.quick:
+        trained = figure.run(chosen, "shapes3d.rate", "readout.pixels=false", "readout.untrained=false",
+                             f'data.file="{chosen.shapes.resolve()}"', *scenes.VARIANTS[variant],
+                             name=f"shapes3d_{variant.replace(' ', '_')}")
+        frames = 1024
+    else:
+        trained = scenes.train(chosen, variant)
+        frames = scenes.FRAMES_A_BLOCK["quick" if chosen.quick else "full"]
     out = trained.with_suffix(".activity.h5")
     if not figure.is_complete(out):
-        blocks = 1 + chosen.images // (1024 if chosen.shapes else 32 if chosen.quick else 128)
         figure.execute(chosen, "lpl_rate", ["eval", trained, "--activity", "--out", out, "--set",
-                                            f"data.test_blocks={blocks}", "--set", "readout.epochs=1"])
+                                            f"data.test_blocks={1 + chosen.images // frames}", "--set",
+                                            "readout.epochs=1"])
     return out
 
 
@@ -71,8 +62,8 @@ def draw_scores(axis, title, scores, published):
     axis.plot(known, [published[list(scores)[i]] for i in known], "D", ms=5, mfc="none", color="C3", label="published")
     axis.axhline(1 / 6, color="0.4", lw=0.8, ls=":", label="chance")
     axis.set_xticks(range(len(scores)), scores, rotation=30, ha="right")
-    axis.set(ylim=(0, 1), title=title)
-    axis.legend(loc="upper right")
+    axis.set(ylim=(0, 1.25), yticks=[0, 0.5, 1], title=title)
+    axis.legend(loc="upper right", ncol=2)
 
 
 def draw(judged, pixels, dissimilarities):

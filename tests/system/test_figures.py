@@ -70,14 +70,11 @@ class Figures(InFolder):
 
     def test_fig3(self):
         text, numbers = self.draw("fig3")
-        self.assertIn("not comparable", text)
+        self.assertIn("not numbers", text)
         self.assertEqual(len([what for what in numbers if what.startswith("LPL: accuracy, layer")]), 8)
         self.assertEqual(numbers["LPL: accuracy, layer 5"][0], 0.623)
         for _, ours in numbers.values():
             self.assertTrue(np.isfinite(ours))
-        done = subprocess.run([ROOT / "scripts/figures/fig3.py"], capture_output=True, text=True, timeout=100)
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("--cifar10 FOLDER", done.stderr)
 
     def test_s2(self):
         _, numbers = self.draw("s2")
