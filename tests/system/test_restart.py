@@ -387,6 +387,15 @@ rule = { stale = { type = "lpl", predictive = { strength = 1.0 }, hebbian = { st
 
 class TrainingRestart(Restart, InFolder):
     program, suffix, description = LPL_RATE, ".rate", TRAINING
+    # Activity of the first layer: 1 MiB a view, 2 GiB a rank.
+    hungry = """
+training = { batch = 2048, epochs = 1 }
+network = { net = "wide" }
+learning = { rule = "lpl" }
+data = { set = "scenes", side = 64, trajectories = 800, blocks_per_epoch = 1, readout_blocks = 1, test_blocks = 1 }
+readout = { wanted = false }
+net = { wide = { type = "convolutional", channels = [64, 64] } }
+"""
     short = ["--set", "training.epochs=3"]
     timings = {"training/images_per_second"}
 
