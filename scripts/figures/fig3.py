@@ -52,7 +52,8 @@ def draw(learned):
             axes[1].plot(len(published), PUBLISHED_DIMENSION[variant], "D", ms=5, mfc="none", color=f"C{i}")
     axes[0].set(xlabel="layer", ylabel="accuracy", title="Linear readout")
     axes[1].set(xlabel="layer", ylabel="participation ratio", title="Dimension")
-    axes[0].legend(ncol=2)
+    axes[0].set_ylim(0, 0.9)
+    axes[0].legend(ncol=3, loc="upper center")
     return picture
 
 
