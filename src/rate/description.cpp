@@ -143,10 +143,9 @@ void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& netwo
     learning.fail("rule",
                   "the symmetric_stdp rule is for spiking networks (lpl_sim); use lpl, contrastive, supervised or oja");
   if (d.net.residual() && d.scope == Scope::layer_local)
-    network.fail("net",
-                 fmt::format("'{}' has skip connections, which have no layer-local form; set learning.scope = "
-                             "\"end_to_end\", or use vgg11 or alexnet",
-                             network.text("net")));
+    network.fail("net", fmt::format("'{}' has skip connections, which have no layer-local form; set learning.scope = "
+                                    "\"end_to_end\", or use vgg11 or alexnet",
+                                    network.text("net")));
   if (d.batch < 2)
     training.fail("batch", "'batch' is 1: the variance over a batch of one sample is undefined; use 2 or more");
   if (!d.pooled) {

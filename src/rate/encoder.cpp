@@ -284,8 +284,10 @@ Layer make_layer(const LayerDescription& description, bool spatial, Backend& bac
   const Convolution& c = description.convolution;
   std::vector<std::int64_t> shape{c.out, c.in};
   if (spatial) shape.insert(shape.end(), {c.kernel, c.kernel});
-  Layer layer{description, make_parameter(description.name + ".weight", std::move(shape), true, backend),
-              make_parameter(description.name + ".bias", {c.out}, false, backend), {}};
+  Layer layer{description,
+              make_parameter(description.name + ".weight", std::move(shape), true, backend),
+              make_parameter(description.name + ".bias", {c.out}, false, backend),
+              {}};
   const double bound = 1.0 / std::sqrt(static_cast<double>(c.in * c.kernel * c.kernel));
   const auto uniform = [&](Random& random) { return bound * (2 * random.uniform() - 1); };
   const double deviation = std::sqrt(2.0 / static_cast<double>(c.out * c.kernel * c.kernel));

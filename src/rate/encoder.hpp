@@ -13,11 +13,11 @@ namespace lpl {
 
 // Batch normalisation of a convolution's output, and what follows it in place of the convolution's own rectifier.
 struct NormDescription {
-  std::string name;             // PyTorch's, such as network.encoder.bn1
-  bool decayed = false;         // weight decay applies to its scales
-  bool rectified = false;       // rectifier and pooling follow
-  Pooling pooling = {};         // of rectified maps
-  std::int64_t positions = 0;   // of a map before pooling, once the network is fitted to its input
+  std::string name;            // PyTorch's, such as network.encoder.bn1
+  bool decayed = false;        // weight decay applies to its scales
+  bool rectified = false;      // rectifier and pooling follow
+  Pooling pooling = {};        // of rectified maps
+  std::int64_t positions = 0;  // of a map before pooling, once the network is fitted to its input
 };
 
 // One trainable layer and what is done to its input first.

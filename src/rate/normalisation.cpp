@@ -18,7 +18,8 @@ void move_towards(double found, float& average) {
 
 std::vector<float> batch_means(const std::vector<float>& sums, double count) {
   std::vector<float> means;
-  for (std::size_t i = 0; i < sums.size() / 2; ++i) means.push_back(static_cast<float>(static_cast<double>(sums[i]) / count));
+  for (std::size_t i = 0; i < sums.size() / 2; ++i)
+    means.push_back(static_cast<float>(static_cast<double>(sums[i]) / count));
   return means;
 }
 
@@ -69,7 +70,8 @@ std::vector<float> gradient_coefficients(const BatchMoments& moments, const std:
     const double inverse = inverse_deviation(moments.variance[i]);
     const double slope = static_cast<double>(weight[i % channels]) * inverse;
     coefficients[i] = moments.mean[i];
-    coefficients[both + i] = static_cast<float>(-slope * inverse * inverse * static_cast<double>(sums[both + i]) / count);
+    coefficients[both + i] =
+        static_cast<float>(-slope * inverse * inverse * static_cast<double>(sums[both + i]) / count);
     coefficients[2 * both + i] = static_cast<float>(slope);
     coefficients[3 * both + i] = static_cast<float>(-slope * static_cast<double>(sums[i]) / count);
   }

@@ -34,9 +34,9 @@ std::vector<LossTerm> terms_of(const Rule& rule) {
 // Everything that the rest of a run depends on.
 struct TrainingState {
   static constexpr std::uint32_t kVersion = 1;
-  std::int64_t step = 0;                                // steps taken
-  std::vector<std::vector<float>> value;                // by array of the network, in the order of arrays
-  std::vector<std::vector<float>> mean, square;         // by parameter
+  std::int64_t step = 0;                         // steps taken
+  std::vector<std::vector<float>> value;         // by array of the network, in the order of arrays
+  std::vector<std::vector<float>> mean, square;  // by parameter
   std::vector<StaleEstimates> estimates;
   LossRow epoch_sums;  // of the epoch under way
   History history;
@@ -70,7 +70,7 @@ class Session {
 
   // `values` in PyTorch's order. Throws ConfigError where they do not fit.
   void set_array(NamedArray& p, const std::string& file, const std::vector<std::int64_t>& shape,
-                     const std::vector<float>& values) {
+                 const std::vector<float>& values) {
     if (shape != p.shape)
       throw ConfigError(fmt::format("{}: {} has shape [{}]; the network's has [{}]", file, p.name,
                                     fmt::join(shape, ", "), fmt::join(p.shape, ", ")));

@@ -157,8 +157,8 @@ Trainer::Slices Trainer::forward(Norm& norm, const Slices& given, NormPass* pass
     backend_.write(norm.mean.value, mean);
     backend_.write(norm.variance.value, variance);
   }
-  const Array coefficients = array_of(
-      normalising_coefficients(used, backend_.read(norm.weight.value), backend_.read(norm.bias.value)));
+  const Array coefficients =
+      array_of(normalising_coefficients(used, backend_.read(norm.weight.value), backend_.read(norm.bias.value)));
   Slices outputs;
   for (const Tensor& x : given) {
     Tensor y = backend_.combine(x, nullptr, coefficients);

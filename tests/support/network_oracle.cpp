@@ -38,8 +38,11 @@ Maps adaptive_mean(const Maps& x, std::int64_t side) {
 
 // Largest elements of the windows; `padding` around the maps is smaller than anything.
 Maps pool_max(const Maps& x, std::int64_t side, std::int64_t stride, std::int64_t padding) {
-  Maps y{x.samples, x.channels, (x.height + 2 * padding - side) / stride + 1,
-         (x.width + 2 * padding - side) / stride + 1, {}};
+  Maps y{x.samples,
+         x.channels,
+         (x.height + 2 * padding - side) / stride + 1,
+         (x.width + 2 * padding - side) / stride + 1,
+         {}};
   for (std::int64_t n = 0; n < x.samples; ++n)
     for (std::int64_t o = 0; o < x.channels; ++o)
       for (std::int64_t r = 0; r < y.height; ++r)
@@ -60,8 +63,8 @@ void rectify(Maps& x) {
   for (double& v : x.values) v = std::max(0.0, v);
 }
 
-// Batch normalisation uses the moments of the maps, and moves `averages` (unless null) towards them; or, after training,
-// the running averages among the parameters.
+// Batch normalisation uses the moments of the maps, and moves `averages` (unless null) towards them; or, after
+// training, the running averages among the parameters.
 struct Mode {
   bool training = true;
   OracleParameters* averages = nullptr;
@@ -93,9 +96,9 @@ Maps normalise(const NormDescription& norm, const OracleParameters& parameters, 
     }
     for (std::int64_t n = 0; n < x.samples; ++n)
       for (std::int64_t p = 0; p < positions; ++p)
-        value(n, c, p) = (value(n, c, p) - mean) / std::sqrt(variance + 1e-5) *
-                             parameters.at(norm.name + ".weight")[channel] +
-                         parameters.at(norm.name + ".bias")[channel];
+        value(n, c, p) =
+            (value(n, c, p) - mean) / std::sqrt(variance + 1e-5) * parameters.at(norm.name + ".weight")[channel] +
+            parameters.at(norm.name + ".bias")[channel];
   }
   if (!norm.rectified) return x;
   rectify(x);

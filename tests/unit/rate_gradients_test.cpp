@@ -318,10 +318,10 @@ const std::string kLpl = "type = \"lpl\"\npredictive = { strength = 0.7 }\nhebbi
 const std::string kStrided =
     "type = \"convolutional\"\nchannels = [6, 17, 5]\nkernels = [5, 3, 2]\nstrides = [2, 1, 1]\npaddings = [2, 1, 0]\n"
     "pools = [3, 0, 0]\npool_strides = [2, 1, 1]\nadaptive_pools = [0, 0, 3]\n";
-// A stem with padded, overlapping pools; blocks with and without a convolution in the shortcut, 17 channels wide.
+// A stem with padded, overlapping pools; blocks with and without a convolution in the shortcut, 18 channels wide.
 const std::string kResidual =
     "type = \"residual\"\nstem_channels = 5\nstem_kernel = 3\nstem_stride = 1\nchannels = [3, 4]\nblocks = [2, 1]\n"
-    "strides = [1, 2]\nexpansion = 2\n";
+    "strides = [1, 2]\nexpansion = 6\n";
 const std::string kBareBlocks = kResidual + "normalised = false\nstem_pool = 1\nstem_pool_stride = 1\n";
 const std::string kDense = "type = \"dense\"\nunits = [6, 4]\n";
 
@@ -343,10 +343,14 @@ INSTANTIATE_TEST_SUITE_P(
         NetworkCase{.name = "contrastive_end_to_end", .rule = kContrastive, .learning = kEndToEnd},
         NetworkCase{.name = "strided_overlapping_pools", .net = kStrided, .sample = {1, 3, 17, 15}},
         NetworkCase{.name = "strided_end_to_end", .net = kStrided, .learning = kEndToEnd, .sample = {1, 3, 17, 15}},
-        NetworkCase{.name = "residual", .net = kResidual, .learning = kEndToEnd},
-        NetworkCase{.name = "residual_projector", .network = kProjector, .net = kResidual, .learning = kEndToEnd},
-        NetworkCase{.name = "residual_bare_blocks", .net = kBareBlocks, .learning = kEndToEnd, .sample = {1, 3, 8, 6}},
-        NetworkCase{.name = "residual_supervised", .net = kResidual, .rule = kSupervised, .learning = kEndToEnd},
+        NetworkCase{.name = "residual", .net = kResidual, .learning = kEndToEnd, .sample = {1, 3, 7, 6}},
+        NetworkCase{.name = "residual_bare_blocks", .net = kBareBlocks, .learning = kEndToEnd, .sample = {1, 3, 4, 5}},
+        NetworkCase{.name = "residual_supervised",
+                    .network = kProjector,
+                    .net = kResidual,
+                    .rule = kSupervised,
+                    .learning = kEndToEnd,
+                    .sample = {1, 3, 6, 4}},
         NetworkCase{.name = "dense", .net = kDense, .sample = {1, 5, 1, 1}},
         NetworkCase{.name = "dense_end_to_end", .net = kDense, .learning = kEndToEnd, .sample = {1, 5, 1, 1}},
         NetworkCase{
@@ -391,8 +395,8 @@ TEST_F(Networks, RunningAveragesAreTheTwinsAndServeAfterTraining) {
   for (std::int64_t n = 0; n < kImages; ++n)
     for (std::int64_t p = 0; p < c.sample.positions(); ++p)
       for (std::int64_t k = 0; k < c.sample.channels; ++k)
-        channels_last.push_back(
-            static_cast<float>(images[static_cast<std::size_t>((n * c.sample.channels + k) * c.sample.positions() + p)]));
+        channels_last.push_back(static_cast<float>(
+            images[static_cast<std::size_t>((n * c.sample.channels + k) * c.sample.positions() + p)]));
   const std::vector<std::vector<float>> found = trainer.features(channels_last, kImages);
   const std::vector<std::vector<double>> expected = oracle_features(encoder, after, images, kImages);
   ASSERT_EQ(found.size(), expected.size());
@@ -416,11 +420,11 @@ TEST_F(Networks, ResidualNamesShapesAndDecayAreThePublishedOnes) {
   EXPECT_EQ(shapes.at("network.encoder.conv1.weight"), (std::vector<std::int64_t>{5, 3, 3, 3}));
   EXPECT_EQ(shapes.at(first + "conv1.weight"), (std::vector<std::int64_t>{3, 5, 1, 1}));
   EXPECT_EQ(shapes.at(first + "conv2.weight"), (std::vector<std::int64_t>{3, 3, 3, 3}));
-  EXPECT_EQ(shapes.at(first + "conv3.weight"), (std::vector<std::int64_t>{6, 3, 1, 1}));
-  EXPECT_EQ(shapes.at(first + "bn3.running_var"), (std::vector<std::int64_t>{6}));
-  EXPECT_EQ(shapes.at(first + "downsample.0.weight"), (std::vector<std::int64_t>{6, 5, 1, 1}));
-  EXPECT_EQ(shapes.at(first + "downsample.1.running_mean"), (std::vector<std::int64_t>{6}));
-  EXPECT_EQ(shapes.at("network.encoder.layer2.0.downsample.0.weight"), (std::vector<std::int64_t>{8, 6, 1, 1}));
+  EXPECT_EQ(shapes.at(first + "conv3.weight"), (std::vector<std::int64_t>{18, 3, 1, 1}));
+  EXPECT_EQ(shapes.at(first + "bn3.running_var"), (std::vector<std::int64_t>{18}));
+  EXPECT_EQ(shapes.at(first + "downsample.0.weight"), (std::vector<std::int64_t>{18, 5, 1, 1}));
+  EXPECT_EQ(shapes.at(first + "downsample.1.running_mean"), (std::vector<std::int64_t>{18}));
+  EXPECT_EQ(shapes.at("network.encoder.layer2.0.downsample.0.weight"), (std::vector<std::int64_t>{24, 18, 1, 1}));
   EXPECT_FALSE(shapes.contains(second + "downsample.0.weight"));
   EXPECT_FALSE(shapes.contains(first + "conv1.bias"));
   std::map<std::string, bool> decayed;

@@ -482,9 +482,8 @@ Tensor CpuBackend::unpooled_gradient(const Convolution& layer, const Trace& trac
   if (!layer.rectified)
     return gradient_of_winners({}, shape, dy, precision, [](std::int64_t) { return std::uint8_t{0}; });
   return with_elements(kept.y, [&](const auto* outputs) {
-    return gradient_of_winners({}, shape, dy, precision, [&](std::int64_t at) {
-      return widen(outputs[at]) > 0 ? std::uint8_t{0} : kSilent;
-    });
+    return gradient_of_winners({}, shape, dy, precision,
+                               [&](std::int64_t at) { return widen(outputs[at]) > 0 ? std::uint8_t{0} : kSilent; });
   });
 }
 

@@ -376,9 +376,12 @@ Tensor CudaBackend::rectifier_gradient(const Pooling& pooling, const Trace& trac
     using Element = ElementOf<decltype(to)>;
     with_elements(dy, [&](const auto* gradient) {
       using Gradient = ElementOf<decltype(gradient)>;
-      const FlowingGradient<Gradient, Element> flowing{
-          gradient, kept.winners.get(), nullptr, to_index(y.positions()), to_index(y.channels),
-          dy.shape.positions() == 1};
+      const FlowingGradient<Gradient, Element> flowing{gradient,
+                                                       kept.winners.get(),
+                                                       nullptr,
+                                                       to_index(y.positions()),
+                                                       to_index(y.channels),
+                                                       dy.shape.positions() == 1};
       launch(*device_, "the kernel of the rectifier's gradient", kept.shape.size(),
              Unpool<Gradient, Element>{flowing, windows_of(pooling, kept.shape), to});
     });

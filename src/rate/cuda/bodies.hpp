@@ -88,7 +88,8 @@ struct Windows {
   }
 };
 
-// y = max over the window of rectify(x + bias), or of rectify(x) where bias is null, with the first of the largest as winner. One thread an output.
+// y = max over the window of rectify(x + bias), or of rectify(x) where bias is null, with the first of the largest as
+// winner. One thread an output.
 template <class Element>
 struct PoolMax {
   Windows windows;
