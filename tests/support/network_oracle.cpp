@@ -94,11 +94,10 @@ Maps normalise(const NormDescription& norm, const OracleParameters& parameters, 
       mean = parameters.at(norm.name + ".running_mean")[channel];
       variance = parameters.at(norm.name + ".running_var")[channel];
     }
+    const double scale = parameters.at(norm.name + ".weight")[channel] / std::sqrt(variance + 1e-5);
+    const double shift = parameters.at(norm.name + ".bias")[channel];
     for (std::int64_t n = 0; n < x.samples; ++n)
-      for (std::int64_t p = 0; p < positions; ++p)
-        value(n, c, p) =
-            (value(n, c, p) - mean) / std::sqrt(variance + 1e-5) * parameters.at(norm.name + ".weight")[channel] +
-            parameters.at(norm.name + ".bias")[channel];
+      for (std::int64_t p = 0; p < positions; ++p) value(n, c, p) = (value(n, c, p) - mean) * scale + shift;
   }
   if (!norm.rectified) return x;
   rectify(x);
