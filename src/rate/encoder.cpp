@@ -16,12 +16,13 @@ namespace {
 
 constexpr std::int64_t kLargest = 1 << 20;
 
-// A list with one entry a layer.
+// A list with one entry a layer or stage, as `channels` is.
 std::vector<std::int64_t> per_layer(Table& table, std::string_view key, std::size_t layers, std::int64_t low,
                                     std::int64_t fallback) {
   std::vector<std::int64_t> values = table.integers(key, low, kLargest, std::vector<std::int64_t>(layers, fallback));
   if (values.size() != layers)
-    table.fail(key, fmt::format("'{}' has {} entries; give one for each of the {} layers", key, values.size(), layers));
+    table.fail(key,
+               fmt::format("'{}' has {} entries; give {}, one for each of 'channels'", key, values.size(), layers));
   return values;
 }
 

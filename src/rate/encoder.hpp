@@ -33,9 +33,9 @@ struct LayerDescription {
   std::int64_t parameters() const;
 };
 
-// Layers one after the other. In a residual block their output is added to the block's input, as it is or through the
-// `shortcut`, and the sum is rectified (He et al. 2016).
-// What hangs at its hook: the projector (empty: none) and the classifier of supervised learning.
+// Layers one after the other, and what hangs at the hook: the projector (empty: none) and the classifier of supervised
+// learning. In a residual block the layers' output is added to the block's input, as it is or through the `shortcut`,
+// and the sum is rectified (He et al. 2016).
 struct BlockDescription {
   std::vector<LayerDescription> layers;
   bool residual = false;
@@ -85,7 +85,7 @@ struct NamedArray {
 
 // Weights or biases of a layer with the state of their optimiser.
 struct Parameter : NamedArray {
-  bool decayed = false;  // weight decay applies (biases are exempt)
+  bool decayed = false;  // weight decay applies
   Array mean, square;    // moments of Adam; `mean` is the buffer of SGD
 };
 

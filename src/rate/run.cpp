@@ -35,7 +35,7 @@ std::vector<LossTerm> terms_of(const Rule& rule) {
 struct TrainingState {
   static constexpr std::uint32_t kVersion = 1;
   std::int64_t step = 0;                         // steps taken
-  std::vector<std::vector<float>> value;         // by array of the network, in the order of arrays
+  std::vector<std::vector<float>> value;         // by array of Encoder::state()
   std::vector<std::vector<float>> mean, square;  // by parameter
   std::vector<StaleEstimates> estimates;
   LossRow epoch_sums;  // of the epoch under way
