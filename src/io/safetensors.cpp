@@ -67,6 +67,8 @@ float from_double(double value) {
   return static_cast<float>(value);
 }
 
+float from_integer(std::int64_t value) { return static_cast<float>(value); }
+
 template <class Stored, class Convert>
 std::vector<float> convert(const char* bytes, std::size_t count, Convert&& to_float) {
   std::vector<float> values(count);
@@ -88,6 +90,7 @@ const Type kTypes[] = {
     {"F16", 2, [](const char* bytes, std::size_t n) { return convert<std::uint16_t>(bytes, n, from_half); }},
     {"BF16", 2, [](const char* bytes, std::size_t n) { return convert<std::uint16_t>(bytes, n, from_bfloat); }},
     {"F64", 8, [](const char* bytes, std::size_t n) { return convert<double>(bytes, n, from_double); }},
+    {"I64", 8, [](const char* bytes, std::size_t n) { return convert<std::int64_t>(bytes, n, from_integer); }},
 };
 
 class Reader {
@@ -166,7 +169,8 @@ class Reader {
     if (found == entry.end() || !found->is_string()) refuse("tensor '{}': 'dtype' must be text", name);
     const auto text = found->get<std::string>();
     const auto type = std::ranges::find(kTypes, text, &Type::name);
-    if (type == std::end(kTypes)) refuse("tensor '{}' is of type '{}'; F32, F16, BF16 and F64 can be read", name, text);
+    if (type == std::end(kTypes))
+      refuse("tensor '{}' is of type '{}'; F32, F16, BF16, F64 and I64 can be read", name, text);
     return *type;
   }
 

@@ -23,8 +23,9 @@ struct TensorFile {
 // where it cannot be written.
 void write_safetensors(const std::string& path, const TensorFile& file);
 
-// Reads tensors of F16, BF16, F32 and F64, converted to float32. Throws ConfigError, naming file, tensor and reason,
-// where the file is damaged in any way, holds other types, or values that are not finite as float32.
+// Reads tensors of F16, BF16, F32, F64 and I64 (PyTorch's counters), converted to float32. Throws ConfigError, naming
+// file, tensor and reason, where the file is damaged in any way, holds other types, or values that are not finite as
+// float32.
 TensorFile read_safetensors(const std::string& path);
 
 }  // namespace lpl

@@ -26,6 +26,11 @@ Shape Convolution::output(const Shape& x) const {
   return y;
 }
 
+Shape Pooling::output(const Shape& x) const {
+  return {x.samples, x.channels, windows(x.height + 2 * padding, side, stride),
+          windows(x.width + 2 * padding, side, stride)};
+}
+
 Batch::Batch(std::int64_t samples, int rank, int ranks) : samples_(samples), rank_(rank), ranks_(ranks) {
   constexpr std::int64_t kMostSlices = 16, kSmallestSlice = 8;
   const std::int64_t length = std::max(kSmallestSlice, (samples + kMostSlices - 1) / kMostSlices);

@@ -59,6 +59,14 @@ struct Convolution {
   Shape output(const Shape& x) const;
 };
 
+// Max-pooling of rectified maps, padded with silence. Side and stride 1: none.
+struct Pooling {
+  std::int64_t side = 1;
+  std::int64_t stride = 1;
+  std::int64_t padding = 0;
+  Shape output(const Shape& x) const;
+};
+
 // Weights and bias in the form and precision that a backend computes with.
 struct Filters {
   std::shared_ptr<void> data;
@@ -136,6 +144,20 @@ class Backend {
   // x * mask, mask of the same shape in float32.
   virtual Tensor product(const Tensor& x, const Tensor& mask) = 0;
   virtual Tensor scale(const Tensor& x, float factor) = 0;
+  virtual Tensor sum(const Tensor& x, const Tensor& y) = 0;
+
+  // y = pool(rectify(x)). Fills `trace` unless null.
+  virtual Tensor rectify(const Pooling& pooling, const Tensor& x, Trace* trace) = 0;
+  // Gradient with respect to x. `dy` as in add_gradient().
+  virtual Tensor rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) = 0;
+
+  // Batch normalisation (rate/normalisation.hpp), by view and channel.
+  // Adds the sums over samples and positions of one slice of d, and of d (x - centre), where d is dy, or x - centre
+  // where that is null. sums: 2 x views x channels, centre: views x channels. Slices are added as in add_gradient().
+  virtual void add_moments(const Tensor& x, const Tensor* dy, const Array& centre, Array& sums) = 0;
+  // scale (x - centre) + slope dy + shift, without the second term where dy is null. coefficients: centre, scale,
+  // slope and shift, each views x channels.
+  virtual Tensor combine(const Tensor& x, const Tensor* dy, const Array& coefficients) = 0;
 
   // Losses of the whole batch at one hook, from the slices of this rank. Collective. Writes the terms (LossTerm order)
   // to losses[offset ...] and returns the gradients by slice, weighted by the objective's coefficients.

@@ -8,6 +8,35 @@
 #include "rate/trainer.hpp"
 
 namespace lpl {
+namespace {
+
+struct Cost {
+  std::int64_t parameters = 0;
+  std::int64_t products = 0;  // of the block's convolutions
+  std::int64_t held = 0;      // elements of maps that a gradient through the block needs
+};
+
+void add_layer(const LayerDescription& layer, Shape x, Cost& cost) {
+  const std::int64_t held = layer.output(x).size();
+  if (layer.adaptive_pool > 0) x.height = x.width = layer.adaptive_pool;
+  cost.parameters += layer.parameters();
+  cost.products += layer.convolution.weights() * layer.convolution.convolved(x).positions();
+  cost.held += held + (layer.norm ? layer.convolution.output(x).size() : 0);
+}
+
+Cost cost_of(const BlockDescription& block, Shape x) {
+  Cost cost;
+  if (block.shortcut) add_layer(*block.shortcut, x, cost);
+  for (const LayerDescription& layer : block.layers) {
+    add_layer(layer, x, cost);
+    x = layer.output(x);
+  }
+  for (const LayerDescription& layer : block.projector) cost.parameters += layer.parameters();
+  if (block.classifier) cost.parameters += block.classifier->parameters();
+  return cost;
+}
+
+}  // namespace
 
 void check_training(const TrainingDescription& d, Communicator& comm) {
   std::unique_ptr<PairSource> pairs;
@@ -25,19 +54,13 @@ void check_training(const TrainingDescription& d, Communicator& comm) {
   std::int64_t parameters = 0, held = 0, largest = 0, given = input.size();
   Shape x = input;
   for (std::size_t b = 0; b < encoder.blocks.size(); ++b) {
-    const Convolution& c = encoder.blocks[b].layer.convolution;
-    if (encoder.blocks[b].layer.adaptive_pool > 0) x.height = x.width = encoder.blocks[b].layer.adaptive_pool;
+    const BlockDescription& block = encoder.blocks[b];
     const Shape y = encoder.output(b);
-    std::int64_t own = c.weights() + (c.biased ? c.out : 0);
-    for (const LayerDescription& layer : encoder.blocks[b].projector)
-      own += layer.convolution.weights() + layer.convolution.out;
-    if (encoder.blocks[b].classifier)
-      own += encoder.blocks[b].classifier->convolution.weights() + encoder.blocks[b].classifier->convolution.out;
-    const double macs = static_cast<double>(c.weights() * c.convolved(x).positions()) * 1e-6;
+    const Cost cost = cost_of(block, x);
     fmt::print("block {:<6} {:>6} {:>10} {:>12} {:>14.2f}\n", b + 1, y.channels,
-               fmt::format("{} x {}", y.height, y.width), own, macs);
-    parameters += own;
-    held += y.size();
+               fmt::format("{} x {}", y.height, y.width), cost.parameters, static_cast<double>(cost.products) * 1e-6);
+    parameters += cost.parameters;
+    held += cost.held;
     largest = std::max(largest, given + y.size());
     given = y.size();
     x = y;

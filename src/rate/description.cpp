@@ -143,6 +143,10 @@ void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& netwo
   if (std::holds_alternative<SymmetricStdpRule>(d.rule))
     learning.fail("rule",
                   "the symmetric_stdp rule is for spiking networks (lpl_sim); use lpl, contrastive, supervised or oja");
+  if (d.net.residual() && d.scope == Scope::layer_local)
+    network.fail("net", fmt::format("'{}' has skip connections, which have no layer-local form; set learning.scope = "
+                                    "\"end_to_end\", or use vgg11 or alexnet",
+                                    network.text("net")));
   if (d.batch < 2)
     training.fail("batch", "'batch' is 1: the variance over a batch of one sample is undefined; use 2 or more");
   if (!d.pooled) {
@@ -172,8 +176,8 @@ void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& netwo
                   "shuffled positives change the predictive term, which this rule does not have; set "
                   "learning.positives = \"next\"");
   if (std::holds_alternative<OjaRule>(d.rule) &&
-      (d.scope == Scope::end_to_end || d.projector.size > 0 || !d.net.dense || d.net.layers.size() != 1 ||
-       d.net.layers[0].convolution.rectified || !std::holds_alternative<SgdOptimizer>(d.optimizer.kind)))
+      (d.scope == Scope::end_to_end || d.projector.size > 0 || !d.net.dense || d.net.blocks.size() != 1 ||
+       d.net.blocks[0].layers[0].convolution.rectified || !std::holds_alternative<SgdOptimizer>(d.optimizer.kind)))
     learning.fail("rule",
                   "Oja's rule is defined for one linear layer trained by gradient steps; use network.net = "
                   "\"linear\", optimizer.type = \"sgd\", learning.scope = \"layer_local\" and no projector");
@@ -201,10 +205,6 @@ TrainingDescription read_tables(Document& document, const std::string& name) {
   d.pooled = network.flag("pooling", true);
   d.projector.size = network.integer("projector_size", 0, 1 << 20, 0);
   if (d.projector.size > 0) d.projector.hidden = network.integer("projector_hidden", 1, 1 << 20, 2048);
-  if (net == "resnet50")
-    network.fail("net",
-                 "resnet50 is not available: its skip connections have no layer-local form, and end-to-end training "
-                 "of it is not built yet; use vgg11 or alexnet");
   d.net = read_net(model_table(root, network, "net", "net", net), d.biases);
   network.finish();
 

@@ -16,12 +16,13 @@ namespace {
 
 constexpr std::int64_t kLargest = 1 << 20;
 
-// A list with one entry a layer.
+// A list with one entry a layer or stage, as `channels` is.
 std::vector<std::int64_t> per_layer(Table& table, std::string_view key, std::size_t layers, std::int64_t low,
                                     std::int64_t fallback) {
   std::vector<std::int64_t> values = table.integers(key, low, kLargest, std::vector<std::int64_t>(layers, fallback));
   if (values.size() != layers)
-    table.fail(key, fmt::format("'{}' has {} entries; give one for each of the {} layers", key, values.size(), layers));
+    table.fail(key,
+               fmt::format("'{}' has {} entries; give {}, one for each of 'channels'", key, values.size(), layers));
   return values;
 }
 
@@ -43,11 +44,11 @@ NetDescription read_convolutional(Table& table, bool biases) {
   NetDescription net;
   for (std::size_t i = 0; i < n; ++i) {
     if (pools[i] > 15) table.fail("pools", "a pooling window has at most 15 rows");
-    net.layers.push_back({fmt::format("network.encoder.blocks.{}.module.0", i),
-                          {i == 0 ? 0 : channels[i - 1], channels[i], kernels[i], strides[i], paddings[i], biases, true,
-                           pools[i], pool_strides[i]},
-                          adaptive_pools[i],
-                          dropouts[i]});
+    net.blocks.push_back({{{fmt::format("network.encoder.blocks.{}.module.0", i),
+                            {i == 0 ? 0 : channels[i - 1], channels[i], kernels[i], strides[i], paddings[i], biases,
+                             true, pools[i], pool_strides[i]},
+                            adaptive_pools[i],
+                            dropouts[i]}}});
   }
   return net;
 }
@@ -63,30 +64,127 @@ NetDescription read_dense(Table& table, bool biases) {
   NetDescription net;
   net.dense = true;
   for (std::size_t i = 0; i < units.size(); ++i)
-    net.layers.push_back({fmt::format("network.encoder.blocks.{}.module.0", i),
-                          dense(i == 0 ? 0 : units[i - 1], units[i], biases, rectified), 0, 0});
+    net.blocks.push_back({{{fmt::format("network.encoder.blocks.{}.module.0", i),
+                            dense(i == 0 ? 0 : units[i - 1], units[i], biases, rectified), 0, 0}}});
   return net;
 }
 
-Shape layer_output(const LayerDescription& layer, Shape x) {
-  if (layer.adaptive_pool > 0) x.height = x.width = layer.adaptive_pool;
-  return layer.convolution.output(x);
+// A convolution without bias, rectified after its normalisation where it has one.
+LayerDescription residual_layer(const std::string& name, std::int64_t in, std::int64_t out, std::int64_t kernel,
+                                std::int64_t stride, bool rectified) {
+  return {name, {in, out, kernel, stride, kernel / 2, false, rectified, 0, 0}, 0, 0, true, {}};
+}
+
+// As published, weight decay spares scales whose name says "bn".
+void normalise(LayerDescription& layer, const std::string& name) {
+  layer.norm = NormDescription{name, name.find("bn") == std::string::npos, layer.convolution.rectified, {}, 0};
+  layer.convolution.rectified = false;
+}
+
+// Bottleneck block of He et al. 2016: 1x1, 3x3 (with the stride) and 1x1 convolutions. The shortcut is a convolution
+// where the shapes of input and output differ.
+BlockDescription bottleneck(const std::string& name, std::int64_t in, std::int64_t channels, std::int64_t out,
+                            std::int64_t stride, bool normalised) {
+  BlockDescription block;
+  block.residual = true;
+  block.layers = {residual_layer(name + ".conv1", in, channels, 1, 1, true),
+                  residual_layer(name + ".conv2", channels, channels, 3, stride, true),
+                  residual_layer(name + ".conv3", channels, out, 1, 1, false)};
+  for (std::size_t l = 0; normalised && l < block.layers.size(); ++l)
+    normalise(block.layers[l], fmt::format("{}.bn{}", name, l + 1));
+  if (stride != 1 || in != out) {
+    block.shortcut = residual_layer(name + ".downsample.0", in, out, 1, stride, false);
+    normalise(*block.shortcut, name + ".downsample.1");
+  }
+  return block;
+}
+
+NetDescription read_residual(Table& table) {
+  const std::vector<std::int64_t> channels = table.integers("channels", 1, kLargest);
+  if (channels.empty()) table.fail("channels", "'channels' is empty; give the width of the blocks of every stage");
+  const auto blocks = per_layer(table, "blocks", channels.size(), 1, 1);
+  const auto strides = per_layer(table, "strides", channels.size(), 1, 1);
+  const std::int64_t expansion = table.integer("expansion", 1, 1024, 4);
+  const bool normalised = table.flag("normalised", true);
+  std::int64_t in = table.integer("stem_channels", 1, kLargest, 64);
+  const std::int64_t kernel = table.integer("stem_kernel", 1, 63, 7);
+  const std::int64_t stride = table.integer("stem_stride", 1, 63, 2);
+  const std::int64_t pool = table.integer("stem_pool", 1, 15, 3);
+  const std::int64_t pool_stride = table.integer("stem_pool_stride", 1, 15, 2);
+  LayerDescription stem = residual_layer("network.encoder.conv1", 0, in, kernel, stride, true);
+  normalise(stem, "network.encoder.bn1");
+  stem.norm->pooling = {pool, pool_stride, pool / 2};
+  NetDescription net;
+  net.blocks.push_back({{std::move(stem)}});
+  for (std::size_t stage = 0; stage < channels.size(); ++stage)
+    for (std::int64_t b = 0; b < blocks[stage]; ++b) {
+      const std::int64_t out = expansion * channels[stage];
+      net.blocks.push_back(bottleneck(fmt::format("network.encoder.layer{}.{}", stage + 1, b), in, channels[stage], out,
+                                      b == 0 ? strides[stage] : 1, normalised));
+      in = out;
+    }
+  return net;
 }
 
 }  // namespace
 
 NetDescription read_net(Table table, bool biases) {
-  NetDescription net = table.choice("type", {"convolutional", "dense"}) == 0 ? read_convolutional(table, biases)
-                                                                             : read_dense(table, biases);
+  NetDescription net;
+  switch (table.choice("type", {"convolutional", "dense", "residual"})) {
+    case 0:
+      net = read_convolutional(table, biases);
+      break;
+    case 1:
+      net = read_dense(table, biases);
+      break;
+    default:
+      net = read_residual(table);
+  }
   table.finish();
   return net;
 }
 
-Shape EncoderDescription::output(std::size_t block) const {
-  Shape x = input;
-  for (std::size_t b = 0; b <= block; ++b) x = layer_output(blocks[b].layer, x);
+bool NetDescription::residual() const {
+  return std::any_of(blocks.begin(), blocks.end(), [](const BlockDescription& block) { return block.residual; });
+}
+
+Shape LayerDescription::output(Shape x) const {
+  if (adaptive_pool > 0) x.height = x.width = adaptive_pool;
+  const Shape y = convolution.output(x);
+  return norm ? norm->pooling.output(y) : y;
+}
+
+std::int64_t LayerDescription::parameters() const {
+  return convolution.weights() + (convolution.biased ? convolution.out : 0) + (norm ? 2 * convolution.out : 0);
+}
+
+Shape BlockDescription::output(Shape x) const {
+  for (const LayerDescription& layer : layers) x = layer.output(x);
   return x;
 }
+
+Shape EncoderDescription::output(std::size_t block) const {
+  Shape x = input;
+  for (std::size_t b = 0; b <= block; ++b) x = blocks[b].output(x);
+  return x;
+}
+
+namespace {
+
+// Fits the layers of a block to maps `x`.
+void fit(BlockDescription& block, Shape x) {
+  const auto fit_norm = [](LayerDescription& layer, const Shape& given) {
+    if (layer.norm) layer.norm->positions = layer.convolution.output(given).positions();
+  };
+  block.layers.front().convolution.in = x.channels;
+  if (block.shortcut) fit_norm(*block.shortcut, x);
+  for (LayerDescription& layer : block.layers) {
+    fit_norm(layer, x);
+    x = layer.output(x);
+  }
+}
+
+}  // namespace
 
 EncoderDescription make_encoder(const NetDescription& net, const Shape& input, bool biases, bool end_to_end,
                                 const Projector& projector, std::int64_t classes) {
@@ -95,17 +193,17 @@ EncoderDescription make_encoder(const NetDescription& net, const Shape& input, b
   if (net.dense) encoder.input = {input.samples, input.channels * input.positions(), 1, 1};
   Shape x = encoder.input;
   std::size_t classifiers = 0;
-  for (std::size_t i = 0; i < net.layers.size(); ++i) {
-    BlockDescription block{net.layers[i], {}, {}};
-    block.layer.convolution.in = x.channels;
-    x = layer_output(block.layer, x);
+  for (std::size_t i = 0; i < net.blocks.size(); ++i) {
+    BlockDescription block = net.blocks[i];
+    fit(block, x);
+    x = block.output(x);
     if (x.height < 1 || x.width < 1)
       throw ConfigError(
-          fmt::format("network: the maps of layer {} have no pixel left with inputs of {} x {} pixels; use "
+          fmt::format("network: the maps of {} {} have no pixel left with inputs of {} x {} pixels; use "
                       "larger images or fewer pooling layers",
-                      i + 1, input.height, input.width));
+                      net.residual() ? "block" : "layer", i + 1, input.height, input.width));
     std::int64_t width = x.channels;
-    if (!end_to_end || i + 1 == net.layers.size()) {
+    if (!end_to_end || i + 1 == net.blocks.size()) {
       if (projector.size > 0) {
         const std::string name = fmt::format("network.encoder.projectors.{}.net", i);
         block.projector.push_back({name + ".0", dense(width, projector.hidden, biases, true), 0, 0});
@@ -151,30 +249,56 @@ std::vector<float> to_torch_order(std::vector<float> values, const std::vector<s
 
 namespace {
 
-Parameter make_parameter(std::string name, std::vector<std::int64_t> shape, bool decayed, std::int64_t inputs,
-                         bool drawn, Backend& backend, std::uint64_t seed) {
-  Parameter p{std::move(name), std::move(shape), decayed, {}, {}, {}};
-  const std::int64_t size = std::accumulate(p.shape.begin(), p.shape.end(), std::int64_t{1}, std::multiplies<>());
-  p.value = backend.zeros(size);
-  p.mean = backend.zeros(size);
-  p.square = backend.zeros(size);
-  if (!drawn) return p;
+NamedArray make_array(std::string name, std::vector<std::int64_t> shape, Backend& backend) {
+  const std::int64_t size = std::accumulate(shape.begin(), shape.end(), std::int64_t{1}, std::multiplies<>());
+  return {std::move(name), std::move(shape), backend.zeros(size)};
+}
+
+// Zero.
+Parameter make_parameter(std::string name, std::vector<std::int64_t> shape, bool decayed, Backend& backend) {
+  NamedArray array = make_array(std::move(name), std::move(shape), backend);
+  const std::int64_t size = array.size();
+  return {std::move(array), decayed, backend.zeros(size), backend.zeros(size)};
+}
+
+// Values in PyTorch's order from `next`, called with the parameter's own random numbers.
+template <class F>
+void draw(Parameter& p, Backend& backend, std::uint64_t seed, F next) {
   Random random(seed, Draw::parameters, hash_name(p.name), 0);
-  const double bound = 1.0 / std::sqrt(static_cast<double>(inputs));
-  std::vector<float> values(static_cast<std::size_t>(size));
-  for (float& v : values) v = static_cast<float>(bound * (2 * random.uniform() - 1));
+  std::vector<float> values(static_cast<std::size_t>(p.size()));
+  for (float& v : values) v = static_cast<float>(next(random));
   backend.write(p.value, to_array_order(std::move(values), p.shape));
-  return p;
+}
+
+Norm make_norm(const NormDescription& description, std::int64_t channels, Backend& backend) {
+  Norm norm{description, make_parameter(description.name + ".weight", {channels}, description.decayed, backend),
+            make_parameter(description.name + ".bias", {channels}, false, backend),
+            make_array(description.name + ".running_mean", {channels}, backend),
+            make_array(description.name + ".running_var", {channels}, backend)};
+  const std::vector<float> ones(static_cast<std::size_t>(channels), 1.0f);
+  backend.write(norm.weight.value, ones);
+  backend.write(norm.variance.value, ones);
+  return norm;
 }
 
 Layer make_layer(const LayerDescription& description, bool spatial, Backend& backend, std::uint64_t seed) {
   const Convolution& c = description.convolution;
-  const std::int64_t inputs = c.in * c.kernel * c.kernel;
   std::vector<std::int64_t> shape{c.out, c.in};
   if (spatial) shape.insert(shape.end(), {c.kernel, c.kernel});
-  return {description,
-          make_parameter(description.name + ".weight", std::move(shape), true, inputs, true, backend, seed),
-          make_parameter(description.name + ".bias", {c.out}, false, inputs, c.biased, backend, seed)};
+  Layer layer{description,
+              make_parameter(description.name + ".weight", std::move(shape), true, backend),
+              make_parameter(description.name + ".bias", {c.out}, false, backend),
+              {}};
+  const double bound = 1.0 / std::sqrt(static_cast<double>(c.in * c.kernel * c.kernel));
+  const auto uniform = [&](Random& random) { return bound * (2 * random.uniform() - 1); };
+  const double deviation = std::sqrt(2.0 / static_cast<double>(c.out * c.kernel * c.kernel));
+  if (description.normal)
+    draw(layer.weight, backend, seed, [&](Random& random) { return deviation * random.normal(); });
+  else
+    draw(layer.weight, backend, seed, uniform);
+  if (c.biased) draw(layer.bias, backend, seed, uniform);
+  if (description.norm) layer.norm = make_norm(*description.norm, c.out, backend);
+  return layer;
 }
 
 }  // namespace
@@ -182,7 +306,9 @@ Layer make_layer(const LayerDescription& description, bool spatial, Backend& bac
 Encoder::Encoder(const EncoderDescription& description, Backend& backend, std::uint64_t seed) {
   const bool spatial = description.input.positions() > 1;
   for (const BlockDescription& b : description.blocks) {
-    Block block{make_layer(b.layer, spatial, backend, seed), {}, {}};
+    Block block{b, {}, {}, {}, {}};
+    for (const LayerDescription& layer : b.layers) block.layers.push_back(make_layer(layer, spatial, backend, seed));
+    if (b.shortcut) block.shortcut = make_layer(*b.shortcut, spatial, backend, seed);
     for (const LayerDescription& layer : b.projector)
       block.projector.push_back(make_layer(layer, false, backend, seed));
     if (b.classifier) block.classifier = make_layer(*b.classifier, false, backend, seed);
@@ -190,17 +316,36 @@ Encoder::Encoder(const EncoderDescription& description, Backend& backend, std::u
   }
 }
 
+template <class F>
+void Encoder::for_each_layer(F f) {
+  for (Block& block : blocks_) {
+    for (Layer& layer : block.layers) f(layer);
+    if (block.shortcut) f(*block.shortcut);
+  }
+  for (Block& block : blocks_)
+    for (Layer& layer : block.projector) f(layer);
+  for (Block& block : blocks_)
+    if (block.classifier) f(*block.classifier);
+}
+
 std::vector<Parameter*> Encoder::parameters() {
   std::vector<Parameter*> all;
-  const auto add = [&](Layer& layer) {
+  for_each_layer([&](Layer& layer) {
     all.push_back(&layer.weight);
     if (layer.description.convolution.biased) all.push_back(&layer.bias);
-  };
-  for (Block& block : blocks_) add(block.layer);
-  for (Block& block : blocks_)
-    for (Layer& layer : block.projector) add(layer);
-  for (Block& block : blocks_)
-    if (block.classifier) add(*block.classifier);
+    if (layer.norm) all.insert(all.end(), {&layer.norm->weight, &layer.norm->bias});
+  });
+  return all;
+}
+
+std::vector<NamedArray*> Encoder::state() {
+  std::vector<NamedArray*> all;
+  for_each_layer([&](Layer& layer) {
+    all.push_back(&layer.weight);
+    if (layer.description.convolution.biased) all.push_back(&layer.bias);
+    if (Norm* const norm = layer.norm ? &*layer.norm : nullptr)
+      all.insert(all.end(), {&norm->weight, &norm->bias, &norm->mean, &norm->variance});
+  });
   return all;
 }
 

@@ -43,7 +43,7 @@ std::vector<std::vector<float>> layer_activity(Trainer& trainer, JudgedImages& i
   });
   if (comm.size() == 1) return own;
   for (std::size_t b = 0; b < own.size(); ++b) {
-    const std::int64_t units = trainer.encoder().blocks()[b].layer.description.convolution.out;
+    const std::int64_t units = trainer.encoder().blocks()[b].description.units();
     std::vector<int> words;
     for (int r = 0; r < comm.size(); ++r)
       words.push_back(static_cast<int>(units * (std::min(images.count(), first_chunk(r + 1) * kChunk) -

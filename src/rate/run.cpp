@@ -35,8 +35,9 @@ std::vector<LossTerm> terms_of(const Rule& rule) {
 // Everything that the rest of a run depends on.
 struct TrainingState {
   static constexpr std::uint32_t kVersion = 1;
-  std::int64_t step = 0;                                // steps taken
-  std::vector<std::vector<float>> value, mean, square;  // by parameter, in the order of arrays
+  std::int64_t step = 0;                         // steps taken
+  std::vector<std::vector<float>> value;         // by array of Encoder::state()
+  std::vector<std::vector<float>> mean, square;  // by parameter
   std::vector<StaleEstimates> estimates;
   LossRow epoch_sums;  // of the epoch under way
   History history;
@@ -66,10 +67,11 @@ class Session {
   }
 
   std::vector<Parameter*> parameters() { return trainer_->encoder().parameters(); }
+  std::vector<NamedArray*> network() { return trainer_->encoder().state(); }
 
   // `values` in PyTorch's order. Throws ConfigError where they do not fit.
-  void set_parameter(Parameter& p, const std::string& file, const std::vector<std::int64_t>& shape,
-                     const std::vector<float>& values) {
+  void set_array(NamedArray& p, const std::string& file, const std::vector<std::int64_t>& shape,
+                 const std::vector<float>& values) {
     if (shape != p.shape)
       throw ConfigError(fmt::format("{}: {} has shape [{}]; the network's has [{}]", file, p.name,
                                     fmt::join(shape, ", "), fmt::join(p.shape, ", ")));
@@ -138,11 +140,11 @@ class Run : public Session {
 
   void load_parameters(const std::string& path) {
     TensorFile file = read_safetensors(path);
-    for (Parameter* p : parameters()) {
+    for (NamedArray* p : network()) {
       const auto found = file.tensors.find(p->name);
-      if (found == file.tensors.end()) throw ConfigError(fmt::format("{}: has no parameter {}", path, p->name));
+      if (found == file.tensors.end()) throw ConfigError(fmt::format("{}: has no tensor {}", path, p->name));
       const std::vector<std::size_t>& shape = found->second.shape;
-      set_parameter(*p, path, {shape.begin(), shape.end()}, found->second.values);
+      set_array(*p, path, {shape.begin(), shape.end()}, found->second.values);
     }
   }
 
@@ -310,7 +312,7 @@ class Run : public Session {
   }
   void add(const NamedValues& values, std::vector<NamedValues>& remembered) { add<NamedValues>(values, remembered); }
 
-  NamedValues stored(const std::string& group, const Parameter& p, const Array& array) {
+  NamedValues stored(const std::string& group, const NamedArray& p, const Array& array) {
     return {group + p.name, to_torch_order(backend_.read(array), p.shape), p.shape};
   }
 
@@ -347,8 +349,8 @@ class Run : public Session {
 
   const TrainingState& snapshot() {
     for (auto* values : {&state_.value, &state_.mean, &state_.square}) values->clear();
+    for (const NamedArray* p : network()) state_.value.push_back(backend_.read(p->value));
     for (const Parameter* p : parameters()) {
-      state_.value.push_back(backend_.read(p->value));
       state_.mean.push_back(backend_.read(p->mean));
       state_.square.push_back(backend_.read(p->square));
     }
@@ -358,9 +360,10 @@ class Run : public Session {
 
   void restore(TrainingState state) {
     state_ = std::move(state);
+    const std::vector<NamedArray*> arrays = network();
+    for (std::size_t i = 0; i < arrays.size(); ++i) backend_.write(arrays[i]->value, state_.value.at(i));
     const std::vector<Parameter*> all = parameters();
     for (std::size_t i = 0; i < all.size(); ++i) {
-      backend_.write(all[i]->value, state_.value.at(i));
       backend_.write(all[i]->mean, state_.mean.at(i));
       backend_.write(all[i]->square, state_.square.at(i));
     }
@@ -380,8 +383,8 @@ class Run : public Session {
 
   void finish(double wall) {
     if (!file_) return;
+    for (const NamedArray* p : network()) file_->add(stored("/network/", *p, p->value));
     for (const Parameter* p : parameters()) {
-      file_->add(stored("/network/", *p, p->value));
       file_->add(stored("/optimizer/exp_avg/", *p, p->mean));
       if (std::holds_alternative<AdamOptimizer>(description_.optimizer.kind))
         file_->add(stored("/optimizer/exp_avg_sq/", *p, p->square));
@@ -392,7 +395,7 @@ class Run : public Session {
 
   void export_parameters(const std::string& path) {
     TensorFile file;
-    for (const Parameter* p : parameters())
+    for (const NamedArray* p : network())
       file.tensors[p->name] = {{p->shape.begin(), p->shape.end()}, stored("", *p, p->value).values};
     write_safetensors(path, file);
   }
@@ -426,11 +429,11 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
     using Session::Session;
     void load(const std::string& path) {
       const h5::File file = h5::File::open_read_only(path);
-      for (Parameter* p : parameters()) {
+      for (NamedArray* p : network()) {
         const std::string name = "/network/" + p->name;
         if (!file.exists(name)) throw ConfigError(fmt::format("{}: has no {}; has the run finished?", path, name));
         const std::vector<std::uint64_t> shape = file.shape(name);
-        set_parameter(*p, path, {shape.begin(), shape.end()}, file.read<float>(name));
+        set_array(*p, path, {shape.begin(), shape.end()}, file.read<float>(name));
       }
       if (layout_.columns.empty())
         throw ConfigError(path + ": its data set has no labelled images to read out; name one with --set data.set=...");

@@ -73,20 +73,20 @@ StepLosses Trainer::step(std::int64_t step, double learning_rate, PairSource& pa
   std::vector<Block>& blocks = encoder_.blocks();
   if (description_.scope == Scope::layer_local) {
     for (std::size_t b = 0; b < blocks.size(); ++b) {
-      Pass pass;
-      Slices y = forward(blocks[b].layer, x, &pass);
+      BlockPass pass;
+      Slices y = forward(blocks[b], x, &pass);
       if (std::holds_alternative<OjaRule>(description_.rule))
-        learn_by_oja(blocks[b].layer, x, y);
+        learn_by_oja(blocks[b].layers.front(), x, y);
       else
-        backward(blocks[b].layer, pass, learn_at_hook(b, y), false);
+        backward(blocks[b], pass, learn_at_hook(b, y), false);
       x = std::move(y);
     }
   } else {
-    std::vector<Pass> passes(blocks.size());
-    for (std::size_t b = 0; b < blocks.size(); ++b) x = forward(blocks[b].layer, x, &passes[b]);
+    std::vector<BlockPass> passes(blocks.size());
+    for (std::size_t b = 0; b < blocks.size(); ++b) x = forward(blocks[b], x, &passes[b]);
     Slices dy = learn_at_hook(blocks.size() - 1, x);
     for (std::size_t b = blocks.size(); b-- > 0;) {
-      dy = backward(blocks[b].layer, passes[b], dy, b > 0);
+      dy = backward(blocks[b], passes[b], dy, b > 0);
       passes[b] = {};
     }
   }
@@ -101,6 +101,21 @@ StepLosses Trainer::step(std::int64_t step, double learning_rate, PairSource& pa
                     objective.decorrelation * hook[kDecorrelation] + hook[kCrossEntropy];
   }
   return losses;
+}
+
+Trainer::Slices Trainer::forward(Block& block, const Slices& given, BlockPass* pass) {
+  if (pass) pass->layers.resize(block.layers.size());
+  Slices y = given;
+  for (std::size_t l = 0; l < block.layers.size(); ++l)
+    y = forward(block.layers[l], y, pass ? &pass->layers[l] : nullptr);
+  if (!block.description.residual) return y;
+  const Slices skipped = block.shortcut ? forward(*block.shortcut, given, pass ? &pass->shortcut : nullptr) : given;
+  for (std::size_t s = 0; s < y.size(); ++s) {
+    Trace trace;
+    y[s] = backend_.rectify({}, backend_.sum(y[s], skipped[s]), pass ? &trace : nullptr);
+    if (pass) pass->traces.push_back(std::move(trace));
+  }
+  return y;
 }
 
 Trainer::Slices Trainer::forward(Layer& layer, const Slices& given, Pass* pass) {
@@ -126,11 +141,85 @@ Trainer::Slices Trainer::forward(Layer& layer, const Slices& given, Pass* pass) 
     pass->filters = filters;
     pass->given = given;
   }
+  if (layer.norm) return forward(*layer.norm, outputs, pass ? &pass->norm : nullptr);
   return outputs;
 }
 
-Trainer::Slices Trainer::backward(Layer& layer, Pass& pass, const Slices& dy, bool wanted) {
+Trainer::Slices Trainer::forward(Norm& norm, const Slices& given, NormPass* pass) {
+  std::vector<float> mean = backend_.read(norm.mean.value), variance = backend_.read(norm.variance.value);
+  BatchMoments used = running_moments(mean, variance);
+  if (pass) {
+    const auto count = static_cast<double>(batch_.samples() * norm.description.positions);
+    const std::vector<float> means =
+        batch_means(moments(norm, given, nullptr, std::vector<float>(2 * mean.size())), count);
+    used = batch_moments(means, moments(norm, given, nullptr, means), count);
+    track(used, count, mean, variance);
+    backend_.write(norm.mean.value, mean);
+    backend_.write(norm.variance.value, variance);
+  }
+  const Array coefficients =
+      array_of(normalising_coefficients(used, backend_.read(norm.weight.value), backend_.read(norm.bias.value)));
+  Slices outputs;
+  for (const Tensor& x : given) {
+    Tensor y = backend_.combine(x, nullptr, coefficients);
+    Trace trace;
+    if (norm.description.rectified) y = backend_.rectify(norm.description.pooling, y, pass ? &trace : nullptr);
+    outputs.push_back(std::move(y));
+    if (pass) pass->traces.push_back(std::move(trace));
+  }
+  if (pass) {
+    pass->x = given;
+    pass->moments = std::move(used);
+  }
+  return outputs;
+}
+
+std::vector<float> Trainer::moments(const Norm& norm, const Slices& x, const Slices* dy,
+                                    const std::vector<float>& centre) {
+  std::vector<Array> sums = gradient_parts(moments_, 4 * norm.weight.size());
+  const Array about = array_of(centre);
+  for (std::size_t s = 0; s < x.size(); ++s)
+    backend_.add_moments(x[s], dy ? &(*dy)[s] : nullptr, about, sums[comm_.size() > 1 ? s : 0]);
+  backend_.reduce(batch_, sums);
+  return backend_.read(sums[0]);
+}
+
+Array Trainer::array_of(const std::vector<float>& values) {
+  Array array = backend_.zeros(static_cast<std::int64_t>(values.size()));
+  backend_.write(array, values);
+  return array;
+}
+
+Trainer::Slices Trainer::backward(Block& block, BlockPass& pass, const Slices& dy, bool wanted) {
+  Slices gradients = dy;
+  for (std::size_t s = 0; block.description.residual && s < dy.size(); ++s)
+    gradients[s] = backend_.rectifier_gradient({}, pass.traces[s], dy[s]);
+  Slices skipped = gradients;
+  for (std::size_t l = block.layers.size(); l-- > 0;)
+    gradients = backward(block.layers[l], pass.layers[l], std::move(gradients), wanted || l > 0);
+  if (!block.description.residual) return gradients;
+  if (block.shortcut) skipped = backward(*block.shortcut, pass.shortcut, std::move(skipped), wanted);
+  for (std::size_t s = 0; s < gradients.size(); ++s) gradients[s] = backend_.sum(gradients[s], skipped[s]);
+  return gradients;
+}
+
+Trainer::Slices Trainer::backward(Norm& norm, NormPass& pass, Slices dy) {
+  for (std::size_t s = 0; norm.description.rectified && s < dy.size(); ++s)
+    dy[s] = backend_.rectifier_gradient(norm.description.pooling, pass.traces[s], dy[s]);
+  const std::vector<float> sums = moments(norm, pass.x, &dy, pass.moments.mean);
+  const auto count = static_cast<double>(batch_.samples() * norm.description.positions);
+  const Array coefficients =
+      array_of(gradient_coefficients(pass.moments, backend_.read(norm.weight.value), sums, count));
+  for (std::size_t s = 0; s < dy.size(); ++s) dy[s] = backend_.combine(pass.x[s], &dy[s], coefficients);
+  const NormGradient gradient = norm_gradient(pass.moments, sums);
+  update(norm.weight, array_of(gradient.weight));
+  update(norm.bias, array_of(gradient.bias));
+  return dy;
+}
+
+Trainer::Slices Trainer::backward(Layer& layer, Pass& pass, Slices dy, bool wanted) {
   const LayerDescription& d = layer.description;
+  if (layer.norm) dy = backward(*layer.norm, pass.norm, std::move(dy));
   std::vector<Array> weight = gradient_parts(weight_gradient_, layer.weight.size());
   std::vector<Array> bias = gradient_parts(bias_gradient_, layer.bias.size());
   Slices gradients;
@@ -173,7 +262,7 @@ Trainer::Slices Trainer::learn_at_hook(std::size_t block, const Slices& y) {
   } else {
     dz = hook_losses(hook, z);
   }
-  for (std::size_t l = b.projector.size(); l-- > 0;) dz = backward(b.projector[l], passes[l], dz, true);
+  for (std::size_t l = b.projector.size(); l-- > 0;) dz = backward(b.projector[l], passes[l], std::move(dz), true);
   if (!description_.pooled) return dz;
   Slices dy;
   for (std::size_t s = 0; s < y.size(); ++s)
@@ -280,7 +369,7 @@ std::vector<std::vector<float>> Trainer::features(const std::vector<float>& imag
     const std::vector<float> chunk(images.begin() + first * size, images.begin() + (first + shape.samples) * size);
     Slices x{backend_.upload(chunk, shape, description_.precision)};
     for (std::size_t b = 0; b < blocks.size(); ++b) {
-      x = forward(blocks[b].layer, x, nullptr);
+      x = forward(blocks[b], x, nullptr);
       const std::vector<float> means = backend_.download(backend_.mean_over_space(x[0]));
       all[b].insert(all[b].end(), means.begin(), means.end());
     }

@@ -4,7 +4,8 @@
 // gradient goes back through classifier and projector and into the block's filters, which learn at once; then what
 // the block was given is let go. No gradient leaves a block, and no more than one block's activities are held.
 // End to end: all blocks go forward and are held, the losses of the last hook go back through all of them.
-// Either way every gradient is taken at the parameters of before the step.
+// Either way every gradient is taken at the parameters of before the step. Batch normalisation sees the whole batch in
+// training, and its running averages otherwise.
 #pragma once
 
 #include <map>
@@ -15,6 +16,7 @@
 #include "rate/backend.hpp"
 #include "rate/description.hpp"
 #include "rate/encoder.hpp"
+#include "rate/normalisation.hpp"
 #include "rate/pairs.hpp"
 
 namespace lpl {
@@ -54,18 +56,37 @@ class Trainer {
 
  private:
   using Slices = std::vector<Tensor>;
-  // What a layer's gradient needs of its forward pass, by slice.
+  // What gradients need of the forward pass, by slice: those of a normalisation, of a layer, of a block.
+  struct NormPass {
+    Slices x;
+    BatchMoments moments;
+    std::vector<Trace> traces;  // of the rectifier
+  };
   struct Pass {
     Filters filters;
     Slices given;  // to the layer
     Slices x;      // to its convolution
     Slices masks;  // of dropout
     std::vector<Trace> traces;
+    NormPass norm;
+  };
+  struct BlockPass {
+    std::vector<Pass> layers;
+    Pass shortcut;
+    std::vector<Trace> traces;  // of the rectified sum
   };
 
+  // Without `pass` the network is used as it is, and nothing is collective.
+  Slices forward(Block& block, const Slices& given, BlockPass* pass);
   Slices forward(Layer& layer, const Slices& given, Pass* pass);
-  // Learns, and returns the gradient with respect to what was given if wanted.
-  Slices backward(Layer& layer, Pass& pass, const Slices& dy, bool wanted);
+  Slices forward(Norm& norm, const Slices& given, NormPass* pass);
+  // Learn, and return the gradient with respect to what was given if wanted.
+  Slices backward(Block& block, BlockPass& pass, const Slices& dy, bool wanted);
+  Slices backward(Layer& layer, Pass& pass, Slices dy, bool wanted);
+  Slices backward(Norm& norm, NormPass& pass, Slices dy);
+  // Moments of the whole batch (Backend::add_moments). Collective. `dy` may be null.
+  std::vector<float> moments(const Norm& norm, const Slices& x, const Slices* dy, const std::vector<float>& centre);
+  Array array_of(const std::vector<float>& values);
   // Losses at a block's hook; classifier and projector learn; returns the gradient with respect to the block's output.
   Slices learn_at_hook(std::size_t block, const Slices& y);
   Slices hook_losses(std::size_t hook, const Slices& z);
@@ -83,7 +104,7 @@ class Trainer {
   std::vector<StaleEstimates> estimates_;
   Array losses_;  // hooks x kLossTerms
   // Room for the gradients of one layer, one part a slice on several ranks.
-  std::vector<Array> weight_gradient_, bias_gradient_;
+  std::vector<Array> weight_gradient_, bias_gradient_, moments_;
 
   // Of the step being taken.
   std::int64_t step_ = 0;

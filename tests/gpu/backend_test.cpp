@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -199,6 +200,50 @@ TEST_F(CudaBackend, Maps) {
       });
     }
   }
+}
+
+// There and back, from maps and from a gradient that stands for every position.
+TEST_F(CudaBackend, RectifiersAndSums) {
+  const Shape shape{4, 10, 7, 6};
+  const std::vector<float> values = draw(shape.size(), 41), others = draw(shape.size(), 42);
+  for (const Precision precision : {Precision::float32, Precision::bfloat16})
+    for (const Pooling& pooling : {Pooling{}, Pooling{3, 2, 1}, Pooling{2, 2, 0}, Pooling{3, 1, 1}})
+      for (const bool everywhere : {false, true}) {
+        const auto on = [&](Backend& b) {
+          Trace trace;
+          const Tensor x = b.sum(b.upload(values, shape, precision), b.upload(others, shape, precision));
+          const Tensor y = b.rectify(pooling, x, &trace);
+          EXPECT_EQ(b.download(b.rectify(pooling, x, nullptr)), b.download(y));
+          Shape given = y.shape;
+          if (everywhere) given.height = given.width = 1;
+          const Tensor dy = b.upload(draw(given.size(), 43), given, Precision::float32);
+          return std::array{b.download(x), b.download(y), b.download(b.rectifier_gradient(pooling, trace, dy))};
+        };
+        const auto found = on(*cuda_), expected = on(*cpu_);
+        // Both round the same numbers: winners are the same.
+        for (std::size_t i = 0; i < found.size(); ++i)
+          expect_near(found[i], expected[i], i == 2 && precision == Precision::bfloat16 ? kBfloat16 : kFloat32, "maps");
+      }
+}
+
+TEST_F(CudaBackend, BatchNormalisation) {
+  const Shape shape{6, 10, 7, 5};
+  const std::vector<float> values = draw(shape.size(), 44), gradient = draw(shape.size(), 45);
+  for (const Precision precision : {Precision::float32, Precision::bfloat16})
+    for (const bool backward : {false, true}) {
+      const auto on = [&](Backend& b) {
+        const Tensor x = b.upload(values, shape, precision), dy = b.upload(gradient, shape, precision);
+        Array centre = b.zeros(20), sums = b.zeros(40), coefficients = b.zeros(80);
+        b.write(centre, draw(20, 46));
+        b.write(sums, draw(40, 47));  // adds to what is there
+        b.write(coefficients, draw(80, 48));
+        b.add_moments(x, backward ? &dy : nullptr, centre, sums);
+        return std::array{b.read(sums), b.download(b.combine(x, backward ? &dy : nullptr, coefficients))};
+      };
+      const auto found = on(*cuda_), expected = on(*cpu_);
+      expect_near(found[0], expected[0], kFloat32, "moments");
+      expect_near(found[1], expected[1], precision == Precision::float32 ? kFloat32 : kBfloat16, "maps");
+    }
 }
 
 TEST_F(CudaBackend, LatentPredictiveLosses) {

@@ -36,7 +36,75 @@ Maps adaptive_mean(const Maps& x, std::int64_t side) {
   return y;
 }
 
-Maps forward(const LayerDescription& layer, const OracleParameters& parameters, Maps x) {
+// Largest elements of the windows; `padding` around the maps is smaller than anything.
+Maps pool_max(const Maps& x, std::int64_t side, std::int64_t stride, std::int64_t padding) {
+  Maps y{x.samples,
+         x.channels,
+         (x.height + 2 * padding - side) / stride + 1,
+         (x.width + 2 * padding - side) / stride + 1,
+         {}};
+  for (std::int64_t n = 0; n < x.samples; ++n)
+    for (std::int64_t o = 0; o < x.channels; ++o)
+      for (std::int64_t r = 0; r < y.height; ++r)
+        for (std::int64_t c = 0; c < y.width; ++c) {
+          double largest = -std::numeric_limits<double>::infinity();
+          for (std::int64_t p = 0; p < side; ++p)
+            for (std::int64_t q = 0; q < side; ++q) {
+              const std::int64_t row = r * stride + p - padding, column = c * stride + q - padding;
+              if (row < 0 || row >= x.height || column < 0 || column >= x.width) continue;
+              largest = std::max(largest, x.at(n, o, row, column));
+            }
+          y.values.push_back(largest);
+        }
+  return y;
+}
+
+void rectify(Maps& x) {
+  for (double& v : x.values) v = std::max(0.0, v);
+}
+
+// Batch normalisation uses the moments of the maps, and moves `averages` (unless null) towards them; or, after
+// training, the running averages among the parameters.
+struct Mode {
+  bool training = true;
+  OracleParameters* averages = nullptr;
+};
+
+Maps normalise(const NormDescription& norm, const OracleParameters& parameters, Maps x, const Mode& mode) {
+  const std::int64_t positions = x.height * x.width;
+  const auto value = [&](std::int64_t n, std::int64_t c, std::int64_t p) -> double& {
+    return x.values[static_cast<std::size_t>((n * x.channels + c) * positions + p)];
+  };
+  for (std::int64_t c = 0; c < x.channels; ++c) {
+    const auto channel = static_cast<std::size_t>(c);
+    double mean = 0, variance = 0;
+    if (mode.training) {
+      const auto count = static_cast<double>(x.samples * positions);
+      for (std::int64_t n = 0; n < x.samples; ++n)
+        for (std::int64_t p = 0; p < positions; ++p) mean += value(n, c, p) / count;
+      for (std::int64_t n = 0; n < x.samples; ++n)
+        for (std::int64_t p = 0; p < positions; ++p) variance += std::pow(value(n, c, p) - mean, 2) / count;
+      if (mode.averages) {
+        double& running_mean = mode.averages->at(norm.name + ".running_mean")[channel];
+        double& running_variance = mode.averages->at(norm.name + ".running_var")[channel];
+        running_mean = 0.9 * running_mean + 0.1 * mean;
+        running_variance = 0.9 * running_variance + 0.1 * variance * count / (count - 1);
+      }
+    } else {
+      mean = parameters.at(norm.name + ".running_mean")[channel];
+      variance = parameters.at(norm.name + ".running_var")[channel];
+    }
+    const double scale = parameters.at(norm.name + ".weight")[channel] / std::sqrt(variance + 1e-5);
+    const double shift = parameters.at(norm.name + ".bias")[channel];
+    for (std::int64_t n = 0; n < x.samples; ++n)
+      for (std::int64_t p = 0; p < positions; ++p) value(n, c, p) = (value(n, c, p) - mean) * scale + shift;
+  }
+  if (!norm.rectified) return x;
+  rectify(x);
+  return pool_max(x, norm.pooling.side, norm.pooling.stride, norm.pooling.padding);
+}
+
+Maps forward(const LayerDescription& layer, const OracleParameters& parameters, Maps x, const Mode& mode = {}) {
   const Convolution& l = layer.convolution;
   if (layer.adaptive_pool > 0) x = adaptive_mean(x, layer.adaptive_pool);
   const std::vector<double>& w = parameters.at(layer.name + ".weight");
@@ -57,22 +125,21 @@ Maps forward(const LayerDescription& layer, const OracleParameters& parameters, 
                 sum += w[static_cast<std::size_t>(((o * l.in + i) * l.kernel + p) * l.kernel + q)] *
                        x.at(n, i, row, column);
               }
-          y.values.push_back(l.rectified ? std::max(0.0, sum) : sum);
+          y.values.push_back(sum);
         }
-  if (l.pool == 0) return y;
-  const Shape pooled = l.output({x.samples, x.channels, x.height, x.width});
-  Maps z{x.samples, l.out, pooled.height, pooled.width, {}};
-  for (std::int64_t n = 0; n < x.samples; ++n)
-    for (std::int64_t o = 0; o < l.out; ++o)
-      for (std::int64_t r = 0; r < pooled.height; ++r)
-        for (std::int64_t c = 0; c < pooled.width; ++c) {
-          double largest = -std::numeric_limits<double>::infinity();
-          for (std::int64_t p = 0; p < l.pool; ++p)
-            for (std::int64_t q = 0; q < l.pool; ++q)
-              largest = std::max(largest, y.at(n, o, r * l.pool_stride + p, c * l.pool_stride + q));
-          z.values.push_back(largest);
-        }
-  return z;
+  if (layer.norm) return normalise(*layer.norm, parameters, std::move(y), mode);
+  if (l.rectified) rectify(y);
+  return l.pool == 0 ? y : pool_max(y, l.pool, l.pool_stride, 0);
+}
+
+Maps forward(const BlockDescription& block, const OracleParameters& parameters, const Maps& x, const Mode& mode = {}) {
+  Maps y = x;
+  for (const LayerDescription& layer : block.layers) y = forward(layer, parameters, y, mode);
+  if (!block.residual) return y;
+  const Maps skipped = block.shortcut ? forward(*block.shortcut, parameters, x, mode) : x;
+  for (std::size_t i = 0; i < y.values.size(); ++i) y.values[i] += skipped.values[i];
+  rectify(y);
+  return y;
 }
 
 // Rows x columns: samples, or samples and positions.
@@ -113,6 +180,25 @@ double cosine(const Matrix& a, std::int64_t i, const Matrix& b, std::int64_t k) 
 
 }  // namespace
 
+void oracle_track(const EncoderDescription& encoder, const OracleBatch& batch, std::int64_t samples,
+                  OracleParameters& parameters) {
+  for (const std::vector<double>& view : batch.views) {
+    Maps x{samples, encoder.input.channels, encoder.input.height, encoder.input.width, view};
+    for (const BlockDescription& block : encoder.blocks) x = forward(block, parameters, x, {true, &parameters});
+  }
+}
+
+std::vector<std::vector<double>> oracle_features(const EncoderDescription& encoder, const OracleParameters& parameters,
+                                                 const std::vector<double>& images, std::int64_t samples) {
+  Maps x{samples, encoder.input.channels, encoder.input.height, encoder.input.width, images};
+  std::vector<std::vector<double>> features;
+  for (const BlockDescription& block : encoder.blocks) {
+    x = forward(block, parameters, x, {false, nullptr});
+    features.push_back(adaptive_mean(x, 1).values);
+  }
+  return features;
+}
+
 OracleLosses oracle_losses(const TrainingDescription& d, const EncoderDescription& encoder,
                            const OracleParameters& parameters, const OracleBatch& batch,
                            const std::vector<std::vector<double>>& stale_mean,
@@ -126,7 +212,7 @@ OracleLosses oracle_losses(const TrainingDescription& d, const EncoderDescriptio
     const BlockDescription& block = encoder.blocks[b];
     Maps hook[2];
     for (int view = 0; view < 2; ++view) {
-      x[view] = forward(block.layer, parameters, x[view]);
+      x[view] = forward(block, parameters, x[view]);
       hook[view] = d.pooled ? adaptive_mean(x[view], 1) : x[view];
       for (const LayerDescription& layer : block.projector) hook[view] = forward(layer, parameters, hook[view]);
       if (block.classifier) hook[view] = forward(*block.classifier, parameters, hook[view]);

@@ -31,4 +31,13 @@ OracleLosses oracle_losses(const TrainingDescription& description, const Encoder
                            const std::vector<std::vector<double>>& stale_mean = {},
                            const std::vector<std::vector<double>>& stale_variance = {});
 
+// What one training step of `samples` pairs does to the running averages of batch normalisation among the parameters.
+void oracle_track(const EncoderDescription& encoder, const OracleBatch& batch, std::int64_t samples,
+                  OracleParameters& parameters);
+
+// Mean activities of every block over space, samples x units each, of a trained network: batch normalisation uses the
+// running averages, which stand among the parameters.
+std::vector<std::vector<double>> oracle_features(const EncoderDescription& encoder, const OracleParameters& parameters,
+                                                 const std::vector<double>& images, std::int64_t samples);
+
 }  // namespace lpl

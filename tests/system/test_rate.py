@@ -23,6 +23,7 @@ SUPERVISED = 'type = "supervised"'
 CONTRASTIVE = 'type = "contrastive"'
 OJA = 'type = "oja"'
 VGG = 'type = "convolutional"\nchannels = [8, 8, 8, 8, 8, 8, 8, 8]\npools = [2, 2, 0, 2, 0, 2, 0, 2]'
+RESIDUAL = 'type = "residual"\nstem_channels = 8\nchannels = [4, 8]\nblocks = [2, 1]\nstrides = [1, 2]\nexpansion = 3'
 LINEAR = 'type = "dense"\nunits = [1]\nrectified = false'
 SCENES = 'set = "scenes"\ntrajectories = 60\nblocks_per_epoch = 3\nreadout_blocks = 4\ntest_blocks = 4'
 CLUSTERS = 'set = "clusters"\nsteps_per_epoch = 3'
@@ -119,19 +120,20 @@ WAYS = {
     "shuffled": (LPL, ['learning.positives="shuffled"']),
     "contrastive": (CONTRASTIVE, []),
 }
+END_TO_END = ['learning.scope="end_to_end"']
 BFLOAT16 = "avx512_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
 
 
 class OneResult(RateTest):
     """Ten pairs on three or five ranks: unequal shares, and single samples."""
 
-    def check_split(self, rule, settings):
-        expected = self.train("one", *settings, text=description(rule), threads=1)
+    def check_split(self, rule, settings, net=VGG):
+        text = description(rule, net)
+        expected = self.train("one", *settings, text=text, threads=1)
         self.assertIn("readout/accuracy", expected)
         for ranks, threads in ((1, 2), (2, 1), (3, 2), (5, 1)):
             with self.subTest(ranks=ranks, threads=threads):
-                found = self.train(f"ranks{ranks}", *settings, text=description(rule), ranks=ranks, threads=threads)
-                self.assert_same(expected, found)
+                self.assert_same(expected, self.train(f"ranks{ranks}", *settings, text=text, ranks=ranks, threads=threads))
 
     def test_is_the_same_on_any_number_of_ranks_and_threads(self):
         for way, (rule, settings) in WAYS.items():
@@ -141,6 +143,12 @@ class OneResult(RateTest):
     @unittest.skipUnless(BFLOAT16, "this processor has no avx512_bf16")
     def test_is_the_same_in_bfloat16(self):
         self.check_split(LPL, ['training.precision="bf16"'])
+
+    def test_residual_nets_are_the_same(self):
+        """Batch normalisation sees the batch of all ranks."""
+        self.check_split(LPL, END_TO_END, RESIDUAL)
+        if BFLOAT16:
+            self.check_split(LPL, [*END_TO_END, 'training.precision="bf16"'], RESIDUAL)
 
     def test_augmented_images_are_the_same(self):
         text = description(data=f'set = "cifar10"\nfolder = "{self.cifar10()}"')
@@ -211,6 +219,16 @@ class Checkpoints(RateTest):
         epoch = self.train("epoch", *settings, arguments=["--resume", checkpoint, "--fall-back"])
         self.assert_same(expected, epoch)
 
+    def test_running_averages_are_in_the_checkpoint(self):
+        checkpoint = self.folder / "residual.checkpoint"
+        text = description(net=RESIDUAL)
+        expected = self.train("residual", *END_TO_END, text=text,
+                              arguments=["--checkpoint", checkpoint, "--checkpoint-every", "1us"])
+        checkpoint.write_bytes(b"broken")  # that at the end; the one before it stands at the end of the first epoch
+        self.assert_same(expected, self.train("resumed", *END_TO_END, text=text, ranks=3,
+                                              arguments=["--resume", checkpoint, "--fall-back"]))
+        self.assertIn("network/network.encoder.layer1.0.downsample.1.running_var", expected)
+
     def test_a_checkpoint_of_another_run_is_refused(self):
         checkpoint = self.folder / "other.checkpoint"
         self.train("other", arguments=["--checkpoint", checkpoint, "--checkpoint-every", "1us"])
@@ -232,6 +250,17 @@ def read_safetensors(path):
     return tensors
 
 
+def add_counter(path, out, name):
+    """Copies a safetensors file with one number of type int64 added."""
+    data = pathlib.Path(path).read_bytes()
+    (length,) = struct.unpack_from("<Q", data)
+    header = json.loads(data[8 : 8 + length])
+    size = len(data) - 8 - length
+    header[name] = {"dtype": "I64", "shape": [], "data_offsets": [size, size + 8]}
+    text = json.dumps(header).encode()
+    pathlib.Path(out).write_bytes(struct.pack("<Q", len(text)) + text + data[8 + length :] + struct.pack("<q", 6))
+
+
 class Outputs(RateTest):
     def test_exported_parameters_are_pytorchs_and_training_goes_on_from_them(self):
         exported = self.folder / "trained.safetensors"
@@ -251,6 +280,40 @@ class Outputs(RateTest):
         with h5py.File(self.folder / "still.h5", "r") as result:
             for name, values in tensors.items():
                 np.testing.assert_array_equal(values, result[f"network/{name}"][:], name)
+
+    def test_residual_nets_go_out_and_in_as_pytorchs(self):
+        exported = self.folder / "trained.safetensors"
+        text = description(net=RESIDUAL)
+        self.train("run", *END_TO_END, text=text, arguments=["--export", exported])
+        tensors = read_safetensors(exported)
+        names = [f"network.encoder.layer1.{b}.{part}" for b in (0, 1)
+                 for part in ("conv1.weight", "bn1.weight", "bn1.bias", "bn1.running_mean", "bn1.running_var", "conv3.weight")]
+        for name in ("network.encoder.conv1.weight", "network.encoder.bn1.running_mean", *names,
+                     "network.encoder.layer2.0.downsample.0.weight", "network.encoder.layer2.0.downsample.1.running_var"):
+            self.assertIn(name, tensors)
+        self.assertEqual(tensors["network.encoder.layer1.0.conv2.weight"].shape, (4, 4, 3, 3))
+        self.assertEqual(tensors["network.encoder.layer2.0.downsample.0.weight"].shape, (24, 12, 1, 1))
+        # PyTorch counts steps beside the averages; the counters are no part of the network.
+        counted = self.folder / "counted.safetensors"
+        add_counter(exported, counted, "network.encoder.bn1.num_batches_tracked")
+        self.train("still", *END_TO_END, f'training.initial="{counted}"', "optimizer.learning_rate=0", "training.steps=1",
+                   "optimizer.weight_decay=0", text=text)
+        with h5py.File(self.folder / "run.h5", "r") as run, h5py.File(self.folder / "still.h5", "r") as still:
+            self.assertEqual(set(run["network"]), set(tensors))
+            for name, values in tensors.items():
+                np.testing.assert_array_equal(values, run[f"network/{name}"][:], name)
+                if "running" not in name:
+                    np.testing.assert_array_equal(values, still[f"network/{name}"][:], name)
+
+    def test_eval_of_a_residual_net_uses_its_running_averages(self):
+        self.train("run", *END_TO_END, text=description(net=RESIDUAL))
+        for ranks in (1, 3):
+            out = self.folder / f"eval{ranks}.h5"
+            done = lpl_rate("eval", self.folder / "run.h5", "--out", out, ranks=ranks)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with h5py.File(self.folder / "run.h5", "r") as run, h5py.File(out, "r") as judged:
+                for name in ("readout/accuracy", "metrics/participation_ratio", "metrics/mean_activity"):
+                    np.testing.assert_array_equal(judged[name][-1], run[name][-1])
 
     def test_event_files_tell_what_the_result_file_does(self):
         self.train("run", arguments=["--events", self.folder / "events"])
@@ -362,6 +425,11 @@ class EveryOption(RateTest):
         for scope in ("layer_local", "end_to_end"):
             with self.subTest(net="alexnet", scope=scope):
                 self.check(f'learning.scope="{scope}"', net=alexnet, data=SCENES + "\nside = 64")
+            if scope == "end_to_end":
+                for rule in (LPL, SUPERVISED, CONTRASTIVE):
+                    with self.subTest(net="residual", rule=rule):
+                        self.check(*END_TO_END, rule=rule, net=RESIDUAL)
+                        self.check(*END_TO_END, rule=rule, net=RESIDUAL + "\nnormalised = false\nstem_pool = 1")
             with self.subTest(net="mlp", scope=scope):
                 self.check(f'learning.scope="{scope}"', net='type = "dense"\nunits = [12, 6]')
 
@@ -389,12 +457,18 @@ class Refusals(RateTest):
             (CONTRASTIVE + "\ndecorrelation = { strength = 1 }", [], "no decorrelation term"),
             (SUPERVISED, ['learning.positives="shuffled"'], "predictive term"),
             (LPL, ["training.batch=1"], "variance"),
-            (LPL, ['network.net="resnet50"'], "skip connections"),
             (OJA, [], "one linear layer"),
         ):
             with self.subTest(rule=rule, settings=settings):
                 self.assertIn(reason, self.refused(*settings, text=description(rule)))
                 self.assertFalse((self.folder / "refused.h5").exists())
+
+    def test_skip_connections_have_no_layer_local_form(self):
+        resnet50 = description().replace('net = "tiny"', 'net = "resnet50"').replace("[net.tiny]\n" + VGG, "")
+        for name, text in (("tiny", description(net=RESIDUAL)), ("resnet50", resnet50)):
+            message = self.refused(text=text)
+            self.assertIn(f"'{name}' has skip connections", message)
+            self.assertIn("end_to_end", message)
 
     def test_ojas_rule_has_no_losses_to_propagate(self):
         text = description(OJA, LINEAR, CLUSTERS)

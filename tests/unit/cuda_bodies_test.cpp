@@ -112,10 +112,10 @@ TEST(CudaBodies, PlacesAreThoseOfMapsChannelsLast) {
 }
 
 struct Layer {
-  Index samples, rows, columns, channels, side, stride;
+  Index samples, rows, columns, channels, side, stride, padding = 0;
   Windows windows() const {
-    return {
-        {rows, columns, channels}, {(rows - side) / stride + 1, (columns - side) / stride + 1, channels}, side, stride};
+    const auto count = [&](Index size) { return (size + 2 * padding - side) / stride + 1; };
+    return {{rows, columns, channels}, {count(rows), count(columns), channels}, side, stride, padding};
   }
   std::size_t inputs() const { return std::size_t{samples} * rows * columns * channels; }
   std::size_t outputs() const {
@@ -124,9 +124,9 @@ struct Layer {
   }
 };
 
-// Windows side by side, with rows left over, overlapping, and of one element.
-const Layer kLayers[] = {{2, 4, 4, 3, 2, 2}, {3, 5, 7, 2, 2, 2}, {2, 7, 9, 3, 3, 2},
-                         {1, 6, 5, 4, 3, 1}, {2, 3, 3, 5, 1, 1}, {1, 2, 8, 1, 2, 3}};
+// Windows side by side, with rows left over, overlapping, of one element, and padded.
+const Layer kLayers[] = {{2, 4, 4, 3, 2, 2}, {3, 5, 7, 2, 2, 2}, {2, 7, 9, 3, 3, 2},    {1, 6, 5, 4, 3, 1},
+                         {2, 3, 3, 5, 1, 1}, {1, 2, 8, 1, 2, 3}, {2, 6, 7, 3, 3, 2, 1}, {1, 5, 4, 2, 3, 1, 1}};
 
 template <class Element>
 void check_pooling_and_its_gradient(const Layer& layer) {
@@ -145,7 +145,10 @@ void check_pooling_and_its_gradient(const Layer& layer) {
     std::size_t winner = x.size();
     for (Index i = 0; i < layer.side; ++i)
       for (Index j = 0; j < layer.side; ++j) {
-        const std::size_t from = at(w.in, n, r * layer.stride + i, c * layer.stride + j, k);
+        const Index row = r * layer.stride + i - layer.padding, column = c * layer.stride + j - layer.padding;
+        if (row >= layer.rows || column >= layer.columns)
+          continue;  // also what is before the map: indices are unsigned
+        const std::size_t from = at(w.in, n, row, column, k);
         const float value = widen(x[from]) + bias[k];
         if (value > best) {
           best = value;

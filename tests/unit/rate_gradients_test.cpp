@@ -9,6 +9,7 @@
 
 #include "comm/communicator.hpp"
 #include "core/random.hpp"
+#include "core/text.hpp"
 #include "rate/cpu/backend.hpp"
 #include "rate/cpu/losses.hpp"
 #include "rate/trainer.hpp"
@@ -238,13 +239,17 @@ TEST_P(Networks, GradientsAreTheSlopesOfTheTwin) {
     // Larger than drawn, and with biases that silence some units: every branch has something to do.
     std::vector<float> values = backend->read(p->value);
     for (float& v : values) v *= 2.5f;
+    // Scales and shifts of batch normalisation start all equal.
+    Random random(12, Draw::toy, hash_name(p->name), 1);
+    if (std::count(values.begin(), values.end(), values[0]) == p->size())
+      for (float& v : values) v += static_cast<float>(0.5 * random.normal());
     backend->write(p->value, values);
     const std::vector<float> torch_order = to_torch_order(values, p->shape);
     parameters[p->name].assign(torch_order.begin(), torch_order.end());
   }
   std::vector<std::vector<double>> stale_mean, stale_variance;
   for (StaleEstimates& e : trainer.estimates()) {
-    const auto units = static_cast<std::size_t>(encoder.blocks[stale_mean.size()].layer.convolution.out);
+    const auto units = static_cast<std::size_t>(encoder.blocks[stale_mean.size()].units());
     e = {std::vector<float>(units, 0.25f), std::vector<float>(units, 0.5f)};
     stale_mean.emplace_back(units, 0.25);
     stale_variance.emplace_back(units, 0.5);
@@ -313,6 +318,11 @@ const std::string kLpl = "type = \"lpl\"\npredictive = { strength = 0.7 }\nhebbi
 const std::string kStrided =
     "type = \"convolutional\"\nchannels = [6, 17, 5]\nkernels = [5, 3, 2]\nstrides = [2, 1, 1]\npaddings = [2, 1, 0]\n"
     "pools = [3, 0, 0]\npool_strides = [2, 1, 1]\nadaptive_pools = [0, 0, 3]\n";
+// A stem with padded, overlapping pools; blocks with and without a convolution in the shortcut, 18 channels wide.
+const std::string kResidual =
+    "type = \"residual\"\nstem_channels = 5\nstem_kernel = 3\nstem_stride = 1\nchannels = [3, 4]\nblocks = [2, 1]\n"
+    "strides = [1, 2]\nexpansion = 6\n";
+const std::string kBareBlocks = kResidual + "normalised = false\nstem_pool = 1\nstem_pool_stride = 1\n";
 const std::string kDense = "type = \"dense\"\nunits = [6, 4]\n";
 
 INSTANTIATE_TEST_SUITE_P(
@@ -333,11 +343,98 @@ INSTANTIATE_TEST_SUITE_P(
         NetworkCase{.name = "contrastive_end_to_end", .rule = kContrastive, .learning = kEndToEnd},
         NetworkCase{.name = "strided_overlapping_pools", .net = kStrided, .sample = {1, 3, 17, 15}},
         NetworkCase{.name = "strided_end_to_end", .net = kStrided, .learning = kEndToEnd, .sample = {1, 3, 17, 15}},
+        NetworkCase{.name = "residual", .net = kResidual, .learning = kEndToEnd, .sample = {1, 3, 7, 6}},
+        NetworkCase{.name = "residual_bare_blocks", .net = kBareBlocks, .learning = kEndToEnd, .sample = {1, 3, 4, 5}},
+        NetworkCase{.name = "residual_supervised",
+                    .network = kProjector,
+                    .net = kResidual,
+                    .rule = kSupervised,
+                    .learning = kEndToEnd,
+                    .sample = {1, 3, 6, 4}},
         NetworkCase{.name = "dense", .net = kDense, .sample = {1, 5, 1, 1}},
         NetworkCase{.name = "dense_end_to_end", .net = kDense, .learning = kEndToEnd, .sample = {1, 5, 1, 1}},
         NetworkCase{
             .name = "linear", .net = "type = \"dense\"\nunits = [2]\nrectified = false\n", .sample = {1, 2, 1, 1}}),
     [](const auto& c) { return std::string(c.param.name); });
+
+// ---- batch normalisation after training
+
+TEST_F(Networks, RunningAveragesAreTheTwinsAndServeAfterTraining) {
+  const NetworkCase c{.name = "residual", .net = kResidual, .learning = kEndToEnd};
+  const TrainingDescription d = describe(c);
+  const EncoderDescription encoder = make_encoder(d.net, c.sample, d.biases, true, d.projector, 0);
+  const auto comm = make_serial_communicator();
+  const auto backend = make_cpu_backend(*comm);
+  Trainer trainer(d, encoder, *backend, *comm);
+  const OracleBatch batch = draw(c.sample, false);
+  GivenPairs pairs(c.sample, batch, kSamples);
+  const auto twin = [&] {
+    OracleParameters values;
+    for (const NamedArray* a : trainer.encoder().state()) {
+      const std::vector<float> torch_order = to_torch_order(backend->read(a->value), a->shape);
+      values[a->name].assign(torch_order.begin(), torch_order.end());
+    }
+    return values;
+  };
+  OracleParameters tracked = twin();
+  EXPECT_EQ(tracked.at("network.encoder.bn1.running_mean"), std::vector<double>(5, 0.0));
+  EXPECT_EQ(tracked.at("network.encoder.bn1.running_var"), std::vector<double>(5, 1.0));
+  for (int step = 0; step < 2; ++step) {
+    trainer.step(step, 0.0, pairs, nullptr);
+    oracle_track(encoder, batch, kSamples, tracked);
+  }
+  const OracleParameters after = twin();
+  for (const auto& [name, values] : tracked)
+    for (std::size_t i = 0; i < values.size(); ++i)
+      EXPECT_NEAR(after.at(name)[i], values[i], 1e-5 * (1 + std::abs(values[i]))) << name << "[" << i << "]";
+
+  // An odd number of images: there are no views.
+  constexpr std::int64_t kImages = 7;
+  std::vector<double> images(batch.views[0].begin(), batch.views[0].begin() + kImages * c.sample.size());
+  std::vector<float> channels_last;
+  for (std::int64_t n = 0; n < kImages; ++n)
+    for (std::int64_t p = 0; p < c.sample.positions(); ++p)
+      for (std::int64_t k = 0; k < c.sample.channels; ++k)
+        channels_last.push_back(static_cast<float>(
+            images[static_cast<std::size_t>((n * c.sample.channels + k) * c.sample.positions() + p)]));
+  const std::vector<std::vector<float>> found = trainer.features(channels_last, kImages);
+  const std::vector<std::vector<double>> expected = oracle_features(encoder, after, images, kImages);
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t b = 0; b < found.size(); ++b) {
+    ASSERT_EQ(found[b].size(), expected[b].size());
+    for (std::size_t i = 0; i < found[b].size(); ++i)
+      EXPECT_NEAR(static_cast<double>(found[b][i]), expected[b][i], 1e-5 * (1 + std::abs(expected[b][i])));
+  }
+  EXPECT_EQ(twin(), after);
+}
+
+TEST_F(Networks, ResidualNamesShapesAndDecayAreThePublishedOnes) {
+  NetworkCase c{.name = "residual", .net = kResidual, .learning = kEndToEnd};
+  const TrainingDescription d = describe(c);
+  const auto comm = make_serial_communicator();
+  const auto backend = make_cpu_backend(*comm);
+  Encoder encoder(make_encoder(d.net, c.sample, d.biases, true, d.projector, 0), *backend, 1);
+  std::map<std::string, std::vector<std::int64_t>> shapes;
+  for (const NamedArray* a : encoder.state()) shapes[a->name] = a->shape;
+  const std::string first = "network.encoder.layer1.0.", second = "network.encoder.layer1.1.";
+  EXPECT_EQ(shapes.at("network.encoder.conv1.weight"), (std::vector<std::int64_t>{5, 3, 3, 3}));
+  EXPECT_EQ(shapes.at(first + "conv1.weight"), (std::vector<std::int64_t>{3, 5, 1, 1}));
+  EXPECT_EQ(shapes.at(first + "conv2.weight"), (std::vector<std::int64_t>{3, 3, 3, 3}));
+  EXPECT_EQ(shapes.at(first + "conv3.weight"), (std::vector<std::int64_t>{18, 3, 1, 1}));
+  EXPECT_EQ(shapes.at(first + "bn3.running_var"), (std::vector<std::int64_t>{18}));
+  EXPECT_EQ(shapes.at(first + "downsample.0.weight"), (std::vector<std::int64_t>{18, 5, 1, 1}));
+  EXPECT_EQ(shapes.at(first + "downsample.1.running_mean"), (std::vector<std::int64_t>{18}));
+  EXPECT_EQ(shapes.at("network.encoder.layer2.0.downsample.0.weight"), (std::vector<std::int64_t>{24, 18, 1, 1}));
+  EXPECT_FALSE(shapes.contains(second + "downsample.0.weight"));
+  EXPECT_FALSE(shapes.contains(first + "conv1.bias"));
+  std::map<std::string, bool> decayed;
+  for (const Parameter* p : encoder.parameters()) decayed[p->name] = p->decayed;
+  EXPECT_TRUE(decayed.at(first + "conv1.weight"));
+  EXPECT_FALSE(decayed.at(first + "bn1.weight"));
+  EXPECT_FALSE(decayed.at(first + "bn1.bias"));
+  EXPECT_TRUE(decayed.at(first + "downsample.1.weight"));
+  EXPECT_FALSE(decayed.at(first + "downsample.1.bias"));
+}
 
 }  // namespace
 }  // namespace lpl

@@ -58,13 +58,16 @@ TEST(Safetensors, OfOtherTypesAreConverted) {
   using namespace std::string_literals;
   const std::string header = R"({"half":{"dtype":"F16","shape":[5],"data_offsets":[0,10]},)"
                              R"("brain":{"dtype":"BF16","shape":[2],"data_offsets":[10,14]},)"
-                             R"("double":{"dtype":"F64","shape":[1],"data_offsets":[14,22]}}  )";
+                             R"("double":{"dtype":"F64","shape":[1],"data_offsets":[14,22]},)"
+                             R"("count":{"dtype":"I64","shape":[],"data_offsets":[22,30]}})";
   // Half: 1, -2, 65504 (largest), 2^-24 (smallest), 2^-14 (smallest normal).
-  const std::string data = "\0\x3C\0\xC0\xFF\x7B\x01\0\0\x04"s + "\x80\x3F\x49\xC0"s + "\0\0\0\0\0\0\x04\x40"s;
+  const std::string data =
+      "\0\x3C\0\xC0\xFF\x7B\x01\0\0\x04"s + "\x80\x3F\x49\xC0"s + "\0\0\0\0\0\0\x04\x40"s + "\x07\0\0\0\0\0\0\0"s;
   const TensorFile file = read_safetensors(scratch.write("a.safetensors", with_length(header, data)));
   EXPECT_THAT(file.tensors.at("half").values, ElementsAre(1.f, -2.f, 65504.f, 0x1p-24f, 0x1p-14f));
   EXPECT_THAT(file.tensors.at("brain").values, ElementsAre(1.f, -3.140625f));
   EXPECT_THAT(file.tensors.at("double").values, ElementsAre(2.5f));
+  EXPECT_THAT(file.tensors.at("count").values, ElementsAre(7.f));
 }
 
 class Refusal : public testing::Test {
@@ -106,8 +109,8 @@ TEST_F(Refusal, OfTensorsByNameAndReason) {
   EXPECT_EQ(of_tensor(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})"), "accepted");
   EXPECT_THAT(of_tensor("7"), HasSubstr("tensor 'w' is number; it must be an object"));
   EXPECT_THAT(of_tensor(R"({"shape":[2],"data_offsets":[0,8]})"), HasSubstr("tensor 'w': 'dtype' must be text"));
-  EXPECT_THAT(of_tensor(R"({"dtype":"I64","shape":[1],"data_offsets":[0,8]})"),
-              HasSubstr("'I64'; F32, F16, BF16 and F64 can be read"));
+  EXPECT_THAT(of_tensor(R"({"dtype":"U64","shape":[1],"data_offsets":[0,8]})"),
+              HasSubstr("'U64'; F32, F16, BF16, F64 and I64 can be read"));
   EXPECT_THAT(of_tensor(R"({"dtype":"F32","shape":[-2],"data_offsets":[0,8]})"), HasSubstr("'shape' must be a list"));
   EXPECT_THAT(of_tensor(R"({"dtype":"F32","shape":[2.0],"data_offsets":[0,8]})"), HasSubstr("'shape' must be a list"));
   EXPECT_THAT(of_tensor(R"({"dtype":"F32","shape":2,"data_offsets":[0,8]})"), HasSubstr("'shape' must be a list"));

@@ -75,6 +75,13 @@ struct ConvolutionTrace {
   std::shared_ptr<std::uint8_t> winners;  // kept where it does: by pooled output
 };
 
+// What a rectifier leaves for its gradient.
+struct RectifierTrace {
+  Shape shape;  // of the input
+  Precision precision = Precision::float32;
+  std::shared_ptr<std::uint8_t> winners;  // by output
+};
+
 struct ConvolutionFilters {
   memory weights;  // in the layout that oneDNN asked for
   memory bias;
@@ -128,6 +135,12 @@ class CpuBackend final : public Backend {
   Tensor adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) override;
   Tensor product(const Tensor& x, const Tensor& mask) override;
   Tensor scale(const Tensor& x, float factor) override;
+  Tensor sum(const Tensor& x, const Tensor& y) override;
+
+  Tensor rectify(const Pooling& pooling, const Tensor& x, Trace* trace) override;
+  Tensor rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) override;
+  void add_moments(const Tensor& x, const Tensor* dy, const Array& centre, Array& sums) override;
+  Tensor combine(const Tensor& x, const Tensor* dy, const Array& coefficients) override;
 
   std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
                                const std::vector<std::int64_t>* positives, StaleEstimates* stale, Array& losses,
@@ -361,7 +374,9 @@ void CpuBackend::list_active_outputs(const Convolution& layer, const Convolution
 
 void CpuBackend::add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
                               Array& weight, Array& bias) {
-  if (layer.kernel == 1 && x.shape.positions() == 1) return add_dense_gradient(layer, trace, x, dy, weight, bias);
+  const bool every_position = layer.stride == 1 || x.shape.positions() == 1;
+  if (layer.kernel == 1 && layer.padding == 0 && layer.pool == 0 && every_position)
+    return add_dense_gradient(layer, trace, x, dy, weight, bias);
   const auto& kept = *as<ConvolutionTrace>(trace.data);
 
   const std::int64_t padded_width = x.shape.width + 2 * layer.padding;
@@ -406,7 +421,7 @@ void CpuBackend::add_gradient(const Convolution& layer, const Trace& trace, cons
 
 void CpuBackend::add_dense_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
                                     Array& weight, Array& bias) {
-  const std::int64_t rows = x.shape.samples;
+  const std::int64_t rows = x.shape.samples * x.shape.positions();
   std::vector<float> gradient = download(unpooled_gradient(layer, trace, x.shape, dy, Precision::float32));
   const std::vector<float> input = download(x);
   std::vector<float> sum(static_cast<std::size_t>(layer.out * layer.in));
@@ -419,11 +434,14 @@ void CpuBackend::add_dense_gradient(const Convolution& layer, const Trace& trace
   for (std::size_t o = 0; o < total.size(); ++o) bias.data.get()[o] += total[o];
 }
 
-Tensor CpuBackend::unpooled_gradient(const Convolution& layer, const Trace& trace, const Shape& x, const Tensor& dy,
-                                     Precision precision) {
-  const auto& kept = *as<ConvolutionTrace>(trace.data);
-  const Shape shape = layer.convolved(x);
-  const Shape y = layer.output(x);
+namespace {
+
+// Brings the gradient of pooled, rectified maps to maps of `shape`: what flows through output `at` of them goes to the
+// element winner(at) of its window, or nowhere.
+template <class Winner>
+Tensor gradient_of_winners(const Pooling& pooling, const Shape& shape, const Tensor& dy, Precision precision,
+                           Winner winner) {
+  const Shape y = pooling.output(shape);
   const bool everywhere = dy.shape.positions() == 1;
   // Windows may overlap, so sums are formed in float32 first.
   Tensor sums = new_tensor(shape, Precision::float32);
@@ -432,28 +450,41 @@ Tensor CpuBackend::unpooled_gradient(const Convolution& layer, const Trace& trac
   with_elements(dy, [&](const auto* gradients) {
 #pragma omp parallel for schedule(static)
     for (std::int64_t map = 0; map < y.samples * blocks(y.channels); ++map)
-      for (std::int64_t p = 0; p < y.positions(); ++p)
+      for (std::int64_t p = 0; p < y.positions(); ++p) {
+        const std::int64_t top = p / y.width * pooling.stride - pooling.padding;
+        const std::int64_t left = p % y.width * pooling.stride - pooling.padding;
         for (std::int64_t lane = 0; lane < kLanes; ++lane) {
           const std::int64_t at = (map * y.positions() + p) * kLanes + lane;
-          const float gradient = widen(gradients[everywhere ? map * kLanes + lane : at]);
-          std::int64_t target = at;
-          if (layer.pool) {
-            const std::int64_t winner = kept.winners.get()[at];
-            if (winner == kSilent) continue;
-            const std::int64_t r = p / y.width * layer.pool_stride + winner / layer.pool;
-            const std::int64_t c = p % y.width * layer.pool_stride + winner % layer.pool;
-            target = (map * shape.positions() + r * shape.width + c) * kLanes + lane;
-          } else if (layer.rectified &&
-                     with_elements(kept.y, [&](const auto* outputs) { return !(widen(outputs[at]) > 0); })) {
-            continue;
-          }
-          to[target] += gradient;
+          const std::int64_t won = winner(at);
+          if (won == kSilent) continue;
+          const std::int64_t r = top + won / pooling.side, c = left + won % pooling.side;
+          to[(map * shape.positions() + r * shape.width + c) * kLanes + lane] +=
+              widen(gradients[everywhere ? map * kLanes + lane : at]);
         }
+      }
   });
   if (precision == Precision::float32) return sums;
   Tensor narrowed = new_tensor(shape, precision);
   for (std::int64_t i = 0; i < padded_size(shape); ++i) narrow(to[i], as<std::uint16_t>(narrowed.data)[i]);
   return narrowed;
+}
+
+}  // namespace
+
+Tensor CpuBackend::unpooled_gradient(const Convolution& layer, const Trace& trace, const Shape& x, const Tensor& dy,
+                                     Precision precision) {
+  const auto& kept = *as<ConvolutionTrace>(trace.data);
+  const Shape shape = layer.convolved(x);
+  const std::uint8_t* const winners = kept.winners.get();
+  if (layer.pool)
+    return gradient_of_winners({layer.pool, layer.pool_stride, 0}, shape, dy, precision,
+                               [&](std::int64_t at) { return winners[at]; });
+  if (!layer.rectified)
+    return gradient_of_winners({}, shape, dy, precision, [](std::int64_t) { return std::uint8_t{0}; });
+  return with_elements(kept.y, [&](const auto* outputs) {
+    return gradient_of_winners({}, shape, dy, precision,
+                               [&](std::int64_t at) { return widen(outputs[at]) > 0 ? std::uint8_t{0} : kSilent; });
+  });
 }
 
 Tensor CpuBackend::input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
@@ -572,6 +603,140 @@ Tensor CpuBackend::scale(const Tensor& x, float factor) {
   with_elements(x, [&](const auto* from) {
     using Element = std::remove_cvref_t<decltype(*from)>;
     for (std::int64_t i = 0; i < padded_size(x.shape); ++i) narrow(widen(from[i]) * factor, as<Element>(y.data)[i]);
+  });
+  return y;
+}
+
+Tensor CpuBackend::sum(const Tensor& x, const Tensor& y) {
+  Tensor z = new_tensor(x.shape, x.precision);
+  with_elements(x, [&](const auto* a) {
+    using Element = std::remove_cvref_t<decltype(*a)>;
+    const Element* const b = as<Element>(y.data);
+#pragma omp parallel for schedule(static)
+    for (std::int64_t i = 0; i < padded_size(x.shape); ++i) narrow(widen(a[i]) + widen(b[i]), as<Element>(z.data)[i]);
+  });
+  return z;
+}
+
+namespace {
+
+// Largest elements of one map's windows, 16 channels at once, and which of their window they are (unless null).
+template <class Element>
+void pool_rectified(const Pooling& pooling, const Shape& in, const Shape& out, const Element* x, Element* y,
+                    std::uint8_t* winners) {
+  for (std::int64_t p = 0; p < out.positions(); ++p) {
+    const std::int64_t top = p / out.width * pooling.stride - pooling.padding;
+    const std::int64_t left = p % out.width * pooling.stride - pooling.padding;
+    float best[kLanes] = {};
+    std::uint8_t winner[kLanes];
+    std::fill(winner, winner + kLanes, kSilent);
+    for (std::int64_t r = std::max<std::int64_t>(0, -top); r < std::min(pooling.side, in.height - top); ++r)
+      for (std::int64_t c = std::max<std::int64_t>(0, -left); c < std::min(pooling.side, in.width - left); ++c) {
+        const Element* const from = x + ((top + r) * in.width + left + c) * kLanes;
+        for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+          const float value = widen(from[lane]);
+          if (!(value > best[lane] || value != value)) continue;  // what is no number wins, so that the losses show it
+          best[lane] = value;
+          winner[lane] = static_cast<std::uint8_t>(r * pooling.side + c);
+        }
+      }
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) narrow(best[lane], y[p * kLanes + lane]);
+    if (winners) std::copy(winner, winner + kLanes, winners + p * kLanes);
+  }
+}
+
+}  // namespace
+
+Tensor CpuBackend::rectify(const Pooling& pooling, const Tensor& x, Trace* trace) {
+  Tensor y = new_tensor(pooling.output(x.shape), x.precision);
+  const auto kept = std::make_shared<RectifierTrace>(RectifierTrace{x.shape, x.precision, {}});
+  if (trace) {
+    kept->winners = std::static_pointer_cast<std::uint8_t>(allocate(padded_size(y.shape)));
+    trace->data = kept;
+  }
+  std::uint8_t* const winners = kept->winners.get();
+  with_elements(x, [&](const auto* from) {
+    using Element = std::remove_cvref_t<decltype(*from)>;
+    auto* const to = as<Element>(y.data);
+    const std::int64_t step_in = x.shape.positions() * kLanes, step_out = y.shape.positions() * kLanes;
+#pragma omp parallel for schedule(static)
+    for (std::int64_t map = 0; map < x.shape.samples * blocks(x.shape.channels); ++map)
+      pool_rectified(pooling, x.shape, y.shape, from + map * step_in, to + map * step_out,
+                     winners ? winners + map * step_out : nullptr);
+  });
+  return y;
+}
+
+Tensor CpuBackend::rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) {
+  const auto& kept = *as<RectifierTrace>(trace.data);
+  return gradient_of_winners(pooling, kept.shape, dy, kept.precision,
+                             [winners = kept.winners.get()](std::int64_t at) { return winners[at]; });
+}
+
+void CpuBackend::add_moments(const Tensor& x, const Tensor* dy, const Array& centre, Array& sums) {
+  const std::int64_t channels = x.shape.channels, channel_blocks = blocks(channels), positions = x.shape.positions();
+  const std::int64_t half = x.shape.samples / 2;
+  // One view of 16 channels, in the order of samples and positions; f(deviation from the centre, index).
+  const auto add = [&](std::int64_t view, std::int64_t block, const auto* from, auto f) {
+    double first[kLanes] = {}, second[kLanes] = {};
+    float middle[kLanes] = {};
+    const std::int64_t lanes = std::min(kLanes, channels - block * kLanes);
+    const std::int64_t to = view * channels + block * kLanes;
+    std::copy_n(centre.data.get() + to, lanes, middle);
+    for (std::int64_t n = view * half; n < (view + 1) * half; ++n)
+      for (std::int64_t p = 0; p < positions; ++p)
+        for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+          const std::int64_t at = ((n * channel_blocks + block) * positions + p) * kLanes + lane;
+          const double deviation = static_cast<double>(widen(from[at])) - static_cast<double>(middle[lane]);
+          const double d = f(deviation, at);
+          first[lane] += d;
+          second[lane] += d * deviation;
+        }
+    for (std::int64_t lane = 0; lane < lanes; ++lane) {
+      sums.data.get()[to + lane] += static_cast<float>(first[lane]);
+      sums.data.get()[2 * channels + to + lane] += static_cast<float>(second[lane]);
+    }
+  };
+  with_elements(x, [&](const auto* from) {
+#pragma omp parallel for schedule(static)
+    for (std::int64_t part = 0; part < 2 * channel_blocks; ++part) {
+      const std::int64_t view = part % 2, block = part / 2;
+      if (dy)
+        with_elements(*dy, [&](const auto* gradient) {
+          add(view, block, from, [&](double, std::int64_t at) { return static_cast<double>(widen(gradient[at])); });
+        });
+      else
+        add(view, block, from, [](double deviation, std::int64_t) { return deviation; });
+    }
+  });
+}
+
+Tensor CpuBackend::combine(const Tensor& x, const Tensor* dy, const Array& coefficients) {
+  Tensor y = new_tensor(x.shape, x.precision);
+  const std::int64_t channels = x.shape.channels, channel_blocks = blocks(channels), positions = x.shape.positions();
+  const auto apply = [&](std::int64_t map, const auto* from, auto* to, auto slope_times_gradient) {
+    const std::int64_t view = map / channel_blocks < x.shape.samples / 2 ? 0 : 1, block = map % channel_blocks;
+    float c[4][kLanes] = {};
+    for (std::int64_t k = 0; k < 4; ++k)
+      std::copy_n(coefficients.data.get() + (2 * k + view) * channels + block * kLanes,
+                  std::min(kLanes, channels - block * kLanes), c[k]);
+    for (std::int64_t p = 0; p < positions; ++p)
+      for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+        const std::int64_t at = (map * positions + p) * kLanes + lane;
+        narrow(c[1][lane] * (widen(from[at]) - c[0][lane]) + slope_times_gradient(c[2][lane], at) + c[3][lane], to[at]);
+      }
+  };
+  with_elements(x, [&](const auto* from) {
+    auto* const to = as<std::remove_cvref_t<decltype(*from)>>(y.data);
+#pragma omp parallel for schedule(static)
+    for (std::int64_t map = 0; map < x.shape.samples * channel_blocks; ++map) {
+      if (dy)
+        with_elements(*dy, [&](const auto* gradient) {
+          apply(map, from, to, [&](float slope, std::int64_t at) { return slope * widen(gradient[at]); });
+        });
+      else
+        apply(map, from, to, [](float, std::int64_t) { return 0.0f; });
+    }
   });
   return y;
 }

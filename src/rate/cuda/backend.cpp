@@ -44,6 +44,11 @@ Windows windows_of(const Convolution& layer, const Shape& x) {
   return {in, out, to_index(layer.pool), to_index(layer.pool_stride)};
 }
 
+Windows windows_of(const Pooling& pooling, const Shape& x) {
+  return {size_of(x), size_of(pooling.output(x)), to_index(pooling.side), to_index(pooling.stride),
+          to_index(pooling.padding)};
+}
+
 struct DeviceFilters {
   std::shared_ptr<void> weights;
   std::shared_ptr<float> bias;
@@ -53,6 +58,13 @@ struct DeviceFilters {
 struct DeviceTrace {
   std::shared_ptr<void> y;                // kept where the layer rectifies without pooling
   std::shared_ptr<std::uint8_t> winners;  // kept where it pools: by output
+};
+
+// What a rectifier leaves for its gradient.
+struct RectifierTrace {
+  Shape shape;  // of the input
+  Precision precision;
+  std::shared_ptr<std::uint8_t> winners;  // by output
 };
 
 // Both views of the whole batch at one hook, on the device.
@@ -108,6 +120,12 @@ class CudaBackend final : public Backend {
   Tensor adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) override;
   Tensor product(const Tensor& x, const Tensor& mask) override;
   Tensor scale(const Tensor& x, float factor) override;
+  Tensor sum(const Tensor& x, const Tensor& y) override;
+
+  Tensor rectify(const Pooling& pooling, const Tensor& x, Trace* trace) override;
+  Tensor rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) override;
+  void add_moments(const Tensor& x, const Tensor* dy, const Array& centre, Array& sums) override;
+  Tensor combine(const Tensor& x, const Tensor* dy, const Array& coefficients) override;
 
   std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
                                const std::vector<std::int64_t>* positives, StaleEstimates* stale, Array& losses,
@@ -320,6 +338,80 @@ Tensor CudaBackend::scale(const Tensor& x, float factor) {
     using Element = ElementOf<decltype(from)>;
     launch(*device_, "the scaling kernel", x.shape.size(),
            Scale<Element>{from, factor, static_cast<Element*>(y.data.get())});
+  });
+  return y;
+}
+
+Tensor CudaBackend::sum(const Tensor& x, const Tensor& y) {
+  Tensor z = new_tensor(x.shape, x.precision);
+  with_elements(z, [&](auto* to) {
+    using Element = ElementOf<decltype(to)>;
+    launch(*device_, "the kernel of sums", x.shape.size(),
+           Sum<Element>{static_cast<const Element*>(x.data.get()), static_cast<const Element*>(y.data.get()), to});
+  });
+  return z;
+}
+
+Tensor CudaBackend::rectify(const Pooling& pooling, const Tensor& x, Trace* trace) {
+  Tensor y = new_tensor(pooling.output(x.shape), x.precision);
+  const auto kept = std::make_shared<RectifierTrace>(RectifierTrace{x.shape, x.precision, {}});
+  if (trace) {
+    kept->winners = allocate<std::uint8_t>(*device_, y.shape.size());
+    trace->data = kept;
+  }
+  with_elements(y, [&](auto* to) {
+    using Element = ElementOf<decltype(to)>;
+    launch(*device_, "the rectifying kernel", y.shape.size(),
+           PoolMax<Element>{windows_of(pooling, x.shape), nullptr, static_cast<const Element*>(x.data.get()), to,
+                            kept->winners.get()});
+  });
+  return y;
+}
+
+Tensor CudaBackend::rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) {
+  const auto& kept = *static_cast<const RectifierTrace*>(trace.data.get());
+  const Shape y = pooling.output(kept.shape);
+  Tensor dx = new_tensor(kept.shape, kept.precision);
+  with_elements(dx, [&](auto* to) {
+    using Element = ElementOf<decltype(to)>;
+    with_elements(dy, [&](const auto* gradient) {
+      using Gradient = ElementOf<decltype(gradient)>;
+      const FlowingGradient<Gradient, Element> flowing{gradient,
+                                                       kept.winners.get(),
+                                                       nullptr,
+                                                       to_index(y.positions()),
+                                                       to_index(y.channels),
+                                                       dy.shape.positions() == 1};
+      launch(*device_, "the kernel of the rectifier's gradient", kept.shape.size(),
+             Unpool<Gradient, Element>{flowing, windows_of(pooling, kept.shape), to});
+    });
+  });
+  return dx;
+}
+
+void CudaBackend::add_moments(const Tensor& x, const Tensor* dy, const Array& centre, Array& sums) {
+  const std::int64_t rows = x.shape.samples / 2 * x.shape.positions(), channels = x.shape.channels;
+  with_elements(x, [&](const auto* from) {
+    with_elements(dy ? *dy : x, [&](const auto* gradient) {
+      const Moments<ElementOf<decltype(gradient)>, ElementOf<decltype(from)>> value{
+          from, dy ? gradient : nullptr, centre.data.get(), to_index(rows), to_index(channels)};
+      const SummedColumns summed = summed_columns(*device_, "the kernel of moments", rows, 4 * channels, value);
+      launch(*device_, "the kernel of moments", 4 * channels, AddSums{summed.parts, sums.data.get()});
+    });
+  });
+}
+
+Tensor CudaBackend::combine(const Tensor& x, const Tensor* dy, const Array& coefficients) {
+  Tensor y = new_tensor(x.shape, x.precision);
+  const std::int64_t view_1 = x.shape.samples / 2 * x.shape.channels * x.shape.positions();
+  with_elements(y, [&](auto* to) {
+    using Element = ElementOf<decltype(to)>;
+    with_elements(dy ? *dy : x, [&](const auto* gradient) {
+      launch(*device_, "the normalising kernel", x.shape.size(),
+             Combine<ElementOf<decltype(gradient)>, Element>{static_cast<const Element*>(x.data.get()),
+                                                             dy ? gradient : nullptr, coefficients.data.get(),
+                                                             to_index(view_1), to_index(x.shape.channels), to});
+    });
   });
   return y;
 }

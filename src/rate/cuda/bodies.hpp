@@ -74,13 +74,22 @@ struct AddBias {
   }
 };
 
-// Pooling windows: `side` x `side` elements of maps of size `in`, `stride` apart, give maps of size `out`.
+// Pooling windows: `side` x `side` elements of maps of size `in`, `stride` apart, give maps of size `out`. The first
+// window begins `padding` before the map; windows hold what of them lies inside.
 struct Windows {
   MapSize in, out;
   Index side, stride;
+  Index padding = 0;
+  // Of window `i`, the rows or columns [first, end) that lie inside a map of `size`.
+  LPL_DEVICE Index first(Index i) const { return i * stride < padding ? padding - i * stride : 0; }
+  LPL_DEVICE Index end(Index i, Index size) const {
+    const Index inside = size + padding - i * stride;
+    return inside < side ? inside : side;
+  }
 };
 
-// y = max over the window of rectify(x + bias), with the first of the largest as winner. One thread an output.
+// y = max over the window of rectify(x + bias), or of rectify(x) where bias is null, with the first of the largest as
+// winner. One thread an output.
 template <class Element>
 struct PoolMax {
   Windows windows;
@@ -92,10 +101,11 @@ struct PoolMax {
     const Place to = place_of(i, windows.out);
     float best = 0;
     std::uint8_t winner = kSilent;
-    for (Index r = 0; r < windows.side; ++r)
-      for (Index c = 0; c < windows.side; ++c) {
-        const Place from{to.sample, to.row * windows.stride + r, to.column * windows.stride + c, to.channel};
-        const float value = widen(x[index_of(from, windows.in)]) + bias[to.channel];
+    for (Index r = windows.first(to.row); r < windows.end(to.row, windows.in.rows); ++r)
+      for (Index c = windows.first(to.column); c < windows.end(to.column, windows.in.columns); ++c) {
+        const Place from{to.sample, to.row * windows.stride + r - windows.padding,
+                         to.column * windows.stride + c - windows.padding, to.channel};
+        const float value = widen(x[index_of(from, windows.in)]) + (bias ? bias[to.channel] : 0.0f);
         if (value > best || value != value) {  // what is no number wins, so that the losses show it
           best = value;
           winner = static_cast<std::uint8_t>(r * windows.side + c);
@@ -140,20 +150,21 @@ struct Unpool {
   Element* dx;
   LPL_DEVICE void operator()(Index i) const {
     const Place at = place_of(i, windows.in);
-    const Index first_row = first_window(at.row), end_row = end_window(at.row, windows.out.rows);
-    const Index first_column = first_window(at.column), end_column = end_window(at.column, windows.out.columns);
+    const Index row = at.row + windows.padding, column = at.column + windows.padding;
+    const Index first_row = first_window(row), end_row = end_window(row, windows.out.rows);
+    const Index first_column = first_window(column), end_column = end_window(column, windows.out.columns);
     float sum = 0;
     for (Index r = first_row; r < end_row; ++r)
       for (Index c = first_column; c < end_column; ++c) {
         const Index window = index_of({at.sample, r, c, at.channel}, windows.out);
-        const Index within = (at.row - r * windows.stride) * windows.side + (at.column - c * windows.stride);
+        const Index within = (row - r * windows.stride) * windows.side + (column - c * windows.stride);
         if (gradient.winner(window) == within) sum += gradient.at(window);
       }
     narrow(sum, dx[i]);
   }
 
  private:
-  // The windows that hold row or column `at` are [first_window, end_window).
+  // The windows that hold padded row or column `at` are [first_window, end_window).
   LPL_DEVICE Index first_window(Index at) const {
     return at < windows.side ? 0 : (at - windows.side) / windows.stride + 1;
   }
@@ -234,6 +245,48 @@ struct Scale {
   float factor;
   Element* y;
   LPL_DEVICE void operator()(Index i) const { narrow(widen(x[i]) * factor, y[i]); }
+};
+
+template <class Element>
+struct Sum {
+  const Element *x, *y;
+  Element* z;
+  LPL_DEVICE void operator()(Index i) const { narrow(widen(x[i]) + widen(y[i]), z[i]); }
+};
+
+// ---- Batch normalisation. The first half of the samples is view 1.
+
+// Value of the column sums of Backend::add_moments. Rows are samples and positions of one view; columns are the two
+// sums x views x channels.
+template <class Gradient, class Element>
+struct Moments {
+  const Element* x;
+  const Gradient* dy;   // may be null
+  const float* centre;  // views x channels
+  Index rows, channels;
+  LPL_DEVICE double operator()(Index row, Index column) const {
+    const Index unit = column % (2 * channels);
+    const Index i = (unit / channels * rows + row) * channels + unit % channels;
+    const double deviation = static_cast<double>(widen(x[i])) - static_cast<double>(centre[unit]);
+    const double d = dy ? static_cast<double>(widen(dy[i])) : deviation;
+    return column < 2 * channels ? d : d * deviation;
+  }
+};
+
+// Backend::combine. One thread an element.
+template <class Gradient, class Element>
+struct Combine {
+  const Element* x;
+  const Gradient* dy;         // may be null
+  const float* coefficients;  // centre, scale, slope, shift x views x channels
+  Index half, channels;       // half: elements of view 1
+  Element* y;
+  LPL_DEVICE void operator()(Index i) const {
+    const Index unit = (i < half ? 0 : channels) + i % channels, step = 2 * channels;
+    const float* const c = coefficients + unit;
+    const float along = dy ? c[2 * step] * widen(dy[i]) : 0.0f;
+    narrow(c[step] * (widen(x[i]) - c[0]) + along + c[3 * step], y[i]);
+  }
 };
 
 struct Narrow {
