@@ -62,6 +62,7 @@ SMALLER = {
     "clusters2d": ["data.steps_per_epoch=50"],
     "oja": ["data.steps_per_epoch=50"],
     "digits": ["training.epochs=1", "data.steps_per_epoch=20"],
+    "resnet50": [*NARROW, "net.resnet50.channels=[4, 4, 8, 8]", "net.resnet50.blocks=[1, 1, 1, 1]"],
     # No data set is at hand: the built-in scenes stand in.
     "shapes3d": [*SMALL, f'data={{set="scenes", side=64, {FRAMES}}}'],
 }
