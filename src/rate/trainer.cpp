@@ -220,6 +220,7 @@ Trainer::Slices Trainer::backward(Norm& norm, NormPass& pass, Slices dy) {
 Trainer::Slices Trainer::backward(Layer& layer, Pass& pass, Slices dy, bool wanted) {
   const LayerDescription& d = layer.description;
   if (layer.norm) dy = backward(*layer.norm, pass.norm, std::move(dy));
+  if (!wanted) pass.filters = {};  // room for the gradient
   std::vector<Array> weight = gradient_parts(weight_gradient_, layer.weight.size());
   std::vector<Array> bias = gradient_parts(bias_gradient_, layer.bias.size());
   Slices gradients;
