@@ -128,6 +128,7 @@ int main(int argc, char** argv) {
                         .suffix = ".h5 result",
                         .purpose = "Reads out labels from the layers of a network that lpl_rate has trained.",
                         .engine = engine,
+                        .resumable = false,
                         .more_options =
                             [&](CLI::App& app) {
                               add_device_option(app, device);

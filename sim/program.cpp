@@ -104,13 +104,8 @@ double interval_of(const std::string& text) {
   throw CLI::ValidationError(option, fmt::format("\"{}\" is no interval; it must be above 0", text));
 }
 
-void add_options(CLI::App& app, const Program& program, ProgramOptions& options) {
-  app.add_option("description", options.description, fmt::format("The {} file", program.suffix))->required();
-  app.add_option("--out", options.out, "Result file; default: the description's name with .h5, here");
-  app.add_option("--set", options.overrides, "KEY=VALUE: change the description, such as phase.learn.duration=\"10 s\"")
-      ->type_name("KEY=VALUE")
-      ->allow_extra_args(false);
-  app.add_option("--seed", options.seed, "Random seed, in place of the description's");
+// Of programs that run for long.
+void add_run_options(CLI::App& app, ProgramOptions& options) {
   app.add_flag("--check", options.check, "Validate, print what was understood and what it needs; do not run");
   app.add_option_function<std::string>(
          "--progress", [&](const std::string& word) { options.progress = style_of(word); }, "auto, bar, lines or none")
@@ -128,6 +123,16 @@ void add_options(CLI::App& app, const Program& program, ProgramOptions& options)
   app.add_flag("--fall-back", options.checkpoint.fall_back,
                "Where the checkpoint to resume from is damaged, take the one before it")
       ->needs(resume);
+}
+
+void add_options(CLI::App& app, const Program& program, ProgramOptions& options) {
+  app.add_option("description", options.description, fmt::format("The {} file", program.suffix))->required();
+  app.add_option("--out", options.out, "Result file; default: the description's name with .h5, here");
+  app.add_option("--set", options.overrides, "KEY=VALUE: change the description, such as phase.learn.duration=\"10 s\"")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+  app.add_option("--seed", options.seed, "Random seed, in place of the description's");
+  if (program.resumable) add_run_options(app, options);
   program.more_options(app);
   app.set_version_flag(
       "--version", fmt::format("{} {} ({}), {}, {}", program.name, kVersion, kRevision, program.engine, mpi_library()));
@@ -140,7 +145,7 @@ int run(int argc, char** argv, const Program& program, Communicator& comm) {
   };
   ProgramOptions options;
   options.command_line = join(std::vector<std::string>(argv, argv + argc), " ");
-  CLI::App app{program.purpose};
+  CLI::App app{program.purpose, program.name};
   try {
     add_options(app, program, options);
     app.parse(argc, argv);

@@ -27,10 +27,11 @@ struct ProgramOptions {
 };
 
 struct Program {
-  std::string name;     // "lpl_sim"
-  std::string suffix;   // of its descriptions, ".sim"
-  std::string purpose;  // one sentence for --help
-  std::string engine;   // for --version: what it computes with
+  std::string name;       // "lpl_sim"
+  std::string suffix;     // of its descriptions, ".sim"
+  std::string purpose;    // one sentence for --help
+  std::string engine;     // for --version: what it computes with
+  bool resumable = true;  // takes --check, --progress and the options of checkpoints
   std::function<void(CLI::App&)> more_options = [](CLI::App&) {};
   // Collective. Throws ConfigError for misuse, any other Error for a failed run; the same on all ranks.
   std::function<ExitCode(const ProgramOptions&, Communicator&)> run;

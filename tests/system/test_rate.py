@@ -547,6 +547,9 @@ class Refusals(RateTest):
                 done = lpl_rate("eval", *arguments, cwd=self.folder)
                 self.assertEqual(done.returncode, code, done.stderr)
                 self.assertIn(str(arguments[0]), done.stderr)
+        done = lpl_rate("eval", self.folder / "toy.h5", "--resume", "x", cwd=self.folder)
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("--resume", done.stderr)
 
 
 class Overflow(RateTest):
