@@ -140,6 +140,7 @@ int main(int argc, char** argv) {
                                    Communicator& comm) { return evaluate(options, device, data, activity, comm); }});
   }
   TrainingOutputs more;
+  std::int64_t checkpoint_epochs = 0;
   return run_program(
       argc, argv,
       {.name = "lpl_rate",
@@ -150,8 +151,17 @@ int main(int argc, char** argv) {
        .more_options =
            [&](CLI::App& app) {
              add_device_option(app, device);
+             app.add_option("--checkpoint-epochs", checkpoint_epochs,
+                            "Epochs between checkpoints, beside those by wall time")
+                 ->check(CLI::PositiveNumber)
+                 ->needs("--checkpoint");
              app.add_option("--events", more.events, "Write TensorBoard event files to this folder");
              app.add_option("--export", more.parameters, "Write the trained parameters to this safetensors file");
            },
-       .run = [&](const ProgramOptions& options, Communicator& comm) { return train(options, device, more, comm); }});
+       .run =
+           [&](const ProgramOptions& given, Communicator& comm) {
+             ProgramOptions options = given;
+             options.checkpoint.epochs = checkpoint_epochs;
+             return train(options, device, more, comm);
+           }});
 }

@@ -79,6 +79,7 @@ ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
 
 int main(int argc, char** argv) {
   int dry_run = 0;
+  double checkpoint_model_time = 0;
   return run_program(
       argc, argv,
       {.name = "lpl_sim",
@@ -89,6 +90,18 @@ int main(int argc, char** argv) {
            [&](CLI::App& app) {
              app.add_option("--dry-run", dry_run, "Print what each of this many ranks would hold and send; do not run")
                  ->check(CLI::Range(1, 1 << 20));
+             app.add_option_function<std::string>(
+                    "--checkpoint-model-time",
+                    [&](const std::string& text) {
+                      checkpoint_model_time = interval_of("--checkpoint-model-time", text);
+                    },
+                    "Model time between checkpoints, such as 1000s; beside those by wall time")
+                 ->needs("--checkpoint");
            },
-       .run = [&](const ProgramOptions& options, Communicator& comm) { return run(options, dry_run, comm); }});
+       .run =
+           [&](const ProgramOptions& given, Communicator& comm) {
+             ProgramOptions options = given;
+             options.checkpoint.model_time = checkpoint_model_time;
+             return run(options, dry_run, comm);
+           }});
 }

@@ -93,8 +93,9 @@ ProgressStyle style_of(const std::string& word) {
   return word == "none" ? ProgressStyle::none : ProgressStyle::automatic;
 }
 
-double interval_of(const std::string& text) {
-  const std::string option = "--checkpoint-every";
+}  // namespace
+
+double interval_of(const std::string& option, const std::string& text) {
   try {
     const double seconds = parse_quantity(text, Dimension::time);
     if (seconds > 0) return seconds;
@@ -103,6 +104,8 @@ double interval_of(const std::string& text) {
   }
   throw CLI::ValidationError(option, fmt::format("\"{}\" is no interval; it must be above 0", text));
 }
+
+namespace {
 
 // Of programs that run for long.
 void add_run_options(CLI::App& app, ProgramOptions& options) {
@@ -114,7 +117,8 @@ void add_run_options(CLI::App& app, ProgramOptions& options) {
       "--checkpoint", options.checkpoint.path,
       "Write the state to this file from time to time, and on SIGTERM, SIGINT and SIGUSR1, which then end the run");
   app.add_option_function<std::string>(
-         "--checkpoint-every", [&](const std::string& text) { options.checkpoint.every = interval_of(text); },
+         "--checkpoint-every",
+         [&](const std::string& text) { options.checkpoint.every = interval_of("--checkpoint-every", text); },
          "Wall time between checkpoints, such as 30min; default 10min")
       ->needs(checkpoint);
   CLI::Option* const resume =

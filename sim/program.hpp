@@ -41,6 +41,9 @@ struct Program {
 // line on stderr and exit status 1 or 2, on any number of ranks.
 int run_program(int argc, char** argv, const Program& program);
 
+// A time above 0 [s], given to an option. Throws CLI::ValidationError.
+double interval_of(const std::string& option, const std::string& text);
+
 // Collective; of use on rank 0. Where the ranks run, such as "2 on node7 (cores 0 | 1), 1 on node8 (cores 0)".
 std::string placement(Communicator& comm);
 

@@ -57,6 +57,8 @@ std::string hint_at_previous(const std::string& path);
 struct CheckpointOptions {
   std::string path;         // "": none are written
   double every = 600;       // [s] of wall time
+  double model_time = 0;    // [s] of model time between checkpoints, too (lpl_sim); 0: none
+  std::int64_t epochs = 0;  // between checkpoints, too (lpl_rate); 0: none
   std::string resume_from;  // "": from the beginning
   bool fall_back = false;   // where `resume_from` cannot be used, take the generation before
 };

@@ -212,7 +212,8 @@ class Run : public Session {
     agree(comm_, [&] {
       if (file_) file_->flush();
     });
-    if (!last) save_if_due();  // the end of training is saved anyway
+    const bool asked = checkpoint_.epochs > 0 && (epoch + 1) % checkpoint_.epochs == 0;
+    if (!last) save_if_due(asked);  // the end of training is saved anyway
   }
 
   void add_baselines() {
@@ -334,10 +335,10 @@ class Run : public Session {
   }
 
   // Collective. Writes a checkpoint where one is due on any rank, or a rank was asked to end.
-  void save_if_due() {
+  void save_if_due(bool asked = false) {
     if (checkpoint_.path.empty()) return;
     summary_.interrupted = comm_.max(termination_signal()) > 0;
-    if (summary_.interrupted || comm_.max(schedule_.due()) > 0) save();
+    if (summary_.interrupted || asked || comm_.max(schedule_.due()) > 0) save();
   }
 
   void save() {

@@ -1,6 +1,7 @@
 #include "spiking/engine.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <iterator>
 #include <limits>
 
@@ -52,7 +53,7 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
 //   plasticity  LPL traces, which need this rank's spikes only, while the spikes travel
 //   exchange    the epoch's spikes reach every rank
 //   record      spikes of the epoch; state as it is at the end of step to-1
-//   checkpoint  where a rank asked for one in its message
+//   checkpoint  where a rank asked for one in its message, or the interval of model time is over
 // An epoch ends early at the end of a phase, before a step that ends an LPL window, and after a sampled step. Where
 // epochs end does not change any result. Pending at the end of a run: spikes of the last delays, not yet arrived.
 void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progress) {
@@ -81,10 +82,17 @@ void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progres
     }
     laps_.lap(Activity::record);
     now_ = to;
-    if (exchange_.checkpoint_wanted() && to < phase.end) save(recorder);
+    if ((exchange_.checkpoint_wanted() || ends_interval(from, to)) && to < phase.end) save(recorder);
     if (epoch % 1024 == 0) progress.show(phase.name, simulation_.seconds(to));
   }
   if (!interrupted_) end_phase(phase, recorder);
+}
+
+// Whether an interval of model time between checkpoints ends in [from, to).
+bool Engine::ends_interval(Step from, Step to) const {
+  if (checkpoints_.path.empty() || checkpoints_.model_time <= 0) return false;
+  const auto intervals = [&](Step step) { return std::floor(simulation_.seconds(step) / checkpoints_.model_time); };
+  return intervals(to) > intervals(from);
 }
 
 void Engine::end_phase(const Phase& phase, Recorder& recorder) {

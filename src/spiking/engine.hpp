@@ -59,6 +59,7 @@ class Engine {
 
   Step epoch_end(Step now, Step phase_end, const Recorder& recorder) const;
   void run_phase(const Phase& phase, Recorder& recorder, Progress& progress);
+  bool ends_interval(Step from, Step to) const;
   void end_phase(const Phase& phase, Recorder& recorder);
   CheckpointKind checkpoint_kind() const;
   SimulationState read_state() const;

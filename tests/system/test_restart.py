@@ -138,6 +138,7 @@ class Restart:
 
     program, suffix, description, files = None, None, None, {}
     short = []  # arguments that shorten the run
+    often, generations = [], 0  # arguments that ask for more checkpoints than there are phases, and how many at least
     hungry, limit_kib = None, 350_000  # a description that needs more memory than the limit on one of two ranks
     ranks = (1, 2, 3)
     timings = set()  # datasets that hold wall times
@@ -191,7 +192,11 @@ class Restart:
         return True
 
     def generation(self):
-        return self.checkpoint.stat().st_ino if self.checkpoint.exists() else None
+        try:
+            found = self.checkpoint.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns
 
     def interrupt(self, number=signal.SIGUSR1, ranks=1):
         """Starts or resumes a run, lets it write a checkpoint, and asks it to end; returns its exit status and errors."""
@@ -241,6 +246,23 @@ class Restart:
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("taking the one before", done.stderr)
         self.assert_same_as(expected)
+
+    def test_checkpoints_by_model_time_or_epochs(self):
+        expected = self.straight(*self.short)
+        for ranks in (1, 2):
+            with self.subTest(ranks=ranks):
+                process = self.start(*self.often, *self.short, every="1h", ranks=ranks)
+                found = set()
+                while process.poll() is None:
+                    found.add(self.generation())
+                    time.sleep(0.0005)
+                self.assertEqual(process.returncode, 0, process.communicate()[1])
+                self.assertGreaterEqual(len(found - {None}), self.generations)
+                self.assert_same_as(expected)
+                done = self.run_to_end("--resume", pathlib.Path(f"{self.checkpoint}.previous"), *self.short)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assert_same_as(expected)
+                self.checkpoint.unlink()
 
     def test_refuses_what_is_not_its_own(self):
         self.interrupt()
@@ -367,6 +389,7 @@ population = [{ name = "exc", cell = "if", size = 10000 }]
 connection = [{ name = "input_exc", from = "input", to = "exc", density = 0.5, weight = 0.03 }]
 phase = [{ name = "run", duration = "600 s" }]
 """
+    often, generations = ["--checkpoint-model-time", "100ms"], 10
     short = ["--set", "phase.second.duration=1.27 s", "--set", "phase.third.duration=1 s"]
 
 
@@ -396,6 +419,7 @@ data = { set = "scenes", side = 64, trajectories = 800, blocks_per_epoch = 1, re
 readout = { wanted = false }
 net = { wide = { type = "convolutional", channels = [64, 64] } }
 """
+    often, generations = ["--checkpoint-epochs", "1"], 3
     short = ["--set", "training.epochs=3"]
     timings = {"training/images_per_second"}
 
