@@ -43,17 +43,27 @@ def activity(chosen, variant):
     return out
 
 
+def layers_of(caused):
+    return [caused[f"layer_{i + 1}"][()] for i in range(sum(name.startswith("layer_") for name in caused))]
+
+
 def judge(path):
-    """By layer the disentanglement, that of the pixels, and by factor the dissimilarities at the last layer."""
+    """The disentanglement of every layer."""
+    with Result(path) as result:
+        caused = result.file["activity"]
+        return [disentanglement(layer, caused["labels"][()]) for layer in layers_of(caused)]
+
+
+def judge_images(path):
+    """The disentanglement of the pixels, which all variants share, and by factor the dissimilarities at the last layer."""
     with Result(path) as result:
         caused = result.file["activity"]
         factors = caused["labels"][()]
         names = result.names_near("activity/labels", "labels", factors.shape[1], "factor ")
         pixels = caused["pixels"][()]
-        layers = [caused[f"layer_{i + 1}"][()] for i in range(sum(name.startswith("layer_") for name in caused))]
-    return ([disentanglement(layer, factors) for layer in layers],
-            disentanglement(pixels.reshape(len(pixels), -1), factors),
-            {name: dissimilarity(layers[-1], column) for name, column in zip(names, factors.T)})
+        last = layers_of(caused)[-1]
+    return (disentanglement(pixels.reshape(len(pixels), -1), factors),
+            {name: dissimilarity(last, column) for name, column in zip(names, factors.T)})
 
 
 def draw_scores(axis, title, scores, published):
@@ -97,11 +107,9 @@ def main():
         chosen.images = 300 if chosen.quick else 15000
     if chosen.images < 100:
         sys.exit(f"--images is {chosen.images}: draws need at least 100 images")
-    judged = {}
-    for variant in VARIANTS:
-        judged[variant], pixels, by_factor = judge(activity(chosen, variant))
-        if variant == "LPL":
-            dissimilarities = by_factor
+    files = {variant: activity(chosen, variant) for variant in VARIANTS}
+    judged = {variant: judge(path) for variant, path in files.items()}
+    pixels, dissimilarities = judge_images(files["LPL"])
     if chosen.quick or not chosen.shapes:
         print("other scenes and shorter training than the published ones: compare orders, not numbers")
     rows = []

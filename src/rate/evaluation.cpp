@@ -70,14 +70,19 @@ LayerEvaluation evaluate_features(const JudgedSets& sets, const std::vector<floa
   return e;
 }
 
-std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const ReadoutDescription& readout,
-                                      std::uint64_t seed, Communicator& comm) {
-  const auto train = layer_activity(trainer, *sets.train, comm);
-  const auto test = layer_activity(trainer, *sets.test, comm);
+std::vector<LayerEvaluation> evaluate_activity(const JudgedSets& sets, const std::vector<std::vector<float>>& train,
+                                               const std::vector<std::vector<float>>& test,
+                                               const ReadoutDescription& readout, std::uint64_t seed) {
   std::vector<LayerEvaluation> layers;
   for (std::size_t b = 0; b < train.size(); ++b)
     layers.push_back(evaluate_features(sets, train[b], test[b], readout, seed));
   return layers;
+}
+
+std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const ReadoutDescription& readout,
+                                      std::uint64_t seed, Communicator& comm) {
+  const auto train = layer_activity(trainer, *sets.train, comm);
+  return evaluate_activity(sets, train, layer_activity(trainer, *sets.test, comm), readout, seed);
 }
 
 std::vector<double> evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed) {

@@ -36,6 +36,11 @@ LayerEvaluation evaluate_features(const JudgedSets& sets, const std::vector<floa
                                   const std::vector<float>& test, const ReadoutDescription& readout,
                                   std::uint64_t seed);
 
+// Of every block, by its activity for both sets (layer_activity).
+std::vector<LayerEvaluation> evaluate_activity(const JudgedSets& sets, const std::vector<std::vector<float>>& train,
+                                               const std::vector<std::vector<float>>& test,
+                                               const ReadoutDescription& readout, std::uint64_t seed);
+
 // Every block of a network as it is. Collective: ranks share the images.
 std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const ReadoutDescription& readout,
                                       std::uint64_t seed, Communicator& comm);

@@ -21,6 +21,12 @@ constexpr Metric kMetrics[] = {
     {"class_dimension", [](const LayerEvaluation& e) { return e.manifold.dimension; }},
 };
 
+std::string names_of(const std::vector<LabelColumn>& columns) {
+  std::vector<std::string> names;
+  for (const LabelColumn& column : columns) names.push_back(column.name);
+  return join(names, ",");
+}
+
 }  // namespace
 
 TrainingFile::TrainingFile(const std::string& path, const RunFacts& facts, const HistoryLayout& layout)
@@ -85,15 +91,11 @@ void TrainingFile::create_evaluations() {
   for (std::size_t b = 0; b <= CosineMeasures::kBins; ++b)
     edges.push_back(-1 + 2 * static_cast<double>(b) / static_cast<double>(CosineMeasures::kBins));
   file.attribute("/metrics/cosine_histogram", "edges", edges);
-  std::vector<std::string> names;
   std::vector<double> chance;
-  for (const LabelColumn& column : columns) {
-    names.push_back(column.name);
-    chance.push_back(1.0 / column.classes);
-  }
+  for (const LabelColumn& column : columns) chance.push_back(1.0 / column.classes);
   file.attribute("/readout", "layers", join(layers, ","));
   file.attribute("/metrics", "layers", join(layers, ","));
-  file.attribute("/readout/accuracy", "labels", join(names, ","));
+  file.attribute("/readout/accuracy", "labels", names_of(columns));
   file.attribute("/readout/accuracy", "chance", chance);
 }
 
@@ -142,10 +144,8 @@ void TrainingFile::add(const ImageActivity& activity) {
   for (std::size_t i = 0; i < images; ++i)
     for (const std::vector<std::int32_t>& column : activity.labels) labels.push_back(column[i]);
   file.write("/activity/labels", labels, {images, activity.labels.size()});
-  std::vector<std::string> names;
-  for (const LabelColumn& column : layout_.columns) names.push_back(column.name);
   file.attribute("/activity", "layers", join(layout_.layers, ","));
-  file.attribute("/activity/labels", "labels", join(names, ","));
+  file.attribute("/activity/labels", "labels", names_of(layout_.columns));
 }
 
 void TrainingFile::add(const History& history) {

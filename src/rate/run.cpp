@@ -6,7 +6,7 @@
 #include <chrono>
 #include <cmath>
 #include <memory>
-#include <optional>
+#include <utility>
 
 #include "core/errors.hpp"
 #include "core/termination.hpp"
@@ -439,23 +439,21 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
       if (layout_.columns.empty())
         throw ConfigError(path + ": its data set has no labelled images to read out; name one with --set data.set=...");
     }
-    ImageActivity test_activity() {
-      JudgedImages& test = *pairs_->judged()->test;
-      return {encoder_.input, test.make(0, test.count()), layer_activity(*trainer_, test, comm_), test.labels()};
-    }
     AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
       const double start = wall_clock();
       AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}};
-      EvaluationRow row{0, evaluate_layers()};
+      JudgedSets& sets = *pairs_->judged();
+      const auto train = layer_activity(*trainer_, *sets.train, comm_);
+      auto test = layer_activity(*trainer_, *sets.test, comm_);
+      EvaluationRow row{0, evaluate_activity(sets, train, test, description_.readout, description_.seed)};
       for (const LayerEvaluation& layer : row.layers) table.trained.push_back(layer.accuracy);
-      std::optional<ImageActivity> caused;
-      if (with_activity) caused = test_activity();
       agree(comm_, [&] {
         if (comm_.rank() != 0) return;
         layout_.hooks.clear();
         TrainingFile file(path, run_facts, layout_);
         file.add(row);
-        if (caused) file.add(*caused);
+        if (with_activity)
+          file.add({encoder_.input, sets.test->make(0, sets.test->count()), std::move(test), sets.test->labels()});
         file.finish("complete", wall_clock() - start);
       });
       return table;
