@@ -1,6 +1,7 @@
 #include "rate/backend.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace lpl {
 
@@ -31,9 +32,18 @@ Shape Pooling::output(const Shape& x) const {
           windows(x.width + 2 * padding, side, stride)};
 }
 
-Batch::Batch(std::int64_t samples, int rank, int ranks) : samples_(samples), rank_(rank), ranks_(ranks) {
-  constexpr std::int64_t kMostSlices = 16, kSmallestSlice = 8;
-  const std::int64_t length = std::max(kSmallestSlice, (samples + kMostSlices - 1) / kMostSlices);
+std::vector<float> adam_rates(const AdamForm& form, double learning_rate, std::int64_t step) {
+  const auto n = static_cast<double>(step);
+  return {static_cast<float>(learning_rate / (1 - std::pow(form.beta1, n))),
+          static_cast<float>(1.0 / std::sqrt(1 - std::pow(form.beta2, n)))};
+}
+
+std::vector<float> sgd_rates(double learning_rate) { return {static_cast<float>(learning_rate), 0.0f}; }
+
+Batch::Batch(std::int64_t samples, int rank, int ranks, std::int64_t most_slices)
+    : samples_(samples), rank_(rank), ranks_(ranks) {
+  constexpr std::int64_t kSmallestSlice = 8;
+  const std::int64_t length = std::max(kSmallestSlice, (samples + most_slices - 1) / most_slices);
   for (std::int64_t first = 0; first < samples; first += length)
     slices_.push_back({first, std::min(length, samples - first)});
 }

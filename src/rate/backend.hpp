@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,22 @@ struct Tensor {
 struct Array {
   std::int64_t size = 0;
   std::shared_ptr<float> data;
+};
+
+// Whole numbers in the memory of a backend: the first `size` of a room that never moves.
+struct Indices {
+  std::int64_t size = 0;
+  std::shared_ptr<std::int32_t> data;
+};
+
+// Shuffled positives: the sample of view 2 that each sample of view 1 is pulled to, and the other way round.
+struct Partners {
+  Indices of_first, of_second;
+};
+
+// Stale estimates in the memory of a backend; without numbers before the first step.
+struct EstimateArrays {
+  Array mean, variance;
 };
 
 // A convolution with what follows it: rectifier, then max-pooling. A dense layer is one with kernel 1 on 1x1 maps.
@@ -77,14 +94,18 @@ struct Trace {
   std::shared_ptr<void> data;
 };
 
-struct AdamStep {
-  double learning_rate, beta1, beta2, epsilon, weight_decay;
-  std::int64_t step;  // 1, 2, ...
+struct AdamForm {
+  double beta1, beta2, epsilon, weight_decay;
 };
 
-struct SgdStep {
-  double learning_rate, momentum, weight_decay;
+struct SgdForm {
+  double momentum, weight_decay;
 };
+
+// The two numbers of an optimiser that change with its step (1, 2, ...): the length of a step, and for Adam what the
+// root of the second moment is multiplied by.
+std::vector<float> adam_rates(const AdamForm& form, double learning_rate, std::int64_t step);
+std::vector<float> sgd_rates(double learning_rate);
 
 // The samples of a batch, cut into slices; slices are dealt to ranks in blocks.
 struct Slice {
@@ -93,8 +114,8 @@ struct Slice {
 };
 class Batch {
  public:
-  // At most 16 slices of at least 8 samples, so the number of partial gradients stays bounded.
-  Batch(std::int64_t samples, int rank, int ranks);
+  // At most `most_slices` slices of at least 8 samples, so the number of partial gradients stays bounded.
+  Batch(std::int64_t samples, int rank, int ranks, std::int64_t most_slices);
   std::int64_t samples() const { return samples_; }
   const std::vector<Slice>& slices() const { return slices_; }
   // Slices [first_slice(r), first_slice(r + 1)) belong to rank r.
@@ -114,11 +135,26 @@ class Backend {
   virtual std::string description() const = 0;
   // Whether this processor or device computes in a precision.
   virtual bool supports(Precision precision) const = 0;
+  // How many slices a batch is best cut into (Batch).
+  virtual std::int64_t most_slices() const = 0;
+  // How many steps may be asked for before the losses of the first are read: 1 where calls return when all is done.
+  virtual std::int64_t steps_ahead() const = 0;
+
+  // Calls step(x), which makes the same calls for every batch of as many samples: a device may record them once and
+  // repeat them, so step(x) may be called now and not the next time. What differs from time to time is what x and
+  // other memory hold. Within, nothing comes from the host or goes there: no zeros(), write(), read(), upload() or
+  // download().
+  virtual void repeat(const Batch& batch, std::vector<Tensor> x,
+                      const std::function<void(std::vector<Tensor>)>& step) = 0;
 
   virtual Array zeros(std::int64_t size) = 0;
   virtual void clear(Array& array) = 0;
   virtual void write(Array& array, const std::vector<float>& values) = 0;
   virtual std::vector<float> read(const Array& array) = 0;
+  // to[offset ...] = from.
+  virtual void copy(const Array& from, Array& to, std::int64_t offset) = 0;
+  virtual Indices indices(std::int64_t room) = 0;
+  virtual void write(Indices& indices, const std::vector<std::int32_t>& values) = 0;
 
   // Values channels-last: samples x height x width x channels.
   virtual Tensor upload(const std::vector<float>& values, const Shape& shape, Precision precision) = 0;
@@ -162,20 +198,21 @@ class Backend {
   // Losses of the whole batch at one hook, from the slices of this rank. Collective. Writes the terms (LossTerm order)
   // to losses[offset ...] and returns the gradients by slice, weighted by the objective's coefficients.
   virtual std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
-                                       const std::vector<std::int64_t>* positives, StaleEstimates* stale, Array& losses,
+                                       const Partners* positives, EstimateArrays* stale, Array& losses,
                                        std::int64_t offset) = 0;
   virtual std::vector<Tensor> contrastive_loss(const LplObjective& objective, const Batch& batch,
                                                const std::vector<Tensor>& z, Array& losses, std::int64_t offset) = 0;
   virtual std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
-                                            const std::vector<std::int32_t>& labels, Array& losses,
-                                            std::int64_t offset) = 0;
+                                            const Indices& labels, Array& losses, std::int64_t offset) = 0;
 
   // Sums the parts over the slices of all ranks, in the order of the slices, into parts[0]. Collective.
   virtual void reduce(const Batch& batch, std::vector<Array>& parts) = 0;
 
-  virtual void adam(const AdamStep& step, const Array& gradient, Array& value, Array& mean, Array& square) = 0;
+  // `rates`: adam_rates() or sgd_rates().
+  virtual void adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
+                    Array& square) = 0;
   // PyTorch's form: buffer = momentum * buffer + gradient (the first gradient itself at the first step).
-  virtual void sgd(const SgdStep& step, const Array& gradient, Array& value, Array& buffer) = 0;
+  virtual void sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) = 0;
 };
 
 }  // namespace lpl

@@ -1,8 +1,11 @@
 #include "rate/pairs.hpp"
 
+#include <fmt/format.h>
+
 #include <numeric>
 #include <utility>
 
+#include "core/errors.hpp"
 #include "core/random.hpp"
 
 namespace lpl {
@@ -26,6 +29,18 @@ std::vector<std::int64_t> shuffled_positives(std::int64_t n, std::uint64_t seed,
   for (std::size_t i = order.size(); i > 1; --i)
     std::swap(order[i - 1], order[random.below(static_cast<std::uint32_t>(i))]);
   return order;
+}
+
+std::vector<std::int32_t> inverse_positives(const std::vector<std::int64_t>& positives) {
+  std::vector<std::int32_t> inverse(positives.size(), -1);
+  for (std::size_t b = 0; b < positives.size(); ++b) {
+    const auto other = static_cast<std::size_t>(positives[b]);
+    if (other >= inverse.size() || inverse[other] != -1)
+      throw Error(fmt::format("positives of {} samples are no permutation: sample {} of view 1 is pulled to sample {}",
+                              positives.size(), b, positives[b]));
+    inverse[other] = static_cast<std::int32_t>(b);
+  }
+  return inverse;
 }
 
 }  // namespace lpl

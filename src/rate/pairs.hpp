@@ -63,4 +63,7 @@ std::unique_ptr<PairSource> make_digit_pairs(const DigitPairs& data, const Train
 // A permutation of 0 .. n-1 by (seed, step).
 std::vector<std::int64_t> shuffled_positives(std::int64_t n, std::uint64_t seed, std::int64_t step);
 
+// For view 2's sample b, the sample of view 1 that is paired with it. Throws Error where `positives` is no permutation.
+std::vector<std::int32_t> inverse_positives(const std::vector<std::int64_t>& positives);
+
 }  // namespace lpl

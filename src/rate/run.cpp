@@ -185,9 +185,9 @@ class Run : public Session {
     epoch_start_ = wall_clock();
     epoch_samples_ = 0;
     while (state_.step < end) {
-      add_losses(take_step(), state_.epoch_sums);
       epoch_samples_ += pairs_->batch(state_.step);
-      ++state_.step;
+      take_step();
+      if (trainer_->losses_due() || state_.step == end) collect_losses();
       progress.show(fmt::format("epoch {}", epoch + 1), static_cast<double>(state_.step));
       if (state_.step == end) return;  // saved with what finish_epoch() adds
       save_if_due();
@@ -256,7 +256,7 @@ class Run : public Session {
                             row.losses.terms[h * kLossTerms + term], unix_time());
   }
 
-  StepLosses take_step() {
+  void take_step() {
     const std::int64_t step = state_.step;
     const auto wanted = [&](const std::vector<std::int64_t>& steps) {
       return std::find(steps.begin(), steps.end(), step + 1) != steps.end();
@@ -264,13 +264,7 @@ class Run : public Session {
     const StepRecords& record = description_.record;
     Inspection inspection;
     const bool inspect = wanted(record.gradients) || wanted(record.hooks);
-    const StepLosses losses = trainer_->step(step, rate_of(step), *pairs_, inspect ? &inspection : nullptr);
-    refuse_infinities(losses);
-    if (record.losses) {
-      LossRow row = no_losses();
-      add_losses(losses, row);
-      add(row, state_.history.steps);
-    }
+    trainer_->step(step, rate_of(step), *pairs_, inspect ? &inspection : nullptr);
     const std::string at = fmt::format("step_{}/", step + 1);
     if (wanted(record.gradients))
       for (const Parameter* p : parameters())
@@ -280,15 +274,28 @@ class Run : public Session {
       for (const Parameter* p : parameters())
         add(stored("/inspection/parameters/" + at, *p, p->value), state_.history.values);
     if (wanted(record.estimates))
-      for (std::size_t h = 0; h < trainer_->estimates().size(); ++h) {
-        const StaleEstimates& e = trainer_->estimates()[h];
-        const std::string group = fmt::format("/inspection/estimates/{}{}/", at, h);
+      for (std::size_t h = 0; const StaleEstimates& e : trainer_->estimates()) {
+        const std::string group = fmt::format("/inspection/estimates/{}{}/", at, h++);
         const auto size = static_cast<std::int64_t>(e.mean.size());
         add({group + "mean", e.mean, {size}}, state_.history.values);
         add({group + "variance", e.variance, {size}}, state_.history.values);
       }
     if (wanted(record.hooks)) add_hooks(inspection);
-    return losses;
+    ++state_.step;
+  }
+
+  // Losses of the steps since the last call.
+  void collect_losses() {
+    const std::vector<StepLosses> taken = trainer_->take_losses();
+    std::int64_t step = state_.step - static_cast<std::int64_t>(taken.size());
+    for (const StepLosses& losses : taken) {
+      refuse_infinities(losses, step++);
+      add_losses(losses, state_.epoch_sums);
+      if (!description_.record.losses) continue;
+      LossRow row = no_losses();
+      add_losses(losses, row);
+      add(row, state_.history.steps);
+    }
   }
 
   // Ranks hold the activities of their own samples.
@@ -324,14 +331,14 @@ class Run : public Session {
   }
 
   // Every rank holds the same losses, so every rank throws.
-  void refuse_infinities(const StepLosses& losses) const {
+  void refuse_infinities(const StepLosses& losses, std::int64_t step) const {
     for (std::size_t h = 0; h < losses.hooks.size(); ++h)
       for (std::size_t t = 0; t < kLossTerms; ++t)
         if (!std::isfinite(losses.hooks[h][t]))
           throw Error(
               fmt::format("the {} loss of {} is {} at step {}; lower optimizer.learning_rate (now {:.3g}) or "
                           "look for extreme values in the data",
-                          kLossNames[t], layout_.hooks[h], losses.hooks[h][t], state_.step + 1, rate_of(state_.step)));
+                          kLossNames[t], layout_.hooks[h], losses.hooks[h][t], step + 1, rate_of(step)));
   }
 
   // Collective. Writes a checkpoint where one is due on any rank, or a rank was asked to end.
@@ -342,6 +349,7 @@ class Run : public Session {
   }
 
   void save() {
+    collect_losses();
     agree(comm_, [&] {
       if (comm_.rank() == 0) write_checkpoint(checkpoint_.path, kind_, snapshot());
     });
@@ -368,7 +376,7 @@ class Run : public Session {
       backend_.write(all[i]->mean, state_.mean.at(i));
       backend_.write(all[i]->square, state_.square.at(i));
     }
-    trainer_->estimates() = state_.estimates;
+    trainer_->set_estimates(state_.estimates);
     for (const Baseline& baseline : state_.history.baselines) recall(baseline);
   }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/errors.hpp"
 #include "core/random.hpp"
@@ -23,6 +24,17 @@ LplObjective objective_of(const Rule& rule) {
   }
   objective.decorrelation = 0;
   return objective;
+}
+
+AdamForm form_of(const AdamOptimizer& adam, double decay) { return {adam.beta1, adam.beta2, adam.epsilon, decay}; }
+
+// Dropout and Oja's rule draw and learn on the host, batch normalisation does its statistics there.
+bool repeatable(const Rule& rule, const EncoderDescription& encoder) {
+  if (std::holds_alternative<OjaRule>(rule)) return false;
+  for (const BlockDescription& block : encoder.blocks)
+    for (const LayerDescription& layer : block.layers)
+      if (layer.dropout > 0 || layer.norm) return false;
+  return true;
 }
 
 bool keeps_estimates(const Rule& rule) {
@@ -47,29 +59,47 @@ Trainer::Trainer(const TrainingDescription& description, const EncoderDescriptio
       backend_(backend),
       comm_(comm),
       encoder_(encoder, backend, description.seed),
-      batch_(description.batch, comm.rank(), comm.size()) {
+      repeatable_(repeatable(description.rule, encoder)),
+      batch_(description.batch, comm.rank(), comm.size(), backend.most_slices()) {
   if (keeps_estimates(description.rule)) estimates_.resize(hooks());
   losses_ = backend_.zeros(static_cast<std::int64_t>(hooks()) * kLossTerms);
+  log_ = backend_.zeros(backend_.steps_ahead() * losses_.size);
+  labels_ = backend_.indices(description.batch);
+  positives_ = {backend_.indices(description.batch), backend_.indices(description.batch)};
+  rates_ = backend_.zeros(2);
+  make_room_for_gradients();
 }
 
-StepLosses Trainer::step(std::int64_t step, double learning_rate, PairSource& pairs, Inspection* inspection) {
+void Trainer::step(std::int64_t step, double learning_rate, PairSource& pairs, Inspection* inspection) {
   step_ = step;
-  learning_rate_ = learning_rate;
   inspection_ = inspection;
-  batch_ = Batch(pairs.batch(step), comm_.rank(), comm_.size());
-  positives_.clear();
+  batch_ = Batch(pairs.batch(step), comm_.rank(), comm_.size(), backend_.most_slices());
   Slices x;
   // Data may fail on one rank alone.
   agree(comm_, [&] {
-    if (std::holds_alternative<SupervisedRule>(description_.rule)) labels_ = pairs.labels(step);
-    if (description_.positives == Positives::shuffled) positives_ = pairs.shuffled(step);
+    if (std::holds_alternative<SupervisedRule>(description_.rule)) backend_.write(labels_, pairs.labels(step));
+    if (description_.positives == Positives::shuffled) {
+      const std::vector<std::int64_t> positives = pairs.shuffled(step);
+      backend_.write(positives_.of_first, {positives.begin(), positives.end()});
+      backend_.write(positives_.of_second, inverse_positives(positives));
+    }
     for (const Slice& slice : batch_.mine()) {
       Shape shape = encoder_description_.input;
       shape.samples = 2 * slice.count;
       x.push_back(backend_.upload(pairs.make(step, slice), shape, description_.precision));
     }
   });
+  const auto* adam = std::get_if<AdamOptimizer>(&description_.optimizer.kind);
+  backend_.write(rates_, adam ? adam_rates(form_of(*adam, 0), learning_rate, step + 1) : sgd_rates(learning_rate));
 
+  if (repeatable_ && !inspection)
+    backend_.repeat(batch_, std::move(x), [this](Slices given) { learn(std::move(given)); });
+  else
+    learn(std::move(x));
+  backend_.copy(losses_, log_, logged_++ * losses_.size);
+}
+
+void Trainer::learn(Slices x) {
   std::vector<Block>& blocks = encoder_.blocks();
   if (description_.scope == Scope::layer_local) {
     for (std::size_t b = 0; b < blocks.size(); ++b) {
@@ -90,17 +120,32 @@ StepLosses Trainer::step(std::int64_t step, double learning_rate, PairSource& pa
       passes[b] = {};
     }
   }
+}
 
-  const std::vector<float> terms = backend_.read(losses_);
+std::vector<StepLosses> Trainer::take_losses() {
+  const std::vector<float> terms = backend_.read({logged_ * losses_.size, log_.data});
   const LplObjective objective = objective_of(description_.rule);
-  StepLosses losses;
-  for (std::size_t h = 0; h < hooks(); ++h) {
-    LossTerms& hook = losses.hooks.emplace_back();
-    std::copy_n(terms.begin() + static_cast<std::ptrdiff_t>(h * kLossTerms), kLossTerms, hook.begin());
-    losses.total += objective.predictive * hook[kPull] + objective.hebbian * hook[kPush] +
-                    objective.decorrelation * hook[kDecorrelation] + hook[kCrossEntropy];
-  }
-  return losses;
+  auto term = terms.begin();
+  std::vector<StepLosses> steps(static_cast<std::size_t>(std::exchange(logged_, 0)));
+  for (StepLosses& losses : steps)
+    for (std::size_t h = 0; h < hooks(); ++h, term += kLossTerms) {
+      LossTerms& hook = losses.hooks.emplace_back();
+      std::copy_n(term, kLossTerms, hook.begin());
+      losses.total += objective.predictive * hook[kPull] + objective.hebbian * hook[kPush] +
+                      objective.decorrelation * hook[kDecorrelation] + hook[kCrossEntropy];
+    }
+  return steps;
+}
+
+std::vector<StaleEstimates> Trainer::estimates() {
+  std::vector<StaleEstimates> values;
+  for (const EstimateArrays& e : estimates_) values.push_back({backend_.read(e.mean), backend_.read(e.variance)});
+  return values;
+}
+
+void Trainer::set_estimates(const std::vector<StaleEstimates>& estimates) {
+  for (std::size_t h = 0; h < estimates_.size(); ++h)
+    estimates_[h] = {array_of(estimates.at(h).mean), array_of(estimates.at(h).variance)};
 }
 
 Trainer::Slices Trainer::forward(Block& block, const Slices& given, BlockPass* pass) {
@@ -285,7 +330,7 @@ Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z) {
   const LplObjective objective = objective_of(description_.rule);
   if (std::holds_alternative<ContrastiveRule>(description_.rule))
     return backend_.contrastive_loss(objective, batch_, z, losses_, offset);
-  return backend_.lpl_loss(objective, batch_, z, positives_.empty() ? nullptr : &positives_,
+  return backend_.lpl_loss(objective, batch_, z, description_.positives == Positives::shuffled ? &positives_ : nullptr,
                            estimates_.empty() ? nullptr : &estimates_[hook], losses_, offset);
 }
 
@@ -323,19 +368,35 @@ void Trainer::update(Parameter& parameter, const Array& gradient) {
   const OptimizerDescription& o = description_.optimizer;
   const double decay = parameter.decayed ? o.weight_decay : 0.0;
   if (const auto* adam = std::get_if<AdamOptimizer>(&o.kind))
-    backend_.adam({learning_rate_, adam->beta1, adam->beta2, adam->epsilon, decay, step_ + 1}, gradient,
-                  parameter.value, parameter.mean, parameter.square);
+    backend_.adam(form_of(*adam, decay), rates_, gradient, parameter.value, parameter.mean, parameter.square);
   else
-    backend_.sgd({learning_rate_, std::get<SgdOptimizer>(o.kind).momentum, decay}, gradient, parameter.value,
-                 parameter.mean);
+    backend_.sgd({std::get<SgdOptimizer>(o.kind).momentum, decay}, rates_, gradient, parameter.value, parameter.mean);
 }
 
-std::vector<Array> Trainer::gradient_parts(std::vector<Array>& store, std::int64_t size) {
-  const std::size_t parts = comm_.size() > 1 ? std::max<std::size_t>(1, batch_.mine().size()) : 1;
-  if (store.size() < parts || store[0].size < size) {
-    store.clear();
-    for (std::size_t p = 0; p < parts; ++p) store.push_back(backend_.zeros(size));
+// Once and for all: what is recorded by Backend::repeat() keeps to its memory.
+void Trainer::make_room_for_gradients() {
+  std::int64_t weights = 0, biases = 0, moments = 0;
+  const auto fit = [&](const Layer& layer) {
+    weights = std::max(weights, layer.weight.size());
+    biases = std::max(biases, layer.bias.size());
+    if (layer.norm) moments = std::max(moments, 4 * layer.norm->weight.size());
+  };
+  for (const Block& block : encoder_.blocks()) {
+    for (const Layer& layer : block.layers) fit(layer);
+    if (block.shortcut) fit(*block.shortcut);
+    for (const Layer& layer : block.projector) fit(layer);
+    if (block.classifier) fit(*block.classifier);
   }
+  const std::size_t parts = comm_.size() > 1 ? std::max<std::size_t>(1, batch_.mine().size()) : 1;
+  for (std::size_t p = 0; p < parts; ++p) {
+    weight_gradient_.push_back(backend_.zeros(weights));
+    bias_gradient_.push_back(backend_.zeros(biases));
+    moments_.push_back(backend_.zeros(moments));
+  }
+}
+
+std::vector<Array> Trainer::gradient_parts(const std::vector<Array>& store, std::int64_t size) {
+  const std::size_t parts = comm_.size() > 1 ? std::max<std::size_t>(1, batch_.mine().size()) : 1;
   std::vector<Array> room;
   for (std::size_t p = 0; p < parts; ++p) {
     room.push_back({size, store[p].data});

@@ -42,8 +42,13 @@ class Trainer {
   Trainer(const TrainingDescription& description, const EncoderDescription& encoder, Backend& backend,
           Communicator& comm);
 
-  // Step `step` (0, 1, ...) at a learning rate. Collective. `inspection` may be null.
-  StepLosses step(std::int64_t step, double learning_rate, PairSource& pairs, Inspection* inspection);
+  // Step `step` (0, 1, ...) at a learning rate. Collective. `inspection` may be null. May return before the step is
+  // done.
+  void step(std::int64_t step, double learning_rate, PairSource& pairs, Inspection* inspection);
+  // Losses of the steps since the last call, oldest first; waits for them. To be called before another step() where
+  // losses_due().
+  std::vector<StepLosses> take_losses();
+  bool losses_due() const { return logged_ == backend_.steps_ahead(); }
 
   // Mean activities of every block over space, samples x units each, for `samples` images (samples x height x width x
   // channels), with the network as it is.
@@ -51,8 +56,9 @@ class Trainer {
 
   Encoder& encoder() { return encoder_; }
   std::size_t hooks() const { return description_.scope == Scope::end_to_end ? 1 : encoder_description_.blocks.size(); }
-  // Stale estimates by hook, empty unless the rule asks for them.
-  std::vector<StaleEstimates>& estimates() { return estimates_; }
+  // Stale estimates by hook; none unless the rule asks for them.
+  std::vector<StaleEstimates> estimates();
+  void set_estimates(const std::vector<StaleEstimates>& estimates);
 
  private:
   using Slices = std::vector<Tensor>;
@@ -76,6 +82,8 @@ class Trainer {
     std::vector<Trace> traces;  // of the rectified sum
   };
 
+  // What the step does once its samples are there.
+  void learn(Slices x);
   // Without `pass` the network is used as it is, and nothing is collective.
   Slices forward(Block& block, const Slices& given, BlockPass* pass);
   Slices forward(Layer& layer, const Slices& given, Pass* pass);
@@ -93,7 +101,8 @@ class Trainer {
   void learn_by_oja(Layer& layer, const Slices& x, const Slices& z);
   void update(Parameter& parameter, const Array& gradient);
   void apply(Layer& layer, std::vector<Array>& weight, std::vector<Array>& bias);
-  std::vector<Array> gradient_parts(std::vector<Array>& store, std::int64_t size);
+  void make_room_for_gradients();
+  std::vector<Array> gradient_parts(const std::vector<Array>& store, std::int64_t size);
   Tensor dropout_mask(const Layer& layer, const Tensor& x, std::size_t slice);
 
   const TrainingDescription& description_;
@@ -101,17 +110,20 @@ class Trainer {
   Backend& backend_;
   Communicator& comm_;
   Encoder encoder_;
-  std::vector<StaleEstimates> estimates_;
+  bool repeatable_;  // a step keeps to what Backend::repeat() allows
+  std::vector<EstimateArrays> estimates_;
   Array losses_;  // hooks x kLossTerms
+  Array log_;     // of the losses of the last `logged_` steps
+  std::int64_t logged_ = 0;
   // Room for the gradients of one layer, one part a slice on several ranks.
   std::vector<Array> weight_gradient_, bias_gradient_, moments_;
 
   // Of the step being taken.
   std::int64_t step_ = 0;
-  double learning_rate_ = 0;
   Batch batch_;
-  std::vector<std::int32_t> labels_;
-  std::vector<std::int64_t> positives_;
+  Indices labels_;
+  Partners positives_;
+  Array rates_;  // of the optimiser
   Inspection* inspection_ = nullptr;
 };
 

@@ -1,23 +1,51 @@
 // A device on the host, for cuda_twin_tests: the kernels' bodies in loops, the CUDA runtime with everything done at
 // once, and the calls of cuBLAS and cuDNN that the backend makes, computed literally. So all of the backend but the
 // threads and NVIDIA's libraries is run and compared where there is no device. Fresh memory is filled with what is no
-// number.
+// number. While a stream is captured, calls are kept and not done.
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
 
 #include <cstdlib>
 #include <cstring>
+#include <functional>
+#include <set>
 #include <vector>
 
 #include "rate/cuda/kernels.hpp"
+
+struct CUgraph_st {
+  std::vector<std::function<void()>> calls;
+  std::vector<void*> memory;
+  std::set<void*> taken;  // and not given back
+  bool valid = true;
+  ~CUgraph_st() {
+    for (void* m : memory) std::free(m);
+  }
+};
+
+namespace {
+
+CUgraph_st* capture = nullptr;
+
+template <class Call>
+void enqueue(Call call) {
+  if (capture)
+    capture->calls.emplace_back(std::move(call));
+  else
+    call();
+}
+
+}  // namespace
 
 namespace lpl::cuda {
 
 template <class Body>
 cudaError_t for_each(cudaStream_t, std::int64_t count, const Body& body) {
   if (count < 0 || count > INT32_MAX) return cudaErrorInvalidValue;
-  for (Index i = 0; i < count; ++i) body(i);
+  enqueue([count, body] {
+    for (Index i = 0; i < count; ++i) body(i);
+  });
   return cudaSuccess;
 }
 
@@ -25,17 +53,19 @@ template <class Value>
 cudaError_t sum_columns(cudaStream_t, Index rows, Index columns, const Value& value, double* parts) {
   const Index chunks = chunks_of(rows);
   if (chunks == 0 || columns == 0) return cudaErrorInvalidValue;
-  for (Index chunk = 0; chunk < chunks; ++chunk)
-    for (Index column = 0; column < columns; ++column) {
-      double total = 0;
-      for (Index lane = 0; lane < kLanes; ++lane) total += lane_sum(value, rows, chunks, chunk, lane, column);
-      parts[chunk * columns + column] = total;
-    }
+  enqueue([=] {
+    for (Index chunk = 0; chunk < chunks; ++chunk)
+      for (Index column = 0; column < columns; ++column) {
+        double total = 0;
+        for (Index lane = 0; lane < kLanes; ++lane) total += lane_sum(value, rows, chunks, chunk, lane, column);
+        parts[chunk * columns + column] = total;
+      }
+  });
   return cudaSuccess;
 }
 
 cudaError_t sum_terms(cudaStream_t, const double* terms, Index count, double factor, float* to) {
-  *to = static_cast<float>(factor * thread_sum(terms, count, 0, 1));
+  enqueue([=] { *to = static_cast<float>(factor * thread_sum(terms, count, 0, 1)); });
   return cudaSuccess;
 }
 
@@ -95,10 +125,23 @@ cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t*, int) { return cudaSuccess; }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
-cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) { return allocate(memory, bytes); }
+cudaError_t cudaMalloc(void** memory, std::size_t bytes) { return allocate(memory, bytes); }
+cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) {
+  allocate(memory, bytes);
+  if (!capture) return cudaSuccess;
+  capture->memory.push_back(*memory);
+  capture->taken.insert(*memory);
+  enqueue([fresh = *memory, bytes] { std::memset(fresh, 0xff, bytes); });
+  return cudaSuccess;
+}
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes) { return allocate(memory, bytes); }
-cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
+cudaError_t cudaFree(void* memory) {
   std::free(memory);
+  return cudaSuccess;
+}
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t) {
+  if (!capture) return cudaFree(memory);
+  if (capture->taken.erase(memory) == 0) capture->valid = false;
   return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* memory) {
@@ -106,11 +149,41 @@ cudaError_t cudaFreeHost(void* memory) {
   return cudaSuccess;
 }
 cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind, cudaStream_t) {
-  std::memcpy(to, from, bytes);
+  enqueue([=] { std::memcpy(to, from, bytes); });
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t) {
-  std::memset(memory, value, bytes);
+  enqueue([=] { std::memset(memory, value, bytes); });
+  return cudaSuccess;
+}
+
+// A graph and what can be launched of it are the same thing here. One that frees memory from before it, or keeps memory
+// of its own, could not be launched twice on a device.
+struct CUgraphExec_st : CUgraph_st {};
+cudaError_t cudaStreamBeginCapture(cudaStream_t, cudaStreamCaptureMode) {
+  capture = new CUgraphExec_st;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
+  *graph = capture;
+  capture = nullptr;
+  return (*graph)->valid && (*graph)->taken.empty() ? cudaSuccess : cudaErrorStreamCaptureInvalidated;
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  *executable = new CUgraphExec_st;
+  std::swap(**executable, *static_cast<CUgraphExec_st*>(graph));
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete static_cast<CUgraphExec_st*>(graph);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t) {
+  for (const auto& call : executable->calls) call();
   return cudaSuccess;
 }
 
@@ -124,6 +197,7 @@ cublasStatus_t cublasDestroy_v2(cublasHandle_t blas) {
   std::free(blas);
   return CUBLAS_STATUS_SUCCESS;
 }
+cublasStatus_t cublasSetWorkspace_v2(cublasHandle_t, void*, std::size_t) { return CUBLAS_STATUS_SUCCESS; }
 cublasStatus_t cublasSetStream_v2(cublasHandle_t, cudaStream_t) { return CUBLAS_STATUS_SUCCESS; }
 const char* cublasGetStatusString(cublasStatus_t) { return "an error"; }
 cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t ta, cublasOperation_t tb, std::int64_t m,
@@ -134,15 +208,17 @@ cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t ta, cublasOpera
   const float keep = *static_cast<const float*>(beta);
   if (lda < (ta == CUBLAS_OP_N ? m : k) || ldb < (tb == CUBLAS_OP_N ? k : n) || ldc < m || type_a != type_b)
     return CUBLAS_STATUS_INVALID_VALUE;
-  for (std::int64_t j = 0; j < n; ++j)
-    for (std::int64_t i = 0; i < m; ++i) {
-      float sum = 0;
-      for (std::int64_t l = 0; l < k; ++l)
-        sum += load(a, type_a == CUDA_R_16BF, ta == CUBLAS_OP_N ? l * lda + i : i * lda + l) *
-               load(b, type_b == CUDA_R_16BF, tb == CUBLAS_OP_N ? j * ldb + l : l * ldb + j);
-      sum *= *static_cast<const float*>(alpha);
-      store(keep == 0 ? sum : sum + keep * load(c, bfloat_c, j * ldc + i), c, bfloat_c, j * ldc + i);
-    }
+  enqueue([=, factor = *static_cast<const float*>(alpha)] {
+    for (std::int64_t j = 0; j < n; ++j)
+      for (std::int64_t i = 0; i < m; ++i) {
+        float sum = 0;
+        for (std::int64_t l = 0; l < k; ++l)
+          sum += load(a, type_a == CUDA_R_16BF, ta == CUBLAS_OP_N ? l * lda + i : i * lda + l) *
+                 load(b, type_b == CUDA_R_16BF, tb == CUBLAS_OP_N ? j * ldb + l : l * ldb + j);
+        sum *= factor;
+        store(keep == 0 ? sum : sum + keep * load(c, bfloat_c, j * ldc + i), c, bfloat_c, j * ldc + i);
+      }
+  });
   return CUBLAS_STATUS_SUCCESS;
 }
 
@@ -257,12 +333,14 @@ std::int64_t size_of(const cudnnTensorStruct& d) {
 // Sums products into a zeroed result of float32, then stores it. `to(sums, x, w, y)` adds one product.
 template <class F>
 cudnnStatus_t convolve(cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, cudnnConvolutionDescriptor_t conv,
-                       cudnnTensorDescriptor_t y, const cudnnTensorStruct& result, void* out, int algorithm, F to) {
+                       cudnnTensorDescriptor_t y, const cudnnTensorStruct result, void* out, int algorithm, F to) {
   const bool math = x->bfloat ? conv->math == CUDNN_TENSOR_OP_MATH : conv->math == CUDNN_FMA_MATH;
   if (algorithm != 2 || !math) return CUDNN_STATUS_NOT_SUPPORTED;
-  std::vector<float> sums(static_cast<std::size_t>(size_of(result)), 0.0f);
-  for_each_product(x, w, conv, y, [&](std::int64_t i, std::int64_t j, std::int64_t k) { to(sums.data(), i, j, k); });
-  for (std::int64_t i = 0; i < size_of(result); ++i) store(sums[static_cast<std::size_t>(i)], out, result.bfloat, i);
+  enqueue([=] {
+    std::vector<float> sums(static_cast<std::size_t>(size_of(result)), 0.0f);
+    for_each_product(x, w, conv, y, [&](std::int64_t i, std::int64_t j, std::int64_t k) { to(sums.data(), i, j, k); });
+    for (std::int64_t i = 0; i < size_of(result); ++i) store(sums[static_cast<std::size_t>(i)], out, result.bfloat, i);
+  });
   return CUDNN_STATUS_SUCCESS;
 }
 
@@ -309,7 +387,7 @@ cudnnStatus_t cudnnConvolutionForward(cudnnHandle_t, const void*, cudnnTensorDes
                                       cudnnFilterDescriptor_t w, const void* pw, cudnnConvolutionDescriptor_t conv,
                                       cudnnConvolutionFwdAlgo_t algorithm, void*, std::size_t, const void*,
                                       cudnnTensorDescriptor_t y, void* py) {
-  return convolve(x, w, conv, y, *y, py, algorithm, [&](float* sums, std::int64_t i, std::int64_t j, std::int64_t k) {
+  return convolve(x, w, conv, y, *y, py, algorithm, [=](float* sums, std::int64_t i, std::int64_t j, std::int64_t k) {
     sums[k] += load(px, x->bfloat, i) * load(pw, w->bfloat, j);
   });
 }
@@ -318,7 +396,7 @@ cudnnStatus_t cudnnConvolutionBackwardFilter(cudnnHandle_t, const void*, cudnnTe
                                              cudnnConvolutionDescriptor_t conv,
                                              cudnnConvolutionBwdFilterAlgo_t algorithm, void*, std::size_t, const void*,
                                              cudnnFilterDescriptor_t w, void* pw) {
-  return convolve(x, w, conv, y, *w, pw, algorithm, [&](float* sums, std::int64_t i, std::int64_t j, std::int64_t k) {
+  return convolve(x, w, conv, y, *w, pw, algorithm, [=](float* sums, std::int64_t i, std::int64_t j, std::int64_t k) {
     sums[j] += load(px, x->bfloat, i) * load(py, y->bfloat, k);
   });
 }
@@ -326,7 +404,7 @@ cudnnStatus_t cudnnConvolutionBackwardData(cudnnHandle_t, const void*, cudnnFilt
                                            cudnnTensorDescriptor_t y, const void* py, cudnnConvolutionDescriptor_t conv,
                                            cudnnConvolutionBwdDataAlgo_t algorithm, void*, std::size_t, const void*,
                                            cudnnTensorDescriptor_t x, void* px) {
-  return convolve(x, w, conv, y, *x, px, algorithm, [&](float* sums, std::int64_t i, std::int64_t j, std::int64_t k) {
+  return convolve(x, w, conv, y, *x, px, algorithm, [=](float* sums, std::int64_t i, std::int64_t j, std::int64_t k) {
     sums[i] += load(pw, w->bfloat, j) * load(py, y->bfloat, k);
   });
 }

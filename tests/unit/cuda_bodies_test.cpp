@@ -1,6 +1,7 @@
 // The bodies of the CUDA kernels, run on the host over all their indices, against literal computations: what a kernel
 // reads, writes and sums is checked where there is no device.
 #include "rate/cuda/bodies.hpp"
+#include "rate/pairs.hpp"
 
 #include <gtest/gtest.h>
 
@@ -342,19 +343,14 @@ void push_entries_down(std::vector<float>& matrix, Index side, double norm, doub
 }
 
 HostLoss host_lpl_loss(const LplObjective& objective, const HookShape& hook, const std::vector<float>& z,
-                       const std::vector<std::int64_t>* positives, StaleEstimates* stale) {
+                       const std::vector<std::int32_t>* positives, StaleEstimates* stale) {
   const auto samples = static_cast<Index>(hook.samples);
   const auto columns = static_cast<Index>(hook.positions * hook.units);
   const auto units = static_cast<Index>(hook.units);
   HostLoss loss;
-  std::vector<std::int32_t> partners, pulled_by;
-  if (positives) {
-    partners.assign(positives->begin(), positives->end());
-    pulled_by.resize(partners.size());
-    for (std::size_t b = 0; b < partners.size(); ++b)
-      pulled_by[static_cast<std::size_t>(partners[b])] = static_cast<std::int32_t>(b);
-  }
-  const std::int32_t* const to = positives ? partners.data() : nullptr;
+  std::vector<std::int32_t> pulled_by;
+  if (positives) pulled_by = inverse_positives({positives->begin(), positives->end()});
+  const std::int32_t* const to = positives ? positives->data() : nullptr;
   const double scale = 1.0 / static_cast<double>(hook.size());
   loss.terms[kPull] = total(column_sums(samples, columns, PairSquares{z.data(), to, samples, columns}), scale);
 
@@ -374,9 +370,9 @@ HostLoss host_lpl_loss(const LplObjective& objective, const HookShape& hook, con
   std::vector<float> factors(losses.size());
   const double weight = 0.5 * objective.hebbian / columns;
   if (stale && !stale->mean.empty()) {
-    const auto twice = [](const std::vector<float>& v) {
-      std::vector<double> both(v.begin(), v.end());
-      both.insert(both.end(), v.begin(), v.end());
+    const auto twice = [&](const std::vector<float>& v) {
+      std::vector<double> both(2 * v.size());
+      for_each(both.size(), Twice{v.data(), columns, both.data()});
       return both;
     };
     deviations = centred(samples, columns, twice(stale->mean));
@@ -436,7 +432,7 @@ TEST(CudaBodies, LatentPredictiveLosses) {
                         Case{{10, 1, 6}, {}, {}, false, true}}) {
     LplObjective objective{0.7, 1.3, 10, c.form, 1e-4, c.gradient};
     const std::vector<float> z = draw(static_cast<std::size_t>(2 * c.hook.size()), 12);
-    std::vector<std::int64_t> positives(static_cast<std::size_t>(c.hook.samples));
+    std::vector<std::int32_t> positives(static_cast<std::size_t>(c.hook.samples));
     std::iota(positives.begin(), positives.end(), 0);
     std::shuffle(positives.begin(), positives.end(), std::mt19937(13));
     const auto* const pairs = c.shuffled ? &positives : nullptr;
@@ -446,8 +442,9 @@ TEST(CudaBodies, LatentPredictiveLosses) {
     const auto view = static_cast<std::ptrdiff_t>(c.hook.size());
     // Twice: the second time with estimates of the first.
     for (int step = 0; step < (c.stale ? 2 : 1); ++step) {
-      const LossTerms terms = lpl::lpl_loss(objective, c.hook, exact.data(), exact.data() + view, pairs,
-                                            c.stale ? &theirs : nullptr, dz.data(), dz.data() + view);
+      const LossTerms terms =
+          lpl::lpl_loss(objective, c.hook, exact.data(), exact.data() + view, c.shuffled ? positives.data() : nullptr,
+                        c.stale ? &theirs : nullptr, dz.data(), dz.data() + view);
       const HostLoss loss = host_lpl_loss(objective, c.hook, z, pairs, c.stale ? &ours : nullptr);
       for (std::size_t t = 0; t < terms.size(); ++t)
         EXPECT_NEAR(loss.terms[t], terms[t], 1e-6 * (1 + std::abs(terms[t]))) << kLossNames[t];
@@ -512,11 +509,10 @@ TEST(CudaBodies, Optimisers) {
   std::vector<double> v(start.begin(), start.end()), m(20), s(20), sv = v, sb(20);
   for (int step = 1; step <= 3; ++step) {
     const auto number = [](double x) { return static_cast<float>(x); };
-    for_each(20,
-             AdamUpdate{number(rate / (1 - std::pow(beta1, step))), number(1 / std::sqrt(1 - std::pow(beta2, step))),
-                        number(epsilon), number(decay), number(beta1), number(1 - beta1), number(beta2),
-                        number(1 - beta2), g.data(), value.data(), mean.data(), square.data()});
-    for_each(20, SgdUpdate{number(rate), 0.5f, number(decay), g.data(), sgd_value.data(), buffer.data()});
+    const std::vector<float> adam = adam_rates({beta1, beta2, epsilon, decay}, rate, step), sgd = sgd_rates(rate);
+    for_each(20, AdamUpdate{adam.data(), number(epsilon), number(decay), number(beta1), number(1 - beta1),
+                            number(beta2), number(1 - beta2), g.data(), value.data(), mean.data(), square.data()});
+    for_each(20, SgdUpdate{sgd.data(), 0.5f, number(decay), g.data(), sgd_value.data(), buffer.data()});
     for (std::size_t i = 0; i < 20; ++i) {
       const double d = static_cast<double>(g[i]) + decay * v[i];
       m[i] = beta1 * m[i] + (1 - beta1) * d;

@@ -9,9 +9,11 @@
 
 #include "comm/communicator.hpp"
 #include "core/aligned.hpp"
+#include "core/errors.hpp"
 #include "core/random.hpp"
 #include "rate/cpu/backend.hpp"
 #include "rate/encoder.hpp"
+#include "rate/pairs.hpp"
 
 namespace lpl {
 namespace {
@@ -114,12 +116,14 @@ TEST(BlockFilters, StandWhereOneDnnReadsThem) {
 }
 
 TEST(AdamUpdate, EqualsPyTorchsFormula) {
+  const AdamForm form{0.9, 0.999, 1e-8, 0.1};
   for (const std::int64_t size : {1, 15, 16, 17, 100}) {
     std::vector<float> gradient = rectified(static_cast<std::size_t>(size), 6), value = rectified(gradient.size(), 7);
     std::vector<float> mean(gradient.size()), square(gradient.size());
     std::vector<double> v(value.begin(), value.end()), m(value.size()), s(value.size());
     for (int step = 1; step <= 5; ++step) {
-      adam_update({1e-2, 0.9, 0.999, 1e-8, 0.1, step}, size, gradient.data(), value.data(), mean.data(), square.data());
+      adam_update(form, adam_rates(form, 1e-2, step).data(), size, gradient.data(), value.data(), mean.data(),
+                  square.data());
       for (std::size_t i = 0; i < v.size(); ++i) {
         const double g = static_cast<double>(gradient[i]) + 0.1 * v[i];
         m[i] = 0.9 * m[i] + 0.1 * g;
@@ -233,17 +237,28 @@ TEST(FilterOrder, GoesToPyTorchAndBack) {
   EXPECT_EQ(to_torch_order(own, shape), torch);
 }
 
+TEST(Positives, AreInverted) {
+  EXPECT_EQ(inverse_positives({2, 0, 3, 1}), (std::vector<std::int32_t>{1, 3, 0, 2}));
+  const std::vector<std::int64_t> positives = shuffled_positives(100, 1, 2);
+  const std::vector<std::int32_t> inverse = inverse_positives(positives);
+  for (std::size_t b = 0; b < positives.size(); ++b)
+    EXPECT_EQ(inverse[static_cast<std::size_t>(positives[b])], static_cast<std::int32_t>(b));
+  EXPECT_THROW(inverse_positives({0, 0, 1}), Error);
+  EXPECT_THROW(inverse_positives({0, 3, 1}), Error);
+  EXPECT_THROW(inverse_positives({0, -1, 1}), Error);
+}
+
 TEST(Batch, SlicesCoverItAndBelongToOneRank) {
   for (const std::int64_t samples : {2, 7, 16, 64, 100, 1024})
     for (const int ranks : {1, 2, 3, 16, 40}) {
       std::int64_t next = 0;
       for (int rank = 0; rank < ranks; ++rank)
-        for (const Slice& slice : Batch(samples, rank, ranks).mine()) {
+        for (const Slice& slice : Batch(samples, rank, ranks, 16).mine()) {
           EXPECT_EQ(slice.first, next);
           next += slice.count;
         }
       EXPECT_EQ(next, samples);
-      EXPECT_LE(Batch(samples, 0, ranks).slices().size(), 16u);
+      EXPECT_LE(Batch(samples, 0, ranks, 16).slices().size(), 16u);
     }
 }
 

@@ -109,6 +109,12 @@ class CpuBackend final : public Backend {
     return precision == Precision::float32 || (has & needs) == needs;
   }
 
+  std::int64_t most_slices() const override { return 16; }
+  std::int64_t steps_ahead() const override { return 1; }
+  void repeat(const Batch&, std::vector<Tensor> x, const std::function<void(std::vector<Tensor>)>& step) override {
+    step(std::move(x));
+  }
+
   Array zeros(std::int64_t size) override {
     Array array{size, std::static_pointer_cast<float>(allocate(size * 4))};
     clear(array);
@@ -119,6 +125,16 @@ class CpuBackend final : public Backend {
     std::copy(values.begin(), values.end(), array.data.get());
   }
   std::vector<float> read(const Array& array) override { return {array.data.get(), array.data.get() + array.size}; }
+  void copy(const Array& from, Array& to, std::int64_t offset) override {
+    std::copy_n(from.data.get(), from.size, to.data.get() + offset);
+  }
+  Indices indices(std::int64_t room) override {
+    return {0, std::static_pointer_cast<std::int32_t>(allocate(room * 4))};
+  }
+  void write(Indices& indices, const std::vector<std::int32_t>& values) override {
+    indices.size = static_cast<std::int64_t>(values.size());
+    std::copy(values.begin(), values.end(), indices.data.get());
+  }
 
   Tensor upload(const std::vector<float>& values, const Shape& shape, Precision precision) override;
   std::vector<float> download(const Tensor& tensor) override;
@@ -143,17 +159,17 @@ class CpuBackend final : public Backend {
   Tensor combine(const Tensor& x, const Tensor* dy, const Array& coefficients) override;
 
   std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
-                               const std::vector<std::int64_t>* positives, StaleEstimates* stale, Array& losses,
+                               const Partners* positives, EstimateArrays* stale, Array& losses,
                                std::int64_t offset) override;
   std::vector<Tensor> contrastive_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
                                        Array& losses, std::int64_t offset) override;
-  std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
-                                    const std::vector<std::int32_t>& labels, Array& losses,
-                                    std::int64_t offset) override;
+  std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits, const Indices& labels,
+                                    Array& losses, std::int64_t offset) override;
   void reduce(const Batch& batch, std::vector<Array>& parts) override;
 
-  void adam(const AdamStep& step, const Array& gradient, Array& value, Array& mean, Array& square) override;
-  void sgd(const SgdStep& step, const Array& gradient, Array& value, Array& buffer) override;
+  void adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
+            Array& square) override;
+  void sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) override;
 
  private:
   struct Plan {
@@ -778,11 +794,19 @@ std::vector<Tensor> CpuBackend::scatter(const Batch& batch, const std::vector<Te
 }
 
 std::vector<Tensor> CpuBackend::lpl_loss(const LplObjective& objective, const Batch& batch,
-                                         const std::vector<Tensor>& z, const std::vector<std::int64_t>* positives,
-                                         StaleEstimates* stale, Array& losses, std::int64_t offset) {
+                                         const std::vector<Tensor>& z, const Partners* positives, EstimateArrays* stale,
+                                         Array& losses, std::int64_t offset) {
   Views v = gather(batch, z);
-  const LossTerms terms = lpl::lpl_loss(objective, v.shape, v.z[0].data(), v.z[1].data(), positives, stale,
-                                        v.gradient[0].data(), v.gradient[1].data());
+  StaleEstimates estimates;
+  if (stale) estimates = {read(stale->mean), read(stale->variance)};
+  const LossTerms terms = lpl::lpl_loss(objective, v.shape, v.z[0].data(), v.z[1].data(),
+                                        positives ? positives->of_first.data.get() : nullptr,
+                                        stale ? &estimates : nullptr, v.gradient[0].data(), v.gradient[1].data());
+  if (stale) {
+    if (stale->mean.size == 0) *stale = {zeros(v.shape.units), zeros(v.shape.units)};
+    write(stale->mean, estimates.mean);
+    write(stale->variance, estimates.variance);
+  }
   for (std::size_t t = 0; t < terms.size(); ++t)
     losses.data.get()[offset + static_cast<std::int64_t>(t)] = static_cast<float>(terms[t]);
   return scatter(batch, z, v);
@@ -799,11 +823,10 @@ std::vector<Tensor> CpuBackend::contrastive_loss(const LplObjective& objective, 
 }
 
 std::vector<Tensor> CpuBackend::cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
-                                              const std::vector<std::int32_t>& labels, Array& losses,
-                                              std::int64_t offset) {
+                                              const Indices& labels, Array& losses, std::int64_t offset) {
   Views v = gather(batch, logits);
   losses.data.get()[offset + kCrossEntropy] = static_cast<float>(lpl::cross_entropy(
-      v.shape, v.z[0].data(), v.z[1].data(), labels.data(), v.gradient[0].data(), v.gradient[1].data()));
+      v.shape, v.z[0].data(), v.z[1].data(), labels.data.get(), v.gradient[0].data(), v.gradient[1].data()));
   return scatter(batch, logits, v);
 }
 
@@ -814,18 +837,19 @@ void CpuBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
   sum_slices(comm_, batch, parts[0].size, own, parts[0].data.get());
 }
 
-void CpuBackend::adam(const AdamStep& step, const Array& gradient, Array& value, Array& mean, Array& square) {
+void CpuBackend::adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
+                      Array& square) {
   constexpr std::int64_t kChunk = 1 << 14;
 #pragma omp parallel for schedule(static)
   for (std::int64_t first = 0; first < value.size; first += kChunk)
-    adam_update(step, std::min(kChunk, value.size - first), gradient.data.get() + first, value.data.get() + first,
-                mean.data.get() + first, square.data.get() + first);
+    adam_update(form, rates.data.get(), std::min(kChunk, value.size - first), gradient.data.get() + first,
+                value.data.get() + first, mean.data.get() + first, square.data.get() + first);
 }
 
-void CpuBackend::sgd(const SgdStep& step, const Array& gradient, Array& value, Array& buffer) {
-  const auto rate = static_cast<float>(step.learning_rate);
-  const auto momentum = static_cast<float>(step.momentum);
-  const auto decay = static_cast<float>(step.weight_decay);
+void CpuBackend::sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) {
+  const float rate = rates.data.get()[0];
+  const auto momentum = static_cast<float>(form.momentum);
+  const auto decay = static_cast<float>(form.weight_decay);
   for (std::int64_t i = 0; i < value.size; ++i) {
     float& v = value.data.get()[i];
     float& m = buffer.data.get()[i];

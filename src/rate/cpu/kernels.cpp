@@ -1,6 +1,5 @@
 #include "rate/cpu/kernels.hpp"
 
-#include <cmath>
 #include <cstring>
 
 #include "core/vector_targets.hpp"
@@ -141,19 +140,17 @@ void MeanBfloat(std::int64_t maps, std::int64_t positions, const std::uint16_t* 
   MeanOverPositions(maps, positions, x, means);
 }
 
-void AdamUpdate(const AdamStep& step, std::int64_t size, const float* gradient, float* value, float* mean,
-                float* square) {
+void AdamUpdate(const AdamForm& form, const float* rates, std::int64_t size, const float* gradient, float* value,
+                float* mean, float* square) {
   const Tag d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
-  const auto n = static_cast<double>(step.step);
-  const auto rate = hn::Set(d, static_cast<float>(step.learning_rate / (1 - std::pow(step.beta1, n))));
-  const auto root_scale = hn::Set(d, static_cast<float>(1.0 / std::sqrt(1 - std::pow(step.beta2, n))));
-  const auto epsilon = hn::Set(d, static_cast<float>(step.epsilon));
-  const auto decay = hn::Set(d, static_cast<float>(step.weight_decay));
-  const auto keep1 = hn::Set(d, static_cast<float>(step.beta1));
-  const auto take1 = hn::Set(d, static_cast<float>(1 - step.beta1));
-  const auto keep2 = hn::Set(d, static_cast<float>(step.beta2));
-  const auto take2 = hn::Set(d, static_cast<float>(1 - step.beta2));
+  const auto rate = hn::Set(d, rates[0]), root_scale = hn::Set(d, rates[1]);
+  const auto epsilon = hn::Set(d, static_cast<float>(form.epsilon));
+  const auto decay = hn::Set(d, static_cast<float>(form.weight_decay));
+  const auto keep1 = hn::Set(d, static_cast<float>(form.beta1));
+  const auto take1 = hn::Set(d, static_cast<float>(1 - form.beta1));
+  const auto keep2 = hn::Set(d, static_cast<float>(form.beta2));
+  const auto take2 = hn::Set(d, static_cast<float>(1 - form.beta2));
   const auto update = [&](const float* from, float* v, float* m, float* s, auto load, auto store) HWY_ATTR {
     const auto g = hn::MulAdd(decay, load(v), load(from));
     const auto new_mean = hn::MulAdd(keep1, load(m), hn::Mul(take1, g));
@@ -229,9 +226,9 @@ void mean_over_positions(std::int64_t maps, std::int64_t positions, const float*
 void mean_over_positions(std::int64_t maps, std::int64_t positions, const std::uint16_t* x, float* means) {
   HWY_DYNAMIC_DISPATCH(MeanBfloat)(maps, positions, x, means);
 }
-void adam_update(const AdamStep& step, std::int64_t size, const float* gradient, float* value, float* mean,
-                 float* square) {
-  HWY_DYNAMIC_DISPATCH(AdamUpdate)(step, size, gradient, value, mean, square);
+void adam_update(const AdamForm& form, const float* rates, std::int64_t size, const float* gradient, float* value,
+                 float* mean, float* square) {
+  HWY_DYNAMIC_DISPATCH(AdamUpdate)(form, rates, size, gradient, value, mean, square);
 }
 std::string rate_vector_target() {
   const std::int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;

@@ -49,8 +49,8 @@ void block_filters(std::int64_t out, std::int64_t taps, std::int64_t in, const f
 void mean_over_positions(std::int64_t maps, std::int64_t positions, const float* x, float* means);
 void mean_over_positions(std::int64_t maps, std::int64_t positions, const std::uint16_t* x, float* means);
 
-void adam_update(const AdamStep& step, std::int64_t size, const float* gradient, float* value, float* mean,
-                 float* square);
+void adam_update(const AdamForm& form, const float* rates, std::int64_t size, const float* gradient, float* value,
+                 float* mean, float* square);
 
 // The vector instructions in use.
 std::string rate_vector_target();

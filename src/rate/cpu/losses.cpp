@@ -148,13 +148,13 @@ double add_decorrelation(std::int64_t rows, std::int64_t units, const T* z, doub
 
 template <class T>
 double add_pull(const LplObjective& objective, const HookShape& shape, const T* z1, const T* z2,
-                const std::vector<std::int64_t>* positives, T* dz1, T* dz2) {
+                const std::int32_t* positives, T* dz1, T* dz2) {
   const std::int64_t columns = shape.positions * shape.units;
   const double scale = 1.0 / static_cast<double>(shape.size());
   const auto factor = static_cast<T>(objective.predictive * 2.0 * scale);
   double loss = 0;
   for (std::int64_t b = 0; b < shape.samples; ++b) {
-    const std::int64_t other = positives ? (*positives)[static_cast<std::size_t>(b)] : b;
+    const std::int64_t other = positives ? positives[b] : b;
     for (std::int64_t c = 0; c < columns; ++c) {
       const T difference = z1[b * columns + c] - z2[other * columns + c];
       loss += static_cast<double>(difference) * static_cast<double>(difference);
@@ -262,7 +262,7 @@ void multiply(bool transposed_a, bool transposed_b, std::int64_t rows, std::int6
 
 template <class T>
 LossTerms lpl_loss(const LplObjective& objective, const HookShape& shape, const T* z1, const T* z2,
-                   const std::vector<std::int64_t>* positives, StaleEstimates* stale, T* dz1, T* dz2) {
+                   const std::int32_t* positives, StaleEstimates* stale, T* dz1, T* dz2) {
   const std::int64_t columns = shape.positions * shape.units;
   std::fill(dz1, dz1 + shape.size(), T(0));
   std::fill(dz2, dz2 + shape.size(), T(0));
@@ -327,10 +327,10 @@ double cross_entropy(const HookShape& shape, const T* logits1, const T* logits2,
 template void multiply(bool, bool, std::int64_t, std::int64_t, std::int64_t, const float*, const float*, float, float*);
 template void multiply(bool, bool, std::int64_t, std::int64_t, std::int64_t, const double*, const double*, double,
                        double*);
-template LossTerms lpl_loss(const LplObjective&, const HookShape&, const float*, const float*,
-                            const std::vector<std::int64_t>*, StaleEstimates*, float*, float*);
-template LossTerms lpl_loss(const LplObjective&, const HookShape&, const double*, const double*,
-                            const std::vector<std::int64_t>*, StaleEstimates*, double*, double*);
+template LossTerms lpl_loss(const LplObjective&, const HookShape&, const float*, const float*, const std::int32_t*,
+                            StaleEstimates*, float*, float*);
+template LossTerms lpl_loss(const LplObjective&, const HookShape&, const double*, const double*, const std::int32_t*,
+                            StaleEstimates*, double*, double*);
 template LossTerms contrastive_loss(const LplObjective&, const HookShape&, const float*, const float*, float*, float*);
 template LossTerms contrastive_loss(const LplObjective&, const HookShape&, const double*, const double*, double*,
                                     double*);

@@ -25,7 +25,7 @@ struct HookShape {
 // replaced by this step's estimates (null: the ordinary form).
 template <class T>
 LossTerms lpl_loss(const LplObjective& objective, const HookShape& shape, const T* z1, const T* z2,
-                   const std::vector<std::int64_t>* positives, StaleEstimates* stale, T* dz1, T* dz2);
+                   const std::int32_t* positives, StaleEstimates* stale, T* dz1, T* dz2);
 
 // The contrastive baseline: pull = -mean cosine(z1, z2); push = mean over ordered pairs of different samples of the
 // squared cosine, averaged over the views. One position only.

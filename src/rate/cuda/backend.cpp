@@ -2,8 +2,9 @@
 
 #include <fmt/format.h>
 
-#include <cmath>
+#include <map>
 #include <type_traits>
+#include <utility>
 
 #include "core/errors.hpp"
 #include "rate/cuda/convolution.hpp"
@@ -87,22 +88,31 @@ class CudaBackend final : public Backend {
 
   bool supports(Precision) const override { return true; }  // of every architecture that is compiled for
 
+  // Each device does its share at once: many small slices would leave most of it idle.
+  std::int64_t most_slices() const override { return comm_.size(); }
+  std::int64_t steps_ahead() const override { return 256; }
+  void repeat(const Batch& batch, std::vector<Tensor> x, const std::function<void(std::vector<Tensor>)>& step) override;
+
   Array zeros(std::int64_t size) override {
     Array array{size, allocate<float>(*device_, size)};
     clear(array);
     return array;
   }
   void clear(Array& array) override { device_->clear(array.data.get(), array.size * 4); }
-  void write(Array& array, const std::vector<float>& values) override {
-    const auto bytes = static_cast<std::int64_t>(values.size()) * 4;
-    void* const staged = device_->staging(bytes);
-    std::memcpy(staged, values.data(), static_cast<std::size_t>(bytes));
-    device_->send(array.data.get(), staged, bytes);
-  }
+  void write(Array& array, const std::vector<float>& values) override { send(*device_, values, array.data.get()); }
   std::vector<float> read(const Array& array) override {
     std::vector<float> values(static_cast<std::size_t>(array.size));
     device_->download(values.data(), array.data.get(), array.size * 4);
     return values;
+  }
+
+  void copy(const Array& from, Array& to, std::int64_t offset) override {
+    device_->copy(to.data.get() + offset, from.data.get(), from.size * 4);
+  }
+  Indices indices(std::int64_t room) override { return {0, allocate<std::int32_t>(*device_, room)}; }
+  void write(Indices& indices, const std::vector<std::int32_t>& values) override {
+    indices.size = static_cast<std::int64_t>(values.size());
+    send(*device_, values, indices.data.get());
   }
 
   Tensor upload(const std::vector<float>& values, const Shape& shape, Precision precision) override;
@@ -128,17 +138,17 @@ class CudaBackend final : public Backend {
   Tensor combine(const Tensor& x, const Tensor* dy, const Array& coefficients) override;
 
   std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
-                               const std::vector<std::int64_t>* positives, StaleEstimates* stale, Array& losses,
+                               const Partners* positives, EstimateArrays* stale, Array& losses,
                                std::int64_t offset) override;
   std::vector<Tensor> contrastive_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
                                        Array& losses, std::int64_t offset) override;
-  std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
-                                    const std::vector<std::int32_t>& labels, Array& losses,
-                                    std::int64_t offset) override;
+  std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits, const Indices& labels,
+                                    Array& losses, std::int64_t offset) override;
   void reduce(const Batch& batch, std::vector<Array>& parts) override;
 
-  void adam(const AdamStep& step, const Array& gradient, Array& value, Array& mean, Array& square) override;
-  void sgd(const SgdStep& step, const Array& gradient, Array& value, Array& buffer) override;
+  void adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
+            Array& square) override;
+  void sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) override;
 
  private:
   Tensor new_tensor(const Shape& shape, Precision precision) {
@@ -161,7 +171,31 @@ class CudaBackend final : public Backend {
   Communicator& comm_;
   std::shared_ptr<Device> device_;
   Convolutions convolutions_;
+  // What repeat() knows of batches, by their number of samples: the graph, empty after the first time, and the maps
+  // that it was recorded with.
+  struct Recording {
+    Device::Graph graph;
+    std::vector<Tensor> x;
+  };
+  std::map<std::int64_t, Recording> recordings_;
 };
+
+// The first time everything is done call by call: libraries choose their algorithms, memory is made. The second time
+// it is recorded.
+void CudaBackend::repeat(const Batch& batch, std::vector<Tensor> x,
+                         const std::function<void(std::vector<Tensor>)>& step) {
+  const auto [place, first] = recordings_.try_emplace(batch.samples());
+  if (first) return step(std::move(x));
+  Recording& known = place->second;
+  if (!known.graph) {
+    known.x = std::move(x);
+    known.graph = device_->record([&] { step(known.x); });
+  } else {
+    for (std::size_t s = 0; s < x.size(); ++s)
+      device_->copy(known.x[s].data.get(), x[s].data.get(), x[s].shape.size() * bytes_of(x[s].precision));
+  }
+  device_->launch(known.graph);
+}
 
 Tensor CudaBackend::upload(const std::vector<float>& values, const Shape& shape, Precision precision) {
   const Tensor tensor = new_tensor(shape, precision);
@@ -439,7 +473,9 @@ Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
     const std::vector<float> values = download(slice);
     own.insert(own.end(), values.begin(), values.end());
   }
-  const std::shared_ptr<float> all = copy_of(*device_, gather_slices(comm_, batch, row, std::move(own)));
+  const std::vector<float> gathered = gather_slices(comm_, batch, row, std::move(own));
+  const std::shared_ptr<float> all = allocate<float>(*device_, 2 * views.hook.view());
+  send(*device_, gathered, all.get());
   launch(*device_, "the kernel that gathers slices", 2 * views.hook.view(),
          FromSlice<float>{views.order, 0, all.get(), views.z.get()});
   return views;
@@ -458,8 +494,8 @@ std::vector<Tensor> CudaBackend::scatter(const Batch& batch, const std::vector<T
 }
 
 std::vector<Tensor> CudaBackend::lpl_loss(const LplObjective& objective, const Batch& batch,
-                                          const std::vector<Tensor>& z, const std::vector<std::int64_t>* positives,
-                                          StaleEstimates* stale, Array& losses, std::int64_t offset) {
+                                          const std::vector<Tensor>& z, const Partners* positives,
+                                          EstimateArrays* stale, Array& losses, std::int64_t offset) {
   const Views v = gather(batch, z);
   cuda::lpl_loss(*device_, objective, v.hook, v.z.get(), positives, stale, v.gradient.get(),
                  losses.data.get() + offset);
@@ -474,10 +510,9 @@ std::vector<Tensor> CudaBackend::contrastive_loss(const LplObjective& objective,
 }
 
 std::vector<Tensor> CudaBackend::cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
-                                               const std::vector<std::int32_t>& labels, Array& losses,
-                                               std::int64_t offset) {
+                                               const Indices& labels, Array& losses, std::int64_t offset) {
   const Views v = gather(batch, logits);
-  cuda::cross_entropy(*device_, v.hook, v.z.get(), labels, v.gradient.get(),
+  cuda::cross_entropy(*device_, v.hook, v.z.get(), labels.data.get(), v.gradient.get(),
                       losses.data.get() + offset + kCrossEntropy);
   return scatter(batch, logits, v);
 }
@@ -492,21 +527,19 @@ void CudaBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
   write(parts[0], sum);
 }
 
-void CudaBackend::adam(const AdamStep& step, const Array& gradient, Array& value, Array& mean, Array& square) {
-  const auto n = static_cast<double>(step.step);
+void CudaBackend::adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
+                       Array& square) {
   const auto number = [](double x) { return static_cast<float>(x); };
   launch(*device_, "the kernel of Adam", value.size,
-         AdamUpdate{number(step.learning_rate / (1 - std::pow(step.beta1, n))),
-                    number(1.0 / std::sqrt(1 - std::pow(step.beta2, n))), number(step.epsilon),
-                    number(step.weight_decay), number(step.beta1), number(1 - step.beta1), number(step.beta2),
-                    number(1 - step.beta2), gradient.data.get(), value.data.get(), mean.data.get(), square.data.get()});
+         AdamUpdate{rates.data.get(), number(form.epsilon), number(form.weight_decay), number(form.beta1),
+                    number(1 - form.beta1), number(form.beta2), number(1 - form.beta2), gradient.data.get(),
+                    value.data.get(), mean.data.get(), square.data.get()});
 }
 
-void CudaBackend::sgd(const SgdStep& step, const Array& gradient, Array& value, Array& buffer) {
-  const auto number = [](double x) { return static_cast<float>(x); };
+void CudaBackend::sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) {
   launch(*device_, "the kernel of SGD", value.size,
-         SgdUpdate{number(step.learning_rate), number(step.momentum), number(step.weight_decay), gradient.data.get(),
-                   value.data.get(), buffer.data.get()});
+         SgdUpdate{rates.data.get(), static_cast<float>(form.momentum), static_cast<float>(form.weight_decay),
+                   gradient.data.get(), value.data.get(), buffer.data.get()});
 }
 
 }  // namespace

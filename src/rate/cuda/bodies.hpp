@@ -480,6 +480,14 @@ struct MeanOfViews {
   }
 };
 
+// columns[view, unit] = estimates[unit]. One thread a column.
+struct Twice {
+  const float* estimates;
+  Index units;
+  double* columns;
+  LPL_DEVICE void operator()(Index column) const { columns[column] = static_cast<double>(estimates[column % units]); }
+};
+
 // Squared differences of the pairs: rows are samples of view 1, columns units.
 struct PairSquares {
   const float* z;
@@ -628,8 +636,7 @@ struct CrossEntropy {
 // ---- Optimisers. One thread a parameter.
 
 struct AdamUpdate {
-  float rate;        // divided by 1 - beta1^step
-  float root_scale;  // 1 / sqrt(1 - beta2^step)
+  const float* rates;  // adam_rates()
   float epsilon, decay, beta1, rest1, beta2, rest2;
   const float* gradient;
   float *value, *mean, *square;
@@ -637,17 +644,18 @@ struct AdamUpdate {
     const float g = gradient[i] + decay * value[i];
     mean[i] = beta1 * mean[i] + rest1 * g;
     square[i] = beta2 * square[i] + rest2 * g * g;
-    value[i] -= rate * (mean[i] / (std::sqrt(square[i]) * root_scale + epsilon));
+    value[i] -= rates[0] * (mean[i] / (std::sqrt(square[i]) * rates[1] + epsilon));
   }
 };
 
 struct SgdUpdate {
-  float rate, momentum, decay;
+  const float* rates;  // sgd_rates()
+  float momentum, decay;
   const float* gradient;
   float *value, *buffer;
   LPL_DEVICE void operator()(Index i) const {
     buffer[i] = momentum * buffer[i] + (gradient[i] + decay * value[i]);
-    value[i] -= rate * buffer[i];
+    value[i] -= rates[0] * buffer[i];
   }
 };
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "core/errors.hpp"
 #include "rate/cuda/backend.hpp"
@@ -19,6 +20,11 @@ int cuda_device_count() {
 }  // namespace lpl
 
 namespace lpl::cuda {
+namespace {
+
+constexpr std::size_t kBlasWorkspace = 32 << 20;  // what cuBLAS recommends for the newest devices
+
+}  // namespace
 
 std::shared_ptr<Device> Device::open(int index) {
   const int count = cuda_device_count();
@@ -40,6 +46,9 @@ Device::Device(int index) : name_(fmt::format("CUDA device {}", index)) {
   check(cudnnSetStream(dnn_, stream_), "cudnnSetStream");
   for (Staging& s : stagings_)
     check(cudaEventCreateWithFlags(&s.sent, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  // cuBLAS would otherwise allocate its own, which a graph cannot hold.
+  check(cudaMalloc(&blas_workspace_, kBlasWorkspace), "cudaMalloc of the workspace of cuBLAS");
+  check(cublasSetWorkspace(blas_, blas_workspace_, kBlasWorkspace), "cublasSetWorkspace");
   // Memory that was given back stays with the process.
   cudaMemPool_t pool;
   check(cudaDeviceGetDefaultMemPool(&pool, index), "cudaDeviceGetDefaultMemPool");
@@ -56,6 +65,7 @@ Device::~Device() {
   }
   cudnnDestroy(dnn_);
   cublasDestroy(blas_);
+  cudaFree(blas_workspace_);
   cudaStreamDestroy(stream_);
 }
 
@@ -87,7 +97,44 @@ void Device::clear(void* memory, std::int64_t bytes) {
   check(cudaMemsetAsync(memory, 0, static_cast<std::size_t>(bytes), stream_), "cudaMemsetAsync");
 }
 
+void Device::copy(void* to, const void* from, std::int64_t bytes) {
+  check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDeviceToDevice, stream_),
+        "cudaMemcpyAsync on the device");
+}
+
+// Relaxed: libraries may do on the way what cannot be recorded but does no harm, such as loading a kernel.
+Device::Graph Device::record(const std::function<void()>& enqueue) {
+  check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
+  recording_ = true;
+  std::exception_ptr failure;
+  try {
+    enqueue();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  recording_ = false;
+  cudaGraph_t graph = nullptr;
+  const cudaError_t ended = cudaStreamEndCapture(stream_, &graph);
+  const std::unique_ptr<CUgraph_st, decltype(&cudaGraphDestroy)> owner(graph, &cudaGraphDestroy);
+  if (failure) std::rethrow_exception(failure);
+  check(ended, "cudaStreamEndCapture");
+  cudaGraphExec_t executable = nullptr;
+  check(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
+  return {executable, [device = shared_from_this()](cudaGraphExec_t g) {
+            cudaStreamSynchronize(device->stream_);
+            cudaGraphExecDestroy(g);
+          }};
+}
+
+void Device::launch(const Graph& graph) { check(cudaGraphLaunch(graph.get(), stream_), "cudaGraphLaunch"); }
+
+void Device::refuse_recording(std::string_view call) const {
+  if (recording_)
+    throw Error(fmt::format("{}: {} in a step that is recorded, which cannot reach the host", name_, call));
+}
+
 void* Device::staging(std::int64_t bytes) {
+  refuse_recording("an upload");
   turn_ = (turn_ + 1) % stagings_.size();
   Staging& s = stagings_[turn_];
   check(cudaEventSynchronize(s.sent), "cudaEventSynchronize");
@@ -107,6 +154,7 @@ void Device::send(void* to, const void* staged, std::int64_t bytes) {
 }
 
 void Device::download(void* to, const void* from, std::int64_t bytes) {
+  refuse_recording("a download");
   check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDeviceToHost, stream_),
         "cudaMemcpyAsync from the device");
   check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");

@@ -1,5 +1,6 @@
 // One CUDA device as the backend uses it: a stream on which everything is enqueued, memory that is given and taken in
 // the order of the stream, and the handles of cuBLAS and cuDNN. Only download() and the destructor wait for the device.
+// What is enqueued can be recorded instead, as a graph that is launched at once and any number of times.
 #pragma once
 
 #include <cublas_v2.h>
@@ -8,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -36,6 +38,14 @@ class Device : public std::enable_shared_from_this<Device> {
   // Not initialised. Outlives the device's owner where it must.
   std::shared_ptr<void> allocate(std::int64_t bytes);
   void clear(void* memory, std::int64_t bytes);
+  // From memory of the device to other memory of it.
+  void copy(void* to, const void* from, std::int64_t bytes);
+
+  // What `enqueue` enqueues, not done yet. Memory that it allocates it must give back, and none that was there before;
+  // the host's memory is out of reach.
+  using Graph = std::shared_ptr<CUgraphExec_st>;
+  Graph record(const std::function<void()>& enqueue);
+  void launch(const Graph& graph);
 
   // Page-locked memory for `bytes` bytes, which send() copies to the device. It is used again a while later.
   void* staging(std::int64_t bytes);
@@ -45,6 +55,8 @@ class Device : public std::enable_shared_from_this<Device> {
 
  private:
   explicit Device(int index);
+  // Throws Error while a graph is being recorded.
+  void refuse_recording(std::string_view call) const;
 
   struct Staging {
     void* memory = nullptr;
@@ -56,6 +68,8 @@ class Device : public std::enable_shared_from_this<Device> {
   cudaStream_t stream_ = nullptr;
   cublasHandle_t blas_ = nullptr;
   cudnnHandle_t dnn_ = nullptr;
+  void* blas_workspace_ = nullptr;
+  bool recording_ = false;
   // Taken in turn; who comes round to one that is still being sent waits for it.
   std::array<Staging, 32> stagings_;
   std::size_t turn_ = 0;

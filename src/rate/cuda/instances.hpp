@@ -49,6 +49,7 @@ LPL_FOR_EACH(Centre);
 LPL_FOR_EACH(PushColumns);
 LPL_FOR_EACH(StalePushColumns);
 LPL_FOR_EACH(MeanOfViews);
+LPL_FOR_EACH(Twice);
 LPL_FOR_EACH(LplGradient);
 LPL_FOR_EACH(ScaleOffDiagonal);
 LPL_FOR_EACH(NormaliseRows);

@@ -18,15 +18,12 @@ std::shared_ptr<T> allocate(Device& device, std::int64_t count) {
   return std::static_pointer_cast<T>(device.allocate(count * static_cast<std::int64_t>(sizeof(T))));
 }
 
-// A copy of `values` on the device.
 template <class T>
-std::shared_ptr<T> copy_of(Device& device, const std::vector<T>& values) {
+void send(Device& device, const std::vector<T>& values, T* to) {
   const auto bytes = static_cast<std::int64_t>(values.size() * sizeof(T));
   void* const staged = device.staging(bytes);
   std::memcpy(staged, values.data(), static_cast<std::size_t>(bytes));
-  const std::shared_ptr<T> copy = allocate<T>(device, static_cast<std::int64_t>(values.size()));
-  device.send(copy.get(), staged, bytes);
-  return copy;
+  device.send(to, staged, bytes);
 }
 
 template <class Body>

@@ -1,8 +1,5 @@
 #include "rate/cuda/losses.hpp"
 
-#include <fmt/format.h>
-
-#include "core/errors.hpp"
 #include "rate/cuda/launch.hpp"
 
 namespace lpl::cuda {
@@ -13,29 +10,6 @@ Index index_of(std::int64_t value) { return static_cast<Index>(value); }
 // *to = factor * sum of the terms.
 void add_up(const Device& device, const double* terms, std::int64_t count, double factor, float* to) {
   device.check(sum_terms(device.stream(), terms, index_of(count), factor, to), "the kernel that sums a loss");
-}
-
-// Sample of view 1 that is pulled to each sample of view 2.
-std::vector<std::int32_t> inverse_of(const std::vector<std::int32_t>& positives) {
-  std::vector<std::int32_t> inverse(positives.size(), -1);
-  for (std::size_t b = 0; b < positives.size(); ++b) {
-    const auto other = static_cast<std::size_t>(positives[b]);
-    if (other >= inverse.size() || inverse[other] != -1)
-      throw Error(fmt::format("positives of {} samples are no permutation: sample {} of view 1 is pulled to sample {}",
-                              positives.size(), b, positives[b]));
-    inverse[other] = static_cast<std::int32_t>(b);
-  }
-  return inverse;
-}
-
-struct Pairs {
-  std::shared_ptr<std::int32_t> positives, pulled_by;  // null: sample b belongs to sample b
-};
-
-Pairs pairs_on(Device& device, const std::vector<std::int64_t>* positives) {
-  if (!positives) return {};
-  const std::vector<std::int32_t> partners(positives->begin(), positives->end());
-  return {copy_of(device, partners), copy_of(device, inverse_of(partners))};
 }
 
 std::shared_ptr<float> centred(Device& device, std::int64_t samples, std::int64_t columns, const float* z,
@@ -67,17 +41,18 @@ std::shared_ptr<double> sums_of_squares(Device& device, std::int64_t samples, st
 }
 
 // Estimates of the step before, for the columns of both views.
-std::shared_ptr<double> twice(Device& device, const std::vector<float>& estimates) {
-  std::vector<double> columns(estimates.begin(), estimates.end());
-  columns.insert(columns.end(), estimates.begin(), estimates.end());
-  return copy_of(device, columns);
+std::shared_ptr<double> twice(Device& device, const Array& estimates) {
+  const std::shared_ptr<double> columns = allocate<double>(device, 2 * estimates.size);
+  launch(device, "the kernel of stale estimates", 2 * estimates.size,
+         Twice{estimates.data.get(), index_of(estimates.size), columns.get()});
+  return columns;
 }
 
-void read_means_of_views(Device& device, const std::shared_ptr<double>& columns, std::vector<float>& means) {
-  const auto units = static_cast<std::int64_t>(means.size());
-  const std::shared_ptr<float> on_device = allocate<float>(device, units);
-  launch(device, "the kernel of stale estimates", units, MeanOfViews{columns.get(), index_of(units), on_device.get()});
-  device.download(means.data(), on_device.get(), units * 4);
+// Means over both views, to be the estimates of the next step.
+void keep(Device& device, const std::shared_ptr<double>& columns, std::int64_t units, Array& estimates) {
+  if (estimates.size == 0) estimates = {units, allocate<float>(device, units)};
+  launch(device, "the kernel of stale estimates", units,
+         MeanOfViews{columns.get(), index_of(units), estimates.data.get()});
 }
 
 // What the gradient of the push term multiplies.
@@ -87,7 +62,7 @@ struct PushGradient {
 };
 
 PushGradient push(Device& device, const LplObjective& objective, const HookSize& hook, const float* z,
-                  StaleEstimates* stale, float* loss) {
+                  EstimateArrays* stale, float* loss) {
   const std::int64_t columns = hook.columns();
   const auto samples = static_cast<double>(hook.samples);
   const double weight = 0.5 * objective.hebbian / static_cast<double>(columns);
@@ -96,7 +71,7 @@ PushGradient push(Device& device, const LplObjective& objective, const HookSize&
       sums_of_squares(device, hook.samples, columns, own.deviations.get(), 1.0 / (samples - 1));
   PushGradient gradient{allocate<float>(device, 2 * columns), own.deviations};
   const std::shared_ptr<double> losses = allocate<double>(device, 2 * columns);
-  if (stale && !stale->mean.empty()) {
+  if (stale && stale->mean.size > 0) {
     gradient.deviations = centred(device, hook.samples, columns, z, twice(device, stale->mean).get());
     const std::shared_ptr<double> squares =
         sums_of_squares(device, hook.samples, columns, gradient.deviations.get(), 1.0);
@@ -110,10 +85,8 @@ PushGradient push(Device& device, const LplObjective& objective, const HookSize&
   }
   add_up(device, losses.get(), 2 * columns, 0.5 / static_cast<double>(columns), loss);
   if (stale) {
-    stale->mean.resize(static_cast<std::size_t>(columns));
-    stale->variance.resize(static_cast<std::size_t>(columns));
-    read_means_of_views(device, own.means, stale->mean);
-    read_means_of_views(device, variances, stale->variance);
+    keep(device, own.means, columns, stale->mean);
+    keep(device, variances, columns, stale->variance);
   }
   return gradient;
 }
@@ -151,19 +124,20 @@ void add_decorrelation(Device& device, const LplObjective& objective, const Hook
 }  // namespace
 
 void lpl_loss(Device& device, const LplObjective& objective, const HookSize& hook, const float* z,
-              const std::vector<std::int64_t>* positives, StaleEstimates* stale, float* dz, float* losses) {
+              const Partners* positives, EstimateArrays* stale, float* dz, float* losses) {
   const std::int64_t columns = hook.columns();
   const double scale = 1.0 / static_cast<double>(hook.view());
-  const Pairs pairs = pairs_on(device, positives);
+  const std::int32_t* const partner = positives ? positives->of_first.data.get() : nullptr;
+  const std::int32_t* const pulled_by = positives ? positives->of_second.data.get() : nullptr;
   const std::shared_ptr<double> squares =
       column_sums(device, "the kernel of the pull term", hook.samples, columns,
-                  PairSquares{z, pairs.positives.get(), index_of(hook.samples), index_of(columns)}, 1.0);
+                  PairSquares{z, partner, index_of(hook.samples), index_of(columns)}, 1.0);
   add_up(device, squares.get(), columns, scale, losses + kPull);
 
   const PushGradient pushed = push(device, objective, hook, z, stale, losses + kPush);
   launch(device, "the kernel of the local gradient", 2 * hook.view(),
-         LplGradient{z, pushed.deviations.get(), pushed.factors.get(), pairs.positives.get(), pairs.pulled_by.get(),
-                     index_of(hook.samples), index_of(columns), static_cast<float>(objective.predictive * 2.0 * scale),
+         LplGradient{z, pushed.deviations.get(), pushed.factors.get(), partner, pulled_by, index_of(hook.samples),
+                     index_of(columns), static_cast<float>(objective.predictive * 2.0 * scale),
                      objective.gradient == PredictiveGradient::both, dz});
   add_decorrelation(device, objective, hook, z, dz, losses + kDecorrelation);
   device.clear(losses + kCrossEntropy, 4);
@@ -202,13 +176,13 @@ void contrastive_loss(Device& device, const LplObjective& objective, const HookS
   device.clear(losses + kCrossEntropy, 4);
 }
 
-void cross_entropy(Device& device, const HookSize& hook, const float* logits, const std::vector<std::int32_t>& labels,
+void cross_entropy(Device& device, const HookSize& hook, const float* logits, const std::int32_t* labels,
                    float* dlogits, float* loss) {
   const auto samples = static_cast<double>(hook.samples);
   const std::shared_ptr<double> losses = allocate<double>(device, 2 * hook.samples);
-  launch(device, "the kernel of the cross-entropy", 2 * hook.samples,
-         CrossEntropy{logits, copy_of(device, labels).get(), index_of(hook.samples), index_of(hook.units),
-                      0.5 / samples, losses.get(), dlogits});
+  launch(
+      device, "the kernel of the cross-entropy", 2 * hook.samples,
+      CrossEntropy{logits, labels, index_of(hook.samples), index_of(hook.units), 0.5 / samples, losses.get(), dlogits});
   add_up(device, losses.get(), 2 * hook.samples, 0.5 / samples, loss);
 }
 

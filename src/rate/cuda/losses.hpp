@@ -3,10 +3,9 @@
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
+#include "rate/backend.hpp"
 #include "rate/cuda/device.hpp"
-#include "rate/objective.hpp"
 
 namespace lpl::cuda {
 
@@ -16,16 +15,15 @@ struct HookSize {
   std::int64_t view() const { return samples * columns(); }
 };
 
-// `losses` receives kLossTerms terms, `dz` the gradient. Waits for the device where there are stale estimates, which
-// live on the host. Throws Error where the positives are no permutation.
+// `losses` receives kLossTerms terms, `dz` the gradient. Null where positives are not shuffled, estimates not stale.
 void lpl_loss(Device& device, const LplObjective& objective, const HookSize& hook, const float* z,
-              const std::vector<std::int64_t>* positives, StaleEstimates* stale, float* dz, float* losses);
+              const Partners* positives, EstimateArrays* stale, float* dz, float* losses);
 
 void contrastive_loss(Device& device, const LplObjective& objective, const HookSize& hook, const float* z, float* dz,
                       float* losses);
 
 // `loss` receives the mean cross-entropy.
-void cross_entropy(Device& device, const HookSize& hook, const float* logits, const std::vector<std::int32_t>& labels,
+void cross_entropy(Device& device, const HookSize& hook, const float* logits, const std::int32_t* labels,
                    float* dlogits, float* loss);
 
 }  // namespace lpl::cuda
