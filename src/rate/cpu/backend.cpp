@@ -5,18 +5,17 @@
 #include <omp.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <dnnl.hpp>
 #include <limits>
 #include <map>
-#include <new>
 #include <tuple>
 
 #include "core/errors.hpp"
 #include "rate/cpu/bfloat16.hpp"
 #include "rate/cpu/kernels.hpp"
 #include "rate/cpu/losses.hpp"
+#include "rate/cpu/maps.hpp"
 #include "rate/exchange.hpp"
 
 namespace lpl {
@@ -26,34 +25,6 @@ using dnnl::memory;
 
 memory::data_type type_of(Precision precision) {
   return precision == Precision::float32 ? memory::data_type::f32 : memory::data_type::bf16;
-}
-
-std::int64_t bytes_of(Precision precision) { return precision == Precision::float32 ? 4 : 2; }
-
-std::shared_ptr<void> allocate(std::int64_t bytes) {
-  constexpr std::align_val_t kAlignment{64};
-  void* memory = ::operator new(static_cast<std::size_t>(std::max<std::int64_t>(bytes, 64)), kAlignment);
-  return {memory, [](void* p) { ::operator delete(p, kAlignment); }};
-}
-
-std::int64_t padded_size(const Shape& shape) {
-  return shape.samples * blocks(shape.channels) * kLanes * shape.positions();
-}
-
-Tensor new_tensor(const Shape& shape, Precision precision) {
-  return {shape, precision, allocate(padded_size(shape) * bytes_of(precision))};
-}
-
-template <class T>
-T* as(const std::shared_ptr<void>& data) {
-  return static_cast<T*>(data.get());
-}
-
-// Calls f with the elements of a tensor as float* or std::uint16_t*.
-template <class F>
-decltype(auto) with_elements(const Tensor& tensor, F f) {
-  if (tensor.precision == Precision::float32) return f(as<float>(tensor.data));
-  return f(as<std::uint16_t>(tensor.data));
 }
 
 memory::dims dims_of(const Shape& s) { return {s.samples, s.channels, s.height, s.width}; }
@@ -75,13 +46,6 @@ struct ConvolutionTrace {
   std::shared_ptr<std::uint8_t> winners;  // kept where it does: by pooled output
 };
 
-// What a rectifier leaves for its gradient.
-struct RectifierTrace {
-  Shape shape;  // of the input
-  Precision precision = Precision::float32;
-  std::shared_ptr<std::uint8_t> winners;  // by output
-};
-
 struct ConvolutionFilters {
   memory weights;  // in the layout that oneDNN asked for
   memory bias;
@@ -92,7 +56,7 @@ using PlanKey = std::tuple<LayerKey, std::int64_t, std::int64_t, std::int64_t, P
 
 LayerKey key_of(const Convolution& c) { return {c.in, c.out, c.kernel, c.stride, c.padding, c.rectified}; }
 
-class CpuBackend final : public Backend {
+class CpuBackend final : public MapOperations {
  public:
   explicit CpuBackend(Communicator& comm) : comm_(comm), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {}
 
@@ -145,18 +109,6 @@ class CpuBackend final : public Backend {
                     Array& bias) override;
   Tensor input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
                         const Tensor& dy) override;
-
-  Tensor mean_over_space(const Tensor& x) override;
-  Tensor adaptive_mean(const Tensor& x, std::int64_t side) override;
-  Tensor adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) override;
-  Tensor product(const Tensor& x, const Tensor& mask) override;
-  Tensor scale(const Tensor& x, float factor) override;
-  Tensor sum(const Tensor& x, const Tensor& y) override;
-
-  Tensor rectify(const Pooling& pooling, const Tensor& x, Trace* trace) override;
-  Tensor rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) override;
-  void add_moments(const Tensor& x, const Tensor* dy, const Array& centre, Array& sums) override;
-  Tensor combine(const Tensor& x, const Tensor* dy, const Array& coefficients) override;
 
   std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
                                const Partners* positives, EstimateArrays* stale, Array& losses,
@@ -450,43 +402,6 @@ void CpuBackend::add_dense_gradient(const Convolution& layer, const Trace& trace
   for (std::size_t o = 0; o < total.size(); ++o) bias.data.get()[o] += total[o];
 }
 
-namespace {
-
-// Brings the gradient of pooled, rectified maps to maps of `shape`: what flows through output `at` of them goes to the
-// element winner(at) of its window, or nowhere.
-template <class Winner>
-Tensor gradient_of_winners(const Pooling& pooling, const Shape& shape, const Tensor& dy, Precision precision,
-                           Winner winner) {
-  const Shape y = pooling.output(shape);
-  const bool everywhere = dy.shape.positions() == 1;
-  // Windows may overlap, so sums are formed in float32 first.
-  Tensor sums = new_tensor(shape, Precision::float32);
-  std::memset(sums.data.get(), 0, static_cast<std::size_t>(padded_size(shape)) * 4);
-  float* const to = as<float>(sums.data);
-  with_elements(dy, [&](const auto* gradients) {
-#pragma omp parallel for schedule(static)
-    for (std::int64_t map = 0; map < y.samples * blocks(y.channels); ++map)
-      for (std::int64_t p = 0; p < y.positions(); ++p) {
-        const std::int64_t top = p / y.width * pooling.stride - pooling.padding;
-        const std::int64_t left = p % y.width * pooling.stride - pooling.padding;
-        for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-          const std::int64_t at = (map * y.positions() + p) * kLanes + lane;
-          const std::int64_t won = winner(at);
-          if (won == kSilent) continue;
-          const std::int64_t r = top + won / pooling.side, c = left + won % pooling.side;
-          to[(map * shape.positions() + r * shape.width + c) * kLanes + lane] +=
-              widen(gradients[everywhere ? map * kLanes + lane : at]);
-        }
-      }
-  });
-  if (precision == Precision::float32) return sums;
-  Tensor narrowed = new_tensor(shape, precision);
-  for (std::int64_t i = 0; i < padded_size(shape); ++i) narrow(to[i], as<std::uint16_t>(narrowed.data)[i]);
-  return narrowed;
-}
-
-}  // namespace
-
 Tensor CpuBackend::unpooled_gradient(const Convolution& layer, const Trace& trace, const Shape& x, const Tensor& dy,
                                      Precision precision) {
   const auto& kept = *as<ConvolutionTrace>(trace.data);
@@ -526,235 +441,6 @@ Tensor CpuBackend::input_gradient(const Convolution& layer, const Filters& filte
   dnnl::reorder(to, own_result).execute(stream_, to, own_result);
   stream_.wait();
   return dx;
-}
-
-Tensor CpuBackend::mean_over_space(const Tensor& x) {
-  Tensor means = new_tensor({x.shape.samples, x.shape.channels, 1, 1}, Precision::float32);
-  const std::int64_t maps = blocks(x.shape.channels);
-  with_elements(x, [&](const auto* from) {
-#pragma omp parallel for schedule(static)
-    for (std::int64_t n = 0; n < x.shape.samples; ++n)
-      mean_over_positions(maps, x.shape.positions(), from + n * maps * x.shape.positions() * kLanes,
-                          as<float>(means.data) + n * maps * kLanes);
-  });
-  return means;
-}
-
-namespace {
-
-// Window [begin, end) of output i when `size` inputs are averaged to `side` outputs, as PyTorch cuts them.
-std::int64_t window_begin(std::int64_t i, std::int64_t size, std::int64_t side) { return i * size / side; }
-std::int64_t window_end(std::int64_t i, std::int64_t size, std::int64_t side) {
-  return ((i + 1) * size + side - 1) / side;
-}
-
-// Calls f(output position, input position, share) for every input of every output's window.
-template <class F>
-void for_each_in_windows(const Shape& shape, std::int64_t side, F f) {
-  for (std::int64_t r = 0; r < side; ++r)
-    for (std::int64_t c = 0; c < side; ++c) {
-      const std::int64_t top = window_begin(r, shape.height, side), bottom = window_end(r, shape.height, side);
-      const std::int64_t left = window_begin(c, shape.width, side), right = window_end(c, shape.width, side);
-      const float share = 1.0f / static_cast<float>((bottom - top) * (right - left));
-      for (std::int64_t i = top; i < bottom; ++i)
-        for (std::int64_t j = left; j < right; ++j) f(r * side + c, i * shape.width + j, share);
-    }
-}
-
-}  // namespace
-
-Tensor CpuBackend::adaptive_mean(const Tensor& x, std::int64_t side) {
-  const Shape shape{x.shape.samples, x.shape.channels, side, side};
-  Tensor y = new_tensor(shape, x.precision);
-  with_elements(x, [&](const auto* from) {
-    using Element = std::remove_cvref_t<decltype(*from)>;
-#pragma omp parallel for schedule(static)
-    for (std::int64_t map = 0; map < shape.samples * blocks(shape.channels); ++map) {
-      std::vector<float> sums(static_cast<std::size_t>(side * side * kLanes));
-      for_each_in_windows(x.shape, side, [&](std::int64_t to, std::int64_t at, float share) {
-        for (std::int64_t lane = 0; lane < kLanes; ++lane)
-          sums[static_cast<std::size_t>(to * kLanes + lane)] +=
-              share * widen(from[(map * x.shape.positions() + at) * kLanes + lane]);
-      });
-      for (std::size_t i = 0; i < sums.size(); ++i)
-        narrow(sums[i], as<Element>(y.data)[map * side * side * kLanes + static_cast<std::int64_t>(i)]);
-    }
-  });
-  return y;
-}
-
-Tensor CpuBackend::adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) {
-  const std::int64_t side = dy.shape.height;
-  Tensor dx = new_tensor(shape, precision);
-  with_elements(dx, [&](auto* to) {
-#pragma omp parallel for schedule(static)
-    for (std::int64_t map = 0; map < shape.samples * blocks(shape.channels); ++map) {
-      std::vector<float> sums(static_cast<std::size_t>(shape.positions() * kLanes));
-      with_elements(dy, [&](const auto* from) {
-        for_each_in_windows(shape, side, [&](std::int64_t at, std::int64_t target, float share) {
-          for (std::int64_t lane = 0; lane < kLanes; ++lane)
-            sums[static_cast<std::size_t>(target * kLanes + lane)] +=
-                share * widen(from[(map * side * side + at) * kLanes + lane]);
-        });
-      });
-      for (std::size_t i = 0; i < sums.size(); ++i)
-        narrow(sums[i], to[map * shape.positions() * kLanes + static_cast<std::int64_t>(i)]);
-    }
-  });
-  return dx;
-}
-
-Tensor CpuBackend::product(const Tensor& x, const Tensor& mask) {
-  Tensor y = new_tensor(x.shape, x.precision);
-  with_elements(x, [&](const auto* from) {
-    using Element = std::remove_cvref_t<decltype(*from)>;
-    for (std::int64_t i = 0; i < padded_size(x.shape); ++i)
-      narrow(widen(from[i]) * as<float>(mask.data)[i], as<Element>(y.data)[i]);
-  });
-  return y;
-}
-
-Tensor CpuBackend::scale(const Tensor& x, float factor) {
-  Tensor y = new_tensor(x.shape, x.precision);
-  with_elements(x, [&](const auto* from) {
-    using Element = std::remove_cvref_t<decltype(*from)>;
-    for (std::int64_t i = 0; i < padded_size(x.shape); ++i) narrow(widen(from[i]) * factor, as<Element>(y.data)[i]);
-  });
-  return y;
-}
-
-Tensor CpuBackend::sum(const Tensor& x, const Tensor& y) {
-  Tensor z = new_tensor(x.shape, x.precision);
-  with_elements(x, [&](const auto* a) {
-    using Element = std::remove_cvref_t<decltype(*a)>;
-    const Element* const b = as<Element>(y.data);
-#pragma omp parallel for schedule(static)
-    for (std::int64_t i = 0; i < padded_size(x.shape); ++i) narrow(widen(a[i]) + widen(b[i]), as<Element>(z.data)[i]);
-  });
-  return z;
-}
-
-namespace {
-
-// Largest elements of one map's windows, 16 channels at once, and which of their window they are (unless null).
-template <class Element>
-void pool_rectified(const Pooling& pooling, const Shape& in, const Shape& out, const Element* x, Element* y,
-                    std::uint8_t* winners) {
-  for (std::int64_t p = 0; p < out.positions(); ++p) {
-    const std::int64_t top = p / out.width * pooling.stride - pooling.padding;
-    const std::int64_t left = p % out.width * pooling.stride - pooling.padding;
-    float best[kLanes] = {};
-    std::uint8_t winner[kLanes];
-    std::fill(winner, winner + kLanes, kSilent);
-    for (std::int64_t r = std::max<std::int64_t>(0, -top); r < std::min(pooling.side, in.height - top); ++r)
-      for (std::int64_t c = std::max<std::int64_t>(0, -left); c < std::min(pooling.side, in.width - left); ++c) {
-        const Element* const from = x + ((top + r) * in.width + left + c) * kLanes;
-        for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-          const float value = widen(from[lane]);
-          if (!(value > best[lane] || value != value)) continue;  // what is no number wins, so that the losses show it
-          best[lane] = value;
-          winner[lane] = static_cast<std::uint8_t>(r * pooling.side + c);
-        }
-      }
-    for (std::int64_t lane = 0; lane < kLanes; ++lane) narrow(best[lane], y[p * kLanes + lane]);
-    if (winners) std::copy(winner, winner + kLanes, winners + p * kLanes);
-  }
-}
-
-}  // namespace
-
-Tensor CpuBackend::rectify(const Pooling& pooling, const Tensor& x, Trace* trace) {
-  Tensor y = new_tensor(pooling.output(x.shape), x.precision);
-  const auto kept = std::make_shared<RectifierTrace>(RectifierTrace{x.shape, x.precision, {}});
-  if (trace) {
-    kept->winners = std::static_pointer_cast<std::uint8_t>(allocate(padded_size(y.shape)));
-    trace->data = kept;
-  }
-  std::uint8_t* const winners = kept->winners.get();
-  with_elements(x, [&](const auto* from) {
-    using Element = std::remove_cvref_t<decltype(*from)>;
-    auto* const to = as<Element>(y.data);
-    const std::int64_t step_in = x.shape.positions() * kLanes, step_out = y.shape.positions() * kLanes;
-#pragma omp parallel for schedule(static)
-    for (std::int64_t map = 0; map < x.shape.samples * blocks(x.shape.channels); ++map)
-      pool_rectified(pooling, x.shape, y.shape, from + map * step_in, to + map * step_out,
-                     winners ? winners + map * step_out : nullptr);
-  });
-  return y;
-}
-
-Tensor CpuBackend::rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) {
-  const auto& kept = *as<RectifierTrace>(trace.data);
-  return gradient_of_winners(pooling, kept.shape, dy, kept.precision,
-                             [winners = kept.winners.get()](std::int64_t at) { return winners[at]; });
-}
-
-void CpuBackend::add_moments(const Tensor& x, const Tensor* dy, const Array& centre, Array& sums) {
-  const std::int64_t channels = x.shape.channels, channel_blocks = blocks(channels), positions = x.shape.positions();
-  const std::int64_t half = x.shape.samples / 2;
-  // One view of 16 channels, in the order of samples and positions; f(deviation from the centre, index).
-  const auto add = [&](std::int64_t view, std::int64_t block, const auto* from, auto f) {
-    double first[kLanes] = {}, second[kLanes] = {};
-    float middle[kLanes] = {};
-    const std::int64_t lanes = std::min(kLanes, channels - block * kLanes);
-    const std::int64_t to = view * channels + block * kLanes;
-    std::copy_n(centre.data.get() + to, lanes, middle);
-    for (std::int64_t n = view * half; n < (view + 1) * half; ++n)
-      for (std::int64_t p = 0; p < positions; ++p)
-        for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-          const std::int64_t at = ((n * channel_blocks + block) * positions + p) * kLanes + lane;
-          const double deviation = static_cast<double>(widen(from[at])) - static_cast<double>(middle[lane]);
-          const double d = f(deviation, at);
-          first[lane] += d;
-          second[lane] += d * deviation;
-        }
-    for (std::int64_t lane = 0; lane < lanes; ++lane) {
-      sums.data.get()[to + lane] += static_cast<float>(first[lane]);
-      sums.data.get()[2 * channels + to + lane] += static_cast<float>(second[lane]);
-    }
-  };
-  with_elements(x, [&](const auto* from) {
-#pragma omp parallel for schedule(static)
-    for (std::int64_t part = 0; part < 2 * channel_blocks; ++part) {
-      const std::int64_t view = part % 2, block = part / 2;
-      if (dy)
-        with_elements(*dy, [&](const auto* gradient) {
-          add(view, block, from, [&](double, std::int64_t at) { return static_cast<double>(widen(gradient[at])); });
-        });
-      else
-        add(view, block, from, [](double deviation, std::int64_t) { return deviation; });
-    }
-  });
-}
-
-Tensor CpuBackend::combine(const Tensor& x, const Tensor* dy, const Array& coefficients) {
-  Tensor y = new_tensor(x.shape, x.precision);
-  const std::int64_t channels = x.shape.channels, channel_blocks = blocks(channels), positions = x.shape.positions();
-  const auto apply = [&](std::int64_t map, const auto* from, auto* to, auto slope_times_gradient) {
-    const std::int64_t view = map / channel_blocks < x.shape.samples / 2 ? 0 : 1, block = map % channel_blocks;
-    float c[4][kLanes] = {};
-    for (std::int64_t k = 0; k < 4; ++k)
-      std::copy_n(coefficients.data.get() + (2 * k + view) * channels + block * kLanes,
-                  std::min(kLanes, channels - block * kLanes), c[k]);
-    for (std::int64_t p = 0; p < positions; ++p)
-      for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-        const std::int64_t at = (map * positions + p) * kLanes + lane;
-        narrow(c[1][lane] * (widen(from[at]) - c[0][lane]) + slope_times_gradient(c[2][lane], at) + c[3][lane], to[at]);
-      }
-  };
-  with_elements(x, [&](const auto* from) {
-    auto* const to = as<std::remove_cvref_t<decltype(*from)>>(y.data);
-#pragma omp parallel for schedule(static)
-    for (std::int64_t map = 0; map < x.shape.samples * channel_blocks; ++map) {
-      if (dy)
-        with_elements(*dy, [&](const auto* gradient) {
-          apply(map, from, to, [&](float slope, std::int64_t at) { return slope * widen(gradient[at]); });
-        });
-      else
-        apply(map, from, to, [](float, std::int64_t) { return 0.0f; });
-    }
-  });
-  return y;
 }
 
 CpuBackend::Views CpuBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
