@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "rate/cuda/kernels.hpp"
+#include "support/serial_block.hpp"
 
 struct CUgraph_st {
   std::vector<std::function<void()>> calls;
@@ -69,6 +70,13 @@ cudaError_t sum_terms(cudaStream_t, const double* terms, Index count, double fac
   return cudaSuccess;
 }
 
+template <class Element>
+cudaError_t make_views(cudaStream_t, std::int64_t views, const ViewBatch& batch, Element* to) {
+  for (Index view = 0; view < views; ++view)
+    make_view(batch, view, view % 2 == 1, to + static_cast<std::size_t>(view) * (3 * batch.size * batch.size));
+  return cudaSuccess;
+}
+
 }  // namespace lpl::cuda
 
 #include "rate/cuda/instances.hpp"
@@ -113,6 +121,18 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
   return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+cudaError_t cudaGetDevice(int* device) {
+  *device = 0;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = 163 << 10;  // shared memory of a block, as of an A100
+  return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  *free = *total = std::size_t{4} << 30;
+  return cudaSuccess;
+}
 cudaError_t cudaGetLastError() { return cudaSuccess; }
 const char* cudaGetErrorName(cudaError_t) { return "an error"; }
 const char* cudaGetErrorString(cudaError_t) { return "an error"; }

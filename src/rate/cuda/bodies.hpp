@@ -9,13 +9,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "rate/device_code.hpp"
 #include "rate/objective.hpp"
-
-#ifdef __CUDACC__
-#define LPL_DEVICE __host__ __device__
-#else
-#define LPL_DEVICE
-#endif
 
 namespace lpl::cuda {
 

@@ -1,4 +1,4 @@
-// Instances of for_each and sum_columns for every body. Included once, after their definitions.
+// Instances of for_each and sum_columns for every body, and of make_views. Included once, after their definitions.
 #pragma once
 
 #include <cstdint>
@@ -72,6 +72,9 @@ LPL_SUM_COLUMNS(ViewSquares);
 LPL_SUM_COLUMNS(PairSquares);
 LPL_SUM_COLUMNS(OffDiagonalSquares);
 LPL_SUM_COLUMNS(PairProducts);
+
+template cudaError_t make_views(cudaStream_t, std::int64_t, const ViewBatch&, float*);
+template cudaError_t make_views(cudaStream_t, std::int64_t, const ViewBatch&, Bfloat*);
 
 #undef LPL_FOR_EACH
 #undef LPL_SUM_COLUMNS

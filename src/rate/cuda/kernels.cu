@@ -34,6 +34,35 @@ __global__ void sum_terms_kernel(const double* terms, Index count, double factor
   if (threadIdx.x == 0) *to = static_cast<float>(factor * sums[0]);
 }
 
+// The threads of a block, for ViewCanvas. Sums of whole numbers have no order.
+struct ThreadBlock {
+  template <class Body>
+  __device__ void each(Index count, Body body) const {
+    for (Index i = threadIdx.x; i < count; i += kBlock) body(i);
+    __syncthreads();
+  }
+  template <class Value>
+  __device__ int sum(Index count, Value value, int* total) const {
+    if (threadIdx.x == 0) *total = 0;
+    __syncthreads();
+    int mine = 0;
+    for (Index i = threadIdx.x; i < count; i += kBlock) mine += value(i);
+    atomicAdd(total, mine);
+    __syncthreads();
+    const int sum = *total;
+    __syncthreads();
+    return sum;
+  }
+};
+
+template <class Element>
+__global__ void __launch_bounds__(kBlock) make_views_kernel(ViewBatch batch, Element* to) {
+  extern __shared__ float memory[];
+  const ThreadBlock block;
+  const std::size_t values = 3 * batch.size * batch.size;
+  ViewCanvas(block, batch, memory).make(blockIdx.x, to + blockIdx.x * values);
+}
+
 }  // namespace
 
 template <class Body>
@@ -56,6 +85,18 @@ cudaError_t sum_columns(cudaStream_t stream, Index rows, Index columns, const Va
 
 cudaError_t sum_terms(cudaStream_t stream, const double* terms, Index count, double factor, float* to) {
   sum_terms_kernel<<<1, kBlock, 0, stream>>>(terms, count, factor, to);
+  return cudaGetLastError();
+}
+
+template <class Element>
+cudaError_t make_views(cudaStream_t stream, std::int64_t views, const ViewBatch& batch, Element* to) {
+  if (views <= 0 || views > INT32_MAX) return cudaErrorInvalidValue;
+  // More than 48 KiB must be asked for.
+  const auto bytes = static_cast<int>(view_memory(batch.side, batch.size));
+  const cudaError_t status =
+      cudaFuncSetAttribute(make_views_kernel<Element>, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
+  if (status != cudaSuccess) return status;
+  make_views_kernel<<<static_cast<unsigned>(views), kBlock, bytes, stream>>>(batch, to);
   return cudaGetLastError();
 }
 

@@ -1,4 +1,5 @@
-// The kernels: three ways to hand the indices of a body (rate/cuda/bodies.hpp) to threads. Each is enqueued on a stream
+// The kernels: three ways to hand the indices of a body (rate/cuda/bodies.hpp) to threads, and the views
+// (rate/cuda/views.hpp), of which a block makes one. Each is enqueued on a stream
 // and returns the status of the launch.
 #pragma once
 
@@ -7,6 +8,7 @@
 #include <cstdint>
 
 #include "rate/cuda/bodies.hpp"
+#include "rate/cuda/views.hpp"
 
 namespace lpl::cuda {
 
@@ -20,5 +22,10 @@ cudaError_t sum_columns(cudaStream_t stream, Index rows, Index columns, const Va
 
 // *to = factor * the sum of the terms, in a fixed order.
 cudaError_t sum_terms(cudaStream_t stream, const double* terms, Index count, double factor, float* to);
+
+// to (views x size x size x 3) = the views that are requested. views > 0. A block needs view_memory() bytes of shared
+// memory.
+template <class Element>
+cudaError_t make_views(cudaStream_t stream, std::int64_t views, const ViewBatch& batch, Element* to);
 
 }  // namespace lpl::cuda

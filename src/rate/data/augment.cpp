@@ -6,6 +6,9 @@
 #include "core/random.hpp"
 
 namespace lpl {
+
+using namespace pixel;
+
 namespace {
 
 constexpr double kSmallestArea = 0.08, kLargestAspect = 4.0 / 3.0;
@@ -34,58 +37,6 @@ Crop draw_crop(Random& random, int side) {
   return {0, 0, side, side};
 }
 
-// Byte values are kept as whole numbers in float. All sums and products of the transforms below are exact in float or
-// far from the next whole number, unless said otherwise; so results do not depend on how the compiler orders them.
-float truncated(float value) { return static_cast<float>(static_cast<int>(value)); }
-float rounded(float value) { return truncated(value + 0.5f); }  // half up
-
-// Choices are made by multiplication: compilers turn loops of it, but not of branches, into vector code.
-float one_if(bool condition) { return condition ? 1.0f : 0.0f; }
-
-float luminance(float r, float g, float b) {
-  return truncated((19595.0f * r + 38470.0f * g + 7471.0f * b + 32768.0f) * 0x1p-16f);
-}
-
-// The image x blended with a degenerate image d.
-float blend(float d, float factor, float x) {
-  return truncated(std::max(0.0f, std::min(255.0f, d + factor * (x - d))));
-}
-
-// One pixel's hue shifted by `shift` / 256 of a turn, through 8-bit HSV.
-void shift_hue(float& r, float& g, float& b, int shift) {
-  const float value = std::max(r, std::max(g, b)), chroma = value - std::min(r, std::min(g, b));
-  const float saturation = truncated(255.0f * chroma / std::max(value, 1.0f));
-  // Sixths of a turn, times chroma.
-  const float red = one_if(r == value), green = one_if(g == value) * (1.0f - red), blue = 1.0f - red - green;
-  const float wrapped = 6.0f * one_if(g < b);
-  const float sixths =
-      red * (wrapped * chroma + g - b) + green * (2.0f * chroma + b - r) + blue * (4.0f * chroma + r - g);
-  const int hue = (static_cast<int>(255.0f * sixths / std::max(6.0f * chroma, 1.0f)) + shift) & 255;
-
-  // 255 times the hue in sixths of a turn is 255 * sector + fraction.
-  const float turned = static_cast<float>(6 * hue);
-  const float sector = truncated((turned + 0.5f) * (1.0f / 255.0f));
-  const float fraction = turned - 255.0f * sector;
-  const float low = rounded(value * (255.0f - saturation) * (1.0f / 255.0f));
-  // value * share / 255^2 rounded; the quotient in float may miss by one, the remainder is exact and tells.
-  const auto scaled = [&](float share) {
-    const float product = value * share + 32512.0f;
-    const float quotient = truncated(product * (1.0f / 65025.0f));
-    const float remainder = product - quotient * 65025.0f;
-    return quotient + one_if(remainder >= 65025.0f) - one_if(remainder < 0.0f);
-  };
-  const float falling = scaled(65025.0f - saturation * fraction);
-  const float rising = scaled(65025.0f - saturation * (255.0f - fraction));
-  const float s1 = one_if(sector == 1.0f), s2 = one_if(sector == 2.0f), s3 = one_if(sector == 3.0f);
-  const float s4 = one_if(sector == 4.0f), s5 = one_if(sector == 5.0f);
-  const float s0 = 1.0f - s1 - s2 - s3 - s4 - s5;  // also sector 6
-  r = (s0 + s5) * value + s1 * falling + (s2 + s3) * low + s4 * rising;
-  g = (s1 + s2) * value + s3 * falling + (s4 + s5) * low + s0 * rising;
-  b = (s3 + s4) * value + s5 * falling + (s0 + s1) * low + s2 * rising;
-}
-
-int blur_length(int size) { return (size / 10) | 1; }
-
 }  // namespace
 
 AugmentChoices draw_training_view(const ViewKey& key, int side) {
@@ -112,24 +63,50 @@ AugmentChoices draw_crop_and_flip(const ViewKey& key, int side) {
   return choices;
 }
 
-// Output o of `target` looks at centre c of the source; triangle weights of half-width max(1, source / target) around
-// it are cut off at the border and normalised.
-ViewMaker::Taps::Taps(int source, int target) : first(static_cast<std::size_t>(target)) {
-  const double scale = static_cast<double>(source) / target, half_width = std::max(scale, 1.0);
-  taps = std::min(source, static_cast<int>(std::ceil(2 * half_width)) + (half_width > 1 ? 1 : 0));
-  weight.resize(first.size() * static_cast<std::size_t>(taps));
-  for (int o = 0; o < target; ++o) {
-    const double centre = (o + 0.5) * scale;
-    const int begin = std::max(0, static_cast<int>(centre - half_width + 0.5));
-    const int end = std::min(source, static_cast<int>(centre + half_width + 0.5));
-    const auto triangle = [&](int i) { return std::max(0.0, 1.0 - std::abs(i + 0.5 - centre) / half_width); };
-    double sum = 0;
-    for (int i = begin; i < end; ++i) sum += triangle(i);
-    // All outputs read `taps` sources; those without weight must exist, too.
-    const int start = std::min(begin, source - taps);
-    first[static_cast<std::size_t>(o)] = start;
-    for (int i = begin; i < end; ++i)
-      weight[static_cast<std::size_t>(o * taps + i - start)] = static_cast<float>(triangle(i) / sum);
+std::vector<float> blur_taps(int size, float sigma) {
+  const int length = blur_length(size), reach = length / 2;
+  std::vector<float> taps;
+  double sum = 0;
+  for (int j = -reach; j <= reach; ++j) sum += std::exp(-j * j / (2.0 * sigma * sigma));
+  for (int j = -reach; j <= reach; ++j)
+    taps.push_back(static_cast<float>(std::exp(-j * j / (2.0 * sigma * sigma)) / sum));
+  return taps;
+}
+
+namespace {
+
+// In units of the source, the half-width of the triangle of weights around an output.
+double half_width(int source, int target) { return std::max(static_cast<double>(source) / target, 1.0); }
+
+int tap_count(int source, int target) {
+  const double half = half_width(source, target);
+  return std::min(source, static_cast<int>(std::ceil(2 * half)) + (half > 1 ? 1 : 0));
+}
+
+}  // namespace
+
+// Output o of `target` looks at centre c of the source; the triangle around it is cut off at the border and its weights
+// are normalised.
+ResamplingTaps::ResamplingTaps(int shortest, int longest, int target)
+    : shortest_(shortest), target_(target), most_(tap_count(longest, target)) {
+  for (int source = shortest; source <= longest; ++source) {
+    const double scale = static_cast<double>(source) / target, half = half_width(source, target);
+    const int taps = tap_count(source, target);
+    counts_.push_back(taps);
+    weight_.resize(counts_.size() * static_cast<std::size_t>(target * most_));
+    float* weight = weight_.data() + (source - shortest) * target * most_;
+    for (int o = 0; o < target; ++o, weight += taps) {
+      const double centre = (o + 0.5) * scale;
+      const int begin = std::max(0, static_cast<int>(centre - half + 0.5));
+      const int end = std::min(source, static_cast<int>(centre + half + 0.5));
+      const auto triangle = [&](int i) { return std::max(0.0, 1.0 - std::abs(i + 0.5 - centre) / half); };
+      double sum = 0;
+      for (int i = begin; i < end; ++i) sum += triangle(i);
+      // All outputs read `taps` sources; those without weight must exist, too.
+      const int start = std::min(begin, source - taps);
+      first_.push_back(start);
+      for (int i = begin; i < end; ++i) weight[i - start] = static_cast<float>(triangle(i) / sum);
+    }
   }
 }
 
@@ -145,10 +122,10 @@ class ViewMaker::Canvas {
         luminance_(count(width) * count(width)),
         blurred_(count(width) * count(width)) {}
 
-  // The crop of an image of side x side pixels resampled to x.first.size() pixels square.
-  void resample(const std::uint8_t* pixels, int side, const Crop& crop, bool flip, const Taps& across,
-                const Taps& down) {
-    width_ = static_cast<int>(across.first.size());
+  // The crop of an image of side x side pixels resampled to the target of the taps, squared.
+  void resample(const std::uint8_t* pixels, int side, const Crop& crop, bool flip, const ResamplingTaps& taps) {
+    const Taps across = taps.of(crop.width), down = taps.of(crop.height);
+    width_ = taps.table().target;
     for (int y = 0; y < crop.height; ++y) {
       const std::uint8_t* from = pixels + 3 * ((crop.top + y) * side + crop.left);
       for (int i = 0; i < 3 * crop.width; ++i) line_[count(i)] = from[i];
@@ -156,9 +133,8 @@ class ViewMaker::Canvas {
     }
     for (int c = 0; c < 3; ++c)
       for (int o = 0; o < width_; ++o) {
-        const float* weight = down.weight.data() + o * down.taps;
-        const float* from = resampled_.data() + (c * crop.height + down.first[count(o)]) * width_;
-        combine_rows(from, weight, down.taps, plane(c) + o * width_);
+        const float* from = resampled_.data() + (c * crop.height + down.first[o]) * width_;
+        combine_rows(from, down.weight + o * down.count, down.count, plane(c) + o * width_);
       }
   }
 
@@ -168,13 +144,13 @@ class ViewMaker::Canvas {
           blend_with(0.0f, choices.brightness);
           break;
         case Adjustment::contrast:
-          blend_with(mean_luminance(), choices.contrast);
+          blend_with(measure_mean_luminance(), choices.contrast);
           break;
         case Adjustment::saturation:
           saturate(choices.saturation);
           break;
         case Adjustment::hue:
-          turn_hue(static_cast<int>(255.0f * choices.hue));
+          turn_hue(hue_steps(choices.hue));
           break;
       }
   }
@@ -184,18 +160,13 @@ class ViewMaker::Canvas {
     for (int c = 0; c < 3; ++c) std::copy_n(luminance_.data(), pixels(), plane(c));
   }
 
-  // Gaussian blur with a kernel of `length` (odd) pixels, mirrored at the border without repeating the edge.
-  void blur(int length, float sigma) {
-    const int reach = length / 2;
-    std::vector<float>& taps = blur_taps_;
-    taps.resize(count(length));
-    double sum = 0;
-    for (int j = 0; j < length; ++j) sum += std::exp(-(j - reach) * (j - reach) / (2.0 * sigma * sigma));
-    for (int j = 0; j < length; ++j)
-      taps[count(j)] = static_cast<float>(std::exp(-(j - reach) * (j - reach) / (2.0 * sigma * sigma)) / sum);
+  // Gaussian blur, mirrored at the border without repeating the edge.
+  void blur(const std::vector<float>& taps) {
+    const int reach = static_cast<int>(taps.size()) / 2;
     for (int c = 0; c < 3; ++c) {
-      for (int y = 0; y < width_; ++y) blur_line(plane(c) + y * width_, reach, blurred_.data() + y * width_);
-      for (int y = 0; y < width_; ++y) blur_down(y, reach, plane(c) + y * width_);
+      for (int y = 0; y < width_; ++y)
+        blur_line(plane(c) + y * width_, taps.data(), reach, blurred_.data() + y * width_);
+      for (int y = 0; y < width_; ++y) blur_down(y, taps.data(), reach, plane(c) + y * width_);
     }
   }
 
@@ -227,10 +198,10 @@ class ViewMaker::Canvas {
     const int step = flip ? -1 : 1, begin = flip ? width_ - 1 : 0, next_plane = height * width_;
     float* to = resampled_.data() + y * width_ + begin;
     for (int o = 0; o < width_; ++o, to += step) {
-      const float* weight = across.weight.data() + o * across.taps;
-      const float* from = line_.data() + 3 * across.first[count(o)];
+      const float* weight = across.weight + o * across.count;
+      const float* from = line_.data() + 3 * across.first[o];
       float r = 0, g = 0, b = 0;
-      for (int t = 0; t < across.taps; ++t) {
+      for (int t = 0; t < across.count; ++t) {
         r += weight[t] * from[3 * t];
         g += weight[t] * from[3 * t + 1];
         b += weight[t] * from[3 * t + 2];
@@ -248,10 +219,6 @@ class ViewMaker::Canvas {
     for (int x = 0; x < width_; ++x) to[x] = rounded_sum(to[x]);
   }
 
-  // Half up also where the weights, rounded to float, make a little less than a half of it: sums are fractions with
-  // the denominator 2 * width when enlarging, and errors are below 1e-4.
-  static float rounded_sum(float sum) { return truncated(sum + 0.5001f); }
-
   void blend_with(float degenerate, float factor) {
     for (float* x = planes_.data(); x != planes_.data() + 3 * pixels(); ++x) *x = blend(degenerate, factor, *x);
   }
@@ -261,11 +228,11 @@ class ViewMaker::Canvas {
     for (int i = 0; i < pixels(); ++i) luminance_[count(i)] = luminance(r[i], g[i], b[i]);
   }
 
-  float mean_luminance() {
+  float measure_mean_luminance() {
     measure_luminance();
     int sum = 0;
     for (int i = 0; i < pixels(); ++i) sum += static_cast<int>(luminance_[count(i)]);
-    return static_cast<float>((2 * sum + pixels()) / (2 * pixels()));
+    return mean_luminance(sum, pixels());
   }
 
   void saturate(float factor) {
@@ -281,21 +248,18 @@ class ViewMaker::Canvas {
     for (int i = 0; i < pixels(); ++i) shift_hue(r[i], g[i], b[i], shift);
   }
 
-  // The row or column before the first is the second, and so on.
-  int mirrored(int i) const { return i < 0 ? -i : i >= width_ ? 2 * (width_ - 1) - i : i; }
-
-  void blur_line(const float* from, int reach, float* to) {
-    for (int x = -reach; x < width_ + reach; ++x) line_[count(x + reach)] = from[mirrored(x)];
-    for (int x = 0; x < width_; ++x) to[x] = blur_taps_[0] * line_[count(x)];
+  void blur_line(const float* from, const float* taps, int reach, float* to) {
+    for (int x = -reach; x < width_ + reach; ++x) line_[count(x + reach)] = from[mirrored(x, width_)];
+    for (int x = 0; x < width_; ++x) to[x] = taps[0] * line_[count(x)];
     for (int j = 1; j <= 2 * reach; ++j)
-      for (int x = 0; x < width_; ++x) to[x] += blur_taps_[count(j)] * line_[count(x + j)];
+      for (int x = 0; x < width_; ++x) to[x] += taps[j] * line_[count(x + j)];
   }
 
-  void blur_down(int y, int reach, float* to) const {
+  void blur_down(int y, const float* taps, int reach, float* to) const {
     std::fill_n(to, width_, 0.5f);
     for (int j = -reach; j <= reach; ++j) {
-      const float* from = blurred_.data() + mirrored(y + j) * width_;
-      for (int x = 0; x < width_; ++x) to[x] += blur_taps_[count(j + reach)] * from[x];
+      const float* from = blurred_.data() + mirrored(y + j, width_) * width_;
+      for (int x = 0; x < width_; ++x) to[x] += taps[j + reach] * from[x];
     }
     for (int x = 0; x < width_; ++x) to[x] = truncated(to[x]);
   }
@@ -306,7 +270,6 @@ class ViewMaker::Canvas {
   std::vector<float> planes_;     // (3, width, width)
   std::vector<float> luminance_;  // (width, width)
   std::vector<float> blurred_;    // (width, width)
-  std::vector<float> blur_taps_;
 };
 
 namespace {
@@ -316,29 +279,26 @@ int centre_side(int size) { return size * 11 / 10; }
 }  // namespace
 
 ViewMaker::ViewMaker(int side, int size, const ChannelNormalisation& normalisation)
-    : side_(side), size_(size), centre_taps_(side, centre_side(size)) {
-  for (int length = 1; length <= side; ++length) crop_taps_.emplace_back(length, size);
+    : side_(side), size_(size), crop_taps_(1, side, size), centre_taps_(side, side, centre_side(size)) {
   for (std::size_t c = 0; c < 3; ++c)
     for (std::size_t p = 0; p < 256; ++p)
       normalised_[c][p] = (static_cast<float>(p) / 255.0f - normalisation.mean[c]) / normalisation.deviation[c];
 }
 
 void ViewMaker::draw_augmented(Canvas& canvas, const AugmentChoices& choices, const std::uint8_t* pixels) const {
-  const auto& crop = choices.crop;
-  canvas.resample(pixels, side_, crop, choices.flip, crop_taps_[static_cast<std::size_t>(crop.width - 1)],
-                  crop_taps_[static_cast<std::size_t>(crop.height - 1)]);
+  canvas.resample(pixels, side_, choices.crop, choices.flip, crop_taps_);
   if (choices.jitter) canvas.jitter(choices);
   if (choices.grey) canvas.grey();
-  if (choices.blur) canvas.blur(blur_length(size_), choices.sigma);
+  if (choices.blur) canvas.blur(blur_taps(size_, choices.sigma));
 }
 
 void ViewMaker::draw_centre(Canvas& canvas, const std::uint8_t* pixels) const {
-  canvas.resample(pixels, side_, {0, 0, side_, side_}, false, centre_taps_, centre_taps_);
+  canvas.resample(pixels, side_, {0, 0, side_, side_}, false, centre_taps_);
   canvas.cut(static_cast<int>(std::nearbyint((centre_side(size_) - size_) / 2.0)), size_);
 }
 
 void ViewMaker::draw_whole(Canvas& canvas, const std::uint8_t* pixels) const {
-  canvas.resample(pixels, side_, {0, 0, side_, side_}, false, crop_taps_.back(), crop_taps_.back());
+  canvas.resample(pixels, side_, {0, 0, side_, side_}, false, crop_taps_);
 }
 
 template <class DrawView>

@@ -9,29 +9,11 @@
 #include <span>
 #include <vector>
 
+#include "rate/data/augment_choices.hpp"
 #include "rate/data/images.hpp"
+#include "rate/data/pixel_arithmetic.hpp"
 
 namespace lpl {
-
-struct Crop {
-  std::int32_t top, left, height, width;  // [pixels] of the source image
-};
-
-enum class Adjustment : std::uint8_t { brightness, contrast, saturation, hue };
-
-// Everything random about a view. Plain data: a device can take it as it is.
-struct AugmentChoices {
-  Crop crop;
-  bool flip = false;
-  bool jitter = false;
-  bool grey = false;
-  bool blur = false;
-  float brightness = 1, contrast = 1, saturation = 1;  // factors
-  float hue = 0;                                       // shift [turns]
-  std::array<Adjustment, 4> order{Adjustment::brightness, Adjustment::contrast, Adjustment::saturation,
-                                  Adjustment::hue};
-  float sigma = 1;  // of the blur [pixels]
-};
 
 struct ViewKey {
   std::uint64_t seed;
@@ -47,6 +29,26 @@ AugmentChoices draw_training_view(const ViewKey& key, int side);
 
 // Crop and flip only: the training transform of view 2.
 AugmentChoices draw_crop_and_flip(const ViewKey& key, int side);
+
+// Taps of a Gaussian of `sigma` [pixels] for views of size x size: pixel::blur_length(size), of sum 1.
+std::vector<float> blur_taps(int size, float sigma);
+
+// Memory of a TapTable for lengths `shortest` to `longest`.
+class ResamplingTaps {
+ public:
+  ResamplingTaps(int shortest, int longest, int target);
+  pixel::TapTable table() const { return {shortest_, target_, most_, counts_.data(), first_.data(), weight_.data()}; }
+  pixel::Taps of(int length) const { return table().of(length); }
+
+  const std::vector<int>& counts() const { return counts_; }
+  const std::vector<int>& first() const { return first_; }
+  const std::vector<float>& weight() const { return weight_; }
+
+ private:
+  int shortest_, target_, most_;
+  std::vector<int> counts_, first_;
+  std::vector<float> weight_;
+};
 
 // Makes views of size x size pixels from images of side x side pixels.
 class ViewMaker {
@@ -67,15 +69,13 @@ class ViewMaker {
   void centre_bytes(const std::uint8_t* pixels, std::uint8_t* view) const;
   void whole_bytes(const std::uint8_t* pixels, std::uint8_t* view) const;
 
+  // What augment() looks up: the taps for crops of length 1 .. side, and the network's input by channel and byte.
+  using NormalisedBytes = std::array<std::array<float, 256>, 3>;
+  const ResamplingTaps& crop_taps() const { return crop_taps_; }
+  const NormalisedBytes& normalised() const { return normalised_; }
+
  private:
   class Canvas;
-  // Resampling from one length to another: output o is the sum over t of weight[o * taps + t] * source[first[o] + t].
-  struct Taps {
-    Taps(int source, int target);
-    int taps;
-    std::vector<int> first;
-    std::vector<float> weight;
-  };
   void draw_augmented(Canvas& canvas, const AugmentChoices& choices, const std::uint8_t* pixels) const;
   void draw_centre(Canvas& canvas, const std::uint8_t* pixels) const;
   void draw_whole(Canvas& canvas, const std::uint8_t* pixels) const;
@@ -85,9 +85,8 @@ class ViewMaker {
   void make_bytes(std::uint8_t* view, DrawView&& draw) const;
 
   int side_, size_;
-  std::vector<Taps> crop_taps_;  // for crops of length 1 .. side
-  Taps centre_taps_;
-  std::array<std::array<float, 256>, 3> normalised_;  // by channel and byte
+  ResamplingTaps crop_taps_, centre_taps_;
+  NormalisedBytes normalised_;
 };
 
 // The images of a store with at most one label column, resized and held in memory.
