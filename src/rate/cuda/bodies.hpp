@@ -663,4 +663,19 @@ inline ProductByColumns by_columns(bool transposed_a, bool transposed_b, std::in
           columns};
 }
 
+// ---- Between ranks
+
+// to = ((0 + part 0) + part 1) + ..., parts `stride` numbers apart. One thread a number.
+struct SumParts {
+  const float* parts;
+  Index count;
+  std::int64_t stride;
+  float* to;
+  LPL_DEVICE void operator()(Index i) const {
+    float sum = 0;
+    for (Index p = 0; p < count; ++p) sum += parts[p * stride + i];
+    to[i] = sum;
+  }
+};
+
 }  // namespace lpl::cuda

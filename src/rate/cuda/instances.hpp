@@ -57,6 +57,7 @@ LPL_FOR_EACH(ThroughNormalisation);
 LPL_FOR_EACH(CrossEntropy);
 LPL_FOR_EACH(AdamUpdate);
 LPL_FOR_EACH(SgdUpdate);
+LPL_FOR_EACH(SumParts);
 
 LPL_SUM_COLUMNS(FlowingGradient<float, float>);
 LPL_SUM_COLUMNS(FlowingGradient<float, Bfloat>);
