@@ -3,6 +3,7 @@
 // cuda_twin_exchange, on the host (fake_cuda.cpp, fake_nccl.cpp).
 #include "rate/cuda/exchange.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -10,6 +11,7 @@
 #include <cstring>
 #include <optional>
 #include <random>
+#include <string>
 
 #include "core/errors.hpp"
 #include "rate/cuda/backend.hpp"
@@ -37,7 +39,9 @@ std::vector<std::uint32_t> bits(const std::vector<float>& values) {
 class CudaExchange : public testing::Test {
  protected:
   void SetUp() override {
-    if (cuda_device_count() < comm_.size()) GTEST_SKIP() << "skipped: no device";
+    const int count = cuda_device_count();
+    if (count == 0) GTEST_SKIP() << "skipped: no device";
+    if (count < comm_.size()) GTEST_SKIP() << "fewer devices than ranks";
     device_ = Device::open(comm_.rank());
     exchange_.emplace(comm_, *device_);
   }
@@ -114,13 +118,14 @@ TEST_F(CudaExchange, SumsOfZerosHaveNoSign) {
 
 // On the host NCCL wants all ranks of the program.
 TEST_F(CudaExchange, ErrorsNameTheCallAndTheDevice) {
-  if (comm_.size() == 1 || device_->name() != "CUDA device 0 (host)") GTEST_SKIP() << "nothing is wrong here";
+  const std::string name = fmt::format("CUDA device {} (host)", comm_.rank());
+  if (comm_.size() == 1 || device_->name() != name) GTEST_SKIP() << "nothing is wrong here";
   const std::unique_ptr<Communicator> alone = make_serial_communicator();
   try {
     DeviceExchange exchange(*alone, *device_);
     FAIL() << "accepted";
   } catch (const Error& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("CUDA device 0 (host): ncclCommInitRank failed: an error"));
+    EXPECT_THAT(error.what(), testing::HasSubstr(name + ": ncclCommInitRank failed: an error"));
   }
 }
 
