@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <string>
@@ -57,6 +58,9 @@ void DeviceExchange::check(ncclResult_t status, std::string_view call) const {
 
 DeviceExchange::DeviceExchange(Communicator& comm, Device& device)
     : device_(device), rank_(comm.rank()), ranks_(comm.size()) {
+  // In a graph NCCL would let devices reach into each other's buffers, which memory of the stream does not allow: it
+  // may lie elsewhere on every rank, and that of the graph itself is there only while it runs.
+  setenv("NCCL_GRAPH_REGISTER", "0", 0);
   ncclUniqueId id{};
   agree(comm, [&] {
     if (rank_ == 0) check(ncclGetUniqueId(&id), "ncclGetUniqueId");

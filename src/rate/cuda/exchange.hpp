@@ -1,8 +1,9 @@
 // What the devices of several ranks tell each other, through NCCL: what rate/exchange.hpp does on the host. Order and
 // sums are those of the slices, whoever computed them.
 //
-// Every call is collective, and is only enqueued on the device's stream: nothing waits for a device, so the calls can
-// be captured into a CUDA graph. (The first calls connect the ranks, for which the hosts wait for each other.)
+// Every call is collective, and is only enqueued on the device's stream: nothing waits for a device, so that a step
+// with these calls can be captured into a CUDA graph, on all ranks or on none. A step must have run before: the first
+// calls connect the ranks, for which the hosts wait for each other.
 #pragma once
 
 #include <nccl.h>
