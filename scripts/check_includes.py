@@ -18,7 +18,7 @@ MAY_USE = {
 # The folders that may include a foreign library.
 OWNED = {r"mpi\.h|boost/mpi": ["comm"], r"boost/(archive|serialization)": ["io"], r"hdf5|H5": ["io"],
          r"toml\+\+": ["config"], r"hwy/": ["spiking", "rate"],
-         r"Eigen/": ["rate"], r"nlohmann/": ["io"], r"cuda|cublas|cudnn": ["rate/cuda"]}
+         r"Eigen/": ["rate"], r"nlohmann/": ["io"], r"cuda|cublas|cudnn|nccl": ["rate/cuda"]}
 SUFFIXES = {".hpp", ".cpp", ".cu", ".cuh"}
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]')
 

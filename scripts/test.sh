@@ -13,6 +13,7 @@ ctest --preset release "$@"
 # The CUDA backend, where its compiler is. Without a device, the tests that need one say that they were skipped.
 if command -v nvcc >/dev/null; then
   cmake --preset cuda -DLPL_TESTS=ON >/dev/null
-  cmake --build --preset cuda --target lpl_rate_program gpu_tests cuda_twin_tests lpl_rate_twin
+  cmake --build --preset cuda --target lpl_rate_program gpu_tests gpu_exchange_tests \
+    cuda_twin_tests cuda_twin_exchange_tests lpl_rate_twin
   ctest --preset cuda -R '^(gpu|cuda_twin)'
 fi

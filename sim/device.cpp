@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <functional>
 #include <string_view>
 #include <vector>
 
@@ -23,19 +22,23 @@ constexpr bool kWithCuda = true;
 #else
 constexpr bool kWithCuda = false;
 int cuda_device_count() { return 0; }
+std::string cuda_device_address(int) { return ""; }
 std::unique_ptr<Backend> make_cuda_backend(Communicator&, int) {
   throw ConfigError("this lpl_rate was built without CUDA; build it with cmake --preset cuda, or use --device cpu");
 }
 #endif
 
-// Collective. How many ranks of lower number run on this machine.
-int rank_on_machine(Communicator& comm) {
+std::string machine_name() {
   char name[256] = {};
   gethostname(name, sizeof name - 1);
-  const auto own = static_cast<std::uint32_t>(std::hash<std::string_view>{}(name));
-  std::vector<std::uint32_t> machines(static_cast<std::size_t>(comm.size()));
-  comm.all_gather(&own, std::vector<int>(machines.size(), 1), machines.data());
-  return static_cast<int>(std::count(machines.begin(), machines.begin() + comm.rank(), own));
+  return name;
+}
+
+// Collective. The texts of all ranks, in their order.
+std::vector<std::string> of_all_ranks(Communicator& comm, const std::string& own) {
+  std::vector<std::string> all;
+  for (int r = 0; r < comm.size(); ++r) all.push_back(comm.broadcast(own, r));
+  return all;
 }
 
 // K of "cuda:K".
@@ -55,16 +58,30 @@ int device_number(const std::string& device) {
 std::string device_kinds() { return kWithCuda ? "CPU and CUDA" : "CPU"; }
 
 std::unique_ptr<Backend> make_backend(const std::string& device, Communicator& comm) {
+  if (device == "cpu") return make_cpu_backend(comm);
+  const std::string machine = machine_name();
+  const std::vector<std::string> machines = of_all_ranks(comm, machine);
+  const auto turn = std::count(machines.begin(), machines.begin() + comm.rank(), machine);
   const int count = cuda_device_count();
-  const bool everywhere = comm.max(count == 0 ? 1 : 0) == 0;
-  const int turn = rank_on_machine(comm);
-  if (device == "cpu" || (device.empty() && !everywhere)) return make_cpu_backend(comm);
-  std::unique_ptr<Backend> backend;
+  int number = 0;
   agree(comm, [&] {
-    const int number = device.empty() || device == "cuda" ? turn % std::max(count, 1) : device_number(device);
-    backend = make_cuda_backend(comm, number);
+    const bool dealt = device.empty() || device == "cuda";
+    number = dealt ? static_cast<int>(turn % std::max(count, 1)) : device_number(device);
   });
-  return backend;
+
+  // A launcher may let every rank see other devices, so numbers do not tell which are the same.
+  const std::string address = cuda_device_address(number), own = machine + ' ' + address;
+  const std::vector<std::string> devices = of_all_ranks(comm, own);
+  const bool shared = !address.empty() && std::count(devices.begin(), devices.end(), own) > 1;
+  if (device.empty() && comm.max(count == 0 || shared ? 1 : 0) > 0) return make_cpu_backend(comm);
+  agree(comm, [&] {
+    if (shared)
+      throw ConfigError(fmt::format(
+          "--device {}: {} ranks on {} (devices: {}), but every rank needs a device of its own; start at most "
+          "one rank a device and use --device cuda, or use --device cpu",
+          device, std::count(machines.begin(), machines.end(), machine), machine, count));
+  });
+  return make_cuda_backend(comm, number);
 }
 
 }  // namespace lpl

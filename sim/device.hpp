@@ -13,8 +13,8 @@ namespace lpl {
 std::string device_kinds();
 
 // Collective. The backend that --device asks for: "cpu"; "cuda", where the ranks of a machine take its devices in turn;
-// "cuda:K" for device K on every rank; or "" for CUDA where every rank has a device, else the CPU. Throws ConfigError
-// for anything else, and for a device that is not there.
+// "cuda:K" for device K of every machine; or "" for CUDA where every rank has a device of its own, else the CPU. Throws
+// ConfigError for anything else, for a device that is not there, and where two ranks would share one.
 std::unique_ptr<Backend> make_backend(const std::string& device, Communicator& comm);
 
 }  // namespace lpl

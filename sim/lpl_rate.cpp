@@ -111,7 +111,7 @@ void let_threads_sleep(char** argv) {
 }
 
 void add_device_option(CLI::App& app, std::string& device) {
-  app.add_option("--device", device, "cpu, cuda or cuda:K; default: CUDA where a device is, else the CPU");
+  app.add_option("--device", device, "cpu, cuda or cuda:K; default: CUDA where every rank has a device, else the CPU");
 }
 
 }  // namespace

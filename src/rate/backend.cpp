@@ -52,9 +52,9 @@ std::size_t Batch::first_slice(int rank) const {
   return slices_.size() * static_cast<std::size_t>(rank) / static_cast<std::size_t>(ranks_);
 }
 
-std::vector<Slice> Batch::mine() const {
-  const auto at = [&](int rank) { return slices_.begin() + static_cast<std::ptrdiff_t>(first_slice(rank)); };
-  return {at(rank_), at(rank_ + 1)};
+std::vector<Slice> Batch::of(int rank) const {
+  const auto at = [&](int r) { return slices_.begin() + static_cast<std::ptrdiff_t>(first_slice(r)); };
+  return {at(rank), at(rank + 1)};
 }
 
 }  // namespace lpl

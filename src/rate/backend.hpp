@@ -58,6 +58,9 @@ struct EstimateArrays {
   Array mean, variance;
 };
 
+struct ViewSource;   // rate/data/augment.hpp
+struct ViewRequest;  // rate/data/augment_choices.hpp
+
 // A convolution with what follows it: rectifier, then max-pooling. A dense layer is one with kernel 1 on 1x1 maps.
 struct Convolution {
   std::int64_t in = 0;
@@ -120,7 +123,8 @@ class Batch {
   const std::vector<Slice>& slices() const { return slices_; }
   // Slices [first_slice(r), first_slice(r + 1)) belong to rank r.
   std::size_t first_slice(int rank) const;
-  std::vector<Slice> mine() const;
+  std::vector<Slice> of(int rank) const;
+  std::vector<Slice> mine() const { return of(rank_); }
 
  private:
   std::int64_t samples_;
@@ -142,8 +146,8 @@ class Backend {
 
   // Calls step(x), which makes the same calls for every batch of as many samples: a device may record them once and
   // repeat them, so step(x) may be called now and not the next time. What differs from time to time is what x and
-  // other memory hold. Within, nothing comes from the host or goes there: no zeros(), write(), read(), upload() or
-  // download().
+  // other memory hold. Within, nothing comes from the host or goes there: no zeros(), write(), read(), upload(),
+  // download() or make_views().
   virtual void repeat(const Batch& batch, std::vector<Tensor> x,
                       const std::function<void(std::vector<Tensor>)>& step) = 0;
 
@@ -155,6 +159,12 @@ class Backend {
   virtual void copy(const Array& from, Array& to, std::int64_t offset) = 0;
   virtual Indices indices(std::int64_t room) = 0;
   virtual void write(Indices& indices, const std::vector<std::int32_t>& values) = 0;
+
+  // Whether this backend makes views of a source's images itself, and keeps the images for that; and the views that are
+  // requested of it: (requests, side, side, 3).
+  virtual bool makes_views(const ViewSource& source) = 0;
+  virtual Tensor make_views(const ViewSource& source, const std::vector<ViewRequest>& requests,
+                            Precision precision) = 0;
 
   // Values channels-last: samples x height x width x channels.
   virtual Tensor upload(const std::vector<float>& values, const Shape& shape, Precision precision) = 0;

@@ -25,8 +25,7 @@ std::vector<float> gather_slices(Communicator& comm, const Batch& batch, std::in
   std::vector<int> words;
   for (int r = 0; r < comm.size(); ++r) {
     std::int64_t count = 0;
-    for (std::size_t s = batch.first_slice(r); s < batch.first_slice(r + 1); ++s)
-      count += 2 * batch.slices()[s].count * row;
+    for (const Slice& slice : batch.of(r)) count += 2 * slice.count * row;
     words.push_back(static_cast<int>(count));
   }
   std::vector<float> all(static_cast<std::size_t>(2 * batch.samples() * row));

@@ -62,18 +62,18 @@ class Augmented final : public PairSource {
   Augmented(const AugmentedImages& data, const TrainingDescription& d)
       : seed_(d.seed),
         batch_(d.batch),
-        side_(data.side),
         set_(open(data, d)),
+        source_{set_.train.store, data.side, set_.normalisation},
         classes_(classes_of(*set_.train.store, d)),
         column_(d.label_column),
-        views_(set_.train.store->side(), static_cast<int>(side_), set_.normalisation) {
+        maker_(set_.train.store->side(), static_cast<int>(data.side), set_.normalisation) {
     if (images() < 2) throw ConfigError(d.name + ": the data set has fewer than two images to train on");
     judged_.columns = set_.test.store->columns();
     judged_.train = judged(set_.readout_train);
     judged_.test = judged(set_.test);
   }
 
-  Shape sample() const override { return {1, 3, side_, side_}; }
+  Shape sample() const override { return {1, 3, source_.side, source_.side}; }
   std::int64_t classes() const override { return classes_; }
   std::int64_t steps_per_epoch() const override { return images() / batch_ + (images() % batch_ > 1 ? 1 : 0); }
   std::int64_t batch(std::int64_t step) const override {
@@ -81,20 +81,31 @@ class Augmented final : public PairSource {
   }
 
   std::vector<float> make(std::int64_t step, const Slice& slice) override {
-    const std::vector<std::int64_t> chosen = images_of(step, slice);
-    const auto epoch = static_cast<std::uint32_t>(step / steps_per_epoch());
-    const ImageStore& store = *set_.train.store;
-    std::vector<std::uint8_t> pixels(chosen.size() * store.bytes_per_image());
-    store.fetch(chosen, pixels.data());
-    const std::size_t size = chosen.size() * static_cast<std::size_t>(3 * side_ * side_);
+    const std::vector<ViewRequest> requests = views(step, slice);
+    const ImageStore& store = *source_.store;
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(slice.count) * store.bytes_per_image());
+    store.fetch(images_of(step, slice), pixels.data());
+    std::vector<AugmentChoices> choices;
+    for (const ViewRequest& request : requests) choices.push_back(request.choices);
+    const std::size_t half = requests.size() / 2,
+                      size = half * static_cast<std::size_t>(3 * source_.side * source_.side);
     std::vector<float> made(2 * size);
-    for (std::uint32_t view = 0; view < 2; ++view) {
-      std::vector<AugmentChoices> choices;
-      for (const std::int64_t image : chosen)
-        choices.push_back(draw_training_view({seed_, epoch, static_cast<std::uint32_t>(image), view}, store.side()));
-      views_.augment(choices, pixels.data(), made.data() + view * size);
-    }
+    for (const std::size_t view : {0u, 1u})
+      maker_.augment(std::span(choices).subspan(view * half, half), pixels.data(), made.data() + view * size);
     return made;
+  }
+
+  const ViewSource* view_source() const override { return &source_; }
+  std::vector<ViewRequest> views(std::int64_t step, const Slice& slice) override {
+    const auto epoch = static_cast<std::uint32_t>(step / steps_per_epoch());
+    const std::vector<std::int64_t> chosen = images_of(step, slice);
+    std::vector<ViewRequest> requests;
+    for (const std::uint32_t view : {0u, 1u})
+      for (const std::int64_t image : chosen) {
+        const auto index = static_cast<std::uint32_t>(image);
+        requests.push_back({index, draw_training_view({seed_, epoch, index, view}, source_.store->side())});
+      }
+    return requests;
   }
 
   std::vector<std::int32_t> labels(std::int64_t step) override { return labels_of(images_of(step, {0, batch(step)})); }
@@ -112,8 +123,8 @@ class Augmented final : public PairSource {
 
   std::unique_ptr<JudgedImages> judged(const ImageSubset& subset) const {
     return std::make_unique<StoreImages>(
-        subset, side_,
-        [this](std::size_t n, const std::uint8_t* pixels, float* views) { views_.centre(n, pixels, views); });
+        subset, source_.side,
+        [this](std::size_t n, const std::uint8_t* pixels, float* views) { maker_.centre(n, pixels, views); });
   }
 
   std::int64_t images() const { return static_cast<std::int64_t>(set_.train.images.size()); }
@@ -139,11 +150,12 @@ class Augmented final : public PairSource {
   }
 
   std::uint64_t seed_;
-  std::int64_t batch_, side_;
+  std::int64_t batch_;
   ImageDataSet set_;
+  ViewSource source_;
   std::int64_t classes_;
   std::size_t column_;
-  ViewMaker views_;
+  ViewMaker maker_;
   JudgedSets judged_;
   std::vector<std::int64_t> order_;
   std::int64_t order_epoch_ = -1;
@@ -156,42 +168,52 @@ class Frames final : public PairSource {
   Frames(const FrameSequences& data, const TrainingDescription& d)
       : seed_(d.seed),
         batch_(d.batch),
-        side_(data.side),
         blocks_per_epoch_(data.blocks_per_epoch),
-        store_(open(data)),
+        source_{open(data), data.side, {}},
         stream_(d.seed, data.trajectories, static_cast<int>(data.frames)),
         split_(split_blocks(stream_.blocks(d.batch), data.readout_blocks, data.test_blocks)),
-        classes_(classes_of(*store_, d)),
+        classes_(classes_of(*source_.store, d)),
         column_(d.label_column),
-        views_(store_->side(), static_cast<int>(side_), measured()) {
-    judged_.columns = store_->columns();
+        maker_(source_.store->side(), static_cast<int>(data.side), measured()) {
+    source_.normalisation = measured();
+    judged_.columns = source_.store->columns();
     judged_.train = judged(split_.train, split_.validation);
     judged_.test = judged(split_.train + split_.validation, split_.test);
   }
 
-  Shape sample() const override { return {1, 3, side_, side_}; }
+  Shape sample() const override { return {1, 3, source_.side, source_.side}; }
   std::int64_t classes() const override { return classes_; }
   std::int64_t steps_per_epoch() const override { return blocks_per_epoch_; }
   std::int64_t batch(std::int64_t) const override { return batch_; }
 
   std::vector<float> make(std::int64_t step, const Slice& slice) override {
-    const auto frames =
-        block_of(step).subspan(static_cast<std::size_t>(slice.first), static_cast<std::size_t>(slice.count) + 1);
-    const std::size_t size = static_cast<std::size_t>(3 * side_ * side_);
+    const auto frames = frames_of(step, slice);
+    const std::size_t size = static_cast<std::size_t>(3 * source_.side * source_.side);
     std::vector<float> images(frames.size() * size);
-    std::vector<std::uint8_t> pixels(frames.size() * store_->bytes_per_image());
-    store_->fetch(frames, pixels.data());
-    views_.whole(frames.size(), pixels.data(), images.data());
+    std::vector<std::uint8_t> pixels(frames.size() * source_.store->bytes_per_image());
+    source_.store->fetch(frames, pixels.data());
+    maker_.whole(frames.size(), pixels.data(), images.data());
     const auto one = static_cast<std::ptrdiff_t>(size);
     std::vector<float> made(images.begin(), images.end() - one);
     made.insert(made.end(), images.begin() + one, images.end());
     return made;
   }
 
+  const ViewSource* view_source() const override { return &source_; }
+  std::vector<ViewRequest> views(std::int64_t step, const Slice& slice) override {
+    const auto frames = frames_of(step, slice);
+    const int side = source_.store->side();
+    std::vector<ViewRequest> requests;
+    for (const auto& view : {frames.first(frames.size() - 1), frames.last(frames.size() - 1)})
+      for (const std::int64_t frame : view)
+        requests.push_back({static_cast<std::uint32_t>(frame), {.crop = {0, 0, side, side}}});
+    return requests;
+  }
+
   std::vector<std::int32_t> labels(std::int64_t step) override {
     std::vector<std::int32_t> labels;
     for (const std::int64_t frame : block_of(step).first(static_cast<std::size_t>(batch_)))
-      labels.push_back(store_->label(frame, column_));
+      labels.push_back(source_.store->label(frame, column_));
     return labels;
   }
   std::vector<std::int64_t> shuffled(std::int64_t step) override { return shuffled_positives(batch_, seed_, step); }
@@ -207,18 +229,23 @@ class Frames final : public PairSource {
   ChannelNormalisation measured() const {
     constexpr std::size_t kFrames = 4096;
     const auto frames = std::span(stream_.frames()).first(static_cast<std::size_t>(split_.train * (batch_ + 1)));
-    return measure_normalisation(*store_, frames.first(std::min(kFrames, frames.size())));
+    return measure_normalisation(*source_.store, frames.first(std::min(kFrames, frames.size())));
   }
 
   std::unique_ptr<JudgedImages> judged(std::int64_t first, std::int64_t count) const {
-    ImageSubset subset{store_, {}};
+    ImageSubset subset{source_.store, {}};
     for (std::int64_t b = first; b < first + count; ++b) {
       const auto frames = stream_.block(b, batch_);
       subset.images.insert(subset.images.end(), frames.begin(), frames.end() - 1);
     }
     return std::make_unique<StoreImages>(
-        std::move(subset), side_,
-        [this](std::size_t n, const std::uint8_t* pixels, float* views) { views_.whole(n, pixels, views); });
+        std::move(subset), source_.side,
+        [this](std::size_t n, const std::uint8_t* pixels, float* views) { maker_.whole(n, pixels, views); });
+  }
+
+  // All samples of the slice, and the one that follows.
+  std::span<const std::int64_t> frames_of(std::int64_t step, const Slice& slice) const {
+    return block_of(step).subspan(static_cast<std::size_t>(slice.first), static_cast<std::size_t>(slice.count) + 1);
   }
 
   std::span<const std::int64_t> block_of(std::int64_t step) const {
@@ -227,13 +254,13 @@ class Frames final : public PairSource {
   }
 
   std::uint64_t seed_;
-  std::int64_t batch_, side_, blocks_per_epoch_;
-  std::shared_ptr<const ImageStore> store_;
+  std::int64_t batch_, blocks_per_epoch_;
+  ViewSource source_;
   FrameStream stream_;
   BlockSplit split_;
   std::int64_t classes_;
   std::size_t column_;
-  ViewMaker views_;
+  ViewMaker maker_;
   JudgedSets judged_;
 };
 

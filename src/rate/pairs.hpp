@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "rate/backend.hpp"
+#include "rate/data/augment.hpp"
 #include "rate/data/images.hpp"
 #include "rate/description.hpp"
 
@@ -42,6 +43,9 @@ class PairSource {
   // The samples of a slice, (2 x count, height, width, channels): first all of view 1, then all of view 2; in sequences
   // view 1 is the earlier sample. Depends on the arguments only, so any rank can make any slice.
   virtual std::vector<float> make(std::int64_t step, const Slice& slice) = 0;
+  // Where samples are views of stored images: the images (else null), and what make() makes of them.
+  virtual const ViewSource* view_source() const { return nullptr; }
+  virtual std::vector<ViewRequest> views(std::int64_t, const Slice&) { return {}; }
   // Labels of the whole batch, of the column that classifiers learn.
   virtual std::vector<std::int32_t> labels(std::int64_t step) = 0;
   // Null where the data have no labelled images.

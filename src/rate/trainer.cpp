@@ -83,11 +83,7 @@ void Trainer::step(std::int64_t step, double learning_rate, PairSource& pairs, I
       backend_.write(positives_.of_first, {positives.begin(), positives.end()});
       backend_.write(positives_.of_second, inverse_positives(positives));
     }
-    for (const Slice& slice : batch_.mine()) {
-      Shape shape = encoder_description_.input;
-      shape.samples = 2 * slice.count;
-      x.push_back(backend_.upload(pairs.make(step, slice), shape, description_.precision));
-    }
+    for (const Slice& slice : batch_.mine()) x.push_back(samples(pairs, slice));
   });
   const auto* adam = std::get_if<AdamOptimizer>(&description_.optimizer.kind);
   backend_.write(rates_, adam ? adam_rates(form_of(*adam, 0), learning_rate, step + 1) : sgd_rates(learning_rate));
@@ -97,6 +93,17 @@ void Trainer::step(std::int64_t step, double learning_rate, PairSource& pairs, I
   else
     learn(std::move(x));
   backend_.copy(losses_, log_, logged_++ * losses_.size);
+}
+
+Tensor Trainer::samples(PairSource& pairs, const Slice& slice) {
+  Shape shape = encoder_description_.input;
+  shape.samples = 2 * slice.count;
+  const ViewSource* const source = pairs.view_source();
+  if (!source || !backend_.makes_views(*source))
+    return backend_.upload(pairs.make(step_, slice), shape, description_.precision);
+  Tensor views = backend_.make_views(*source, pairs.views(step_, slice), description_.precision);
+  views.shape = shape;  // a dense network takes them as vectors
+  return views;
 }
 
 void Trainer::learn(Slices x) {

@@ -82,6 +82,8 @@ class Trainer {
     std::vector<Trace> traces;  // of the rectified sum
   };
 
+  // Both views of a slice of the step.
+  Tensor samples(PairSource& pairs, const Slice& slice);
   // What the step does once its samples are there.
   void learn(Slices x);
   // Without `pass` the network is used as it is, and nothing is collective.

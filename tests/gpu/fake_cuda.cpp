@@ -6,12 +6,14 @@
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
 
+#include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <set>
 #include <vector>
 
+#include "fake_stream.hpp"
 #include "rate/cuda/kernels.hpp"
 #include "support/serial_block.hpp"
 
@@ -29,15 +31,14 @@ namespace {
 
 CUgraph_st* capture = nullptr;
 
-template <class Call>
-void enqueue(Call call) {
+}  // namespace
+
+void enqueue(std::function<void()> call) {
   if (capture)
-    capture->calls.emplace_back(std::move(call));
+    capture->calls.push_back(std::move(call));
   else
     call();
 }
-
-}  // namespace
 
 namespace lpl::cuda {
 
@@ -72,8 +73,10 @@ cudaError_t sum_terms(cudaStream_t, const double* terms, Index count, double fac
 
 template <class Element>
 cudaError_t make_views(cudaStream_t, std::int64_t views, const ViewBatch& batch, Element* to) {
-  for (Index view = 0; view < views; ++view)
-    make_view(batch, view, view % 2 == 1, to + static_cast<std::size_t>(view) * (3 * batch.size * batch.size));
+  enqueue([=] {
+    for (Index view = 0; view < views; ++view)
+      make_view(batch, view, view % 2 == 1, to + static_cast<std::size_t>(view) * (3 * batch.size * batch.size));
+  });
   return cudaSuccess;
 }
 
@@ -111,8 +114,15 @@ T* handle() {
 
 // ---- CUDA runtime
 
+// A rank takes one of its own.
+constexpr int kDevices = 4;
 cudaError_t cudaGetDeviceCount(int* count) {
-  *count = 1;
+  *count = kDevices;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetPCIBusId(char* address, int size, int device) {
+  if (device < 0 || device >= kDevices) return cudaErrorInvalidDevice;
+  std::snprintf(address, static_cast<std::size_t>(size), "host:%d", device);
   return cudaSuccess;
 }
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {

@@ -552,5 +552,13 @@ TEST(CudaBodies, SumsAddToWhatIsThere) {
   EXPECT_EQ(to, (std::vector<float>{15, 27, 39}));
 }
 
+TEST(CudaBodies, PartsAreSummedInTheirOrder) {
+  const std::vector<float> parts{1e8f, -0.0f, 9, 1, -0.0f, 9, -1e8f, -0.0f, 9};  // three parts of two, three apart
+  std::vector<float> to(2);
+  for_each(2, SumParts{parts.data(), 3, 3, to.data()});
+  EXPECT_EQ(to, (std::vector<float>{0, 0}));  // 1e8 + 1 is 1e8
+  EXPECT_FALSE(std::signbit(to[1]));
+}
+
 }  // namespace
 }  // namespace lpl::cuda

@@ -100,6 +100,11 @@ class CpuBackend final : public MapOperations {
     std::copy(values.begin(), values.end(), indices.data.get());
   }
 
+  bool makes_views(const ViewSource&) override { return false; }
+  Tensor make_views(const ViewSource&, const std::vector<ViewRequest>&, Precision) override {
+    throw Error("views are made on the host");
+  }
+
   Tensor upload(const std::vector<float>& values, const Shape& shape, Precision precision) override;
   std::vector<float> download(const Tensor& tensor) override;
 

@@ -8,8 +8,11 @@
 
 #include "core/errors.hpp"
 #include "rate/cuda/convolution.hpp"
+#include "rate/cuda/exchange.hpp"
+#include "rate/cuda/images.hpp"
 #include "rate/cuda/launch.hpp"
 #include "rate/cuda/losses.hpp"
+#include "rate/data/augment.hpp"
 #include "rate/exchange.hpp"
 
 namespace lpl {
@@ -50,6 +53,13 @@ Windows windows_of(const Pooling& pooling, const Shape& x) {
           to_index(pooling.padding)};
 }
 
+// Of both views of slices, `row` a sample.
+std::int64_t values_of(const std::vector<Slice>& slices, std::int64_t row) {
+  std::int64_t samples = 0;
+  for (const Slice& slice : slices) samples += slice.count;
+  return 2 * samples * row;
+}
+
 struct DeviceFilters {
   std::shared_ptr<void> weights;
   std::shared_ptr<float> bias;
@@ -77,7 +87,9 @@ struct Views {
 
 class CudaBackend final : public Backend {
  public:
-  CudaBackend(Communicator& comm, int device) : comm_(comm), device_(Device::open(device)), convolutions_(*device_) {}
+  CudaBackend(Communicator& comm, int device) : comm_(comm), device_(open(comm, device)), convolutions_(*device_) {
+    if (comm.size() > 1) exchange_ = std::make_unique<DeviceExchange>(comm, *device_);
+  }
 
   std::string description() const override {
     const int runtime = CUDART_VERSION;
@@ -115,6 +127,9 @@ class CudaBackend final : public Backend {
     send(*device_, values, indices.data.get());
   }
 
+  bool makes_views(const ViewSource& source) override;
+  Tensor make_views(const ViewSource& source, const std::vector<ViewRequest>& requests, Precision precision) override;
+
   Tensor upload(const std::vector<float>& values, const Shape& shape, Precision precision) override;
   std::vector<float> download(const Tensor& tensor) override;
 
@@ -151,6 +166,12 @@ class CudaBackend final : public Backend {
   void sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) override;
 
  private:
+  static std::shared_ptr<Device> open(Communicator& comm, int index) {
+    std::shared_ptr<Device> device;
+    agree(comm, [&] { device = Device::open(index); });
+    return device;
+  }
+
   Tensor new_tensor(const Shape& shape, Precision precision) {
     if (shape.size() > INT32_MAX)
       throw Error(
@@ -171,6 +192,7 @@ class CudaBackend final : public Backend {
   Communicator& comm_;
   std::shared_ptr<Device> device_;
   Convolutions convolutions_;
+  std::unique_ptr<DeviceExchange> exchange_;  // of several ranks
   // What repeat() knows of batches, by their number of samples: the graph, empty after the first time, and the maps
   // that it was recorded with.
   struct Recording {
@@ -178,6 +200,9 @@ class CudaBackend final : public Backend {
     std::vector<Tensor> x;
   };
   std::map<std::int64_t, Recording> recordings_;
+  // Of the source that was last asked about; empty where the host makes its views.
+  const ImageStore* store_ = nullptr;
+  std::unique_ptr<ResidentImages> images_;
 };
 
 // The first time everything is done call by call: libraries choose their algorithms, memory is made. The second time
@@ -195,6 +220,24 @@ void CudaBackend::repeat(const Batch& batch, std::vector<Tensor> x,
       device_->copy(known.x[s].data.get(), x[s].data.get(), x[s].shape.size() * bytes_of(x[s].precision));
   }
   device_->launch(known.graph);
+}
+
+bool CudaBackend::makes_views(const ViewSource& source) {
+  if (source.store.get() != store_) {
+    store_ = source.store.get();
+    images_.reset();
+    const auto side = static_cast<int>(source.side);
+    if (ResidentImages::obstacle(*device_, *source.store, side).empty())
+      images_ = std::make_unique<ResidentImages>(*device_, source.store, side, source.normalisation);
+  }
+  return images_ != nullptr;
+}
+
+Tensor CudaBackend::make_views(const ViewSource& source, const std::vector<ViewRequest>& requests,
+                               Precision precision) {
+  Tensor views = new_tensor({static_cast<std::int64_t>(requests.size()), 3, source.side, source.side}, precision);
+  images_->make(requests, precision, views.data.get());
+  return views;
 }
 
 Tensor CudaBackend::upload(const std::vector<float>& values, const Shape& shape, Precision precision) {
@@ -468,14 +511,19 @@ Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
       });
     return views;
   }
-  std::vector<float> own;
+  const std::shared_ptr<float> own = allocate<float>(*device_, values_of(batch.mine(), row));
+  float* to = own.get();
   for (const Tensor& slice : z) {
-    const std::vector<float> values = download(slice);
-    own.insert(own.end(), values.begin(), values.end());
+    with_elements(slice, [&](const auto* from) {
+      launch(*device_, "the kernel that gathers slices", slice.shape.size(),
+             Widen<ElementOf<decltype(from)>>{from, to});
+    });
+    to += slice.shape.size();
   }
-  const std::vector<float> gathered = gather_slices(comm_, batch, row, std::move(own));
+  std::vector<std::int64_t> counts;
+  for (int r = 0; r < comm_.size(); ++r) counts.push_back(values_of(batch.of(r), row));
   const std::shared_ptr<float> all = allocate<float>(*device_, 2 * views.hook.view());
-  send(*device_, gathered, all.get());
+  exchange_->gather(counts, own.get(), all.get());
   launch(*device_, "the kernel that gathers slices", 2 * views.hook.view(),
          FromSlice<float>{views.order, 0, all.get(), views.z.get()});
   return views;
@@ -519,12 +567,9 @@ std::vector<Tensor> CudaBackend::cross_entropy(const Batch& batch, const std::ve
 
 void CudaBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
   if (comm_.size() == 1) return;  // already summed in the order of the slices
-  std::vector<std::vector<float>> values;
   std::vector<const float*> own;
-  for (std::size_t s = 0; s < batch.mine().size(); ++s) own.push_back(values.emplace_back(read(parts[s])).data());
-  std::vector<float> sum(static_cast<std::size_t>(parts[0].size));
-  sum_slices(comm_, batch, parts[0].size, own, sum.data());
-  write(parts[0], sum);
+  for (std::size_t s = 0; s < batch.mine().size(); ++s) own.push_back(parts[s].data.get());
+  exchange_->sum(batch, parts[0].size, own, parts[0].data.get());
 }
 
 void CudaBackend::adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,

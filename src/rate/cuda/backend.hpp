@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "comm/communicator.hpp"
 #include "rate/backend.hpp"
@@ -15,7 +16,10 @@ namespace lpl {
 // How many devices this process sees; 0 where there is no driver.
 int cuda_device_count();
 
-// Throws ConfigError where there is no such device.
+// Where the device is on this machine's bus, the same for every process that sees it; "" where there is no such device.
+std::string cuda_device_address(int device);
+
+// Collective, each rank with a device of its own. Throws ConfigError where there is no such device.
 std::unique_ptr<Backend> make_cuda_backend(Communicator& comm, int device);
 
 }  // namespace lpl

@@ -290,6 +290,13 @@ struct Narrow {
   LPL_DEVICE void operator()(Index i) const { narrow(from[i], to[i]); }
 };
 
+template <class Element>
+struct Widen {
+  const Element* from;
+  float* to;
+  LPL_DEVICE void operator()(Index i) const { to[i] = widen(from[i]); }
+};
+
 // to += from.
 template <class Element>
 struct Accumulate {
@@ -665,5 +672,20 @@ inline ProductByColumns by_columns(bool transposed_a, bool transposed_b, std::in
   return {transposed_b, transposed_a, columns, rows, inner, transposed_b ? inner : columns, transposed_a ? rows : inner,
           columns};
 }
+
+// ---- Between ranks
+
+// to = ((0 + part 0) + part 1) + ..., parts `stride` numbers apart. One thread a number.
+struct SumParts {
+  const float* parts;
+  Index count;
+  std::int64_t stride;
+  float* to;
+  LPL_DEVICE void operator()(Index i) const {
+    float sum = 0;
+    for (Index p = 0; p < count; ++p) sum += parts[p * stride + i];
+    to[i] = sum;
+  }
+};
 
 }  // namespace lpl::cuda

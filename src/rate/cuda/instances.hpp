@@ -38,6 +38,8 @@ LPL_FOR_EACH(Combine<float, Bfloat>);
 LPL_FOR_EACH(Combine<Bfloat, float>);
 LPL_FOR_EACH(Combine<Bfloat, Bfloat>);
 LPL_FOR_EACH(Narrow);
+LPL_FOR_EACH(Widen<float>);
+LPL_FOR_EACH(Widen<Bfloat>);
 LPL_FOR_EACH(Accumulate<float>);
 LPL_FOR_EACH(Accumulate<Bfloat>);
 LPL_FOR_EACH(FinishSums);
@@ -58,6 +60,7 @@ LPL_FOR_EACH(ThroughNormalisation);
 LPL_FOR_EACH(CrossEntropy);
 LPL_FOR_EACH(AdamUpdate);
 LPL_FOR_EACH(SgdUpdate);
+LPL_FOR_EACH(SumParts);
 
 LPL_SUM_COLUMNS(FlowingGradient<float, float>);
 LPL_SUM_COLUMNS(FlowingGradient<float, Bfloat>);

@@ -26,6 +26,14 @@ void send(Device& device, const std::vector<T>& values, T* to) {
   device.send(to, staged, bytes);
 }
 
+// A copy of `values` on the device.
+template <class T>
+std::shared_ptr<T> copy_of(Device& device, const std::vector<T>& values) {
+  const std::shared_ptr<T> copy = allocate<T>(device, static_cast<std::int64_t>(values.size()));
+  send(device, values, copy.get());
+  return copy;
+}
+
 template <class Body>
 void launch(const Device& device, std::string_view kernel, std::int64_t count, const Body& body) {
   device.check(for_each(device.stream(), count, body), kernel);

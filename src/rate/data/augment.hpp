@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -48,6 +49,13 @@ class ResamplingTaps {
   int shortest_, target_, most_;
   std::vector<int> counts_, first_;
   std::vector<float> weight_;
+};
+
+// What views of side x side pixels are made of.
+struct ViewSource {
+  std::shared_ptr<const ImageStore> store;
+  std::int64_t side;
+  ChannelNormalisation normalisation;
 };
 
 // Makes views of size x size pixels from images of side x side pixels.
