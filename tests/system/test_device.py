@@ -1,0 +1,94 @@
+#!/usr/bin/env python3
+"""lpl_rate on a device against the CPU, in one program: the same numbers within rounding, with steps recorded and
+repeated, views made on the device and ranks that exchange through NCCL; its own numbers exactly, interrupted or not.
+
+The device is the one that LPL_RATE was built for. The tests' own (tests/gpu/fake_cuda.cpp) is the host."""
+
+import unittest
+
+import numpy as np
+
+from support import h5py, lpl_rate
+from test_rate import CLUSTERS, LINEAR, OJA, STALE, WAYS, RateTest, description
+
+# Epochs of three steps: the last batch of images is smaller, so it is first taken in step 3, recorded in step 6 and
+# repeated in step 9.
+EPOCHS = ["training.epochs=4", "readout.every=2"]
+# float32 sums in another order, and then eleven steps of Adam, which divides small gradients by their size.
+FIRST_STEP, LATER_STEPS = 2e-5, 2e-3
+
+
+class Device(RateTest):
+    def losses(self, name, device, *settings, text, ranks=1):
+        self.train(name, *EPOCHS, *settings, text=text, ranks=ranks, arguments=["--device", device])
+        with h5py.File(self.folder / f"{name}.h5", "r") as result:
+            return result["steps/total"][()], result["readout/accuracy"][()]
+
+    def check(self, text, *settings, ranks=(1, 3)):
+        expected, accuracy = self.losses("cpu", "cpu", *settings, text=text)
+        bounds = np.full(len(expected), LATER_STEPS)
+        bounds[0] = FIRST_STEP
+        for n in ranks:
+            found, own_accuracy = self.losses("device", "cuda", *settings, text=text, ranks=n)
+            self.assertEqual(found.shape, expected.shape)
+            deviation = np.abs(found - expected) / np.abs(expected).max()
+            self.assertTrue((deviation <= bounds).all(), f"{n} ranks: {deviation}")
+            self.assertEqual(own_accuracy.shape, accuracy.shape)
+
+    def setUp(self):
+        super().setUp()
+        self.images = f'set = "cifar10"\nfolder = "{self.cifar10()}"'
+
+    def test_every_way_of_learning_equals_the_cpus(self):
+        for way, (rule, settings) in WAYS.items():
+            with self.subTest(way):
+                self.check(description(rule), *settings)
+
+    def test_augmented_images_are_the_cpus(self):
+        self.check(description(data=self.images), ranks=(1, 2, 4))
+
+    def test_other_networks(self):
+        net = 'type = "convolutional"\nchannels = [6, 8]\nkernels = [5, 3]\nstrides = [2, 1]\npaddings = [2, 1]\n' \
+              "pools = [3, 0]\nadaptive_pools = [0, 3]\ndropouts = [0, 0.5]"
+        self.check(description(net=net, data=self.images))
+        self.check(description(net='type = "dense"\nunits = [20, 10]', data=self.images))
+
+    def test_ojas_rule(self):
+        text = description(OJA, LINEAR, CLUSTERS)
+        weights = []
+        for device in ("cpu", "cuda"):
+            self.train(device, "optimizer.type=\"sgd\"", text=text, arguments=["--device", device])
+            with h5py.File(self.folder / f"{device}.h5", "r") as result:
+                weights.append(result["network/network.encoder.blocks.0.module.0.weight"][()])
+        np.testing.assert_allclose(*weights, rtol=1e-6)
+
+    def test_stochastic_gradient_descent(self):
+        self.check(description(), "optimizer.type=\"sgd\"", "optimizer.learning_rate=0.01")
+
+    # Rounded to 8 bits: what is compared is that it learns alike.
+    def test_bfloat16(self):
+        text = description(data=self.images)
+        expected, _ = self.losses("cpu", "cpu", text=text)
+        found, _ = self.losses("device", "cuda", "training.precision=\"bf16\"", text=text)
+        self.assertLess(np.abs(found - expected).max(), 0.05 * np.abs(expected).max())
+
+    def test_a_resumed_run_has_the_numbers_of_one_that_did_not_stop(self):
+        text = description(STALE, data=self.images)
+        for ranks in (1, 2):
+            checkpoint = self.folder / "saved.checkpoint"
+            saving = ["--device", "cuda", "--checkpoint", checkpoint, "--checkpoint-epochs", "1"]
+            straight = self.train("straight", *EPOCHS, text=text, ranks=ranks, arguments=saving)
+            # The one before the last: of the end of epoch 3.
+            resuming = ["--device", "cuda", "--resume", f"{checkpoint}.previous"]
+            resumed = self.train("resumed", *EPOCHS, text=text, ranks=ranks, arguments=resuming)
+            self.assert_same(straight, resumed)
+
+    def test_a_loss_that_is_no_number_is_found_though_nobody_waits_for_it(self):
+        text = description()
+        done = lpl_rate(*self.command(text, "bad", [*EPOCHS, "optimizer.learning_rate=1e30"], ["--device", "cuda"]))
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, r"the \w+ loss of block 1 is -?(nan|inf) at step 2")
+
+
+if __name__ == "__main__":
+    unittest.main()
