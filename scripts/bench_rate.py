@@ -2,10 +2,13 @@
 """Times one layer-local training step of VGG-11 in lpl_rate and in a plain PyTorch transcription, in turn.
 
     bench_rate.py [--repeats N] [--batch N] [--threads N] [--json FILE] [--lpl-rate PATH] [--no-torch]
+    bench_rate.py --device cuda [--images N] [--repeats N] [--batch N] [--json FILE] [--lpl-rate PATH]
 
 Both do the same: 32 x 32 images, two views, eight blocks that each learn from their own loss, Adam. Prints medians of
 the repeats, ratios to PyTorch measured beside them, and the peak memory of each process. "augmented" is the float32
 step with two augmented views made for it, where the other steps are given theirs.
+With --device: an epoch of --images images (50,000 as of CIFAR-10, batches of 1024), two augmented views of each made on
+the way, on that device; medians of the epochs after the second, which has recorded its last batch.
 PyTorch is the distribution's python3-torch; it is fastest with OpenBLAS (libopenblas0-pthread) as BLAS.
 """
 
@@ -86,20 +89,20 @@ def write_batch(path, batch):
         out["batches/order"] = np.zeros(STEPS, np.int64)
 
 
-def write_cifar(folder, batch):
-    """Random images in CIFAR-10's format: an epoch of STEPS batches after the validation fifth is cut off."""
+def write_cifar(folder, images):
+    """Random images in CIFAR-10's format: an epoch of `images` after the validation fifth is cut off."""
     generator = np.random.default_rng(2)
-    records = generator.integers(0, 256, (batch * STEPS // 4, 3073), dtype=np.uint8)
+    records = generator.integers(0, 256, (images // 4, 3073), dtype=np.uint8)
     records[:, 0] %= 10
     for name in [f"data_batch_{i}.bin" for i in range(1, 6)] + ["test_batch.bin"]:
         records.tofile(folder / name)
 
 
-def description(batch, precision, data):
+def description(batch, precision, data, epochs):
     return f"""
 [training]
 batch = {batch}
-epochs = 2
+epochs = {epochs}
 precision = "{precision}"
 [network]
 net = "vgg11"
@@ -123,16 +126,34 @@ GIVEN = 'set = "batches"\nfile = "batch.h5"'
 AUGMENTED = 'set = "cifar10"\nfolder = "."'
 
 
-def run_ours(args, folder, precision, data=GIVEN):
-    """Seconds a step and peak memory in MiB."""
+def train(args, folder, precision, data, epochs, device):
+    """Images a second by epoch, and what lpl_rate printed."""
     path = folder / f"{precision}.rate"
-    path.write_text(description(args.batch, precision, data))
-    command = [str(args.lpl_rate), str(path), "--out", str(folder / "out.h5"), "--progress", "none"]
+    path.write_text(description(args.batch, precision, data, epochs))
+    command = [str(args.lpl_rate.resolve()), str(path), "--out", str(folder / "out.h5"), "--progress", "none",
+               "--device", device]
     done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True,
                           env=environment(args.threads))
-    memory = float(next(line.split()[2] for line in done.stdout.splitlines() if line.startswith("peak memory")))
     with h5py.File(folder / "out.h5", "r") as result:
-        return args.batch / float(result["training/images_per_second"][1]), memory
+        return result["training/images_per_second"][()], done.stdout
+
+
+def run_ours(args, folder, precision, data=GIVEN):
+    """Seconds a step and peak memory in MiB."""
+    speed, printed = train(args, folder, precision, data, 2, "cpu")
+    memory = float(next(line.split()[2] for line in printed.splitlines() if line.startswith("peak memory")))
+    return args.batch / float(speed[1]), memory
+
+
+def time_epochs(args, folder):
+    """On a device: by precision, seconds of each epoch after the second."""
+    write_cifar(folder, args.images)
+    seconds = {}
+    for precision in ("float32", "bf16"):
+        speed, printed = train(args, folder, precision, AUGMENTED, 2 + args.repeats, args.device)
+        seconds[precision] = [args.images / float(s) for s in speed[2:]]
+        print(next((line for line in printed.splitlines() if line.startswith("device")), args.device))
+    return seconds
 
 
 def run_torch(args):
@@ -145,23 +166,42 @@ def run_torch(args):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--repeats", type=int, default=7)
-    parser.add_argument("--batch", type=int, default=64)
+    parser.add_argument("--batch", type=int)
+    parser.add_argument("--device")
+    parser.add_argument("--images", type=int, default=50000)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=pathlib.Path)
     parser.add_argument("--lpl-rate", type=pathlib.Path, default=ROOT / "build" / "release" / "bin" / "lpl_rate")
     parser.add_argument("--no-torch", action="store_true")
     args = parser.parse_args()
-    runs = {"float32": [], "bf16": [], "augmented": [], "torch": []}
+    args.batch = args.batch or (1024 if args.device else 64)
     with tempfile.TemporaryDirectory() as name:
-        folder = pathlib.Path(name)
-        write_batch(folder / "batch.h5", args.batch)
-        write_cifar(folder, args.batch)
-        for _ in range(args.repeats):
-            for precision in ("float32", "bf16"):
-                runs[precision].append(run_ours(args, folder, precision))
-            runs["augmented"].append(run_ours(args, folder, "float32", AUGMENTED))
-            if not args.no_torch:
-                runs["torch"].append(run_torch(args))
+        if args.device:
+            bench_epochs(args, pathlib.Path(name))
+        else:
+            bench_steps(args, pathlib.Path(name))
+
+
+def bench_epochs(args, folder):
+    epochs = time_epochs(args, folder)
+    print(f"{'':<10} {'s/epoch':>8} {'fastest':>8} {'slowest':>8}")
+    for precision, seconds in epochs.items():
+        print(f"{precision:<10} {statistics.median(seconds):8.3f} {min(seconds):8.3f} {max(seconds):8.3f}")
+    if args.json:
+        args.json.write_text(json.dumps({"device": args.device, "images": args.images, "batch": args.batch,
+                                         "epoch_s": epochs}, indent=2) + "\n")
+
+
+def bench_steps(args, folder):
+    runs = {"float32": [], "bf16": [], "augmented": [], "torch": []}
+    write_batch(folder / "batch.h5", args.batch)
+    write_cifar(folder, args.batch * STEPS)
+    for _ in range(args.repeats):
+        for precision in ("float32", "bf16"):
+            runs[precision].append(run_ours(args, folder, precision))
+        runs["augmented"].append(run_ours(args, folder, "float32", AUGMENTED))
+        if not args.no_torch:
+            runs["torch"].append(run_torch(args))
     table = {}
     for name, results in runs.items():
         if not results:

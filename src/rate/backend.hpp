@@ -58,6 +58,20 @@ struct EstimateArrays {
   Array mean, variance;
 };
 
+struct Slice {
+  std::int64_t first = 0;  // sample of the batch
+  std::int64_t count = 0;
+};
+
+// Dropout of the maps of one slice. Element i of a sample and view (channels-last) is silenced where the i-th number of
+// the sequence (seed, layer, sample and view) is below the probability (core/random.hpp).
+struct Dropout {
+  double probability;
+  std::uint32_t layer;
+  Slice samples;
+  Indices seed;  // its lower and its upper half
+};
+
 struct ViewSource;   // rate/data/augment.hpp
 struct ViewRequest;  // rate/data/augment_choices.hpp
 
@@ -111,10 +125,6 @@ std::vector<float> adam_rates(const AdamForm& form, double learning_rate, std::i
 std::vector<float> sgd_rates(double learning_rate);
 
 // The samples of a batch, cut into slices; slices are dealt to ranks in blocks.
-struct Slice {
-  std::int64_t first = 0;  // sample of the batch
-  std::int64_t count = 0;
-};
 class Batch {
  public:
   // At most `most_slices` slices of at least 8 samples, so the number of partial gradients stays bounded.
@@ -187,8 +197,9 @@ class Backend {
   // Average over equal windows to side x side maps (PyTorch's adaptive average), and its gradient for maps `shape`.
   virtual Tensor adaptive_mean(const Tensor& x, std::int64_t side) = 0;
   virtual Tensor adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) = 0;
-  // x * mask, mask of the same shape in float32.
-  virtual Tensor product(const Tensor& x, const Tensor& mask) = 0;
+  // x with a share of its elements silenced and the others scaled up to make good for them. The same elements every
+  // time, so it is also the way back of a gradient.
+  virtual Tensor dropout(const Dropout& dropout, const Tensor& x) = 0;
   virtual Tensor scale(const Tensor& x, float factor) = 0;
   virtual Tensor sum(const Tensor& x, const Tensor& y) = 0;
 

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "core/errors.hpp"
-#include "core/random.hpp"
 #include "core/text.hpp"
 
 namespace lpl {
@@ -28,12 +27,12 @@ LplObjective objective_of(const Rule& rule) {
 
 AdamForm form_of(const AdamOptimizer& adam, double decay) { return {adam.beta1, adam.beta2, adam.epsilon, decay}; }
 
-// Dropout and Oja's rule draw and learn on the host, batch normalisation does its statistics there.
+// Oja's rule learns on the host, batch normalisation does its statistics there.
 bool repeatable(const Rule& rule, const EncoderDescription& encoder) {
   if (std::holds_alternative<OjaRule>(rule)) return false;
   for (const BlockDescription& block : encoder.blocks)
     for (const LayerDescription& layer : block.layers)
-      if (layer.dropout > 0 || layer.norm) return false;
+      if (layer.norm) return false;
   return true;
 }
 
@@ -67,6 +66,7 @@ Trainer::Trainer(const TrainingDescription& description, const EncoderDescriptio
   labels_ = backend_.indices(description.batch);
   positives_ = {backend_.indices(description.batch), backend_.indices(description.batch)};
   rates_ = backend_.zeros(2);
+  seed_ = backend_.indices(2);
   make_room_for_gradients();
 }
 
@@ -85,6 +85,8 @@ void Trainer::step(std::int64_t step, double learning_rate, PairSource& pairs, I
     }
     for (const Slice& slice : batch_.mine()) x.push_back(samples(pairs, slice));
   });
+  const std::uint64_t seed = description_.seed + static_cast<std::uint64_t>(step) * 0x9e3779b97f4a7c15u;
+  backend_.write(seed_, {static_cast<std::int32_t>(seed), static_cast<std::int32_t>(seed >> 32)});
   const auto* adam = std::get_if<AdamOptimizer>(&description_.optimizer.kind);
   backend_.write(rates_, adam ? adam_rates(form_of(*adam, 0), learning_rate, step + 1) : sgd_rates(learning_rate));
 
@@ -179,10 +181,7 @@ Trainer::Slices Trainer::forward(Layer& layer, const Slices& given, Pass* pass) 
     Tensor x = given[s];
     if (d.adaptive_pool > 0) x = backend_.adaptive_mean(x, d.adaptive_pool);
     Trace trace;
-    if (pass && d.dropout > 0) {
-      pass->masks.push_back(dropout_mask(layer, x, s));
-      x = backend_.product(x, pass->masks.back());
-    }
+    if (pass && d.dropout > 0) x = backend_.dropout(dropout(layer, s), x);
     outputs.push_back(backend_.forward(d.convolution, filters, x, pass ? &trace : nullptr));
     if (pass) {
       pass->x.push_back(std::move(x));
@@ -281,7 +280,7 @@ Trainer::Slices Trainer::backward(Layer& layer, Pass& pass, Slices dy, bool want
     backend_.add_gradient(d.convolution, pass.traces[s], pass.x[s], dy[s], weight[part], bias[part]);
     if (!wanted) continue;
     Tensor dx = backend_.input_gradient(d.convolution, pass.filters, pass.traces[s], pass.x[s], dy[s]);
-    if (d.dropout > 0) dx = backend_.product(dx, pass.masks[s]);
+    if (d.dropout > 0) dx = backend_.dropout(dropout(layer, s), dx);
     if (d.adaptive_pool > 0) dx = backend_.adaptive_mean_gradient(dx, pass.given[s].shape, pass.given[s].precision);
     gradients.push_back(std::move(dx));
   }
@@ -412,19 +411,8 @@ std::vector<Array> Trainer::gradient_parts(const std::vector<Array>& store, std:
   return room;
 }
 
-Tensor Trainer::dropout_mask(const Layer& layer, const Tensor& x, std::size_t slice) {
-  const Slice samples = batch_.mine()[slice];
-  const double dropout = layer.description.dropout;
-  const auto kept = static_cast<float>(1.0 / (1.0 - dropout));
-  std::vector<float> mask;
-  for (std::int64_t n = 0; n < x.shape.samples; ++n) {
-    const std::int64_t view = n / samples.count, sample = samples.first + n % samples.count;
-    Random random(description_.seed + static_cast<std::uint64_t>(step_) * 0x9e3779b97f4a7c15u, Draw::dropout,
-                  hash_name(layer.weight.name), static_cast<std::uint32_t>(2 * sample + view));
-    for (std::int64_t i = 0; i < x.shape.size() / x.shape.samples; ++i)
-      mask.push_back(random.uniform() < dropout ? 0.0f : kept);
-  }
-  return backend_.upload(mask, x.shape, Precision::float32);
+Dropout Trainer::dropout(const Layer& layer, std::size_t slice) const {
+  return {layer.description.dropout, hash_name(layer.weight.name), batch_.mine()[slice], seed_};
 }
 
 std::vector<std::vector<float>> Trainer::features(const std::vector<float>& images, std::int64_t samples) {

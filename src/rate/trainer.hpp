@@ -72,7 +72,6 @@ class Trainer {
     Filters filters;
     Slices given;  // to the layer
     Slices x;      // to its convolution
-    Slices masks;  // of dropout
     std::vector<Trace> traces;
     NormPass norm;
   };
@@ -105,7 +104,7 @@ class Trainer {
   void apply(Layer& layer, std::vector<Array>& weight, std::vector<Array>& bias);
   void make_room_for_gradients();
   std::vector<Array> gradient_parts(const std::vector<Array>& store, std::int64_t size);
-  Tensor dropout_mask(const Layer& layer, const Tensor& x, std::size_t slice);
+  Dropout dropout(const Layer& layer, std::size_t slice) const;
 
   const TrainingDescription& description_;
   EncoderDescription encoder_description_;
@@ -125,7 +124,8 @@ class Trainer {
   Batch batch_;
   Indices labels_;
   Partners positives_;
-  Array rates_;  // of the optimiser
+  Array rates_;   // of the optimiser
+  Indices seed_;  // of dropout
   Inspection* inspection_ = nullptr;
 };
 

@@ -1,5 +1,6 @@
 // The bodies of the CUDA kernels, run on the host over all their indices, against literal computations: what a kernel
 // reads, writes and sums is checked where there is no device.
+#include "core/random.hpp"
 #include "rate/cuda/bodies.hpp"
 #include "rate/pairs.hpp"
 
@@ -529,20 +530,35 @@ TEST(CudaBodies, Optimisers) {
 }
 
 TEST(CudaBodies, ElementsOneByOne) {
-  const std::vector<float> x = draw(9, 18), mask = draw(9, 19);
-  std::vector<float> y(9), sum = mask;
-  std::vector<Bfloat> narrowed(9), product(9);
+  const std::vector<float> x = draw(9, 18), before = draw(9, 19);
+  std::vector<float> y(9), sum = before, widened(9);
+  std::vector<Bfloat> narrowed(9);
   for_each(9, Scale<float>{x.data(), 0.5f, y.data()});
   for_each(9, Narrow{x.data(), narrowed.data()});
-  for_each(9, Product<Bfloat>{narrowed.data(), mask.data(), product.data()});
+  for_each(9, Widen<Bfloat>{narrowed.data(), widened.data()});
   for_each(9, Accumulate<Bfloat>{narrowed.data(), sum.data()});
   for (std::size_t i = 0; i < 9; ++i) {
     EXPECT_EQ(y[i], 0.5f * x[i]);
-    Bfloat expected;
-    narrow(widen(narrowed[i]) * mask[i], expected);
-    EXPECT_EQ(product[i], expected);
-    EXPECT_EQ(sum[i], mask[i] + widen(narrowed[i]));
+    EXPECT_EQ(widened[i], widen(narrowed[i]));
+    EXPECT_EQ(sum[i], before[i] + widen(narrowed[i]));
   }
+}
+
+TEST(CudaBodies, DropoutDrawsTheNumbersOfTheHost) {
+  constexpr Index kFirst = 6, kCount = 3, kSize = 11;
+  const std::int32_t seed[2] = {-5, 7};
+  const std::vector<float> x = draw(2 * kCount * kSize, 20);
+  std::vector<float> y(x.size());
+  for_each(x.size(), DropOut<float>{0.4, 2.0f, static_cast<Index>(Draw::dropout), 99, seed, kFirst, kCount, kSize,
+                                    x.data(), y.data()});
+  const float* from = x.data();
+  const float* found = y.data();
+  for (Index view = 0; view < 2; ++view)
+    for (Index sample = kFirst; sample < kFirst + kCount; ++sample) {
+      Random random(0x7fffffffbu, Draw::dropout, 99, 2 * sample + view);
+      for (Index i = 0; i < kSize; ++i) EXPECT_EQ(*found++, random.uniform() < 0.4 ? 0.0f : 2.0f * from[i]);
+      from += kSize;
+    }
 }
 
 TEST(CudaBodies, SumsAddToWhatIsThere) {

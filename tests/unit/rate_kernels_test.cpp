@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <omp.h>
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cmath>
 
@@ -226,6 +228,32 @@ TEST_F(CpuBackendTest, ResultsDoNotDependOnTheNumberOfThreads) {
     }
   }
   omp_set_num_threads(threads);
+}
+
+// Batches cut in two, and whole: silenced are the same elements of a sample.
+TEST(CpuBackend, DropoutSilencesAShareWhateverTheSlices) {
+  const auto comm = make_serial_communicator();
+  const auto backend = make_cpu_backend(*comm);
+  Indices seed = backend->indices(2);
+  backend->write(seed, {3, -4});
+  const auto dropped = [&](const Slice& slice) {
+    const Shape shape{2 * slice.count, 20, 5, 4};  // blocks of 16 channels and of 4
+    const std::vector<float> ones(static_cast<std::size_t>(shape.size()), 1.0f);
+    const Tensor x = backend->upload(ones, shape, Precision::float32);
+    const std::vector<float> values = backend->download(backend->dropout({0.25, 8, slice, seed}, x));
+    const auto half = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    return std::array{std::vector<float>(values.begin(), half), std::vector<float>(half, values.end())};
+  };
+  const auto whole = dropped({0, 50}), head = dropped({0, 20}), tail = dropped({20, 30});
+  for (std::size_t view : {0u, 1u}) {
+    std::vector<float> parts = head[view];
+    parts.insert(parts.end(), tail[view].begin(), tail[view].end());
+    EXPECT_EQ(whole[view], parts);
+    const auto kept = static_cast<double>(std::count(parts.begin(), parts.end(), 1.0f / 0.75f));
+    EXPECT_EQ(kept + static_cast<double>(std::count(parts.begin(), parts.end(), 0.0f)), 20000);
+    EXPECT_NEAR(kept, 15000, 5 * std::sqrt(20000 * 0.25 * 0.75));
+  }
+  EXPECT_NE(whole[0], whole[1]);
 }
 
 TEST(FilterOrder, GoesToPyTorchAndBack) {

@@ -3,6 +3,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "core/random.hpp"
+
 namespace lpl {
 namespace {
 
@@ -91,12 +93,26 @@ Tensor MapOperations::adaptive_mean_gradient(const Tensor& dy, const Shape& shap
   return dx;
 }
 
-Tensor MapOperations::product(const Tensor& x, const Tensor& mask) {
+Tensor MapOperations::dropout(const Dropout& dropout, const Tensor& x) {
   Tensor y = new_tensor(x.shape, x.precision);
+  const std::int32_t* const words = dropout.seed.data.get();
+  const std::uint64_t seed =
+      static_cast<std::uint32_t>(words[0]) | static_cast<std::uint64_t>(static_cast<std::uint32_t>(words[1])) << 32;
+  const auto scale = static_cast<float>(1.0 / (1.0 - dropout.probability));
+  const std::int64_t positions = x.shape.positions(), channels = x.shape.channels, count = dropout.samples.count;
   with_elements(x, [&](const auto* from) {
-    using Element = std::remove_cvref_t<decltype(*from)>;
-    for (std::int64_t i = 0; i < padded_size(x.shape); ++i)
-      narrow(widen(from[i]) * as<float>(mask.data)[i], as<Element>(y.data)[i]);
+    auto* const to = as<std::remove_cvref_t<decltype(*from)>>(y.data);
+#pragma omp parallel for schedule(static)
+    for (std::int64_t n = 0; n < x.shape.samples; ++n) {
+      const std::int64_t sample = dropout.samples.first + n % count, view = n / count;
+      Random random(seed, Draw::dropout, dropout.layer, static_cast<std::uint32_t>(2 * sample + view));
+      for (std::int64_t p = 0; p < positions; ++p)
+        for (std::int64_t c = 0; c < blocks(channels) * kLanes; ++c) {
+          const std::int64_t at = ((n * blocks(channels) + c / kLanes) * positions + p) * kLanes + c % kLanes;
+          const bool silenced = c >= channels || random.uniform() < dropout.probability;
+          narrow(silenced ? 0.0f : widen(from[at]) * scale, to[at]);
+        }
+    }
   });
   return y;
 }

@@ -80,7 +80,7 @@ class MapOperations : public Backend {
   Tensor mean_over_space(const Tensor& x) override;
   Tensor adaptive_mean(const Tensor& x, std::int64_t side) override;
   Tensor adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) override;
-  Tensor product(const Tensor& x, const Tensor& mask) override;
+  Tensor dropout(const Dropout& dropout, const Tensor& x) override;
   Tensor scale(const Tensor& x, float factor) override;
   Tensor sum(const Tensor& x, const Tensor& y) override;
 

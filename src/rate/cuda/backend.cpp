@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/errors.hpp"
+#include "core/random.hpp"
 #include "rate/cuda/convolution.hpp"
 #include "rate/cuda/exchange.hpp"
 #include "rate/cuda/images.hpp"
@@ -143,7 +144,7 @@ class CudaBackend final : public Backend {
   Tensor mean_over_space(const Tensor& x) override;
   Tensor adaptive_mean(const Tensor& x, std::int64_t side) override;
   Tensor adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) override;
-  Tensor product(const Tensor& x, const Tensor& mask) override;
+  Tensor dropout(const Dropout& dropout, const Tensor& x) override;
   Tensor scale(const Tensor& x, float factor) override;
   Tensor sum(const Tensor& x, const Tensor& y) override;
 
@@ -399,12 +400,15 @@ Tensor CudaBackend::adaptive_mean_gradient(const Tensor& dy, const Shape& shape,
   return dx;
 }
 
-Tensor CudaBackend::product(const Tensor& x, const Tensor& mask) {
+Tensor CudaBackend::dropout(const Dropout& dropout, const Tensor& x) {
   Tensor y = new_tensor(x.shape, x.precision);
   with_elements(x, [&](const auto* from) {
     using Element = ElementOf<decltype(from)>;
-    launch(*device_, "the kernel of products", x.shape.size(),
-           Product<Element>{from, static_cast<const float*>(mask.data.get()), static_cast<Element*>(y.data.get())});
+    launch(*device_, "the kernel of dropout", x.shape.size(),
+           DropOut<Element>{dropout.probability, static_cast<float>(1.0 / (1.0 - dropout.probability)),
+                            static_cast<Index>(Draw::dropout), dropout.layer, dropout.seed.data.get(),
+                            to_index(dropout.samples.first), to_index(dropout.samples.count),
+                            to_index(x.shape.size() / x.shape.samples), from, static_cast<Element*>(y.data.get())});
   });
   return y;
 }

@@ -5,6 +5,8 @@
 // samples x units, where a unit is a position and a channel. Elements are float or std::uint16_t, which is a bfloat16.
 #pragma once
 
+#include <Random123/philox.h>
+
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -226,12 +228,26 @@ struct AdaptiveMeanGradient {
   }
 };
 
+// Backend::dropout. One thread an element, which draws the number that core/random.hpp gives to it.
 template <class Element>
-struct Product {
+struct DropOut {
+  double probability;
+  float scale;
+  Index draw, layer;         // of the sequences
+  const std::int32_t* seed;  // two words
+  Index first, count;        // samples of the slice
+  Index size;                // elements of a sample
   const Element* x;
-  const float* mask;
   Element* y;
-  LPL_DEVICE void operator()(Index i) const { narrow(widen(x[i]) * mask[i], y[i]); }
+  LPL_DEVICE void operator()(Index i) const {
+    const Index row = i / size, element = i % size;
+    const Index sequence = 2 * (first + row % count) + row / count;
+    const r123::Philox4x32::ctr_type counter = {{element / 4, sequence, layer, draw}};
+    const r123::Philox4x32::key_type key = {{static_cast<Index>(seed[0]), static_cast<Index>(seed[1])}};
+    const Index bits = r123::Philox4x32{}(counter, key)[element % 4];
+    const double uniform = (static_cast<double>(bits) + 0.5) * 0x1p-32;
+    narrow(uniform < probability ? 0.0f : widen(x[i]) * scale, y[i]);
+  }
 };
 
 template <class Element>
