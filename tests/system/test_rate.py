@@ -150,6 +150,12 @@ class OneResult(RateTest):
         if BFLOAT16:
             self.check_split(LPL, [*END_TO_END, 'training.precision="bf16"'], RESIDUAL)
 
+    def test_dropout_is_the_same(self):
+        net = 'type = "convolutional"\nchannels = [6, 8]\nkernels = [5, 3]\nstrides = [2, 1]\npaddings = [2, 1]\n' \
+              "pools = [3, 0]\nadaptive_pools = [0, 3]\ndropouts = [0.2, 0.5]"
+        self.check_split(LPL, [], net)
+        self.check_split(LPL, END_TO_END, net)
+
     def test_augmented_images_are_the_same(self):
         text = description(data=f'set = "cifar10"\nfolder = "{self.cifar10()}"')
         expected = self.train("one", text=text)

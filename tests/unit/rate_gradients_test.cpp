@@ -360,6 +360,46 @@ INSTANTIATE_TEST_SUITE_P(
             .name = "linear", .net = "type = \"dense\"\nunits = [2]\nrectified = false\n", .sample = {1, 2, 1, 1}}),
     [](const auto& c) { return std::string(c.param.name); });
 
+// ---- dropout
+// The twin does not draw what is silenced, so slopes are those of the network's own loss, in float32: rounding makes
+// 3e-4 of them.
+TEST_F(Networks, GradientsThroughDropoutAreSlopes) {
+  const NetworkCase c{.name = "dropout",
+                      .net = "type = \"convolutional\"\nchannels = [6, 5, 4]\ndropouts = [0.2, 0, 0.5]\n",
+                      .rule = kSupervised,
+                      .learning = kEndToEnd,
+                      .sample = {1, 3, 4, 4}};
+  const TrainingDescription d = describe(c);
+  const EncoderDescription encoder = make_encoder(d.net, c.sample, d.biases, true, d.projector, 3);
+  const auto comm = make_serial_communicator();
+  const auto backend = make_cpu_backend(*comm);
+  Trainer trainer(d, encoder, *backend, *comm);
+  GivenPairs pairs(c.sample, draw(c.sample, false), kSamples);
+  const auto loss = [&](Inspection* inspection) {
+    trainer.step(0, 0.0, pairs, inspection);
+    return trainer.take_losses().at(0).total;
+  };
+  Inspection inspection;
+  const double total = loss(&inspection);
+  EXPECT_EQ(loss(nullptr), total);  // silences the same again
+  for (Parameter* p : trainer.encoder().parameters()) {
+    const std::vector<float> gradient = to_array_order(inspection.gradients.at(p->name), p->shape);
+    const auto largest = std::ranges::max_element(gradient, {}, [](float g) { return std::abs(g); }) - gradient.begin();
+    const std::vector<float> values = backend->read(p->value);
+    constexpr float kStep = 1e-3f;
+    const auto moved = [&](float by) {
+      std::vector<float> other = values;
+      other[static_cast<std::size_t>(largest)] += by;
+      backend->write(p->value, other);
+      return loss(nullptr);
+    };
+    const double slope = (moved(kStep) - moved(-kStep)) / (2 * static_cast<double>(kStep));
+    backend->write(p->value, values);
+    const auto expected = static_cast<double>(gradient[static_cast<std::size_t>(largest)]);
+    EXPECT_NEAR(slope, expected, 0.03 * std::abs(expected) + 3e-4) << p->name;
+  }
+}
+
 // ---- batch normalisation after training
 
 TEST_F(Networks, RunningAveragesAreTheTwinsAndServeAfterTraining) {
