@@ -10,8 +10,10 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <variant>
 #include <vector>
 
+#include "rate/normalisation.hpp"
 #include "rate/objective.hpp"
 
 namespace lpl {
@@ -156,8 +158,8 @@ class Backend {
 
   // Calls step(x), which makes the same calls for every batch of as many samples: a device may record them once and
   // repeat them, so step(x) may be called now and not the next time. What differs from time to time is what x and
-  // other memory hold. Within, nothing comes from the host or goes there: no zeros(), write(), read(), upload(),
-  // download() or make_views().
+  // other memory hold. Within, nothing comes from the host or goes there: no write(), read(), upload(), download() or
+  // make_views(). Memory that is made within is given back within, but what the first time makes to stay.
   virtual void repeat(const Batch& batch, std::vector<Tensor> x,
                       const std::function<void(std::vector<Tensor>)>& step) = 0;
 
@@ -215,6 +217,9 @@ class Backend {
   // scale (x - centre) + slope dy + shift, without the second term where dy is null. coefficients: centre, scale,
   // slope and shift, each views x channels.
   virtual Tensor combine(const Tensor& x, const Tensor* dy, const Array& coefficients) = 0;
+  // What stands between the two; pointers are to the memory of this backend.
+  using NormalisingStep = std::variant<BatchMeans, BatchNormalisation, RunningNormalisation, NormalisationGradient>;
+  virtual void normalise(const NormalisingStep& step) = 0;
 
   // Losses of the whole batch at one hook, from the slices of this rank. Collective. Writes the terms (LossTerm order)
   // to losses[offset ...] and returns the gradients by slice, weighted by the objective's coefficients.

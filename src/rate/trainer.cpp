@@ -27,15 +27,6 @@ LplObjective objective_of(const Rule& rule) {
 
 AdamForm form_of(const AdamOptimizer& adam, double decay) { return {adam.beta1, adam.beta2, adam.epsilon, decay}; }
 
-// Oja's rule learns on the host, batch normalisation does its statistics there.
-bool repeatable(const Rule& rule, const EncoderDescription& encoder) {
-  if (std::holds_alternative<OjaRule>(rule)) return false;
-  for (const BlockDescription& block : encoder.blocks)
-    for (const LayerDescription& layer : block.layers)
-      if (layer.norm) return false;
-  return true;
-}
-
 bool keeps_estimates(const Rule& rule) {
   const auto* lpl = std::get_if<LplRule>(&rule);
   return lpl && lpl->rate.stale_estimates;
@@ -58,7 +49,7 @@ Trainer::Trainer(const TrainingDescription& description, const EncoderDescriptio
       backend_(backend),
       comm_(comm),
       encoder_(encoder, backend, description.seed),
-      repeatable_(repeatable(description.rule, encoder)),
+      repeatable_(!std::holds_alternative<OjaRule>(description.rule)),
       batch_(description.batch, comm.rank(), comm.size(), backend.most_slices()) {
   if (keeps_estimates(description.rule)) estimates_.resize(hooks());
   losses_ = backend_.zeros(static_cast<std::int64_t>(hooks()) * kLossTerms);
@@ -197,19 +188,23 @@ Trainer::Slices Trainer::forward(Layer& layer, const Slices& given, Pass* pass) 
 }
 
 Trainer::Slices Trainer::forward(Norm& norm, const Slices& given, NormPass* pass) {
-  std::vector<float> mean = backend_.read(norm.mean.value), variance = backend_.read(norm.variance.value);
-  BatchMoments used = running_moments(mean, variance);
+  const std::int64_t channels = norm.weight.size();
+  const auto width = static_cast<std::uint32_t>(channels);
+  const float *weight = norm.weight.value.data.get(), *bias = norm.bias.value.data.get();
+  float *mean = norm.mean.value.data.get(), *variance = norm.variance.value.data.get();
+  const Array coefficients = backend_.zeros(8 * channels);
   if (pass) {
     const auto count = static_cast<double>(batch_.samples() * norm.description.positions);
-    const std::vector<float> means =
-        batch_means(moments(norm, given, nullptr, std::vector<float>(2 * mean.size())), count);
-    used = batch_moments(means, moments(norm, given, nullptr, means), count);
-    track(used, count, mean, variance);
-    backend_.write(norm.mean.value, mean);
-    backend_.write(norm.variance.value, variance);
+    pass->moments = backend_.zeros(4 * channels);
+    float* const moments = pass->moments.data.get();
+    const Array about_zero = sum_moments(norm, given, nullptr, backend_.zeros(2 * channels));
+    backend_.normalise(BatchMeans{width, count, about_zero.data.get(), moments});
+    const Array about_means = sum_moments(norm, given, nullptr, {2 * channels, pass->moments.data});
+    backend_.normalise(BatchNormalisation{width, count, about_means.data.get(), moments, weight, bias, mean, variance,
+                                          coefficients.data.get()});
+  } else {
+    backend_.normalise(RunningNormalisation{width, weight, bias, mean, variance, coefficients.data.get()});
   }
-  const Array coefficients =
-      array_of(normalising_coefficients(used, backend_.read(norm.weight.value), backend_.read(norm.bias.value)));
   Slices outputs;
   for (const Tensor& x : given) {
     Tensor y = backend_.combine(x, nullptr, coefficients);
@@ -218,21 +213,16 @@ Trainer::Slices Trainer::forward(Norm& norm, const Slices& given, NormPass* pass
     outputs.push_back(std::move(y));
     if (pass) pass->traces.push_back(std::move(trace));
   }
-  if (pass) {
-    pass->x = given;
-    pass->moments = std::move(used);
-  }
+  if (pass) pass->x = given;
   return outputs;
 }
 
-std::vector<float> Trainer::moments(const Norm& norm, const Slices& x, const Slices* dy,
-                                    const std::vector<float>& centre) {
+Array Trainer::sum_moments(const Norm& norm, const Slices& x, const Slices* dy, const Array& centre) {
   std::vector<Array> sums = gradient_parts(moments_, 4 * norm.weight.size());
-  const Array about = array_of(centre);
   for (std::size_t s = 0; s < x.size(); ++s)
-    backend_.add_moments(x[s], dy ? &(*dy)[s] : nullptr, about, sums[comm_.size() > 1 ? s : 0]);
+    backend_.add_moments(x[s], dy ? &(*dy)[s] : nullptr, centre, sums[comm_.size() > 1 ? s : 0]);
   backend_.reduce(batch_, sums);
-  return backend_.read(sums[0]);
+  return sums[0];
 }
 
 Array Trainer::array_of(const std::vector<float>& values) {
@@ -257,14 +247,17 @@ Trainer::Slices Trainer::backward(Block& block, BlockPass& pass, const Slices& d
 Trainer::Slices Trainer::backward(Norm& norm, NormPass& pass, Slices dy) {
   for (std::size_t s = 0; norm.description.rectified && s < dy.size(); ++s)
     dy[s] = backend_.rectifier_gradient(norm.description.pooling, pass.traces[s], dy[s]);
-  const std::vector<float> sums = moments(norm, pass.x, &dy, pass.moments.mean);
-  const auto count = static_cast<double>(batch_.samples() * norm.description.positions);
-  const Array coefficients =
-      array_of(gradient_coefficients(pass.moments, backend_.read(norm.weight.value), sums, count));
+  const std::int64_t channels = norm.weight.size();
+  const Array sums = sum_moments(norm, pass.x, &dy, {2 * channels, pass.moments.data});
+  const Array coefficients = backend_.zeros(8 * channels);
+  const Array weight = backend_.zeros(channels), bias = backend_.zeros(channels);
+  backend_.normalise(NormalisationGradient{static_cast<std::uint32_t>(channels),
+                                           static_cast<double>(batch_.samples() * norm.description.positions),
+                                           sums.data.get(), pass.moments.data.get(), norm.weight.value.data.get(),
+                                           coefficients.data.get(), weight.data.get(), bias.data.get()});
   for (std::size_t s = 0; s < dy.size(); ++s) dy[s] = backend_.combine(pass.x[s], &dy[s], coefficients);
-  const NormGradient gradient = norm_gradient(pass.moments, sums);
-  update(norm.weight, array_of(gradient.weight));
-  update(norm.bias, array_of(gradient.bias));
+  update(norm.weight, weight);
+  update(norm.bias, bias);
   return dy;
 }
 

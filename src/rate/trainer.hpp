@@ -16,7 +16,6 @@
 #include "rate/backend.hpp"
 #include "rate/description.hpp"
 #include "rate/encoder.hpp"
-#include "rate/normalisation.hpp"
 #include "rate/pairs.hpp"
 
 namespace lpl {
@@ -65,7 +64,7 @@ class Trainer {
   // What gradients need of the forward pass, by slice: those of a normalisation, of a layer, of a block.
   struct NormPass {
     Slices x;
-    BatchMoments moments;
+    Array moments;              // rate/normalisation.hpp
     std::vector<Trace> traces;  // of the rectifier
   };
   struct Pass {
@@ -93,8 +92,8 @@ class Trainer {
   Slices backward(Block& block, BlockPass& pass, const Slices& dy, bool wanted);
   Slices backward(Layer& layer, Pass& pass, Slices dy, bool wanted);
   Slices backward(Norm& norm, NormPass& pass, Slices dy);
-  // Moments of the whole batch (Backend::add_moments). Collective. `dy` may be null.
-  std::vector<float> moments(const Norm& norm, const Slices& x, const Slices* dy, const std::vector<float>& centre);
+  // Moments of the whole batch (Backend::add_moments), until the next call. Collective. `dy` may be null.
+  Array sum_moments(const Norm& norm, const Slices& x, const Slices* dy, const Array& centre);
   Array array_of(const std::vector<float>& values);
   // Losses at a block's hook; classifier and projector learn; returns the gradient with respect to the block's output.
   Slices learn_at_hook(std::size_t block, const Slices& y);
@@ -111,7 +110,7 @@ class Trainer {
   Backend& backend_;
   Communicator& comm_;
   Encoder encoder_;
-  bool repeatable_;  // a step keeps to what Backend::repeat() allows
+  bool repeatable_;  // Backend::repeat(); Oja's rule learns on the host
   std::vector<EstimateArrays> estimates_;
   Array losses_;  // hooks x kLossTerms
   Array log_;     // of the losses of the last `logged_` steps

@@ -260,4 +260,12 @@ Tensor MapOperations::combine(const Tensor& x, const Tensor* dy, const Array& co
   return y;
 }
 
+void MapOperations::normalise(const NormalisingStep& step) {
+  std::visit(
+      [](const auto& own) {
+        for (std::uint32_t i = 0; i < own.calls(); ++i) own(i);
+      },
+      step);
+}
+
 }  // namespace lpl

@@ -88,6 +88,7 @@ class MapOperations : public Backend {
   Tensor rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) override;
   void add_moments(const Tensor& x, const Tensor* dy, const Array& centre, Array& sums) override;
   Tensor combine(const Tensor& x, const Tensor* dy, const Array& coefficients) override;
+  void normalise(const NormalisingStep& step) override;
 };
 
 }  // namespace lpl

@@ -152,6 +152,9 @@ class CudaBackend final : public Backend {
   Tensor rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) override;
   void add_moments(const Tensor& x, const Tensor* dy, const Array& centre, Array& sums) override;
   Tensor combine(const Tensor& x, const Tensor* dy, const Array& coefficients) override;
+  void normalise(const NormalisingStep& step) override {
+    std::visit([&](const auto& own) { launch(*device_, "the kernel of normalisation", own.calls(), own); }, step);
+  }
 
   std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
                                const Partners* positives, EstimateArrays* stale, Array& losses,

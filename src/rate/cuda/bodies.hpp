@@ -12,6 +12,7 @@
 #include <cstring>
 
 #include "rate/device_code.hpp"
+#include "rate/normalisation.hpp"
 #include "rate/objective.hpp"
 
 namespace lpl::cuda {
