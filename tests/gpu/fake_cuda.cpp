@@ -109,6 +109,16 @@ cudaError_t allocate(void** memory, std::size_t bytes) {
   return cudaSuccess;
 }
 
+// LPL_DEVICE_FULL="R N": of rank R, from the N-th time on that memory is asked for.
+bool is_full() {
+  static const char* const when = std::getenv("LPL_DEVICE_FULL");
+  static const char* const rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  static int asked = 0;
+  int full_rank = 0, full_after = 0;
+  if (!when || std::sscanf(when, "%d %d", &full_rank, &full_after) != 2) return false;
+  return std::atoi(rank ? rank : "0") == full_rank && ++asked >= full_after;
+}
+
 template <class T>
 T* handle() {
   return reinterpret_cast<T*>(std::malloc(1));
@@ -149,7 +159,9 @@ cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
 }
 cudaError_t cudaGetLastError() { return cudaSuccess; }
 const char* cudaGetErrorName(cudaError_t) { return "an error"; }
-const char* cudaGetErrorString(cudaError_t) { return "an error"; }
+const char* cudaGetErrorString(cudaError_t status) {
+  return status == cudaErrorMemoryAllocation ? "out of memory" : "an error";
+}
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t*, unsigned) { return cudaSuccess; }
 cudaError_t cudaStreamDestroy(cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaStreamSynchronize(cudaStream_t) { return cudaSuccess; }
@@ -158,9 +170,11 @@ cudaError_t cudaEventDestroy(cudaEvent_t) { return cudaSuccess; }
 cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t) { return cudaSuccess; }
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return cudaSuccess; }
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t*, int) { return cudaSuccess; }
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) { return cudaSuccess; }
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
 cudaError_t cudaMalloc(void** memory, std::size_t bytes) { return allocate(memory, bytes); }
 cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t) {
+  if (is_full()) return cudaErrorMemoryAllocation;
   allocate(memory, bytes);
   if (!capture) return cudaSuccess;
   capture->memory.push_back(*memory);
@@ -256,6 +270,20 @@ cublasStatus_t cublasGemmEx_64(cublasHandle_t, cublasOperation_t ta, cublasOpera
   return CUBLAS_STATUS_SUCCESS;
 }
 
+cublasStatus_t cublasSgemmStridedBatched_64(cublasHandle_t blas, cublasOperation_t ta, cublasOperation_t tb,
+                                            std::int64_t m, std::int64_t n, std::int64_t k, const float* alpha,
+                                            const float* a, std::int64_t lda, long long step_a, const float* b,
+                                            std::int64_t ldb, long long step_b, const float* beta, float* c,
+                                            std::int64_t ldc, long long step_c, std::int64_t batches) {
+  for (std::int64_t i = 0; i < batches; ++i) {
+    const cublasStatus_t status =
+        cublasGemmEx_64(blas, ta, tb, m, n, k, alpha, a + i * step_a, CUDA_R_32F, lda, b + i * step_b, CUDA_R_32F, ldb,
+                        beta, c + i * step_c, CUDA_R_32F, ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
+    if (status != CUBLAS_STATUS_SUCCESS) return status;
+  }
+  return CUBLAS_STATUS_SUCCESS;
+}
+
 // ---- cuDNN: maps and filters channels-last
 
 struct cudnnTensorStruct {
@@ -329,15 +357,18 @@ cudnnStatus_t cudnnSetConvolutionMathType(cudnnConvolutionDescriptor_t d, cudnnM
 
 namespace {
 
-// Offers an algorithm that is not deterministic, one that fails, and one to take.
+// Offers, in this order, an algorithm that is not deterministic, one that transforms the maps, one that says no, one
+// that says yes and fails, and one to take. Numbers are those of all three operations.
+constexpr int kTransforming = 4, kFailing = 3, kGood = 1;
 template <class Offer>
 cudnnStatus_t offer(int most, int* count, Offer* offers) {
-  if (most < 3) return CUDNN_STATUS_BAD_PARAM;
-  *count = 3;
-  for (int i = 0; i < 3; ++i) {
+  const int algorithms[] = {0, kTransforming, 0, kFailing, kGood};
+  *count = 5;
+  if (most < *count) return CUDNN_STATUS_BAD_PARAM;
+  for (int i = 0; i < *count; ++i) {
     offers[i] = {};
-    offers[i].algo = static_cast<decltype(offers[i].algo)>(i);
-    offers[i].status = i == 1 ? CUDNN_STATUS_NOT_SUPPORTED : CUDNN_STATUS_SUCCESS;
+    offers[i].algo = static_cast<decltype(offers[i].algo)>(algorithms[i]);
+    offers[i].status = i == 2 ? CUDNN_STATUS_NOT_SUPPORTED : CUDNN_STATUS_SUCCESS;
     offers[i].determinism = i == 0 ? CUDNN_NON_DETERMINISTIC : CUDNN_DETERMINISTIC;
     offers[i].mathType = CUDNN_TENSOR_OP_MATH;
   }
@@ -369,7 +400,8 @@ template <class F>
 cudnnStatus_t convolve(cudnnTensorDescriptor_t x, cudnnFilterDescriptor_t w, cudnnConvolutionDescriptor_t conv,
                        cudnnTensorDescriptor_t y, const cudnnTensorStruct result, void* out, int algorithm, F to) {
   const bool math = x->bfloat ? conv->math == CUDNN_TENSOR_OP_MATH : conv->math == CUDNN_FMA_MATH;
-  if (algorithm != 2 || !math) return CUDNN_STATUS_NOT_SUPPORTED;
+  if (algorithm == kTransforming && !x->bfloat) std::abort();  // not as exact as was asked for
+  if (algorithm != kGood || !math) return CUDNN_STATUS_NOT_SUPPORTED;
   enqueue([=] {
     std::vector<float> sums(static_cast<std::size_t>(size_of(result)), 0.0f);
     for_each_product(x, w, conv, y, [&](std::int64_t i, std::int64_t j, std::int64_t k) { to(sums.data(), i, j, k); });

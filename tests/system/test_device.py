@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import sys
 import unittest
+import unittest.mock
 
 import numpy as np
 
-from support import h5py, lpl_rate
+from support import h5py, lpl_rate, status
 from test_rate import CLUSTERS, END_TO_END, LINEAR, OJA, RESIDUAL, STALE, WAYS, RateTest, description
 
 
@@ -105,6 +106,20 @@ class Device(RateTest):
         done = lpl_rate(*self.command(text, "bad", [*EPOCHS, "optimizer.learning_rate=1e30"], ["--device", "cuda"]))
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertRegex(done.stderr, r"the \w+ loss of block 1 is -?(nan|inf) at step 2")
+
+    @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own can be told to be full")
+    def test_a_device_that_fails_ends_the_job_with_the_cause(self):
+        arguments = self.command(description(), "full", EPOCHS, ["--device", "cuda"])
+        # While the network is made, in a step, and while one is recorded.
+        for ranks, rank, after in ((1, 0, 3), (1, 0, 600), (3, 1, 3), (3, 1, 250), (3, 2, 350)):
+            with self.subTest(ranks=ranks, after=after), unittest.mock.patch.dict(
+                    os.environ, LPL_DEVICE_FULL=f"{rank} {after}"):
+                done = lpl_rate(*arguments, ranks=ranks, timeout=60)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertRegex(done.stderr, r"CUDA device \d \(host\): out of memory: another \d+ MiB do not fit")
+                self.assertIn(f"rank {rank}" if ranks > 1 else "use a smaller batch", done.stderr)
+                if after > 3:
+                    self.assertIn(status(self.folder / "full.h5"), ("failed", "running"))
 
 
 if __name__ == "__main__":

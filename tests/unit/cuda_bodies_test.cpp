@@ -172,15 +172,23 @@ void check_pooling_and_its_gradient(const Layer& layer) {
   std::vector<Element> dx(layer.inputs());
   for_each(dx.size(), Unpool<float, Element>{gradient, w, dx.data()});
   EXPECT_EQ(dx, elements<Element>(expected_dx));
+  if (w.tile()) {
+    std::vector<Element> by_window(layer.inputs(), elements<Element>({7.0f})[0]);
+    for_each(dx.size() / (w.side * w.side), UnpoolTiles<float, Element>{gradient, w, by_window.data()});
+    EXPECT_EQ(by_window, dx);
+  }
   const std::vector<double> bias_gradient = column_sums(layer.samples * positions, layer.channels, gradient);
   for (Index k = 0; k < layer.channels; ++k) EXPECT_NEAR(bias_gradient[k], expected_bias[k], 1e-12);
 }
 
 TEST(CudaBodies, PoolingAndItsGradientFollowTheWinners) {
+  std::vector<bool> tiled;
   for (const Layer& layer : kLayers) {
     check_pooling_and_its_gradient<float>(layer);
     check_pooling_and_its_gradient<Bfloat>(layer);
+    tiled.push_back(layer.windows().tile());
   }
+  EXPECT_EQ(tiled, std::vector<bool>({true, false, false, false, true, false, false, false}));
 }
 
 TEST(CudaBodies, PoolingPassesOnWhatIsNoNumber) {
@@ -201,6 +209,9 @@ TEST(CudaBodies, WithoutPoolingGradientFlowsThroughActiveOutputs) {
     const FlowingGradient<float, float> gradient{
         dy.data(), nullptr, rectified ? y.data() : nullptr, layer.rows * layer.columns, layer.channels, true};
     for_each(dx.size(), Unpool<float, float>{gradient, layer.windows(), dx.data()});
+    std::vector<float> by_window(layer.inputs());
+    for_each(dx.size(), UnpoolTiles<float, float>{gradient, layer.windows(), by_window.data()});
+    EXPECT_EQ(by_window, dx);
     for_all(layer.samples, layer.windows().in, [&](Index n, Index r, Index c, Index k) {
       const std::size_t i = at(layer.windows().in, n, r, c, k);
       EXPECT_EQ(y[i], std::max(before[i] + bias[k], 0.0f));
@@ -335,12 +346,23 @@ struct HostLoss {
   std::vector<float> dz;
 };
 
-void push_entries_down(std::vector<float>& matrix, Index side, double norm, double weight,
-                       std::vector<double>& losses) {
+// Of both views' matrices: the loss, and the gradient in their place.
+double push_entries_down(std::vector<float>& matrices, Index side, double norm, double weight) {
   const double pairs = side * (side - 1.0);
-  const std::vector<double> sums = column_sums(side, side, OffDiagonalSquares{matrix.data(), side, norm}, 1.0 / pairs);
-  losses.insert(losses.end(), sums.begin(), sums.end());
-  for_each(matrix.size(), ScaleOffDiagonal{matrix.data(), side, weight * 4.0 * norm * norm / pairs});
+  const double loss =
+      total(column_sums(side, 2 * side, OffDiagonalSquares{matrices.data(), side, norm}, 1.0 / pairs), 0.5);
+  for_each(matrices.size(), ScaleOffDiagonal{matrices.data(), side, 0.5 * weight * 4.0 * norm * norm / pairs});
+  return loss;
+}
+
+// op(a) op(b) of both views, whose matrices lie one after the other.
+std::vector<float> multiply_views(bool transposed_a, bool transposed_b, Index rows, Index columns, Index inner,
+                                  const float* a, const float* b) {
+  std::vector<float> both = multiply(transposed_a, transposed_b, rows, columns, inner, a, b);
+  const std::vector<float> second =
+      multiply(transposed_a, transposed_b, rows, columns, inner, a + rows * inner, b + inner * columns);
+  both.insert(both.end(), second.begin(), second.end());
+  return both;
 }
 
 HostLoss host_lpl_loss(const LplObjective& objective, const HookShape& hook, const std::vector<float>& z,
@@ -400,15 +422,10 @@ HostLoss host_lpl_loss(const LplObjective& objective, const HookShape& hook, con
   if (units < 2) return loss;
   const auto rows = static_cast<Index>(hook.samples * hook.positions);
   const std::vector<float> d = centred(rows, units, means_of(rows, units));
-  std::vector<double> decorrelation;
-  for (const std::size_t view : {0u, 1u}) {
-    const float* const own = d.data() + view * rows * units;
-    std::vector<float> covariance = multiply(true, false, units, units, rows, own, own);
-    push_entries_down(covariance, units, 1.0 / (rows - 1.0), 0.5 * objective.decorrelation, decorrelation);
-    const std::vector<float> gradient = multiply(false, false, rows, units, units, own, covariance.data());
-    for (std::size_t i = 0; i < gradient.size(); ++i) loss.dz[view * rows * units + i] += gradient[i];
-  }
-  loss.terms[kDecorrelation] = total(decorrelation, 0.5);
+  std::vector<float> covariances = multiply_views(true, false, units, units, rows, d.data(), d.data());
+  loss.terms[kDecorrelation] = push_entries_down(covariances, units, 1.0 / (rows - 1.0), objective.decorrelation);
+  const std::vector<float> gradient = multiply_views(false, false, rows, units, units, d.data(), covariances.data());
+  for (std::size_t i = 0; i < gradient.size(); ++i) loss.dz[i] += gradient[i];
   return loss;
 }
 
@@ -472,19 +489,15 @@ TEST(CudaBodies, ContrastiveLosses) {
   const LossTerms terms = lpl::contrastive_loss(objective, hook, exact.data(), exact.data() + size, expected.data(),
                                                 expected.data() + size);
   std::vector<float> a(z.size()), gradient(z.size()), dz(z.size());
-  std::vector<double> lengths(2 * samples), pushes;
+  std::vector<double> lengths(2 * samples);
   for_each(2 * samples, NormaliseRows{z.data(), units, a.data(), lengths.data()});
   EXPECT_NEAR(total(column_sums(samples, units, PairProducts{a.data(), samples, units}), -1.0 / samples), terms[kPull],
               1e-6);
   for_each(z.size(), CosinePull{a.data(), size, -objective.predictive / samples, gradient.data()});
-  for (const std::size_t view : {0u, 1u}) {
-    const float* const own = a.data() + view * size;
-    std::vector<float> cosines = multiply(false, true, samples, samples, units, own, own);
-    push_entries_down(cosines, samples, 1.0, 0.5 * objective.hebbian, pushes);
-    const std::vector<float> more = multiply(false, false, samples, units, samples, cosines.data(), own);
-    for (std::size_t i = 0; i < more.size(); ++i) gradient[view * size + i] += more[i];
-  }
-  EXPECT_NEAR(total(pushes, 0.5), terms[kPush], 1e-6);
+  std::vector<float> cosines = multiply_views(false, true, samples, samples, units, a.data(), a.data());
+  EXPECT_NEAR(push_entries_down(cosines, samples, 1.0, objective.hebbian), terms[kPush], 1e-6);
+  const std::vector<float> more = multiply_views(false, false, samples, units, samples, cosines.data(), a.data());
+  for (std::size_t i = 0; i < more.size(); ++i) gradient[i] += more[i];
   for_each(2 * samples, ThroughNormalisation{a.data(), gradient.data(), lengths.data(), units, dz.data()});
   expect_close(dz, expected);
 }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <string_view>
 #include <type_traits>
 #include <utility>
 
@@ -176,18 +177,30 @@ class CudaBackend final : public Backend {
     return device;
   }
 
+  // Kernels count in 32 bits.
+  void refuse_large(std::int64_t numbers, std::string_view what) const {
+    if (numbers > INT32_MAX)
+      throw Error(fmt::format("{}: {} has {} numbers, more than the 2^31 that are possible; use a smaller batch",
+                              device_->name(), what, numbers));
+  }
   Tensor new_tensor(const Shape& shape, Precision precision) {
-    if (shape.size() > INT32_MAX)
-      throw Error(
-          fmt::format("{}: a map of {} x {} x {} x {} numbers is larger than the 2^31 that one may have; use a "
-                      "smaller batch",
-                      device_->name(), shape.samples, shape.height, shape.width, shape.channels));
+    refuse_large(shape.size(), "a map");
     return {shape, precision, device_->allocate(shape.size() * bytes_of(precision))};
   }
 
   // Calls f with the gradient with respect to the outputs of a layer, where it flows.
   template <class F>
   void with_flowing_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy, F f);
+  // Brings a gradient from the outputs of windows to the map `dx` that they lie on.
+  template <class Gradient, class Element>
+  void unpool(const FlowingGradient<Gradient, Element>& gradient, const Windows& windows, const Tensor& dx) {
+    auto* const to = static_cast<Element*>(dx.data.get());
+    if (windows.tile())
+      launch(*device_, "the unpooling kernel", dx.shape.size() / (windows.side * windows.side),
+             UnpoolTiles<Gradient, Element>{gradient, windows, to});
+    else
+      launch(*device_, "the unpooling kernel", dx.shape.size(), Unpool<Gradient, Element>{gradient, windows, to});
+  }
   // The gradient before pooling and rectifier, in the precision of x.
   Tensor unpooled_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy);
   Views gather(const Batch& batch, const std::vector<Tensor>& z);
@@ -328,8 +341,7 @@ void CudaBackend::with_flowing_gradient(const Convolution& layer, const Trace& t
 Tensor CudaBackend::unpooled_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy) {
   const Tensor dense = new_tensor(layer.convolved(x.shape), x.precision);
   with_flowing_gradient(layer, trace, x, dy, [&]<class G, class E>(const FlowingGradient<G, E>& gradient) {
-    launch(*device_, "the unpooling kernel", dense.shape.size(),
-           Unpool<G, E>{gradient, windows_of(layer, x.shape), static_cast<E*>(dense.data.get())});
+    unpool(gradient, windows_of(layer, x.shape), dense);
   });
   return dense;
 }
@@ -466,8 +478,7 @@ Tensor CudaBackend::rectifier_gradient(const Pooling& pooling, const Trace& trac
                                                        to_index(y.positions()),
                                                        to_index(y.channels),
                                                        dy.shape.positions() == 1};
-      launch(*device_, "the kernel of the rectifier's gradient", kept.shape.size(),
-             Unpool<Gradient, Element>{flowing, windows_of(pooling, kept.shape), to});
+      unpool(flowing, windows_of(pooling, kept.shape), dx);
     });
   });
   return dx;
@@ -504,6 +515,7 @@ Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
   const HookExtent extent = hook_extent(comm_, batch, z);
   Views views;
   views.hook = {batch.samples(), extent.positions, extent.units};
+  refuse_large(2 * views.hook.view(), "a hook");
   const std::int64_t row = views.hook.columns();
   views.order = {to_index(batch.samples()), to_index(batch.slices()[0].count), to_index(row)};
   views.z = allocate<float>(*device_, 2 * views.hook.view());

@@ -5,8 +5,6 @@
 #include <array>
 #include <optional>
 
-#include "core/errors.hpp"
-
 namespace lpl::cuda {
 namespace {
 
@@ -37,6 +35,23 @@ struct Choice {
   std::size_t workspace = 0;
 };
 
+constexpr float kOne = 1, kZero = 0;
+constexpr std::size_t kLargestWorkspace = std::size_t{1} << 30;
+
+// Algorithms that transform the maps save products, and lose digits.
+bool transforms(cudnnConvolutionFwdAlgo_t a) {
+  return a == CUDNN_CONVOLUTION_FWD_ALGO_FFT || a == CUDNN_CONVOLUTION_FWD_ALGO_FFT_TILING ||
+         a == CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD || a == CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD_NONFUSED;
+}
+bool transforms(cudnnConvolutionBwdFilterAlgo_t a) {
+  return a == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT || a == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_FFT_TILING ||
+         a == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD || a == CUDNN_CONVOLUTION_BWD_FILTER_ALGO_WINOGRAD_NONFUSED;
+}
+bool transforms(cudnnConvolutionBwdDataAlgo_t a) {
+  return a == CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT || a == CUDNN_CONVOLUTION_BWD_DATA_ALGO_FFT_TILING ||
+         a == CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD || a == CUDNN_CONVOLUTION_BWD_DATA_ALGO_WINOGRAD_NONFUSED;
+}
+
 }  // namespace
 
 struct Convolutions::Plan {
@@ -54,9 +69,16 @@ struct Convolutions::Plan {
     device.check(cudnnSetConvolutionMathType(convolution.get(), math), "cudnnSetConvolutionMathType");
   }
 
-  // `list` fills in what cuDNN offers, best first; `size_workspace` says what an algorithm needs.
-  template <class Offer, class List, class SizeWorkspace>
-  auto choose(const Device& device, const char* operation, List list, SizeWorkspace size_workspace) {
+  // Does an operation by the choice that is known for it; the first time, by the first offer that can. `list` fills in
+  // what cuDNN offers, best first, `size_workspace` what an algorithm needs; execute(choice, workspace) calls it.
+  template <class Offer, class Known, class List, class SizeWorkspace, class Execute>
+  void run(Device& device, const char* operation, Known& known, List list, SizeWorkspace size_workspace,
+           Execute execute) {
+    if (known) {
+      set_math(device, known->math);
+      const auto workspace = device.allocate(static_cast<std::int64_t>(known->workspace));
+      return device.check(execute(*known, workspace.get()), fmt::format("the {} of {} by cuDNN", operation, name));
+    }
     std::array<Offer, 16> offers{};
     int count = 0;
     set_math(device, precision == Precision::float32 ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH);
@@ -65,13 +87,19 @@ struct Convolutions::Plan {
     for (int i = 0; i < count; ++i) {
       const Offer& offer = offers[static_cast<std::size_t>(i)];
       if (offer.status != CUDNN_STATUS_SUCCESS || offer.determinism != CUDNN_DETERMINISTIC) continue;
+      if (precision == Precision::float32 && transforms(offer.algo)) continue;
       Choice<decltype(offer.algo)> choice{offer.algo, offer.mathType};
       if (precision == Precision::float32) choice.math = CUDNN_FMA_MATH;
       set_math(device, choice.math);
-      if (size_workspace(choice.algorithm, &choice.workspace) == CUDNN_STATUS_SUCCESS) return choice;
+      if (size_workspace(choice.algorithm, &choice.workspace) != CUDNN_STATUS_SUCCESS) continue;
+      if (choice.workspace > kLargestWorkspace) continue;
+      const auto workspace = device.allocate(static_cast<std::int64_t>(choice.workspace));
+      if (execute(choice, workspace.get()) != CUDNN_STATUS_SUCCESS) continue;
+      known = choice;
+      return;
     }
-    throw Error(fmt::format("{}: cuDNN has no deterministic algorithm for the {} of {}; use --device cpu",
-                            device.name(), operation, name));
+    throw DeviceError(fmt::format("{}: cuDNN has no deterministic algorithm for the {} of {}; use --device cpu",
+                                  device.name(), operation, name));
   }
 };
 
@@ -106,69 +134,60 @@ Convolutions::Plan& Convolutions::plan(const Convolution& layer, const Tensor& x
 
 void Convolutions::forward(const Convolution& layer, const Tensor& x, const void* filters, void* y) {
   Plan& p = plan(layer, x);
-  if (!p.forward)
-    p.forward = p.choose<cudnnConvolutionFwdAlgoPerf_t>(
-        device_, "forward pass",
-        [&](int most, int* count, cudnnConvolutionFwdAlgoPerf_t* offers) {
-          return cudnnGetConvolutionForwardAlgorithm_v7(device_.dnn(), p.x.get(), p.filters.get(), p.convolution.get(),
-                                                        p.y.get(), most, count, offers);
-        },
-        [&](cudnnConvolutionFwdAlgo_t algorithm, std::size_t* bytes) {
-          return cudnnGetConvolutionForwardWorkspaceSize(device_.dnn(), p.x.get(), p.filters.get(), p.convolution.get(),
-                                                         p.y.get(), algorithm, bytes);
-        });
-  p.set_math(device_, p.forward->math);
-  const auto workspace = device_.allocate(static_cast<std::int64_t>(p.forward->workspace));
-  const float one = 1, zero = 0;
-  device_.check(cudnnConvolutionForward(device_.dnn(), &one, p.x.get(), x.data.get(), p.filters.get(), filters,
-                                        p.convolution.get(), p.forward->algorithm, workspace.get(),
-                                        p.forward->workspace, &zero, p.y.get(), y),
-                fmt::format("cudnnConvolutionForward of {}", p.name));
+  p.run<cudnnConvolutionFwdAlgoPerf_t>(
+      device_, "forward pass", p.forward,
+      [&](int most, int* count, cudnnConvolutionFwdAlgoPerf_t* offers) {
+        return cudnnGetConvolutionForwardAlgorithm_v7(device_.dnn(), p.x.get(), p.filters.get(), p.convolution.get(),
+                                                      p.y.get(), most, count, offers);
+      },
+      [&](cudnnConvolutionFwdAlgo_t algorithm, std::size_t* bytes) {
+        return cudnnGetConvolutionForwardWorkspaceSize(device_.dnn(), p.x.get(), p.filters.get(), p.convolution.get(),
+                                                       p.y.get(), algorithm, bytes);
+      },
+      [&](const auto& choice, void* workspace) {
+        return cudnnConvolutionForward(device_.dnn(), &kOne, p.x.get(), x.data.get(), p.filters.get(), filters,
+                                       p.convolution.get(), choice.algorithm, workspace, choice.workspace, &kZero,
+                                       p.y.get(), y);
+      });
 }
 
 void Convolutions::filter_gradient(const Convolution& layer, const Tensor& x, const void* dy, void* dfilters) {
   Plan& p = plan(layer, x);
-  if (!p.filter_gradient)
-    p.filter_gradient = p.choose<cudnnConvolutionBwdFilterAlgoPerf_t>(
-        device_, "gradient of the filters",
-        [&](int most, int* count, cudnnConvolutionBwdFilterAlgoPerf_t* offers) {
-          return cudnnGetConvolutionBackwardFilterAlgorithm_v7(device_.dnn(), p.x.get(), p.y.get(), p.convolution.get(),
-                                                               p.filters.get(), most, count, offers);
-        },
-        [&](cudnnConvolutionBwdFilterAlgo_t algorithm, std::size_t* bytes) {
-          return cudnnGetConvolutionBackwardFilterWorkspaceSize(device_.dnn(), p.x.get(), p.y.get(),
-                                                                p.convolution.get(), p.filters.get(), algorithm, bytes);
-        });
-  p.set_math(device_, p.filter_gradient->math);
-  const auto workspace = device_.allocate(static_cast<std::int64_t>(p.filter_gradient->workspace));
-  const float one = 1, zero = 0;
-  device_.check(cudnnConvolutionBackwardFilter(device_.dnn(), &one, p.x.get(), x.data.get(), p.y.get(), dy,
-                                               p.convolution.get(), p.filter_gradient->algorithm, workspace.get(),
-                                               p.filter_gradient->workspace, &zero, p.filters.get(), dfilters),
-                fmt::format("cudnnConvolutionBackwardFilter of {}", p.name));
+  p.run<cudnnConvolutionBwdFilterAlgoPerf_t>(
+      device_, "gradient of the filters", p.filter_gradient,
+      [&](int most, int* count, cudnnConvolutionBwdFilterAlgoPerf_t* offers) {
+        return cudnnGetConvolutionBackwardFilterAlgorithm_v7(device_.dnn(), p.x.get(), p.y.get(), p.convolution.get(),
+                                                             p.filters.get(), most, count, offers);
+      },
+      [&](cudnnConvolutionBwdFilterAlgo_t algorithm, std::size_t* bytes) {
+        return cudnnGetConvolutionBackwardFilterWorkspaceSize(device_.dnn(), p.x.get(), p.y.get(), p.convolution.get(),
+                                                              p.filters.get(), algorithm, bytes);
+      },
+      [&](const auto& choice, void* workspace) {
+        return cudnnConvolutionBackwardFilter(device_.dnn(), &kOne, p.x.get(), x.data.get(), p.y.get(), dy,
+                                              p.convolution.get(), choice.algorithm, workspace, choice.workspace,
+                                              &kZero, p.filters.get(), dfilters);
+      });
 }
 
 void Convolutions::input_gradient(const Convolution& layer, const Tensor& x, const void* filters, const void* dy,
                                   void* dx) {
   Plan& p = plan(layer, x);
-  if (!p.input_gradient)
-    p.input_gradient = p.choose<cudnnConvolutionBwdDataAlgoPerf_t>(
-        device_, "gradient of the input",
-        [&](int most, int* count, cudnnConvolutionBwdDataAlgoPerf_t* offers) {
-          return cudnnGetConvolutionBackwardDataAlgorithm_v7(device_.dnn(), p.filters.get(), p.y.get(),
-                                                             p.convolution.get(), p.x.get(), most, count, offers);
-        },
-        [&](cudnnConvolutionBwdDataAlgo_t algorithm, std::size_t* bytes) {
-          return cudnnGetConvolutionBackwardDataWorkspaceSize(device_.dnn(), p.filters.get(), p.y.get(),
-                                                              p.convolution.get(), p.x.get(), algorithm, bytes);
-        });
-  p.set_math(device_, p.input_gradient->math);
-  const auto workspace = device_.allocate(static_cast<std::int64_t>(p.input_gradient->workspace));
-  const float one = 1, zero = 0;
-  device_.check(cudnnConvolutionBackwardData(device_.dnn(), &one, p.filters.get(), filters, p.y.get(), dy,
-                                             p.convolution.get(), p.input_gradient->algorithm, workspace.get(),
-                                             p.input_gradient->workspace, &zero, p.x.get(), dx),
-                fmt::format("cudnnConvolutionBackwardData of {}", p.name));
+  p.run<cudnnConvolutionBwdDataAlgoPerf_t>(
+      device_, "gradient of the input", p.input_gradient,
+      [&](int most, int* count, cudnnConvolutionBwdDataAlgoPerf_t* offers) {
+        return cudnnGetConvolutionBackwardDataAlgorithm_v7(device_.dnn(), p.filters.get(), p.y.get(),
+                                                           p.convolution.get(), p.x.get(), most, count, offers);
+      },
+      [&](cudnnConvolutionBwdDataAlgo_t algorithm, std::size_t* bytes) {
+        return cudnnGetConvolutionBackwardDataWorkspaceSize(device_.dnn(), p.filters.get(), p.y.get(),
+                                                            p.convolution.get(), p.x.get(), algorithm, bytes);
+      },
+      [&](const auto& choice, void* workspace) {
+        return cudnnConvolutionBackwardData(device_.dnn(), &kOne, p.filters.get(), filters, p.y.get(), dy,
+                                            p.convolution.get(), choice.algorithm, workspace, choice.workspace, &kZero,
+                                            p.x.get(), dx);
+      });
 }
 
 }  // namespace lpl::cuda

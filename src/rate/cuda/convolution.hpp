@@ -1,6 +1,6 @@
 // Convolutions by cuDNN: maps channels-last, filters out x row x column x in, which is the order of Arrays. Sums are
 // float32; elements float32 (no TF32) or bfloat16. Of the algorithms that cuDNN has, the fastest deterministic one by
-// its own estimate.
+// its own estimate that can be run.
 #pragma once
 
 #include <cstdint>

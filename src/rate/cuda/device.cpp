@@ -50,10 +50,9 @@ Device::Device(int index) : name_(fmt::format("CUDA device {}", index)) {
   check(cudaMalloc(&blas_workspace_, kBlasWorkspace), "cudaMalloc of the workspace of cuBLAS");
   check(cublasSetWorkspace(blas_, blas_workspace_, kBlasWorkspace), "cublasSetWorkspace");
   // Memory that was given back stays with the process.
-  cudaMemPool_t pool;
-  check(cudaDeviceGetDefaultMemPool(&pool, index), "cudaDeviceGetDefaultMemPool");
+  check(cudaDeviceGetDefaultMemPool(&pool_, index), "cudaDeviceGetDefaultMemPool");
   std::uint64_t keep = UINT64_MAX;
-  check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &keep), "cudaMemPoolSetAttribute");
+  check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep), "cudaMemPoolSetAttribute");
 }
 
 // The process is about to end, or an error is on its way: nobody could do anything about another one.
@@ -61,7 +60,7 @@ Device::~Device() {
   cudaStreamSynchronize(stream_);
   for (Staging& s : stagings_) {
     cudaEventDestroy(s.sent);
-    cudaFreeHost(s.memory);
+    if (s.memory) cudaFreeHost(s.memory);
   }
   cudnnDestroy(dnn_);
   cublasDestroy(blas_);
@@ -71,24 +70,30 @@ Device::~Device() {
 
 void Device::check(cudaError_t status, std::string_view call) const {
   if (status != cudaSuccess)
-    throw Error(
+    throw DeviceError(
         fmt::format("{}: {} failed: {} ({})", name_, call, cudaGetErrorString(status), cudaGetErrorName(status)));
 }
 void Device::check(cublasStatus_t status, std::string_view call) const {
   if (status != CUBLAS_STATUS_SUCCESS)
-    throw Error(fmt::format("{}: {} failed: {}", name_, call, cublasGetStatusString(status)));
+    throw DeviceError(fmt::format("{}: {} failed: {}", name_, call, cublasGetStatusString(status)));
 }
 void Device::check(cudnnStatus_t status, std::string_view call) const {
   if (status == CUDNN_STATUS_SUCCESS) return;
   char detail[512] = {};
   cudnnGetLastErrorString(detail, sizeof detail);
-  throw Error(fmt::format("{}: {} failed: {} {}", name_, call, cudnnGetErrorString(status), detail));
+  throw DeviceError(fmt::format("{}: {} failed: {} {}", name_, call, cudnnGetErrorString(status), detail));
 }
 
 std::shared_ptr<void> Device::allocate(std::int64_t bytes) {
   void* memory = nullptr;
-  check(cudaMallocAsync(&memory, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)), stream_),
-        fmt::format("cudaMallocAsync of {} bytes", bytes));
+  const cudaError_t status =
+      cudaMallocAsync(&memory, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)), stream_);
+  if (status == cudaErrorMemoryAllocation)
+    throw DeviceError(
+        fmt::format("{}: out of memory: another {} MiB do not fit; use a smaller batch, "
+                    "training.precision = \"bf16\" or more devices",
+                    name_, (bytes >> 20) + 1));
+  check(status, "cudaMallocAsync");
   // A failure to free shows in the next call: errors of a device stay.
   return {memory, [device = shared_from_this()](void* p) { cudaFreeAsync(p, device->stream_); }};
 }
@@ -102,8 +107,11 @@ void Device::copy(void* to, const void* from, std::int64_t bytes) {
         "cudaMemcpyAsync on the device");
 }
 
-// Relaxed: libraries may do on the way what cannot be recorded but does no harm, such as loading a kernel.
+// Relaxed: libraries may do on the way what cannot be recorded but does no harm, such as loading a kernel. A graph has
+// memory of its own, as much as the same calls took before; that goes back first.
 Device::Graph Device::record(const std::function<void()>& enqueue) {
+  check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+  check(cudaMemPoolTrimTo(pool_, 0), "cudaMemPoolTrimTo");
   check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
   recording_ = true;
   std::exception_ptr failure;
@@ -121,7 +129,8 @@ Device::Graph Device::record(const std::function<void()>& enqueue) {
   cudaGraphExec_t executable = nullptr;
   check(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
   return {executable, [device = shared_from_this()](cudaGraphExec_t g) {
-            cudaStreamSynchronize(device->stream_);
+            // Where an exception is on its way, what was launched may wait for other ranks for ever.
+            if (std::uncaught_exceptions() == 0) cudaStreamSynchronize(device->stream_);
             cudaGraphExecDestroy(g);
           }};
 }
@@ -139,7 +148,7 @@ void* Device::staging(std::int64_t bytes) {
   Staging& s = stagings_[turn_];
   check(cudaEventSynchronize(s.sent), "cudaEventSynchronize");
   if (s.bytes < bytes) {
-    check(cudaFreeHost(s.memory), "cudaFreeHost");
+    if (s.memory) check(cudaFreeHost(s.memory), "cudaFreeHost");
     s = {nullptr, 0, s.sent};
     check(cudaMallocHost(&s.memory, static_cast<std::size_t>(bytes)), "cudaMallocHost");
     s.bytes = bytes;

@@ -11,10 +11,18 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <string_view>
 
 namespace lpl::cuda {
+
+// A device failed. No lpl::Error: only one rank may know, and the others may wait for its device, so the program ends
+// at once.
+class DeviceError : public std::runtime_error {
+ public:
+  using std::runtime_error::runtime_error;
+};
 
 class Device : public std::enable_shared_from_this<Device> {
  public:
@@ -30,7 +38,7 @@ class Device : public std::enable_shared_from_this<Device> {
   // Such as "CUDA device 0 (NVIDIA H100)".
   const std::string& name() const { return name_; }
 
-  // Throw Error that names the call and the device, unless `status` is success.
+  // Throw DeviceError that names the call and the device, unless `status` is success.
   void check(cudaError_t status, std::string_view call) const;
   void check(cublasStatus_t status, std::string_view call) const;
   void check(cudnnStatus_t status, std::string_view call) const;
@@ -66,6 +74,7 @@ class Device : public std::enable_shared_from_this<Device> {
 
   std::string name_;
   cudaStream_t stream_ = nullptr;
+  cudaMemPool_t pool_ = nullptr;
   cublasHandle_t blas_ = nullptr;
   cudnnHandle_t dnn_ = nullptr;
   void* blas_workspace_ = nullptr;

@@ -52,8 +52,8 @@ void DeviceExchange::Leave::operator()(ncclComm* nccl) const {
 
 void DeviceExchange::check(ncclResult_t status, std::string_view call) const {
   if (status != ncclSuccess)
-    throw Error(fmt::format("{}: {} failed: {} {}", device_.name(), call, ncclGetErrorString(status),
-                            ncclGetLastError(nccl_.get())));
+    throw DeviceError(fmt::format("{}: {} failed: {} {}", device_.name(), call, ncclGetErrorString(status),
+                                  ncclGetLastError(nccl_.get())));
 }
 
 DeviceExchange::DeviceExchange(Communicator& comm, Device& device)

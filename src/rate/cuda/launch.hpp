@@ -67,13 +67,14 @@ std::shared_ptr<double> column_sums(Device& device, std::string_view kernel, std
   return sums;
 }
 
+inline cublasOperation_t operation(bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; }
+
 // c (rows x columns) = op(a) op(b) + beta c by rows; op(a) is rows x inner, op(b) inner x columns. Accumulates in
 // float32.
 inline void multiply(const Device& device, bool transposed_a, bool transposed_b, std::int64_t rows,
                      std::int64_t columns, std::int64_t inner, const void* a, const void* b, Precision factors,
                      float beta, void* c, Precision product) {
   const auto type = [](Precision p) { return p == Precision::float32 ? CUDA_R_32F : CUDA_R_16BF; };
-  const auto operation = [](bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; };
   const ProductByColumns p = by_columns(transposed_a, transposed_b, rows, columns, inner);
   const float one = 1;
   device.check(
@@ -81,6 +82,19 @@ inline void multiply(const Device& device, bool transposed_a, bool transposed_b,
                       p.inner, &one, b, type(factors), p.first_stride, a, type(factors), p.second_stride, &beta, c,
                       type(product), p.stride, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
       "cublasGemmEx");
+}
+
+// The same in float32 for both views, whose matrices lie one after the other.
+inline void multiply_views(const Device& device, bool transposed_a, bool transposed_b, std::int64_t rows,
+                           std::int64_t columns, std::int64_t inner, const float* a, const float* b, float beta,
+                           float* c) {
+  const ProductByColumns p = by_columns(transposed_a, transposed_b, rows, columns, inner);
+  const float one = 1;
+  device.check(
+      cublasSgemmStridedBatched_64(device.blas(), operation(p.transposed_first), operation(p.transposed_second), p.rows,
+                                   p.columns, p.inner, &one, b, p.first_stride, inner * columns, a, p.second_stride,
+                                   rows * inner, &beta, c, p.stride, rows * columns, 2),
+      "cublasSgemmStridedBatched");
 }
 
 }  // namespace lpl::cuda

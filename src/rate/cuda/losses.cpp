@@ -62,11 +62,10 @@ struct PushGradient {
 };
 
 PushGradient push(Device& device, const LplObjective& objective, const HookSize& hook, const float* z,
-                  EstimateArrays* stale, float* loss) {
+                  const Statistics& own, EstimateArrays* stale, float* loss) {
   const std::int64_t columns = hook.columns();
   const auto samples = static_cast<double>(hook.samples);
   const double weight = 0.5 * objective.hebbian / static_cast<double>(columns);
-  const Statistics own = statistics(device, hook.samples, columns, z);
   const std::shared_ptr<double> variances =
       sums_of_squares(device, hook.samples, columns, own.deviations.get(), 1.0 / (samples - 1));
   PushGradient gradient{allocate<float>(device, 2 * columns), own.deviations};
@@ -91,34 +90,29 @@ PushGradient push(Device& device, const LplObjective& objective, const HookSize&
   return gradient;
 }
 
-// The push of squared entries of a square matrix towards 0, off its diagonal: its terms by column, and the matrix
-// becomes its own gradient, times `weight`.
-void push_entries_down(Device& device, float* matrix, std::int64_t side, double norm, double weight, double* losses) {
+// The push of squared entries of both views' square matrices towards 0, off their diagonals: the mean loss, and the
+// matrices become its gradient, times `weight`.
+void push_entries_down(Device& device, float* matrices, std::int64_t side, double norm, double weight, float* loss) {
   const auto pairs = static_cast<double>(side * side - side);
-  const SummedColumns sums = summed_columns(device, "the kernel of squared entries", side, side,
-                                            OffDiagonalSquares{matrix, index_of(side), norm});
-  launch(device, "the kernel of squared entries", side, FinishSums{sums.parts, 1.0 / pairs, losses});
-  launch(device, "the kernel of squared entries", side * side,
-         ScaleOffDiagonal{matrix, index_of(side), weight * 4.0 * norm * norm / pairs});
+  const std::shared_ptr<double> losses = column_sums(device, "the kernel of squared entries", side, 2 * side,
+                                                     OffDiagonalSquares{matrices, index_of(side), norm}, 1.0 / pairs);
+  add_up(device, losses.get(), 2 * side, 0.5, loss);
+  launch(device, "the kernel of squared entries", 2 * side * side,
+         ScaleOffDiagonal{matrices, index_of(side), 0.5 * weight * 4.0 * norm * norm / pairs});
 }
 
-void add_decorrelation(Device& device, const LplObjective& objective, const HookSize& hook, const float* z, float* dz,
-                       float* loss) {
+// `own`: statistics of the hook, with positions as units.
+void add_decorrelation(Device& device, const LplObjective& objective, const HookSize& hook, const float* z,
+                       const Statistics& own, float* dz, float* loss) {
   const std::int64_t rows = hook.samples * hook.positions, units = hook.units;
   if (units < 2) return device.clear(loss, 4);
-  const Statistics own = statistics(device, rows, units, z);
-  const std::shared_ptr<float> covariance = allocate<float>(device, units * units);
-  const std::shared_ptr<double> losses = allocate<double>(device, 2 * units);
-  for (const int view : {0, 1}) {
-    const float* const deviations = own.deviations.get() + view * rows * units;
-    multiply(device, true, false, units, units, rows, deviations, deviations, Precision::float32, 0.0f,
-             covariance.get(), Precision::float32);
-    push_entries_down(device, covariance.get(), units, 1.0 / static_cast<double>(rows - 1),
-                      0.5 * objective.decorrelation, losses.get() + view * units);
-    multiply(device, false, false, rows, units, units, deviations, covariance.get(), Precision::float32, 1.0f,
-             dz + view * rows * units, Precision::float32);
-  }
-  add_up(device, losses.get(), 2 * units, 0.5, loss);
+  const Statistics positions_as_samples = hook.positions == 1 ? own : statistics(device, rows, units, z);
+  const float* const deviations = positions_as_samples.deviations.get();
+  const std::shared_ptr<float> covariances = allocate<float>(device, 2 * units * units);
+  multiply_views(device, true, false, units, units, rows, deviations, deviations, 0.0f, covariances.get());
+  push_entries_down(device, covariances.get(), units, 1.0 / static_cast<double>(rows - 1), objective.decorrelation,
+                    loss);
+  multiply_views(device, false, false, rows, units, units, deviations, covariances.get(), 1.0f, dz);
 }
 
 }  // namespace
@@ -134,12 +128,13 @@ void lpl_loss(Device& device, const LplObjective& objective, const HookSize& hoo
                   PairSquares{z, partner, index_of(hook.samples), index_of(columns)}, 1.0);
   add_up(device, squares.get(), columns, scale, losses + kPull);
 
-  const PushGradient pushed = push(device, objective, hook, z, stale, losses + kPush);
+  const Statistics own = statistics(device, hook.samples, columns, z);
+  const PushGradient pushed = push(device, objective, hook, z, own, stale, losses + kPush);
   launch(device, "the kernel of the local gradient", 2 * hook.view(),
          LplGradient{z, pushed.deviations.get(), pushed.factors.get(), partner, pulled_by, index_of(hook.samples),
                      index_of(columns), static_cast<float>(objective.predictive * 2.0 * scale),
                      objective.gradient == PredictiveGradient::both, dz});
-  add_decorrelation(device, objective, hook, z, dz, losses + kDecorrelation);
+  add_decorrelation(device, objective, hook, z, own, dz, losses + kDecorrelation);
   device.clear(losses + kCrossEntropy, 4);
 }
 
@@ -159,17 +154,10 @@ void contrastive_loss(Device& device, const LplObjective& objective, const HookS
          CosinePull{unit_rows.get(), index_of(size), -objective.predictive / static_cast<double>(samples),
                     gradient.get()});
 
-  const std::shared_ptr<float> cosines = allocate<float>(device, samples * samples);
-  const std::shared_ptr<double> pushes = allocate<double>(device, 2 * samples);
-  for (const int view : {0, 1}) {
-    const float* const a = unit_rows.get() + view * size;
-    multiply(device, false, true, samples, samples, units, a, a, Precision::float32, 0.0f, cosines.get(),
-             Precision::float32);
-    push_entries_down(device, cosines.get(), samples, 1.0, 0.5 * objective.hebbian, pushes.get() + view * samples);
-    multiply(device, false, false, samples, units, samples, cosines.get(), a, Precision::float32, 1.0f,
-             gradient.get() + view * size, Precision::float32);
-  }
-  add_up(device, pushes.get(), 2 * samples, 0.5, losses + kPush);
+  const std::shared_ptr<float> cosines = allocate<float>(device, 2 * samples * samples);
+  multiply_views(device, false, true, samples, samples, units, unit_rows.get(), unit_rows.get(), 0.0f, cosines.get());
+  push_entries_down(device, cosines.get(), samples, 1.0, objective.hebbian, losses + kPush);
+  multiply_views(device, false, false, samples, units, samples, cosines.get(), unit_rows.get(), 1.0f, gradient.get());
   launch(device, "the kernel of cosines", 2 * samples,
          ThroughNormalisation{unit_rows.get(), gradient.get(), lengths.get(), index_of(units), dz});
   device.clear(losses + kDecorrelation, 4);
