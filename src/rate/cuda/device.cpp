@@ -164,6 +164,7 @@ void Device::send(void* to, const void* staged, std::int64_t bytes) {
 
 void Device::download(void* to, const void* from, std::int64_t bytes) {
   refuse_recording("a download");
+  if (bytes == 0) return;
   check(cudaMemcpyAsync(to, from, static_cast<std::size_t>(bytes), cudaMemcpyDeviceToHost, stream_),
         "cudaMemcpyAsync from the device");
   check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");

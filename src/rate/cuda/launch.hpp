@@ -20,6 +20,7 @@ std::shared_ptr<T> allocate(Device& device, std::int64_t count) {
 
 template <class T>
 void send(Device& device, const std::vector<T>& values, T* to) {
+  if (values.empty()) return;
   const auto bytes = static_cast<std::int64_t>(values.size() * sizeof(T));
   void* const staged = device.staging(bytes);
   std::memcpy(staged, values.data(), static_cast<std::size_t>(bytes));
