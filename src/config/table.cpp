@@ -462,4 +462,13 @@ void Table::finish() const {
   }
 }
 
+void Table::finish_models(std::string_view section) const {
+  for (const auto& [key, node] : as_source(source_)) {
+    if (std::find(known_.begin(), known_.end(), key.str()) != known_.end()) continue;
+    const std::string used = known_.empty() ? "no other is either" : "used: " + join(known_, ", ");
+    fail(key.str(), fmt::format("[{0}.{1}] is not used ({2}); remove it, or name it where a {0} is wanted", section,
+                                key.str(), used));
+  }
+}
+
 }  // namespace lpl

@@ -111,6 +111,8 @@ class Table {
 
   // Call after the last read: reports a key that nobody read, with the nearest known one.
   void finish() const;
+  // The same for the models of a section ([section.name]): every one must have been asked for.
+  void finish_models(std::string_view section) const;
 
   // Throws ConfigError at the position of `key` (or of the table where the key is absent).
   [[noreturn]] void fail(std::string_view key, const std::string& message) const;

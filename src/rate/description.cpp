@@ -25,7 +25,7 @@ Table model_table(Table& root, Table& user, std::string_view key, const std::str
   if (!outer.is_table(name)) missing();
   Table table = outer.table(name);
   table.rename(fmt::format("{} '{}'", section, name));
-  outer.finish();
+  outer.finish_models(section);
   return table;
 }
 

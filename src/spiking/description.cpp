@@ -77,7 +77,7 @@ Table DescriptionReader::section_entry(Table& user, std::string_view key, Table&
 void DescriptionReader::finish_section(Table table, const std::string& section) {
   table.rename(section);
   for (const std::string& name : used_[section]) table.has(name);
-  table.finish();
+  table.finish_models(section);
 }
 
 void DescriptionReader::list_sources() {

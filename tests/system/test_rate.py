@@ -487,7 +487,8 @@ class Refusals(RateTest):
     def test_misspelt_keys_are_named_with_their_neighbour(self):
         for settings, message in ((["training.bach=3"], "did you mean 'batch'"), (["learning.scop=1"], "did you mean 'scope'"),
                                   (['rule.tried.hebian.strength=1'], "did you mean 'hebbian'"),
-                                  (['learning.rule="lpll"'], "no rule 'lpll'"), (['data.set="scens"'], "scenes")):
+                                  (['learning.rule="lpll"'], "no rule 'lpll'"), (['data.set="scens"'], "scenes"),
+                                  (['network.net="linear"'], "[net.tiny] is not used (used: linear); remove it")):
             with self.subTest(settings=settings):
                 self.assertIn(message, self.refused(*settings))
         text = description().replace("batch = 10", "bach = 10")

@@ -136,7 +136,8 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"phase_initial", "name = \"run\"", "name = \"initial\"", "first snapshot"},
         Refusal{"name_twice", "name = \"exc\"", "name = \"input\"", "is taken"},
         Refusal{"negative_rate", "\"10 Hz\"", "\"-10 Hz\"", "not below 0"},
-        Refusal{"unused_rule", "[[phase]]", "[rule.other]\ntype = \"lpl\"\n[[phase]]", "key 'other' is not known"},
+        Refusal{"unused_rule", "[[phase]]", "[rule.other]\ntype = \"lpl\"\n[[phase]]",
+                "\\[rule.other\\] is not used \\(used: lpl\\); remove it"},
         Refusal{"bad_dt", "seed = 7", "seed = 7\ndt = \"1 s\"", "not above 0.01"},
         Refusal{"syntax", "size = 10", "size = = 10", ""}),
     [](const auto& tested) { return tested.param.name; });
