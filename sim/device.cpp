@@ -1,7 +1,6 @@
 #include "device.hpp"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <charconv>
@@ -9,6 +8,7 @@
 #include <vector>
 
 #include "core/errors.hpp"
+#include "core/host.hpp"
 #include "rate/cpu/backend.hpp"
 #ifdef LPL_WITH_CUDA
 #include "rate/cuda/backend.hpp"
@@ -27,12 +27,6 @@ std::unique_ptr<Backend> make_cuda_backend(Communicator&, int) {
   throw ConfigError("this lpl_rate was built without CUDA; build it with cmake --preset cuda, or use --device cpu");
 }
 #endif
-
-std::string machine_name() {
-  char name[256] = {};
-  gethostname(name, sizeof name - 1);
-  return name;
-}
 
 // Collective. The texts of all ranks, in their order.
 std::vector<std::string> of_all_ranks(Communicator& comm, const std::string& own) {
@@ -59,7 +53,7 @@ std::string device_kinds() { return kWithCuda ? "CPU and CUDA" : "CPU"; }
 
 std::unique_ptr<Backend> make_backend(const std::string& device, Communicator& comm) {
   if (device == "cpu") return make_cpu_backend(comm);
-  const std::string machine = machine_name();
+  const std::string machine = host_name();
   const std::vector<std::string> machines = of_all_ranks(comm, machine);
   const auto turn = std::count(machines.begin(), machines.begin() + comm.rank(), machine);
   const int count = cuda_device_count();

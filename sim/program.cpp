@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <map>
 
+#include "core/host.hpp"
 #include "core/quantity.hpp"
 #include "core/termination.hpp"
 #include "core/text.hpp"
@@ -38,12 +39,6 @@ std::string text_of(const Cores& cores) {
   for (std::size_t core = 0; core < cores.size(); ++core)
     if (cores[core]) list.push_back(fmt::format("{}", core));
   return join(list, ",");
-}
-
-std::string host_name() {
-  char name[256] = {};
-  gethostname(name, sizeof name - 1);
-  return name;
 }
 
 // By host, the cores of each of its ranks.

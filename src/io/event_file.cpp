@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "core/errors.hpp"
+#include "core/host.hpp"
 
 namespace lpl {
 namespace {
@@ -56,12 +57,6 @@ std::string field(std::uint64_t number, std::string_view bytes) {
 constexpr std::uint64_t kWallTime = 1, kStep = 2, kFileVersion = 3, kSummary = 5;  // of Event
 constexpr std::uint64_t kValue = 1;                                                // of Summary
 constexpr std::uint64_t kTag = 1, kSimpleValue = 2;                                // of Value
-
-std::string host_name() {
-  char name[256] = "";
-  gethostname(name, sizeof name - 1);
-  return name;
-}
 
 }  // namespace
 

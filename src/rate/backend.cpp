@@ -57,4 +57,10 @@ std::vector<Slice> Batch::of(int rank) const {
   return {at(rank), at(rank + 1)};
 }
 
+std::int64_t Batch::samples_of(int rank) const {
+  std::int64_t samples = 0;
+  for (const Slice& slice : of(rank)) samples += slice.count;
+  return samples;
+}
+
 }  // namespace lpl

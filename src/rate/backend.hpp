@@ -137,6 +137,7 @@ class Batch {
   std::size_t first_slice(int rank) const;
   std::vector<Slice> of(int rank) const;
   std::vector<Slice> mine() const { return of(rank_); }
+  std::int64_t samples_of(int rank) const;
 
  private:
   std::int64_t samples_;

@@ -23,11 +23,7 @@ HookExtent hook_extent(Communicator& comm, const Batch& batch, const std::vector
 std::vector<float> gather_slices(Communicator& comm, const Batch& batch, std::int64_t row, std::vector<float> own) {
   if (comm.size() == 1) return own;
   std::vector<int> words;
-  for (int r = 0; r < comm.size(); ++r) {
-    std::int64_t count = 0;
-    for (const Slice& slice : batch.of(r)) count += 2 * slice.count * row;
-    words.push_back(static_cast<int>(count));
-  }
+  for (int r = 0; r < comm.size(); ++r) words.push_back(static_cast<int>(2 * batch.samples_of(r) * row));
   std::vector<float> all(static_cast<std::size_t>(2 * batch.samples() * row));
   gather_floats(comm, own, words, all.data());
   return all;

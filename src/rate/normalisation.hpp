@@ -22,6 +22,15 @@ inline constexpr double kNormEpsilon = 1e-5, kNormMomentum = 0.1;
 
 LPL_DEVICE inline double inverse_deviation(double variance) { return 1.0 / std::sqrt(variance + kNormEpsilon); }
 
+// The coefficients of view and channel `i` of `both` that give y.
+LPL_DEVICE inline void write_coefficients(float mean, double variance, float weight, float bias, std::uint32_t both,
+                                          std::uint32_t i, float* coefficients) {
+  coefficients[i] = mean;
+  coefficients[both + i] = static_cast<float>(static_cast<double>(weight) * inverse_deviation(variance));
+  coefficients[2 * both + i] = 0.0f;
+  coefficients[3 * both + i] = bias;
+}
+
 // Means, from moments about 0.
 struct BatchMeans {
   std::uint32_t channels;
@@ -55,10 +64,7 @@ struct BatchNormalisation {
       moments[both + i] = static_cast<float>(variance);
       move_towards(static_cast<double>(moments[i]), running_mean[channel]);
       move_towards(variance * count / (count - 1), running_variance[channel]);
-      coefficients[i] = moments[i];
-      coefficients[both + i] = static_cast<float>(static_cast<double>(weight[channel]) * inverse_deviation(variance));
-      coefficients[2 * both + i] = 0.0f;
-      coefficients[3 * both + i] = bias[channel];
+      write_coefficients(moments[i], variance, weight[channel], bias[channel], both, i, coefficients);
     }
   }
 
@@ -79,13 +85,9 @@ struct RunningNormalisation {
   std::uint32_t calls() const { return channels; }
   LPL_DEVICE void operator()(std::uint32_t channel) const {
     const std::uint32_t both = 2 * channels;
-    for (std::uint32_t i = channel; i < both; i += channels) {
-      coefficients[i] = running_mean[channel];
-      coefficients[both + i] = static_cast<float>(static_cast<double>(weight[channel]) *
-                                                  inverse_deviation(static_cast<double>(running_variance[channel])));
-      coefficients[2 * both + i] = 0.0f;
-      coefficients[3 * both + i] = bias[channel];
-    }
+    for (std::uint32_t i = channel; i < both; i += channels)
+      write_coefficients(running_mean[channel], static_cast<double>(running_variance[channel]), weight[channel],
+                         bias[channel], both, i, coefficients);
   }
 };
 

@@ -218,7 +218,7 @@ Trainer::Slices Trainer::forward(Norm& norm, const Slices& given, NormPass* pass
 }
 
 Array Trainer::sum_moments(const Norm& norm, const Slices& x, const Slices* dy, const Array& centre) {
-  std::vector<Array> sums = gradient_parts(moments_, 4 * norm.weight.size());
+  std::vector<Array> sums = clear_parts(moments_, 4 * norm.weight.size());
   for (std::size_t s = 0; s < x.size(); ++s)
     backend_.add_moments(x[s], dy ? &(*dy)[s] : nullptr, centre, sums[comm_.size() > 1 ? s : 0]);
   backend_.reduce(batch_, sums);
@@ -265,8 +265,8 @@ Trainer::Slices Trainer::backward(Layer& layer, Pass& pass, Slices dy, bool want
   const LayerDescription& d = layer.description;
   if (layer.norm) dy = backward(*layer.norm, pass.norm, std::move(dy));
   if (!wanted) pass.filters = {};  // room for the gradient
-  std::vector<Array> weight = gradient_parts(weight_gradient_, layer.weight.size());
-  std::vector<Array> bias = gradient_parts(bias_gradient_, layer.bias.size());
+  std::vector<Array> weight = clear_parts(weight_gradient_, layer.weight.size());
+  std::vector<Array> bias = clear_parts(bias_gradient_, layer.bias.size());
   Slices gradients;
   for (std::size_t s = 0; s < dy.size(); ++s) {
     const std::size_t part = comm_.size() > 1 ? s : 0;
@@ -339,8 +339,8 @@ void Trainer::learn_by_oja(Layer& layer, const Slices& x, const Slices& z) {
   const std::int64_t units = layer.description.convolution.out;
   const std::int64_t inputs = layer.description.convolution.in;
   const std::vector<float> w = backend_.read(layer.weight.value);
-  std::vector<Array> gradients = gradient_parts(weight_gradient_, layer.weight.size());
-  std::vector<Array> none = gradient_parts(bias_gradient_, layer.bias.size());
+  std::vector<Array> gradients = clear_parts(weight_gradient_, layer.weight.size());
+  std::vector<Array> none = clear_parts(bias_gradient_, layer.bias.size());
   const double scale = 1.0 / static_cast<double>(2 * batch_.samples());
   for (std::size_t s = 0; s < x.size(); ++s) {
     Array& part = gradients[comm_.size() > 1 ? s : 0];
@@ -372,6 +372,10 @@ void Trainer::update(Parameter& parameter, const Array& gradient) {
     backend_.sgd({std::get<SgdOptimizer>(o.kind).momentum, decay}, rates_, gradient, parameter.value, parameter.mean);
 }
 
+std::size_t Trainer::gradient_parts() const {
+  return comm_.size() > 1 ? std::max<std::size_t>(1, batch_.mine().size()) : 1;
+}
+
 // Once and for all: what is recorded by Backend::repeat() keeps to its memory.
 void Trainer::make_room_for_gradients() {
   std::int64_t weights = 0, biases = 0, moments = 0;
@@ -386,18 +390,16 @@ void Trainer::make_room_for_gradients() {
     for (const Layer& layer : block.projector) fit(layer);
     if (block.classifier) fit(*block.classifier);
   }
-  const std::size_t parts = comm_.size() > 1 ? std::max<std::size_t>(1, batch_.mine().size()) : 1;
-  for (std::size_t p = 0; p < parts; ++p) {
+  for (std::size_t p = 0; p < gradient_parts(); ++p) {
     weight_gradient_.push_back(backend_.zeros(weights));
     bias_gradient_.push_back(backend_.zeros(biases));
     moments_.push_back(backend_.zeros(moments));
   }
 }
 
-std::vector<Array> Trainer::gradient_parts(const std::vector<Array>& store, std::int64_t size) {
-  const std::size_t parts = comm_.size() > 1 ? std::max<std::size_t>(1, batch_.mine().size()) : 1;
+std::vector<Array> Trainer::clear_parts(const std::vector<Array>& store, std::int64_t size) {
   std::vector<Array> room;
-  for (std::size_t p = 0; p < parts; ++p) {
+  for (std::size_t p = 0; p < gradient_parts(); ++p) {
     room.push_back({size, store[p].data});
     backend_.clear(room.back());
   }

@@ -101,8 +101,10 @@ class Trainer {
   void learn_by_oja(Layer& layer, const Slices& x, const Slices& z);
   void update(Parameter& parameter, const Array& gradient);
   void apply(Layer& layer, std::vector<Array>& weight, std::vector<Array>& bias);
+  // One a slice on several ranks.
+  std::size_t gradient_parts() const;
   void make_room_for_gradients();
-  std::vector<Array> gradient_parts(const std::vector<Array>& store, std::int64_t size);
+  std::vector<Array> clear_parts(const std::vector<Array>& store, std::int64_t size);
   Dropout dropout(const Layer& layer, std::size_t slice) const;
 
   const TrainingDescription& description_;
@@ -115,7 +117,7 @@ class Trainer {
   Array losses_;  // hooks x kLossTerms
   Array log_;     // of the losses of the last `logged_` steps
   std::int64_t logged_ = 0;
-  // Room for the gradients of one layer, one part a slice on several ranks.
+  // Room for the gradients of one layer, in parts.
   std::vector<Array> weight_gradient_, bias_gradient_, moments_;
 
   // Of the step being taken.

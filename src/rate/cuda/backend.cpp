@@ -55,13 +55,6 @@ Windows windows_of(const Pooling& pooling, const Shape& x) {
           to_index(pooling.padding)};
 }
 
-// Of both views of slices, `row` a sample.
-std::int64_t values_of(const std::vector<Slice>& slices, std::int64_t row) {
-  std::int64_t samples = 0;
-  for (const Slice& slice : slices) samples += slice.count;
-  return 2 * samples * row;
-}
-
 struct DeviceFilters {
   std::shared_ptr<void> weights;
   std::shared_ptr<float> bias;
@@ -530,7 +523,7 @@ Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
       });
     return views;
   }
-  const std::shared_ptr<float> own = allocate<float>(*device_, values_of(batch.mine(), row));
+  const std::shared_ptr<float> own = allocate<float>(*device_, 2 * batch.samples_of(comm_.rank()) * row);
   float* to = own.get();
   for (const Tensor& slice : z) {
     with_elements(slice, [&](const auto* from) {
@@ -540,7 +533,7 @@ Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
     to += slice.shape.size();
   }
   std::vector<std::int64_t> counts;
-  for (int r = 0; r < comm_.size(); ++r) counts.push_back(values_of(batch.of(r), row));
+  for (int r = 0; r < comm_.size(); ++r) counts.push_back(2 * batch.samples_of(r) * row);
   const std::shared_ptr<float> all = allocate<float>(*device_, 2 * views.hook.view());
   exchange_->gather(counts, own.get(), all.get());
   launch(*device_, "the kernel that gathers slices", 2 * views.hook.view(),
