@@ -138,6 +138,15 @@ class Device(RateTest):
                 if after > 3:
                     self.assertIn(status(self.folder / "full.h5"), ("failed", "running"))
 
+    @unittest.skipUnless(DEVICES >= 3, "three ranks need three devices")
+    def test_a_map_that_is_too_large_for_one_rank_alone_ends_the_job(self):
+        """Of ten samples one rank takes eight, another two, the third none, and waits for both."""
+        wide = 'type = "convolutional"\nchannels = [131072]'
+        arguments = self.command(description(net=wide), "large", ["readout.wanted=false"], ["--device", "cuda"])
+        done = lpl_rate(*arguments, ranks=3, timeout=120)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, r"a map has 2147483648 numbers, more than the 2\^31 that are possible; use a smaller")
+
 
 if __name__ == "__main__":
     if DEVICES == 0:

@@ -170,11 +170,11 @@ class CudaBackend final : public Backend {
     return device;
   }
 
-  // Kernels count in 32 bits.
+  // Kernels count in 32 bits. Slices may differ, so this may happen to one rank alone.
   void refuse_large(std::int64_t numbers, std::string_view what) const {
     if (numbers > INT32_MAX)
-      throw Error(fmt::format("{}: {} has {} numbers, more than the 2^31 that are possible; use a smaller batch",
-                              device_->name(), what, numbers));
+      throw DeviceError(fmt::format("{}: {} has {} numbers, more than the 2^31 that are possible; use a smaller batch",
+                                    device_->name(), what, numbers));
   }
   Tensor new_tensor(const Shape& shape, Precision precision) {
     refuse_large(shape.size(), "a map");
