@@ -15,10 +15,17 @@
 #endif
 
 namespace lpl {
+
+using rate::Backend;
+using rate::make_cpu_backend;
+
 namespace {
 
 #ifdef LPL_WITH_CUDA
 constexpr bool kWithCuda = true;
+using rate::cuda_device_address;
+using rate::cuda_device_count;
+using rate::make_cuda_backend;
 #else
 constexpr bool kWithCuda = false;
 int cuda_device_count() { return 0; }

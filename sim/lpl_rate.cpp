@@ -16,6 +16,7 @@
 namespace {
 
 using namespace lpl;
+using namespace lpl::rate;
 
 void print_accuracy(const AccuracyTable& table) {
   if (table.trained.empty()) return;

@@ -13,6 +13,7 @@
 namespace {
 
 using namespace lpl;
+using namespace lpl::spiking;
 
 // Seconds that ranks computed, or exchanged and waited for each other.
 struct Balance {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace lpl {
+namespace lpl::rate {
 
 namespace {
 
@@ -63,4 +63,4 @@ std::int64_t Batch::samples_of(int rank) const {
   return samples;
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

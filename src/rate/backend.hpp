@@ -16,7 +16,7 @@
 #include "rate/normalisation.hpp"
 #include "rate/objective.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 enum class Precision { float32, bfloat16 };
 
@@ -242,4 +242,4 @@ class Backend {
   virtual void sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) = 0;
 };
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -7,7 +7,7 @@
 #include "rate/pairs.hpp"
 #include "rate/trainer.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 struct Cost {
@@ -73,4 +73,4 @@ void check_training(const TrainingDescription& d, Communicator& comm) {
              static_cast<double>(12 * parameters) / (1 << 20), static_cast<double>(4 * maps) / (1 << 20));
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -4,10 +4,10 @@
 #include "comm/communicator.hpp"
 #include "rate/description.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // Opens the data, prints the layers with shapes, parameters and arithmetic, and the memory that a rank needs.
 // Collective. Throws Error where a run would not start.
 void check_training(const TrainingDescription& description, Communicator& comm);
 
-}  // namespace lpl
+}  // namespace lpl::rate

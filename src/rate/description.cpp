@@ -8,7 +8,7 @@
 #include "config/models.hpp"
 #include "core/errors.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 constexpr std::int64_t kMany = std::numeric_limits<std::int64_t>::max();
@@ -256,4 +256,4 @@ std::string data_override(const std::string& path) {
   return fmt::format("data.{}=\"{}\"", folder ? "folder" : "file", std::filesystem::absolute(path).string());
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -10,7 +10,7 @@
 #include "rate/encoder.hpp"
 #include "rule/rule.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 enum class Scope { layer_local, end_to_end };
 enum class Positives { next, shuffled };
@@ -111,4 +111,4 @@ TrainingDescription read_training_text(const std::string& text, const std::strin
 // The --set that makes a description read its data from `path`, a folder or a file.
 std::string data_override(const std::string& path);
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -11,7 +11,7 @@
 #include "core/random.hpp"
 #include "core/text.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 constexpr std::int64_t kLargest = 1 << 20;
@@ -349,4 +349,4 @@ std::vector<NamedArray*> Encoder::state() {
   return all;
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

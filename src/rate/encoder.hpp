@@ -9,7 +9,7 @@
 #include "config/table.hpp"
 #include "rate/backend.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // Batch normalisation of a convolution's output, and what follows it in place of the convolution's own rectifier.
 struct NormDescription {
@@ -133,4 +133,4 @@ class Encoder {
   std::vector<Block> blocks_;
 };
 
-}  // namespace lpl
+}  // namespace lpl::rate

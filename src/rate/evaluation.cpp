@@ -4,7 +4,7 @@
 
 #include "rate/readout.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 constexpr std::int64_t kChunk = 256;  // images that go through the network at once
@@ -90,4 +90,4 @@ std::vector<double> evaluate_pixels(JudgedSets& sets, const ReadoutDescription& 
                     seed);
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -12,7 +12,7 @@
 #include "rate/pairs.hpp"
 #include "rate/trainer.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // Of one layer. Measures use the test images and the first label column.
 struct LayerEvaluation {
@@ -52,4 +52,4 @@ std::vector<std::vector<float>> layer_activity(Trainer& trainer, JudgedImages& i
 // Readouts straight from the pixels, by label column.
 std::vector<double> evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed);
 
-}  // namespace lpl
+}  // namespace lpl::rate

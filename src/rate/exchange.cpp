@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 // Each rank contributes words[rank] numbers, in rank order.
@@ -51,4 +51,4 @@ void sum_slices(Communicator& comm, const Batch& batch, std::int64_t size, const
   }
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -8,7 +8,7 @@
 #include "comm/communicator.hpp"
 #include "rate/backend.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // Size of a hook's activities for one sample.
 struct HookExtent {
@@ -27,4 +27,4 @@ std::vector<float> gather_slices(Communicator& comm, const Batch& batch, std::in
 void sum_slices(Communicator& comm, const Batch& batch, std::int64_t size, const std::vector<const float*>& own,
                 float* to);
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -4,7 +4,7 @@
 #include <cstddef>
 #include <span>
 
-namespace lpl {
+namespace lpl::rate {
 
 struct Features {
   std::span<const float> values;  // (samples, units), row-major
@@ -14,4 +14,4 @@ struct Features {
   std::span<const float> row(std::size_t sample) const { return values.subspan(sample * units, units); }
 };
 
-}  // namespace lpl
+}  // namespace lpl::rate

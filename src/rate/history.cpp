@@ -2,7 +2,7 @@
 
 #include "core/text.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 constexpr std::size_t kChunk = 64;  // rows
@@ -156,4 +156,4 @@ void TrainingFile::add(const History& history) {
   for (const NamedValues& values : history.values) add(values);
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -12,7 +12,7 @@
 #include "rate/evaluation.hpp"
 #include "rate/trainer.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // Summed or mean losses of the steps of an epoch, or those of a single step.
 struct LossRow {
@@ -133,4 +133,4 @@ class TrainingFile {
   h5::Series within_histogram_, across_histogram_;
 };
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -13,7 +13,7 @@
 #include "rate/data/trajectories.hpp"
 #include "rate/pairs.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 class StoreImages final : public JudgedImages {
@@ -274,4 +274,4 @@ std::unique_ptr<PairSource> make_frame_pairs(const FrameSequences& data, const T
   return std::make_unique<Frames>(data, description);
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

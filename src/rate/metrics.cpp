@@ -11,7 +11,7 @@
 
 #include "core/errors.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 using Matrix = Eigen::Matrix<double, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;  // (samples, units)
@@ -199,4 +199,4 @@ PushMeasures push_measures(const Features& features) {
           .kl_to_standard_gaussian = kl_to_standard_gaussian(x)};
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -8,7 +8,7 @@
 
 #include "rate/features.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // Measures that need pairs of samples, and no shortcut through sums, look at no more samples than this: every k-th
 // row, k the smallest stride that suffices.
@@ -50,4 +50,4 @@ struct PushMeasures {
 };
 PushMeasures push_measures(const Features& features);
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -15,7 +15,7 @@
 
 #include "rate/device_code.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // PyTorch's defaults, as published.
 inline constexpr double kNormEpsilon = 1e-5, kNormMomentum = 0.1;
@@ -122,4 +122,4 @@ struct NormalisationGradient {
   }
 };
 
-}  // namespace lpl
+}  // namespace lpl::rate

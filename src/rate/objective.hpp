@@ -8,7 +8,7 @@
 
 #include "rule/rule.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 struct LplObjective {
   double predictive = 1;      // coefficient of the pull term
@@ -34,4 +34,4 @@ struct StaleEstimates {
   }
 };
 
-}  // namespace lpl
+}  // namespace lpl::rate

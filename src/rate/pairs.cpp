@@ -8,7 +8,7 @@
 #include "core/errors.hpp"
 #include "core/random.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 std::unique_ptr<PairSource> make_pairs(const TrainingDescription& description) {
   struct Make {
@@ -43,4 +43,4 @@ std::vector<std::int32_t> inverse_positives(const std::vector<std::int64_t>& pos
   return inverse;
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -10,7 +10,7 @@
 #include "rate/data/images.hpp"
 #include "rate/description.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // Images that representations and readouts are judged by, each as one view.
 class JudgedImages {
@@ -70,4 +70,4 @@ std::vector<std::int64_t> shuffled_positives(std::int64_t n, std::uint64_t seed,
 // For view 2's sample b, the sample of view 1 that is paired with it. Throws Error where `positives` is no permutation.
 std::vector<std::int32_t> inverse_positives(const std::vector<std::int64_t>& positives);
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -11,7 +11,7 @@
 #include "core/errors.hpp"
 #include "core/random.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
@@ -216,4 +216,4 @@ std::vector<Readout> train_readouts(const LabelledFeatures& train, const Labelle
   return readouts;
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

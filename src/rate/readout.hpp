@@ -8,7 +8,7 @@
 
 #include "rate/features.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // Features with several label columns (such as the factors of a scene), each read out by a classifier of its own.
 struct LabelledFeatures {
@@ -39,4 +39,4 @@ struct Readout {
 std::vector<Readout> train_readouts(const LabelledFeatures& train, const LabelledFeatures& test,
                                     const ReadoutOptions& options);
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -4,7 +4,7 @@
 #include "io/hdf5.hpp"
 #include "rate/pairs.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 // Given batches: batches/img_1, img_2 (batches x samples x channels x rows x columns), labels (batches x samples),
@@ -82,4 +82,4 @@ std::unique_ptr<PairSource> make_recorded_batches(const RecordedBatches& data, c
   return std::make_unique<Recorded>(data, description);
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -18,7 +18,7 @@
 #include "rate/schedule.hpp"
 #include "rate/trainer.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 double unix_time() {
@@ -475,4 +475,4 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
   return evaluation->run(facts, out, activity);
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -12,7 +12,7 @@
 #include "rate/data/images.hpp"
 #include "rate/description.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // Accuracies of readouts, for the summary: rows are layers.
 struct AccuracyTable {
@@ -53,4 +53,4 @@ TrainingSummary run_training(const TrainingDescription& description, Backend& ba
 AccuracyTable evaluate_run(const TrainingDescription& description, Backend& backend, Communicator& comm,
                            const RunFacts& facts, const std::string& trained, const std::string& out, bool activity);
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numbers>
 
-namespace lpl {
+namespace lpl::rate {
 
 double Schedule::rate(std::int64_t epoch) const {
   if (epoch >= epochs) return final_rate;
@@ -16,4 +16,4 @@ double Schedule::rate(std::int64_t epoch) const {
   return final_rate + (base_rate - final_rate) * (1 + std::cos(phase)) / 2;
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-namespace lpl {
+namespace lpl::rate {
 
 struct Schedule {
   std::int64_t epochs = 0;         // M
@@ -21,4 +21,4 @@ struct Schedule {
   double rate(std::int64_t epoch) const;
 };
 
-}  // namespace lpl
+}  // namespace lpl::rate

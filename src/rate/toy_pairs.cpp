@@ -4,7 +4,7 @@
 #include "rate/data/toys.hpp"
 #include "rate/pairs.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 class Toy final : public PairSource {
@@ -74,4 +74,4 @@ std::unique_ptr<PairSource> make_digit_pairs(const DigitPairs& data, const Train
       4 * images.side * images.side, 4, data.steps_per_epoch, description);
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

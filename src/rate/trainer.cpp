@@ -9,7 +9,7 @@
 #include "core/errors.hpp"
 #include "core/text.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 LplObjective objective_of(const Rule& rule) {
@@ -429,4 +429,4 @@ std::vector<std::vector<float>> Trainer::features(const std::vector<float>& imag
   return all;
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

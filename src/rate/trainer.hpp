@@ -18,7 +18,7 @@
 #include "rate/encoder.hpp"
 #include "rate/pairs.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // The network that a run trains: layers fitted to its samples and, for supervised learning, its classes. Throws
 // ConfigError, also where labels are wanted and the data have none.
@@ -130,4 +130,4 @@ class Trainer {
   Inspection* inspection_ = nullptr;
 };
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -6,7 +6,7 @@
 
 #include "spiking/engine.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 void check_network(const SimulationDescription& simulation, Communicator& comm) {
   const Engine engine(simulation, comm);
@@ -94,4 +94,4 @@ void print_partition(const SimulationDescription& simulation, int ranks) {
       steps * simulation.dt, bytes, bytes * ranks, kAssumedRate);
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

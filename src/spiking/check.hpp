@@ -4,7 +4,7 @@
 #include "comm/communicator.hpp"
 #include "spiking/description.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 // Collective: builds the network, prints populations, stimuli, connections with expected and created synapses,
 // phases and memory per rank on rank 0.
@@ -14,4 +14,4 @@ void check_network(const SimulationDescription& simulation, Communicator& comm);
 // each would hold and send.
 void print_partition(const SimulationDescription& simulation, int ranks);
 
-}  // namespace lpl
+}  // namespace lpl::spiking

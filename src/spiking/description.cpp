@@ -9,7 +9,7 @@
 #include "config/models.hpp"
 #include "spiking/description_reader.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 SimulationDescription DescriptionReader::read() {
   Table root = document_.root();
@@ -132,4 +132,4 @@ std::vector<std::string> state_variables(CellModel model) {
 
 std::vector<std::string> trace_variables() { return {"mean", "variance", "error"}; }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -12,7 +12,7 @@
 #include "io/import.hpp"
 #include "rule/rule.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 enum class CellModel { integrate_and_fire, adaptive_integrate_and_fire, leaky_integrate_and_fire, parrot };
 
@@ -200,4 +200,4 @@ std::vector<std::string> state_variables(CellModel model);
 // The traces of an LPL connection, recorded as "CONNECTION.TRACE".
 std::vector<std::string> trace_variables();
 
-}  // namespace lpl
+}  // namespace lpl::spiking

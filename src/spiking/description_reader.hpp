@@ -15,7 +15,7 @@
 #include "core/text.hpp"
 #include "spiking/description.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 class DescriptionReader {
  public:
@@ -100,4 +100,4 @@ class DescriptionReader {
   std::set<std::pair<std::string, std::string>> recorded_;  // kind of record and what it is of
 };
 
-}  // namespace lpl
+}  // namespace lpl::spiking

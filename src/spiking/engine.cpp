@@ -9,7 +9,7 @@
 #include "core/errors.hpp"
 #include "core/termination.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 
 // Epochs between looks at the clock for checkpoints; an epoch takes from a microsecond to some milliseconds.
@@ -333,4 +333,4 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
   return summary;
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -20,7 +20,7 @@
 #include "spiking/spike_history.hpp"
 #include "spiking/state.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 // What a run did, on rank 0 for the whole job.
 struct RunSummary {
@@ -105,4 +105,4 @@ class Engine {
   std::int64_t spike_count_ = 0, input_spike_count_ = 0;
 };
 
-}  // namespace lpl
+}  // namespace lpl::spiking

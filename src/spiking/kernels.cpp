@@ -13,7 +13,7 @@
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace lpl::HWY_NAMESPACE {
+namespace lpl::spiking::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 using Tag = hn::CappedTag<float, 16>;
@@ -413,13 +413,13 @@ void FilterLplBackwards(const LplConstants& c, const LplFilterChunk& k) {
     filter_blocks<false>(c, k);
 }
 
-}  // namespace lpl::HWY_NAMESPACE
+}  // namespace lpl::spiking::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 #include <cmath>
 
-namespace lpl {
+namespace lpl::spiking {
 
 HWY_EXPORT(AdvanceNeurons);
 HWY_EXPORT(AdvanceLplTraces);
@@ -491,5 +491,5 @@ const char* vector_target() {
   return hwy::TargetName(usable & -usable);  // better targets have lower bits
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking
 #endif

@@ -9,7 +9,7 @@
 #include "core/types.hpp"
 #include "spiking/description.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 // Spikes of one block in one step; bit l is lane l.
 struct BlockSpikes {
@@ -124,4 +124,4 @@ void filter_lpl_backwards(const LplConstants& constants, const LplFilterChunk& c
 // The instruction set in use, such as "AVX3".
 const char* vector_target();
 
-}  // namespace lpl
+}  // namespace lpl::spiking

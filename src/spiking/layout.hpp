@@ -7,7 +7,7 @@
 
 #include "core/types.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 // No epoch is longer than this, however long the minimum delay.
 inline constexpr Step kLongestEpoch = 32;
@@ -30,4 +30,4 @@ class EpochLayout {
   unsigned shift_;
 };
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 
 // The tail ends where the filter's slowest kernel has fallen to exp(-20) = 2e-9. Shorter is not safe: the first spikes
@@ -167,4 +167,4 @@ std::size_t LplPlasticity::bytes() const {
   return floats * sizeof(float) + gradient_.size() * sizeof(double);
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

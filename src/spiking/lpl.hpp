@@ -16,7 +16,7 @@
 #include "spiking/spike_history.hpp"
 #include "spiking/synapses.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 class LplPlasticity {
  public:
@@ -73,4 +73,4 @@ class LplPlasticity {
   AlignedVector<float> squared_gradient_;
 };
 
-}  // namespace lpl
+}  // namespace lpl::spiking

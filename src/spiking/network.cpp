@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace lpl {
+namespace lpl::spiking {
 
 Network::Network(const SimulationDescription& simulation, int rank, int ranks) : layout(longest_epoch(simulation)) {
   std::vector<Neurons::Needs> needs(simulation.populations.size());
@@ -59,4 +59,4 @@ std::size_t Network::bytes() const {
   return sum;
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

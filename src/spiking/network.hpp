@@ -11,7 +11,7 @@
 #include "spiking/symmetric_stdp.hpp"
 #include "spiking/synapses.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 // The most steps of an epoch.
 inline Step longest_epoch(const SimulationDescription& simulation) {
@@ -54,4 +54,4 @@ struct Network {
   std::size_t bytes() const;
 };
 
-}  // namespace lpl
+}  // namespace lpl::spiking

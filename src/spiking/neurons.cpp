@@ -7,7 +7,7 @@
 #include "core/random.hpp"
 #include "core/text.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 Neurons::Neurons(const Population& population, LocalRange range, EpochLayout layout, double dt, std::uint64_t seed,
                  Needs needs)
@@ -127,4 +127,4 @@ std::size_t Neurons::bytes() const {
   return floats * sizeof(float) + spike_lanes_.size() * sizeof(std::uint16_t);
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -11,7 +11,7 @@
 #include "spiking/layout.hpp"
 #include "spiking/synapses.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 class Neurons {
  public:
@@ -78,4 +78,4 @@ class Neurons {
   std::vector<BlockSpikes> fired_;
 };
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -6,7 +6,7 @@
 #include "core/random.hpp"
 #include "core/text.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 PoissonGenerator::PoissonGenerator(const std::string& stimulus, const std::vector<PoissonGroup>& groups, double dt,
                                    std::uint64_t seed)
@@ -49,4 +49,4 @@ void PoissonGenerator::fill(SpikeHistory& history, Step until) {
   }
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -7,7 +7,7 @@
 #include "spiking/description.hpp"
 #include "spiking/spike_history.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 // Each (neuron, step) is a Bernoulli trial with probability rate * dt. The trials of a group are walked in
 // (step, neuron) order with geometric jumps at the segment's highest rate and thinned to the true rate, so the cost
@@ -41,4 +41,4 @@ class PoissonGenerator {
   std::vector<NeuronId> sorted_;
 };
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -3,7 +3,7 @@
 
 #include "spiking/description.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 RateProfile RateProfile::constant(double rate) {
   RateProfile profile;
@@ -76,4 +76,4 @@ double RateProfile::maximum(double begin, double end) const {
   return bound;
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

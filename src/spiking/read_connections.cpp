@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-namespace lpl {
+namespace lpl::spiking {
 
 void DescriptionReader::read_connection(Table& table, Table& root) {
   ConnectionDescription c;
@@ -108,4 +108,4 @@ void DescriptionReader::check_lpl(Table& table, ConnectionDescription& c) {
   }
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

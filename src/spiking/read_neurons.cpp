@@ -1,7 +1,7 @@
 // [[population]] and cells.
 #include "spiking/description_reader.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 Cell DescriptionReader::read_cell(Table table) {
   Cell cell;
@@ -60,4 +60,4 @@ void DescriptionReader::read_population(Table& table, Table& root) {
   result_.populations.push_back(std::move(population));
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-namespace lpl {
+namespace lpl::spiking {
 
 void DescriptionReader::read_phase(Table& table) {
   Phase phase;
@@ -139,4 +139,4 @@ void DescriptionReader::read_variable(Table& table, RecordDescription& record) {
   table.fail("variable", fmt::format("'variable' is \"{}\"; it must be {}", record.variable, join_or(known)));
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -7,7 +7,7 @@
 
 #include "core/random.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 const std::vector<std::string> kStimulusTypes = {"poisson", "spikes", "pairing", "clamp", "current"};
 }
@@ -192,4 +192,4 @@ void DescriptionReader::read_device(Table& table) {
   result_.devices.push_back(std::move(device));
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

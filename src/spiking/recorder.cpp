@@ -11,7 +11,7 @@
 #include "core/errors.hpp"
 #include "core/timers.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 
 using What = RecordDescription::What;
@@ -420,4 +420,4 @@ void Recorder::fail() {
   if (file_) file_->fail();
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -17,7 +17,7 @@
 #include "spiking/network.hpp"
 #include "spiking/spike_history.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 // What a recorder that goes on must know, after flush().
 struct RecorderState {
@@ -119,4 +119,4 @@ class Recorder {
   std::exception_ptr error_;
 };
 
-}  // namespace lpl
+}  // namespace lpl::spiking

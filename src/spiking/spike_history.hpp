@@ -9,7 +9,7 @@
 
 #include "core/types.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 class SpikeHistory {
  public:
@@ -94,4 +94,4 @@ class SpikeHistory {
   std::size_t trim_at_ = 4096;
 };
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -4,7 +4,7 @@
 
 #include "io/checkpoint.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 
 struct Save {
@@ -75,4 +75,4 @@ void scatter_neurons(std::vector<NeuronStates>& states, const SimulationDescript
   }
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -14,7 +14,7 @@
 #include "spiking/recorder.hpp"
 #include "spiking/spike_history.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 // Of each neuron of a population, by id: its own state and that of the plastic synapses onto it, as bytes in the order
 // of Network::visit_state.
@@ -46,4 +46,4 @@ std::vector<NeuronStates> gather_neurons(Network& network, Communicator& comm);
 void scatter_neurons(std::vector<NeuronStates>& states, const SimulationDescription& simulation, Network& network,
                      Communicator& comm);
 
-}  // namespace lpl
+}  // namespace lpl::spiking

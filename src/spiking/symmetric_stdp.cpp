@@ -4,7 +4,7 @@
 #include <bit>
 #include <cmath>
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 
 // A trace older than this many time constants, 2e-9 of its value, counts as nothing.
@@ -104,4 +104,4 @@ std::size_t SymmetricStdp::bytes() const {
   return (pre_trace_.size() + post_value_.size() * 3 + column_.size() + column_synapse_.size() * 2) * 4;
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

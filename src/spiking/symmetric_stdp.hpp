@@ -13,7 +13,7 @@
 #include "spiking/spike_history.hpp"
 #include "spiking/synapses.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 class SymmetricStdp final : public BlockHook {
  public:
@@ -68,4 +68,4 @@ class SymmetricStdp final : public BlockHook {
   std::vector<std::uint32_t> column_, column_synapse_, column_pre_;
 };
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -7,7 +7,7 @@
 #include "core/random.hpp"
 #include "core/text.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 LocalRange local_range(NeuronId size, int rank, int ranks) {
   const auto edge = [&](int r) {
@@ -126,4 +126,4 @@ double expected_synapses(const SimulationDescription& simulation, const Connecti
       connection.pattern);
 }
 
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -9,7 +9,7 @@
 #include "spiking/description.hpp"
 #include "spiking/layout.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 
 // The neurons of a population that live on this rank: a contiguous range.
 struct LocalRange {
@@ -43,4 +43,4 @@ Synapses build_synapses(const SimulationDescription& simulation, const Connectio
 // Expected number of synapses of the whole connection.
 double expected_synapses(const SimulationDescription& simulation, const ConnectionDescription& connection);
 
-}  // namespace lpl
+}  // namespace lpl::spiking

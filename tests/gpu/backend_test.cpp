@@ -17,7 +17,7 @@
 #include "rate/cuda/backend.hpp"
 #include "rate/pairs.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 constexpr double kFloat32 = 1e-5, kBfloat16 = 1.5e-2;
@@ -388,4 +388,4 @@ TEST_F(CudaBackend, RefusesToReadInARecordedStep) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::rate

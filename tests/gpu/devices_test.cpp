@@ -8,7 +8,7 @@
 #include "rate/cuda/backend.hpp"
 #include "support/world.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 using testing::HasSubstr;
@@ -52,4 +52,4 @@ TEST_F(Devices, ThatAreNotThereAreRefused) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -18,7 +18,7 @@
 #include "rate/cuda/launch.hpp"
 #include "support/world.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 namespace {
 
 // Numbers of very different sizes, so that the order of a sum shows in its bits.
@@ -130,4 +130,4 @@ TEST_F(CudaExchange, ErrorsNameTheCallAndTheDevice) {
 }
 
 }  // namespace
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

@@ -41,7 +41,7 @@ void enqueue(std::function<void()> call) {
     call();
 }
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 
 template <class Body>
 cudaError_t for_each(cudaStream_t, std::int64_t count, const Body& body) {
@@ -81,14 +81,14 @@ cudaError_t make_views(cudaStream_t, std::int64_t views, const ViewBatch& batch,
   return cudaSuccess;
 }
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda
 
 #include "rate/cuda/instances.hpp"
 
 namespace {
 
-using lpl::cuda::narrow;
-using lpl::cuda::widen;
+using lpl::rate::cuda::narrow;
+using lpl::rate::cuda::widen;
 
 float load(const void* data, bool bfloat, std::int64_t i) {
   return bfloat ? widen(static_cast<const std::uint16_t*>(data)[i]) : static_cast<const float*>(data)[i];

@@ -12,7 +12,7 @@
 #include "rate/cuda/bodies.hpp"
 #include "rate/data/augment.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 namespace {
 
 using testing::HasSubstr;
@@ -141,4 +141,4 @@ TEST_F(Images, WhatDoesNotFitIsRefused) {
 }
 
 }  // namespace
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

@@ -9,7 +9,7 @@
 #include "spiking/state.hpp"
 #include "support/world.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 
 const std::string kNetwork = R"(
@@ -168,4 +168,4 @@ TEST(Engine, ReportsARecordedSynapseThatDoesNotExist) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::spiking

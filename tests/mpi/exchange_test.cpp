@@ -8,7 +8,7 @@
 #include "spiking/synapses.hpp"
 #include "support/world.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 
 // The spikes of a population of `size` in one epoch, the same on all ranks.
@@ -138,4 +138,4 @@ TEST(Communicator, SumsMaximaGatherAndBroadcast) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 struct Maps {
@@ -283,4 +283,4 @@ OracleLosses oracle_losses(const TrainingDescription& d, const EncoderDescriptio
   return losses;
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

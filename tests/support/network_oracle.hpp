@@ -10,7 +10,7 @@
 #include "rate/description.hpp"
 #include "rate/encoder.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 using OracleParameters = std::map<std::string, std::vector<double>>;  // by name, in PyTorch's order
 
@@ -40,4 +40,4 @@ void oracle_track(const EncoderDescription& encoder, const OracleBatch& batch, s
 std::vector<std::vector<double>> oracle_features(const EncoderDescription& encoder, const OracleParameters& parameters,
                                                  const std::vector<double>& images, std::int64_t samples);
 
-}  // namespace lpl
+}  // namespace lpl::rate

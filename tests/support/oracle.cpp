@@ -11,7 +11,7 @@
 #include "spiking/network.hpp"
 #include "spiking/poisson.hpp"
 
-namespace lpl::oracle {
+namespace lpl::spiking::oracle {
 namespace {
 
 struct Neuron {
@@ -306,4 +306,4 @@ class Simulator {
 
 Outcome run(const SimulationDescription& simulation) { return Simulator(simulation).run(); }
 
-}  // namespace lpl::oracle
+}  // namespace lpl::spiking::oracle

@@ -7,7 +7,7 @@
 
 #include "spiking/description.hpp"
 
-namespace lpl::oracle {
+namespace lpl::spiking::oracle {
 
 struct Spike {
   Step step;
@@ -23,4 +23,4 @@ struct Outcome {
 // Runs a whole description. Devices are not supported.
 Outcome run(const SimulationDescription& simulation);
 
-}  // namespace lpl::oracle
+}  // namespace lpl::spiking::oracle

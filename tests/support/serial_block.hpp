@@ -7,7 +7,7 @@
 
 #include "rate/cuda/views.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 
 struct SerialBlock {
   mutable bool backwards;
@@ -33,4 +33,4 @@ void make_view(const ViewBatch& batch, Index view, bool backwards, Element* to) 
   ViewCanvas(block, batch, memory.data()).make(view, to);
 }
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

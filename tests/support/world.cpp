@@ -31,8 +31,8 @@ std::string Scratch::write(const std::string& name, const std::string& content) 
   return path(name);
 }
 
-void run_to_file(const SimulationDescription& simulation, Communicator& comm, const std::string& path) {
-  Engine engine(simulation, comm);
+void run_to_file(const spiking::SimulationDescription& simulation, Communicator& comm, const std::string& path) {
+  spiking::Engine engine(simulation, comm);
   engine.run(path,
              {.program = "test",
               .command_line = "",

@@ -38,7 +38,7 @@ class Scratch {
 };
 
 // Runs a description through the engine on all ranks of `comm`, writing `path`.
-void run_to_file(const SimulationDescription& simulation, Communicator& comm, const std::string& path);
+void run_to_file(const spiking::SimulationDescription& simulation, Communicator& comm, const std::string& path);
 
 struct RecordedSpikes {
   std::vector<Step> step;

@@ -11,7 +11,7 @@
 #include "core/random.hpp"
 
 // Slow, literal forms of the transforms: one image, whole numbers or double precision, one pixel at a time.
-namespace lpl::literal {
+namespace lpl::rate::literal {
 
 struct Image {
   int width, height;
@@ -152,9 +152,9 @@ Image augment(const Image& source, const AugmentChoices& choices, int size) {
   return image;
 }
 
-}  // namespace lpl::literal
+}  // namespace lpl::rate::literal
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 const ChannelNormalisation kNone{{0, 0, 0}, {1, 1, 1}};
@@ -473,4 +473,4 @@ TEST(Augment, TheThirdViewIsCroppedAndFlippedOnly) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::rate

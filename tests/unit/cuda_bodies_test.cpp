@@ -15,7 +15,7 @@
 
 #include "rate/cpu/losses.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 namespace {
 
 using Bfloat = std::uint16_t;
@@ -461,8 +461,8 @@ TEST(CudaBodies, LatentPredictiveLosses) {
     // Twice: the second time with estimates of the first.
     for (int step = 0; step < (c.stale ? 2 : 1); ++step) {
       const LossTerms terms =
-          lpl::lpl_loss(objective, c.hook, exact.data(), exact.data() + view, c.shuffled ? positives.data() : nullptr,
-                        c.stale ? &theirs : nullptr, dz.data(), dz.data() + view);
+          rate::lpl_loss(objective, c.hook, exact.data(), exact.data() + view, c.shuffled ? positives.data() : nullptr,
+                         c.stale ? &theirs : nullptr, dz.data(), dz.data() + view);
       const HostLoss loss = host_lpl_loss(objective, c.hook, z, pairs, c.stale ? &ours : nullptr);
       for (std::size_t t = 0; t < terms.size(); ++t)
         EXPECT_NEAR(loss.terms[t], terms[t], 1e-6 * (1 + std::abs(terms[t]))) << kLossNames[t];
@@ -486,8 +486,8 @@ TEST(CudaBodies, ContrastiveLosses) {
   std::fill(z.begin(), z.begin() + units, 0.0f);  // a silent sample
   const std::vector<double> exact(z.begin(), z.end());
   std::vector<double> expected(z.size());
-  const LossTerms terms = lpl::contrastive_loss(objective, hook, exact.data(), exact.data() + size, expected.data(),
-                                                expected.data() + size);
+  const LossTerms terms = rate::contrastive_loss(objective, hook, exact.data(), exact.data() + size, expected.data(),
+                                                 expected.data() + size);
   std::vector<float> a(z.size()), gradient(z.size()), dz(z.size());
   std::vector<double> lengths(2 * samples);
   for_each(2 * samples, NormaliseRows{z.data(), units, a.data(), lengths.data()});
@@ -510,7 +510,7 @@ TEST(CudaBodies, CrossEntropies) {
   std::vector<double> expected(48), losses(12);
   std::vector<float> gradient(48);
   const double loss =
-      lpl::cross_entropy(hook, exact.data(), exact.data() + 24, labels.data(), expected.data(), expected.data() + 24);
+      rate::cross_entropy(hook, exact.data(), exact.data() + 24, labels.data(), expected.data(), expected.data() + 24);
   for_each(12, CrossEntropy{logits.data(), labels.data(), 6, 4, 0.5 / 6, losses.data(), gradient.data()});
   EXPECT_NEAR(total(losses, 0.5 / 6), loss, 1e-12);
   expect_close(gradient, expected);
@@ -590,4 +590,4 @@ TEST(CudaBodies, PartsAreSummedInTheirOrder) {
 }
 
 }  // namespace
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

@@ -8,7 +8,7 @@
 #include "rate/data/augment.hpp"
 #include "support/serial_block.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 namespace {
 
 enum class Kind { noise, smooth, black, white };
@@ -112,4 +112,4 @@ TEST(CudaViews, WithoutChoicesAreTheWholeImage) {
 TEST(CudaViews, OfStl10FitTwiceIntoTheSharedMemoryOfAnA100) { EXPECT_LE(2 * (view_memory(96, 96) + 1024), 164 << 10); }
 
 }  // namespace
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

@@ -11,7 +11,7 @@
 #include "core/random.hpp"
 #include "support/world.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 
 const std::string kSmall = R"([simulation]
@@ -231,4 +231,4 @@ TEST(Description, SurvivesThousandsOfMutations) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::spiking

@@ -11,7 +11,7 @@
 #include "core/random.hpp"
 #include "support/world.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 using test::refusal;
@@ -247,4 +247,4 @@ TEST(Images, OrdersOfEpochsArePermutationsBySeedAndEpoch) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::rate

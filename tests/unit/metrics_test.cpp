@@ -12,7 +12,7 @@
 #include "core/random.hpp"
 #include "io/hdf5.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 using Rows = std::vector<std::vector<double>>;
@@ -306,4 +306,4 @@ TEST_F(Recorded, Push) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -10,7 +10,7 @@
 #include "support/oracle.hpp"
 #include "support/world.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 
 constexpr double kDt = 1e-4;
@@ -176,4 +176,4 @@ TEST_P(KernelTwin, GivesTheSameSpikes) {
 INSTANTIATE_TEST_SUITE_P(Models, KernelTwin, testing::Values("if", "aif", "lif", "parrot"));
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::spiking

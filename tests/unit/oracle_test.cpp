@@ -6,7 +6,7 @@
 #include "support/oracle.hpp"
 #include "support/world.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 
 struct Draws {
@@ -117,4 +117,4 @@ TEST_P(EventDrivenEqualsTimeDriven, OnRandomNetwork) {
 INSTANTIATE_TEST_SUITE_P(Seeds, EventDrivenEqualsTimeDriven, testing::Range(1u, 41u));
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::spiking

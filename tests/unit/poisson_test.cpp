@@ -8,7 +8,7 @@
 #include <map>
 #include <numeric>
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 
 constexpr double kDt = 1e-4;
@@ -125,4 +125,4 @@ TEST(SpikeHistory, KeepsRecentStepsWhileDroppingOldOnes) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::spiking

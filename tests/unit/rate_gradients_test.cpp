@@ -15,7 +15,7 @@
 #include "rate/trainer.hpp"
 #include "support/network_oracle.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 // ---- losses alone, in double precision: agreement to the accuracy of the differences
@@ -480,4 +480,4 @@ TEST_F(Networks, ResidualNamesShapesAndDecayAreThePublishedOnes) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::rate

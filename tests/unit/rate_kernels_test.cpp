@@ -17,7 +17,7 @@
 #include "rate/encoder.hpp"
 #include "rate/pairs.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 std::uint16_t bfloat(float value) { return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16); }
@@ -291,4 +291,4 @@ TEST(Batch, SlicesCoverItAndBelongToOneRank) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -11,7 +11,7 @@
 #include "core/errors.hpp"
 #include "core/random.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 using Labels = std::vector<std::int32_t>;
@@ -203,4 +203,4 @@ TEST(Readout, RefusesWhatDoesNotFit) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -7,7 +7,7 @@
 
 #include "support/world.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 constexpr int kSide = 32;
@@ -147,4 +147,4 @@ TEST(Scenes, AreWrittenAsA3dShapesFile) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -7,7 +7,7 @@
 
 #include "io/hdf5.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 constexpr Schedule kPublished{
@@ -67,4 +67,4 @@ TEST(Schedule, AgreesWithTheReference) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::rate

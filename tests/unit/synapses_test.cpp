@@ -8,7 +8,7 @@
 
 #include "spiking/network.hpp"
 
-namespace lpl {
+namespace lpl::spiking {
 namespace {
 
 SimulationDescription wired(const std::string& pattern, int pre = 300, int post = 200) {
@@ -87,4 +87,4 @@ TEST(Synapses, PlasticSynapsesCostAtMost32Bytes) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::spiking

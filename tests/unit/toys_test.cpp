@@ -9,7 +9,7 @@
 #include "core/errors.hpp"
 #include "support/world.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 using testing::HasSubstr;
@@ -110,4 +110,4 @@ TEST(Toys, RefusesDamagedDigits) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::rate

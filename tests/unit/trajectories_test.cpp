@@ -11,7 +11,7 @@
 #include "core/errors.hpp"
 #include "io/shapes_file.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 constexpr std::int64_t kTrajectories = 4000;
@@ -142,4 +142,4 @@ TEST(Trajectories, BlocksCutTheStreamWithoutOverlap) {
 }
 
 }  // namespace
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -18,7 +18,7 @@
 #include "rate/cpu/maps.hpp"
 #include "rate/exchange.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 using dnnl::memory;
@@ -490,9 +490,9 @@ std::vector<Tensor> CpuBackend::lpl_loss(const LplObjective& objective, const Ba
   Views v = gather(batch, z);
   StaleEstimates estimates;
   if (stale) estimates = {read(stale->mean), read(stale->variance)};
-  const LossTerms terms = lpl::lpl_loss(objective, v.shape, v.z[0].data(), v.z[1].data(),
-                                        positives ? positives->of_first.data.get() : nullptr,
-                                        stale ? &estimates : nullptr, v.gradient[0].data(), v.gradient[1].data());
+  const LossTerms terms = rate::lpl_loss(objective, v.shape, v.z[0].data(), v.z[1].data(),
+                                         positives ? positives->of_first.data.get() : nullptr,
+                                         stale ? &estimates : nullptr, v.gradient[0].data(), v.gradient[1].data());
   if (stale) {
     if (stale->mean.size == 0) *stale = {zeros(v.shape.units), zeros(v.shape.units)};
     write(stale->mean, estimates.mean);
@@ -506,8 +506,8 @@ std::vector<Tensor> CpuBackend::lpl_loss(const LplObjective& objective, const Ba
 std::vector<Tensor> CpuBackend::contrastive_loss(const LplObjective& objective, const Batch& batch,
                                                  const std::vector<Tensor>& z, Array& losses, std::int64_t offset) {
   Views v = gather(batch, z);
-  const LossTerms terms = lpl::contrastive_loss(objective, v.shape, v.z[0].data(), v.z[1].data(), v.gradient[0].data(),
-                                                v.gradient[1].data());
+  const LossTerms terms = rate::contrastive_loss(objective, v.shape, v.z[0].data(), v.z[1].data(), v.gradient[0].data(),
+                                                 v.gradient[1].data());
   for (std::size_t t = 0; t < terms.size(); ++t)
     losses.data.get()[offset + static_cast<std::int64_t>(t)] = static_cast<float>(terms[t]);
   return scatter(batch, z, v);
@@ -516,7 +516,7 @@ std::vector<Tensor> CpuBackend::contrastive_loss(const LplObjective& objective, 
 std::vector<Tensor> CpuBackend::cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
                                               const Indices& labels, Array& losses, std::int64_t offset) {
   Views v = gather(batch, logits);
-  losses.data.get()[offset + kCrossEntropy] = static_cast<float>(lpl::cross_entropy(
+  losses.data.get()[offset + kCrossEntropy] = static_cast<float>(rate::cross_entropy(
       v.shape, v.z[0].data(), v.z[1].data(), labels.data.get(), v.gradient[0].data(), v.gradient[1].data()));
   return scatter(batch, logits, v);
 }
@@ -559,4 +559,4 @@ std::unique_ptr<Backend> make_cpu_backend(Communicator& comm) {
   return std::make_unique<CpuBackend>(comm);
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -10,8 +10,8 @@
 #include "comm/communicator.hpp"
 #include "rate/backend.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 std::unique_ptr<Backend> make_cpu_backend(Communicator& comm);
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -4,7 +4,7 @@
 #include <bit>
 #include <cstdint>
 
-namespace lpl {
+namespace lpl::rate {
 
 inline float widen(float x) { return x; }
 inline float widen(std::uint16_t x) { return std::bit_cast<float>(static_cast<std::uint32_t>(x) << 16); }
@@ -16,4 +16,4 @@ inline void narrow(float value, std::uint16_t& to) {
   to = static_cast<std::uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -12,7 +12,7 @@
 #include <hwy/highway.h>
 
 HWY_BEFORE_NAMESPACE();
-namespace lpl::HWY_NAMESPACE {
+namespace lpl::rate::HWY_NAMESPACE {
 namespace hn = hwy::HWY_NAMESPACE;
 
 using Tag = hn::CappedTag<float, 16>;
@@ -178,11 +178,11 @@ void AdamUpdate(const AdamForm& form, const float* rates, std::int64_t size, con
   std::memcpy(square + whole, tail[3], bytes);
 }
 
-}  // namespace lpl::HWY_NAMESPACE
+}  // namespace lpl::rate::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
-namespace lpl {
+namespace lpl::rate {
 HWY_EXPORT(PoolMaxFloat);
 HWY_EXPORT(PoolMaxBfloat);
 HWY_EXPORT(PadMapFloat);
@@ -234,5 +234,5 @@ std::string rate_vector_target() {
   const std::int64_t usable = hwy::SupportedTargets() & HWY_TARGETS;
   return hwy::TargetName(usable & -usable);
 }
-}  // namespace lpl
+}  // namespace lpl::rate
 #endif

@@ -6,7 +6,7 @@
 
 #include "rate/backend.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 inline constexpr std::int64_t kLanes = 16;  // channels of a block
 
@@ -55,4 +55,4 @@ void adam_update(const AdamForm& form, const float* rates, std::int64_t size, co
 // The vector instructions in use.
 std::string rate_vector_target();
 
-}  // namespace lpl
+}  // namespace lpl::rate

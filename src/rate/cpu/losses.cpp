@@ -7,7 +7,7 @@
 #include <cmath>
 #include <stdexcept>
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 constexpr std::int64_t kPanel = 64;  // rows or columns of a product that one thread computes
@@ -337,4 +337,4 @@ template LossTerms contrastive_loss(const LplObjective&, const HookShape&, const
 template double cross_entropy(const HookShape&, const float*, const float*, const std::int32_t*, float*, float*);
 template double cross_entropy(const HookShape&, const double*, const double*, const std::int32_t*, double*, double*);
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -5,7 +5,7 @@
 
 #include "rate/objective.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // Activities of one view: samples x positions x units, units fastest. Pooled hooks have one position.
 struct HookShape {
@@ -44,4 +44,4 @@ template <class T>
 void multiply(bool transposed_a, bool transposed_b, std::int64_t rows, std::int64_t columns, std::int64_t inner,
               const T* a, const T* b, T beta, T* c);
 
-}  // namespace lpl
+}  // namespace lpl::rate

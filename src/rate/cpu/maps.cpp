@@ -5,7 +5,7 @@
 
 #include "core/random.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 // What a rectifier leaves for its gradient.
@@ -268,4 +268,4 @@ void MapOperations::normalise(const NormalisingStep& step) {
       step);
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -11,7 +11,7 @@
 #include "rate/cpu/bfloat16.hpp"
 #include "rate/cpu/kernels.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 inline std::int64_t bytes_of(Precision precision) { return precision == Precision::float32 ? 4 : 2; }
 
@@ -91,4 +91,4 @@ class MapOperations : public Backend {
   void normalise(const NormalisingStep& step) override;
 };
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -17,7 +17,7 @@
 #include "rate/data/augment.hpp"
 #include "rate/exchange.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 using namespace cuda;
@@ -605,4 +605,4 @@ std::unique_ptr<Backend> make_cuda_backend(Communicator& comm, int device) {
   return std::make_unique<CudaBackend>(comm, device);
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

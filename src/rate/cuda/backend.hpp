@@ -11,7 +11,7 @@
 #include "comm/communicator.hpp"
 #include "rate/backend.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // How many devices this process sees; 0 where there is no driver.
 int cuda_device_count();
@@ -22,4 +22,4 @@ std::string cuda_device_address(int device);
 // Collective, each rank with a device of its own. Throws ConfigError where there is no such device.
 std::unique_ptr<Backend> make_cuda_backend(Communicator& comm, int device);
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -15,7 +15,7 @@
 #include "rate/normalisation.hpp"
 #include "rate/objective.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 
 // Indices within one array. 32 bits: a device divides them several times faster than 64.
 using Index = std::uint32_t;
@@ -732,4 +732,4 @@ struct SumParts {
   }
 };
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

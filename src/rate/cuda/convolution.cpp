@@ -5,7 +5,7 @@
 #include <array>
 #include <optional>
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 namespace {
 
 // A cuDNN descriptor that destroys itself.
@@ -190,4 +190,4 @@ void Convolutions::input_gradient(const Convolution& layer, const Tensor& x, con
       });
 }
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

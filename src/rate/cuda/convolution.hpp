@@ -11,7 +11,7 @@
 #include "rate/backend.hpp"
 #include "rate/cuda/device.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 
 class Convolutions {
  public:
@@ -36,4 +36,4 @@ class Convolutions {
   std::map<Key, std::shared_ptr<Plan>> plans_;
 };
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

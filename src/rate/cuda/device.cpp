@@ -8,7 +8,7 @@
 #include "core/errors.hpp"
 #include "rate/cuda/backend.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 int cuda_device_count() {
   int count = 0;
@@ -17,9 +17,9 @@ int cuda_device_count() {
   return 0;
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 namespace {
 
 constexpr std::size_t kBlasWorkspace = 32 << 20;  // what cuBLAS recommends for the newest devices
@@ -170,4 +170,4 @@ void Device::download(void* to, const void* from, std::int64_t bytes) {
   check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
 }
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

@@ -15,7 +15,7 @@
 #include <string>
 #include <string_view>
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 
 // A device failed. No lpl::Error: only one rank may know, and the others may wait for its device, so the program ends
 // at once.
@@ -84,4 +84,4 @@ class Device : public std::enable_shared_from_this<Device> {
   std::size_t turn_ = 0;
 };
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

@@ -12,7 +12,7 @@
 #include "rate/cuda/backend.hpp"
 #include "rate/cuda/launch.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 std::string cuda_device_address(int device) {
   char address[32] = {};
@@ -21,9 +21,9 @@ std::string cuda_device_address(int device) {
   return "";
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 namespace {
 
 // The numbers of a sum, cut into pieces of `length`, one a rank: that of rank r begins at r * length. The last ones may
@@ -124,4 +124,4 @@ void DeviceExchange::sum(const Batch& batch, std::int64_t size, const std::vecto
   check(ncclGroupEnd(), "ncclGroupEnd");
 }
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

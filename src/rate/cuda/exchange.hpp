@@ -17,7 +17,7 @@
 #include "rate/backend.hpp"
 #include "rate/cuda/device.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 
 class DeviceExchange {
  public:
@@ -48,4 +48,4 @@ class DeviceExchange {
   std::unique_ptr<ncclComm, Leave> nccl_;
 };
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

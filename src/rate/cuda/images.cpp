@@ -9,7 +9,7 @@
 #include "rate/cuda/launch.hpp"
 #include "rate/data/augment.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 namespace {
 
 constexpr std::size_t kPiece = 4 << 20;  // bytes of images that are sent at once
@@ -115,4 +115,4 @@ void ResidentImages::send_missing(const std::vector<ViewRequest>& requests) {
   }
 }
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

@@ -11,7 +11,7 @@
 #include "rate/cuda/views.hpp"
 #include "rate/data/images.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 
 class ResidentImages {
  public:
@@ -40,4 +40,4 @@ class ResidentImages {
   ViewBatch batch_;  // without requests
 };
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

@@ -5,7 +5,7 @@
 
 #include "rate/cuda/kernels.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 
 #define LPL_FOR_EACH(...) template cudaError_t for_each(cudaStream_t, std::int64_t, const __VA_ARGS__&)
 #define LPL_SUM_COLUMNS(...) template cudaError_t sum_columns(cudaStream_t, Index, Index, const __VA_ARGS__&, double*)
@@ -90,4 +90,4 @@ template cudaError_t make_views(cudaStream_t, std::int64_t, const ViewBatch&, Bf
 #undef LPL_FOR_EACH
 #undef LPL_SUM_COLUMNS
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

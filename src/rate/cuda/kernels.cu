@@ -1,6 +1,6 @@
 #include "rate/cuda/kernels.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 namespace {
 
 constexpr Index kBlock = 256;
@@ -100,6 +100,6 @@ cudaError_t make_views(cudaStream_t stream, std::int64_t views, const ViewBatch&
   return cudaGetLastError();
 }
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda
 
 #include "rate/cuda/instances.hpp"

@@ -10,7 +10,7 @@
 #include "rate/cuda/bodies.hpp"
 #include "rate/cuda/views.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 
 // body(0), ..., body(count - 1), one thread each. count < 2^31.
 template <class Body>
@@ -28,4 +28,4 @@ cudaError_t sum_terms(cudaStream_t stream, const double* terms, Index count, dou
 template <class Element>
 cudaError_t make_views(cudaStream_t stream, std::int64_t views, const ViewBatch& batch, Element* to);
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

@@ -11,7 +11,7 @@
 #include "rate/cuda/device.hpp"
 #include "rate/cuda/kernels.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 
 template <class T>
 std::shared_ptr<T> allocate(Device& device, std::int64_t count) {
@@ -98,4 +98,4 @@ inline void multiply_views(const Device& device, bool transposed_a, bool transpo
       "cublasSgemmStridedBatched");
 }
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

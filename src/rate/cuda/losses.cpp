@@ -2,7 +2,7 @@
 
 #include "rate/cuda/launch.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 namespace {
 
 Index index_of(std::int64_t value) { return static_cast<Index>(value); }
@@ -174,4 +174,4 @@ void cross_entropy(Device& device, const HookSize& hook, const float* logits, co
   add_up(device, losses.get(), 2 * hook.samples, 0.5 / samples, loss);
 }
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

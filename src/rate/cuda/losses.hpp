@@ -7,7 +7,7 @@
 #include "rate/backend.hpp"
 #include "rate/cuda/device.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 
 struct HookSize {
   std::int64_t samples, positions, units;
@@ -26,4 +26,4 @@ void contrastive_loss(Device& device, const LplObjective& objective, const HookS
 void cross_entropy(Device& device, const HookSize& hook, const float* logits, const std::int32_t* labels,
                    float* dlogits, float* loss);
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

@@ -14,7 +14,7 @@
 #include "rate/data/augment_choices.hpp"
 #include "rate/data/pixel_arithmetic.hpp"
 
-namespace lpl::cuda {
+namespace lpl::rate::cuda {
 
 // All of it on the device.
 struct ViewBatch {
@@ -188,4 +188,4 @@ class ViewCanvas {
   std::uint8_t* const planes_;
 };
 
-}  // namespace lpl::cuda
+}  // namespace lpl::rate::cuda

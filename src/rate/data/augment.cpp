@@ -5,7 +5,7 @@
 
 #include "core/random.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 using namespace pixel;
 
@@ -367,4 +367,4 @@ std::shared_ptr<const MemoryImages> resized(const ImageStore& store, int side) {
                                               store.columns().empty() ? LabelColumn{} : store.columns().front());
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

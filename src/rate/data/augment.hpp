@@ -14,7 +14,7 @@
 #include "rate/data/images.hpp"
 #include "rate/data/pixel_arithmetic.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 struct ViewKey {
   std::uint64_t seed;
@@ -100,4 +100,4 @@ class ViewMaker {
 // The images of a store with at most one label column, resized and held in memory.
 std::shared_ptr<const MemoryImages> resized(const ImageStore& store, int side);
 
-}  // namespace lpl
+}  // namespace lpl::rate

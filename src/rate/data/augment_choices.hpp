@@ -4,7 +4,7 @@
 #include <array>
 #include <cstdint>
 
-namespace lpl {
+namespace lpl::rate {
 
 struct Crop {
   std::int32_t top, left, height, width;  // [pixels] of the source image
@@ -31,4 +31,4 @@ struct ViewRequest {
   AugmentChoices choices;
 };
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -9,7 +9,7 @@
 #include "core/random.hpp"
 #include "core/text.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 // Stores are read in portions of this many images where a whole set passes through.
@@ -157,4 +157,4 @@ std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::u
   return permutation(n, Random(seed, Draw::epoch_order, epoch, 0));
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

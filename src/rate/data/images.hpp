@@ -11,7 +11,7 @@
 #include "io/image_files.hpp"
 #include "io/shapes_file.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 struct LabelColumn {
   std::string name;
@@ -115,4 +115,4 @@ ImageDataSet open_stl10(const std::string& folder, Stl10Training training, std::
 // 0 .. n-1 in random order, by (seed, epoch): the order of images or blocks in an epoch.
 std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::uint32_t epoch);
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -9,7 +9,7 @@
 
 #include "rate/device_code.hpp"
 
-namespace lpl::pixel {
+namespace lpl::rate::pixel {
 
 LPL_DEVICE inline float truncated(float value) { return static_cast<float>(static_cast<int>(value)); }
 LPL_DEVICE inline float rounded(float value) { return truncated(value + 0.5f); }  // half up
@@ -103,4 +103,4 @@ LPL_DEVICE inline int blur_length(int size) { return (size / 10) | 1; }
 // The row or column before the first of `width` is the second, and so on.
 LPL_DEVICE inline int mirrored(int i, int width) { return i < 0 ? -i : i >= width ? 2 * (width - 1) - i : i; }
 
-}  // namespace lpl::pixel
+}  // namespace lpl::rate::pixel

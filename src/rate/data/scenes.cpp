@@ -6,7 +6,7 @@
 #include <numbers>
 #include <optional>
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 struct Vec {
@@ -229,4 +229,4 @@ void SceneImages::fetch(std::span<const std::int64_t> images, std::uint8_t* pixe
   for (std::size_t i = 0; i < images.size(); ++i) render(images[i], pixels + i * bytes_per_image());
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

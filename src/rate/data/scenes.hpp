@@ -9,7 +9,7 @@
 
 #include "rate/data/images.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 
 // All 480,000 scenes at any side. The light that reaches a pixel from floor, walls and object depends on scale, shape
 // and orientation only; it is computed once for each of these 480 geometries (16 rays a pixel), and a scene is that
@@ -28,4 +28,4 @@ class SceneImages : public ImageStore {
   std::vector<Light> light_;  // (8 scales, 4 shapes, 15 orientations, side, side)
 };
 
-}  // namespace lpl
+}  // namespace lpl::rate

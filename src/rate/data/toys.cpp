@@ -11,7 +11,7 @@
 #include "core/random.hpp"
 #include "core/text.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 ToyPairs draw_pairs(const TwoClusters& clusters, std::size_t pairs, std::uint64_t seed, std::uint32_t step) {
   Random random(seed, Draw::toy, hash_name("clusters"), step);
   ToyPairs drawn{.dimensions = 2, .earlier = {}, .later = {}, .earlier_class = {}, .later_class = {}};
@@ -105,4 +105,4 @@ ToyPairs CornerDigits::draw_pairs(DigitSequence sequence, std::size_t pairs, std
   return drawn;
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

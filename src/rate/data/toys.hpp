@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-namespace lpl {
+namespace lpl::rate {
 
 struct ToyPairs {
   std::size_t dimensions = 0;
@@ -47,4 +47,4 @@ class CornerDigits {
   std::vector<float> images_[2];  // by digit: (count, side, side)
 };
 
-}  // namespace lpl
+}  // namespace lpl::rate

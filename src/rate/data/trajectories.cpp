@@ -10,7 +10,7 @@
 #include "core/random.hpp"
 #include "io/shapes_file.hpp"
 
-namespace lpl {
+namespace lpl::rate {
 namespace {
 
 constexpr std::size_t kHues = 3;                              // the first three factors
@@ -70,4 +70,4 @@ BlockSplit split_blocks(std::int64_t blocks, std::int64_t validation, std::int64
   return {.train = blocks - validation - test, .validation = validation, .test = test};
 }
 
-}  // namespace lpl
+}  // namespace lpl::rate

@@ -5,7 +5,7 @@
 #include <span>
 #include <vector>
 
-namespace lpl {
+namespace lpl::rate {
 
 // The published rule: a trajectory starts at a random image; one of its factors floor, wall and object hue, scale and
 // orientation, drawn once for the trajectory, moves at every frame by a step drawn once for the trajectory: +1 or -1,
@@ -43,4 +43,4 @@ struct BlockSplit {
 // Throws ConfigError where nothing remains for training.
 BlockSplit split_blocks(std::int64_t blocks, std::int64_t validation = 20, std::int64_t test = 10);
 
-}  // namespace lpl
+}  // namespace lpl::rate
