@@ -66,6 +66,11 @@ class Session {
     if (description.readout.wanted && pairs_->judged()) layout_.columns = pairs_->judged()->columns;
   }
 
+  // Collective, before the first sample.
+  void load_data(ProgressStyle style) {
+    agree(comm_, [&] { pairs_->load(style, comm_.rank() == 0); });
+  }
+
   std::vector<Parameter*> parameters() { return trainer_->encoder().parameters(); }
   std::vector<NamedArray*> network() { return trainer_->encoder().state(); }
 
@@ -120,6 +125,7 @@ class Run : public Session {
       if (!outputs_.events.empty()) events_ = std::make_unique<EventFile>(outputs_.events, unix_time());
     });
     try {
+      load_data(style);
       run_all(style);
       if (!checkpoint_.path.empty() && !summary_.interrupted) save();
       agree(comm_, [&] { finish(wall_clock() - start); });
@@ -139,12 +145,10 @@ class Run : public Session {
   LossRow no_losses() const { return {std::vector<double>(layout_.hooks.size() * kLossTerms), 0}; }
 
   void load_parameters(const std::string& path) {
-    TensorFile file = read_safetensors(path);
+    const SafetensorsFile file(path);
     for (NamedArray* p : network()) {
-      const auto found = file.tensors.find(p->name);
-      if (found == file.tensors.end()) throw ConfigError(fmt::format("{}: has no tensor {}", path, p->name));
-      const std::vector<std::size_t>& shape = found->second.shape;
-      set_array(*p, path, {shape.begin(), shape.end()}, found->second.values);
+      const StoredTensor tensor = file.read(p->name);
+      set_array(*p, path, {tensor.shape.begin(), tensor.shape.end()}, tensor.values);
     }
   }
 
@@ -437,18 +441,21 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
   struct Evaluation : Session {
     using Session::Session;
     void load(const std::string& path) {
-      const h5::File file = h5::File::open_read_only(path);
-      for (NamedArray* p : network()) {
-        const std::string name = "/network/" + p->name;
-        if (!file.exists(name)) throw ConfigError(fmt::format("{}: has no {}; has the run finished?", path, name));
-        const std::vector<std::uint64_t> shape = file.shape(name);
-        set_array(*p, path, {shape.begin(), shape.end()}, file.read<float>(name));
-      }
+      h5::of_user([&] {
+        const h5::File file = h5::File::open_read_only(path);
+        for (NamedArray* p : network()) {
+          const std::string name = "/network/" + p->name;
+          if (!file.exists(name)) throw ConfigError(fmt::format("{}: has no {}; has the run finished?", path, name));
+          const h5::Dataset values = file.open_dataset(name);
+          set_array(*p, path, {values.shape().begin(), values.shape().end()}, values.read<float>());
+        }
+      });
       if (layout_.columns.empty())
         throw ConfigError(path + ": its data set has no labelled images to read out; name one with --set data.set=...");
     }
     AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
       const double start = wall_clock();
+      load_data(ProgressStyle::automatic);
       AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}};
       JudgedSets& sets = *pairs_->judged();
       const auto train = layer_activity(*trainer_, *sets.train, comm_);
