@@ -18,7 +18,6 @@
 #include <fmt/format.h>
 
 #include <boost/archive/archive_exception.hpp>
-#include <boost/archive/binary_iarchive.hpp>
 #include <boost/archive/binary_oarchive.hpp>
 #include <boost/serialization/map.hpp>
 #include <boost/serialization/string.hpp>
@@ -31,6 +30,7 @@
 #include <utility>
 
 #include "core/errors.hpp"
+#include "io/checked_archive.hpp"
 
 namespace lpl {
 
@@ -92,8 +92,8 @@ std::string to_bytes(const State& state) {
 // Throws boost::archive::archive_exception where `bytes` hold something else.
 template <class State>
 State from_bytes(std::string bytes) {
-  std::istringstream stream(std::move(bytes));
-  boost::archive::binary_iarchive archive(stream);
+  std::stringbuf buffer(std::move(bytes), std::ios::in | std::ios::binary);
+  CheckedArchive archive(buffer);
   State state;
   archive >> state;
   return state;

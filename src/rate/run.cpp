@@ -371,7 +371,27 @@ class Run : public Session {
     return state_;
   }
 
+  // Throws IoError where a state is not that of such a run.
+  void check_fits(const TrainingState& state) {
+    const std::vector<NamedArray*> arrays = network();
+    const std::vector<Parameter*> all = parameters();
+    const auto fit = [](const auto& described, const std::vector<std::vector<float>>& stored, auto&& size_of) {
+      return described.size() == stored.size() &&
+             std::ranges::equal(described, stored, [&](const auto* a, const std::vector<float>& values) {
+               return static_cast<std::size_t>(size_of(*a)) == values.size();
+             });
+    };
+    const std::int64_t last = description_.epochs * pairs_->steps_per_epoch();
+    if (state.step < 0 || state.step > last || state.epoch_sums.terms.size() != no_losses().terms.size() ||
+        !fit(arrays, state.value, [](const NamedArray& a) { return a.value.size; }) ||
+        !fit(all, state.mean, [](const Parameter& p) { return p.mean.size; }) ||
+        !fit(all, state.square, [](const Parameter& p) { return p.square.size; }) || !trainer_->fits(state.estimates) ||
+        !rate::fits(state.history, layout_))
+      throw IoError("the checkpoint is of another network than the description's");
+  }
+
   void restore(TrainingState state) {
+    check_fits(state);
     state_ = std::move(state);
     const std::vector<NamedArray*> arrays = network();
     for (std::size_t i = 0; i < arrays.size(); ++i) backend_.write(arrays[i]->value, state_.value.at(i));

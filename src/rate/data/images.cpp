@@ -74,7 +74,7 @@ void ShapesFileImages::hold(std::span<const std::int64_t> images, const std::fun
   if (!file_.images_share_chunks()) return;
   held_.assign(images.begin(), images.end());
   std::ranges::sort(held_);
-  held_.erase(std::ranges::unique(held_).begin(), held_.end());
+  held_.erase(std::unique(held_.begin(), held_.end()), held_.end());
   held_pixels_ = file_.read_some(held_, told);
 }
 
