@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "io/checkpoint.hpp"
+#include "spiking/poisson.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -22,8 +23,9 @@ struct Save {
       "the checkpoint is of another network than the description's; have files that the description names changed?");
 }
 
-bool is_history(const SpikeHistory::Saved& saved, Step now, NeuronId neurons) {
-  return saved.end == now && static_cast<Step>(saved.count.size()) <= now &&
+// Of a source whose spikes are known up to a step of [first, last].
+bool is_history(const SpikeHistory::Saved& saved, Step first, Step last, NeuronId neurons) {
+  return saved.end >= first && saved.end <= last && static_cast<Step>(saved.count.size()) <= saved.end &&
          std::accumulate(saved.count.begin(), saved.count.end(), std::uint64_t{0}) == saved.ids.size() &&
          std::ranges::all_of(saved.ids, [&](NeuronId id) { return id < neurons; });
 }
@@ -51,8 +53,11 @@ void check_shared_state(const SimulationState& state, const SimulationDescriptio
   if (state.now < 0 || state.now > simulation.end() || state.sources.size() != simulation.sources.size() ||
       state.presynaptic_traces.size() != connections.size())
     throw_mismatch();
-  for (std::size_t s = 0; s < state.sources.size(); ++s)
-    if (!is_history(state.sources[s], state.now, simulation.sources[s].size)) throw_mismatch();
+  for (std::size_t s = 0; s < state.sources.size(); ++s) {
+    // Stimuli are drawn ahead.
+    const Step ahead = s < simulation.populations.size() ? 0 : kLongestEpoch + PoissonGenerator::kSegment;
+    if (!is_history(state.sources[s], state.now, state.now + ahead, simulation.sources[s].size)) throw_mismatch();
+  }
   for (std::size_t c = 0; c < connections.size(); ++c) {
     SymmetricStdp* const stdp = connections[c].stdp.get();
     if (state.presynaptic_traces[c].size() != (stdp ? stdp->presynaptic_trace().size() : 0)) throw_mismatch();
