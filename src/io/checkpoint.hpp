@@ -89,9 +89,15 @@ std::string to_bytes(const State& state) {
   return std::move(stream).str();
 }
 
+// What archives of this build begin with.
+std::string archive_header();
+
 // Throws boost::archive::archive_exception where `bytes` hold something else.
 template <class State>
 State from_bytes(std::string bytes) {
+  // Boost stops the program at versions that it does not know.
+  if (!bytes.starts_with(archive_header()))
+    throw boost::archive::archive_exception(boost::archive::archive_exception::unsupported_version);
   std::stringbuf buffer(std::move(bytes), std::ios::in | std::ios::binary);
   CheckedArchive archive(buffer);
   State state;

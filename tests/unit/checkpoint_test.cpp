@@ -55,6 +55,14 @@ TEST(CheckpointPayload, AsksForNoMoreMemoryThanItHolds) {
   EXPECT_GT(refused, 8u);
 }
 
+// Boost stops the program at a version of its archives that does not fit in a byte.
+TEST(CheckpointPayload, OfAnotherVersionOfArchivesIsRefused) {
+  std::string bytes = to_bytes(State{});
+  const std::size_t version = archive_header().find("archive") + 7;
+  bytes[version + 1] = '\1';
+  EXPECT_THROW(from_bytes<State>(bytes), boost::archive::archive_exception);
+}
+
 class Checkpoint : public testing::Test {
  protected:
   std::string bytes() const {
