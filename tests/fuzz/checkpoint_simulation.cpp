@@ -46,10 +46,6 @@ receptor = "GABA"
 density = 1.0
 weight = 0.3
 plasticity = "inhibitory"
-[plasticity.lpl]
-rule = "lpl"
-[plasticity.inhibitory]
-type = "symmetric_stdp"
 [[record]]
 what = "spikes"
 of = "exc"

@@ -83,15 +83,12 @@ TEST(Description, OverridesReachListsByNameAndModels) {
   EXPECT_EQ(std::get<LplRule>(*s.connections[0].rule).predictive_strength, 0);
 }
 
-TEST(Description, HasLettersBeyondAsciiInTextsAndCommentsOnly) {
-  EXPECT_EQ(refusal("# \u00fcber \"\n" + kSmall), "accepted");
-  EXPECT_EQ(refusal("\xEF\xBB\xBF" + kSmall), "accepted");
-  EXPECT_THAT(refusal(replaced(kSmall, "seed = 7", "seed = 12\u0207")),
-              testing::HasSubstr("net.sim: line 2 has a letter or sign beyond ASCII outside of quotes"));
-  for (const char* quoted : {"\"\\\"\u0207\"", "'\u0207'", "\"\"\"\n\u0207\n\"\"\"", "'''\n'\u0207\n'''"})
-    EXPECT_THAT(refusal(replaced(kSmall, "seed = 7", std::string("seed = ") + quoted)),
-                testing::Not(testing::HasSubstr("beyond ASCII")))
-        << quoted;
+// Where toml++ takes such letters for blanks or digits, it is not defined.
+TEST(Description, RefusesLettersBeyondAsciiOutsideOfTexts) {
+  EXPECT_EQ(refusal("# \u00fcber\n" + kSmall), "accepted");
+  for (const char* value : {"12\u0207", "3e'\u0207", "\"\"\"\\\u0207\"\"\""})
+    EXPECT_THAT(refusal(replaced(kSmall, "seed = 7", std::string("seed = ") + value)), testing::HasSubstr("net.sim:2:"))
+        << value;
 }
 
 TEST(Description, RefusesBadOverrides) {
