@@ -11,6 +11,7 @@
 #include "io/hdf5.hpp"
 #include "program.hpp"
 #include "rate/check.hpp"
+#include "rate/pairs.hpp"
 #include "rate/run.hpp"
 
 namespace {
@@ -45,10 +46,11 @@ void print_summary(const TrainingSummary& s, const std::string& device, const st
   fmt::print("network      {} parameters\n", s.parameters);
   fmt::print("training     {} epochs, {} steps, last loss {:.5g}\n", s.epochs, s.steps, s.final_total);
   print_accuracy(s.accuracy);
-  fmt::print("time         {:.2f} s wall, {:.4g} pairs/s\n", s.wall_seconds,
-             static_cast<double>(s.samples) / s.training_seconds);
+  fmt::print("time         {:.2f} s wall", s.wall_seconds);
+  if (s.training_seconds > 0) fmt::print(", {:.4g} pairs/s", static_cast<double>(s.samples) / s.training_seconds);
+  fmt::print("\n");
   fmt::print("peak memory  {:.1f} MiB per rank at most\n", static_cast<double>(memory) / (1 << 20));
-  fmt::print("output       {}{}\n", out, s.interrupted ? " (interrupted; go on with --resume)" : "");
+  fmt::print("output       {}\n", out);
 }
 
 RunFacts facts_of(const ProgramOptions& options, const Communicator& comm, const TrainingDescription& training) {
@@ -57,7 +59,8 @@ RunFacts facts_of(const ProgramOptions& options, const Communicator& comm, const
           .ranks = comm.size(),
           .seed = training.seed,
           .dt = 0,
-          .description = training.canonical_text};
+          .description = training.canonical_text,
+          .fixed_text = training.fixed_text};
 }
 
 ExitCode train(const ProgramOptions& options, const std::string& device, const TrainingOutputs& more,
@@ -69,36 +72,38 @@ ExitCode train(const ProgramOptions& options, const std::string& device, const T
     check_training(training, comm);
     return ExitCode::done;
   }
-  const TrainingOutputs outputs{options.out, more.events, more.parameters};
-  const TrainingSummary summary = run_training(training, *backend, comm, facts_of(options, comm, training), outputs,
-                                               options.progress, options.checkpoint);
+  const TrainingOutputs outputs{options.out, more.events, behind_links(more.parameters), options.overwrite};
+  std::vector<OutputFile> exports;
+  if (!outputs.parameters.empty()) exports.push_back({"--export", outputs.parameters});
+  RunFacts facts = facts_of(options, comm, training);
+  const auto locks = claim_outputs(options, exports, training.files.texts, data_files(training), facts, comm);
+  const TrainingSummary summary =
+      run_training(training, *backend, comm, facts, outputs, options.progress, options.checkpoint);
   const std::string where = placement(comm);
   const std::int64_t memory = peak_memory(comm);
   if (comm.rank() == 0) print_summary(summary, backend->description(), where, memory, options.out);
-  return summary.interrupted ? ExitCode::interrupted : ExitCode::done;
+  return summary.interrupted ? interrupted(options, comm) : ExitCode::done;
 }
 
 // lpl_rate eval RESULT.h5: readouts of a finished run, on its own data or others.
-ExitCode evaluate(const ProgramOptions& options, const std::string& device, const std::string& data, bool activity,
+ExitCode evaluate(const ProgramOptions& options, const std::string& device, const std::string& images, bool activity,
                   Communicator& comm) {
   TrainingDescription training;
   agree(comm, [&] {
     std::vector<std::string> overrides = options.overrides;
-    if (!data.empty()) overrides.push_back(data_override(data));
+    if (!images.empty()) overrides.push_back(data_override(images));
     const h5::File file = h5::File::open_read_only(options.description);
     training = read_training_text(file.read_text("/config/description"), options.description, overrides);
   });
   const std::unique_ptr<Backend> backend = make_backend(device, comm);
-  // The default would be the trained run's own file.
-  std::error_code ignored;
-  const bool same = std::filesystem::equivalent(options.out, options.description, ignored);
-  const std::string out =
-      same ? std::filesystem::path(options.description).replace_extension(".eval.h5").string() : options.out;
-  const AccuracyTable table =
-      evaluate_run(training, *backend, comm, facts_of(options, comm, training), options.description, out, activity);
+  std::vector<std::string> data = data_files(training);
+  data.push_back(std::filesystem::absolute(options.description).lexically_normal().string());
+  RunFacts facts = facts_of(options, comm, training);
+  const auto locks = claim_outputs(options, {}, {}, data, facts, comm);
+  const AccuracyTable table = evaluate_run(training, *backend, comm, facts, options.description, options.out, activity);
   if (comm.rank() == 0) {
     print_accuracy(table);
-    fmt::print("output       {}\n", out);
+    fmt::print("output       {}\n", options.out);
   }
   return ExitCode::done;
 }
@@ -129,6 +134,7 @@ int main(int argc, char** argv) {
                         .suffix = ".h5 result",
                         .purpose = "Reads out labels from the layers of a network that lpl_rate has trained.",
                         .engine = engine,
+                        .result = ".eval.h5",
                         .resumable = false,
                         .more_options =
                             [&](CLI::App& app) {

@@ -46,6 +46,9 @@ class Communicator {
 // One process, no MPI.
 std::unique_ptr<Communicator> make_serial_communicator();
 
+// Whether mpirun, srun or the like has started this process as a rank.
+bool launched_by_mpi();
+
 // Starts MPI; the communicator ends it when destroyed (not while an exception unwinds: the job is aborted then).
 std::unique_ptr<Communicator> make_mpi_communicator(int& argc, char**& argv);
 

@@ -119,6 +119,13 @@ class MpiCommunicator final : public Communicator {
 
 }  // namespace
 
+bool launched_by_mpi() {
+  // Of Open MPI's mpirun; of PMIx and PMI-1/2, by which SLURM and other launchers start ranks.
+  for (const char* variable : {"OMPI_COMM_WORLD_SIZE", "PMIX_RANK", "PMI_RANK"})
+    if (std::getenv(variable)) return true;
+  return false;
+}
+
 std::unique_ptr<Communicator> make_mpi_communicator(int& argc, char**& argv) {
   return std::make_unique<MpiCommunicator>(argc, argv);
 }

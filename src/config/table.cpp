@@ -29,6 +29,7 @@ struct Document::Content {
   toml::table echo;
   std::string name;
   std::string folder;
+  DescriptionFiles files;
 };
 
 namespace {
@@ -127,7 +128,9 @@ Document Document::from_file(const std::string& path) {
   if (!in) throw ConfigError(fmt::format("{}: cannot be read; check the name and its permissions", path));
   std::ostringstream text;
   text << in.rdbuf();
-  return from_text(text.str(), path);
+  Document document = from_text(text.str(), path);
+  document.content_->files.texts.push_back(fs::absolute(path).lexically_normal().string());
+  return document;
 }
 
 void Document::set(const std::string& assignment) {
@@ -180,6 +183,8 @@ void Document::embed(const std::string& section, const std::string& name, Docume
   if (!source.contains(section)) source.insert(section, toml::table{});
   if (auto* outer = source.get_as<toml::table>(section))
     outer->insert_or_assign(name, std::move(other.content_->source));
+  const auto& texts = other.content_->files.texts;
+  content_->files.texts.insert(content_->files.texts.end(), texts.begin(), texts.end());
 }
 
 void Document::ensure_table(const std::string& name) {
@@ -199,11 +204,25 @@ std::vector<std::string> Document::strings_in(const std::string& list, const std
 
 Table Document::root() { return Table(content_.get(), &content_->source, &content_->echo, "description"); }
 
-std::string Document::canonical_text() const {
+namespace {
+std::string text_of(const toml::table& table) {
   std::ostringstream out;
-  out << toml::toml_formatter(content_->echo) << "\n";
+  out << toml::toml_formatter(table) << "\n";
   return out.str();
 }
+}  // namespace
+
+std::string Document::canonical_text() const { return text_of(content_->echo); }
+
+std::string Document::canonical_text_without(const std::string& list, const std::vector<std::string>& keys) const {
+  toml::table echo = content_->echo;
+  auto* const entries = echo.get_as<toml::array>(list);
+  auto* const table = entries ? entries->back().as_table() : echo.get_as<toml::table>(list);
+  for (const std::string& key : keys) table->erase(key);
+  return text_of(echo);
+}
+
+const DescriptionFiles& Document::files() const { return content_->files; }
 
 const std::string& Document::folder() const { return content_->folder; }
 
@@ -408,6 +427,7 @@ std::string Table::existing(std::string_view key, bool folder, std::string_view 
     fail(key, fmt::format("'{}': there is no {} {}; paths start at the description's folder{}{}", key,
                           folder ? "folder" : "file", absolute, source.empty() ? "" : "; it comes from ", source));
   as_echo(echo_).insert_or_assign(key, absolute);
+  if (!folder) document_->files.data.push_back(absolute);
   return absolute;
 }
 

@@ -29,6 +29,12 @@ inline constexpr Bounds kProbability{0, 1, false};
 
 class Table;
 
+// The files that a description was read from, as absolute paths.
+struct DescriptionFiles {
+  std::vector<std::string> texts;  // it and its models
+  std::vector<std::string> data;   // named by Table::file()
+};
+
 // A parsed description file with its overrides applied.
 class Document {
  public:
@@ -61,6 +67,9 @@ class Document {
   Table root();
   // Everything read so far, defaults included, as TOML. Reading it again gives the same text.
   std::string canonical_text() const;
+  // The same without `keys` of the table `list`, or of the last table in the list of that name.
+  std::string canonical_text_without(const std::string& list, const std::vector<std::string>& keys) const;
+  const DescriptionFiles& files() const;
   // The file's folder; relative paths inside the description start here.
   const std::string& folder() const;
 

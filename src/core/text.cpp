@@ -1,5 +1,7 @@
 #include "core/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -52,6 +54,21 @@ std::string join_or(const std::vector<std::string>& words) {
     text += words[i];
   }
   return text;
+}
+
+std::string first_difference(std::string_view there, std::string_view here) {
+  if (there == here) return {};
+  const auto take_line = [](std::string_view& text) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    return line;
+  };
+  std::string_view a, b;
+  do {
+    a = take_line(there);
+    b = take_line(here);
+  } while (a == b && !(there.empty() && here.empty()));
+  return fmt::format("'{}' there, '{}' here", a, b);
 }
 
 }  // namespace lpl

@@ -17,6 +17,9 @@ std::string join(const std::vector<std::string>& words, std::string_view separat
 // "a, b or c"
 std::string join_or(const std::vector<std::string>& words);
 
+// The first lines in which two texts differ, as "'…' there, '…' here"; "" where in none.
+std::string first_difference(std::string_view there, std::string_view here);
+
 // FNV-1a; names are hashed to key random streams, so adding an object does not change the others.
 constexpr std::uint32_t hash_name(std::string_view name) {
   std::uint32_t h = 2166136261u;

@@ -1,6 +1,7 @@
 #include "io/hdf5.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -68,6 +69,13 @@ Handle uncached_chunks() {
   Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
   H5Pset_chunk_cache(access.get(), 0, 0, 1.0);
   return access;
+}
+
+// Device and inode of a file, zeros where there is none.
+std::pair<std::uint64_t, std::uint64_t> identity_of(const std::string& path) {
+  struct stat facts {};
+  if (stat(path.c_str(), &facts) != 0) return {};
+  return {facts.st_dev, facts.st_ino};
 }
 
 Handle fixed_text_type(std::size_t length) {
@@ -140,6 +148,7 @@ File File::create(const std::string& path) {
   file.file_ = Handle(checked(H5Fcreate(file.name_before_flush().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),
                               fmt::format("cannot create {}", path)),
                       H5Fclose);
+  file.written_ = identity_of(file.name_before_flush());
   return file;
 }
 
@@ -162,6 +171,7 @@ File File::resume(const std::string& path, const FileState& state) {
   file.file_ =
       Handle(checked(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()), fmt::format("cannot open {}", path)), H5Fclose);
   adopt(file.get(), state);
+  file.written_ = identity_of(path);
   return file;
 }
 
@@ -359,7 +369,18 @@ std::vector<std::string> File::children(const std::string& group) const {
   return names;
 }
 
+void File::remove(const std::string& name) {
+  checked(H5Ldelete(get(), name.c_str(), H5P_DEFAULT), fmt::format("cannot remove {}{}", path_, name));
+}
+
+void File::check_place() const {
+  const std::string place = in_place_ ? path_ : name_before_flush();
+  if (written_.second != 0 && identity_of(place) != written_)
+    throw IoError(fmt::format("{}: was removed or replaced while this run was writing it", place));
+}
+
 void File::flush() {
+  check_place();
   checked(H5Fflush(get(), H5F_SCOPE_GLOBAL), fmt::format("cannot flush {}", path_));
   if (in_place_) return;
   if (std::rename(name_before_flush().c_str(), path_.c_str()) != 0)

@@ -160,6 +160,7 @@ class File {
   Dataset open_dataset(const std::string& name) const;
   void write_text(const std::string& name, const std::string& text);
   void hard_link(const std::string& existing, const std::string& name);
+  void remove(const std::string& name);
 
   // Attributes of the object `name` ("/" for the root). Texts are fixed-length so that they can be overwritten
   // in place on a full disk.
@@ -185,6 +186,7 @@ class File {
   // The extent of a dataset in each dimension.
   std::vector<std::uint64_t> shape(const std::string& name) const;
 
+  // Throws IoError where the file at its path is not this one any more.
   void flush();
   // Whether a flush has put the file at its path.
   bool in_place() const { return in_place_; }
@@ -206,10 +208,12 @@ class File {
                            hid_t type);
 
   std::string name_before_flush() const { return path_ + ".new"; }
+  void check_place() const;
 
   Handle file_;
   std::string path_;
   bool in_place_ = true;
+  std::pair<std::uint64_t, std::uint64_t> written_{};  // device and inode of a file that is being written
 };
 
 }  // namespace lpl::h5

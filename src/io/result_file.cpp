@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <random>
+#include <sstream>
 
 #include "core/errors.hpp"
 #include "core/text.hpp"
@@ -45,7 +47,45 @@ const std::string& checked_run(const std::string& path, const std::string& run) 
   return run;
 }
 
+// Texts of all files, one a line.
+std::string lines_of(const std::vector<InputFile>& files, std::string InputFile::*text) {
+  std::string lines;
+  for (const InputFile& file : files) lines += file.*text + "\n";
+  return lines;
+}
+
+std::vector<InputFile> inputs_of(const h5::File& file) {
+  std::vector<InputFile> inputs;
+  if (!file.exists("/config/inputs")) return inputs;
+  std::istringstream paths(file.read_text("/config/inputs/path")), sums(file.read_text("/config/inputs/checksum"));
+  for (InputFile input; std::getline(paths, input.path) && std::getline(sums, input.checksum);) inputs.push_back(input);
+  return inputs;
+}
+
+// In what the run of the result file at `path` differs from `facts`, "" where in nothing.
+std::string difference(const std::string& path, const RunFacts& facts) {
+  try {
+    const h5::File file = h5::File::open_read_only(path);
+    const std::string lines = first_difference(file.read_text("/config/description"), facts.description);
+    return lines.empty() ? first_difference(inputs_of(file), facts.inputs) : lines;
+  } catch (const IoError&) {
+    return "it is no result file";
+  }
+}
+
 }  // namespace
+
+bool check_replaceable(const std::string& path, const RunFacts& facts) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;
+  if (!facts.run.empty() && head_of(path).find(facts.run) != std::string::npos) return true;
+  if (const std::string other = difference(path, facts); !other.empty())
+    throw ConfigError(
+        fmt::format("{}: is there already, and not the result of this run ({}); name another file with --out, or "
+                    "replace it with --overwrite",
+                    path, other));
+  return true;
+}
 
 void SpikeSeries::append(const std::vector<double>& timestamps, const std::vector<std::uint64_t>& node_ids) {
   timestamps_.append(timestamps);
@@ -53,7 +93,7 @@ void SpikeSeries::append(const std::vector<double>& timestamps, const std::vecto
 }
 
 ResultFile::ResultFile(const std::string& path, const RunFacts& facts)
-    : run_(unique_name()), file_(h5::File::create(path)) {
+    : run_(facts.run.empty() ? unique_name() : facts.run), file_(h5::File::create(path)) {
   file_.attribute("/", "status", "running", kStatusRoom);
   file_.attribute("/", "magic", std::vector<std::uint32_t>{0x0A7A});
   file_.attribute("/", "version", std::vector<std::uint32_t>{0, 1});
@@ -67,14 +107,20 @@ ResultFile::ResultFile(const std::string& path, const RunFacts& facts)
   file_.attribute("/", "dt", facts.dt);
   for (const char* key : {"wall_time", "model_time", "real_time_factor"}) file_.attribute("/", key, 0.0);
   file_.write_text("/config/description", facts.description);
+  file_.write_text("/config/inputs/path", lines_of(facts.inputs, &InputFile::path));
+  file_.write_text("/config/inputs/checksum", lines_of(facts.inputs, &InputFile::checksum));
   if (facts.dt > 0) file_.create_group("/spikes");
 }
 
-ResultFile::ResultFile(const std::string& path, const ResultFileState& state)
+ResultFile::ResultFile(const std::string& path, const RunFacts& facts, const ResultFileState& state)
     : run_(checked_run(path, state.run)),
       file_(h5::File::resume(path, state.file)),
       resumed_(true),
-      first_snapshot_(state.first_snapshot) {}
+      first_snapshot_(state.first_snapshot) {
+  if (file_.read_text("/config/description") == facts.description) return;
+  file_.remove("/config/description");
+  file_.write_text("/config/description", facts.description);
+}
 
 ResultFileState ResultFile::sync() { return {run_, file_.sync(), first_snapshot_}; }
 
@@ -177,7 +223,6 @@ void ResultFile::write_source(const std::string& name, NeuronId size, const std:
 }
 
 void ResultFile::write_phase(const std::string& name, double begin, double end) {
-  if (resumed_) return;
   const std::string group = "/phases/" + name;
   file_.create_group(group);
   file_.attribute(group, "begin", begin);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/types.hpp"
+#include "io/checksum.hpp"
 #include "io/hdf5.hpp"
 
 namespace lpl {
@@ -17,9 +18,16 @@ struct RunFacts {
   std::string command_line;
   int ranks = 1;
   std::uint64_t seed = 0;
-  double dt = 0;            // [s]
-  std::string description;  // canonical text
+  double dt = 0;                       // [s]
+  std::string description;             // canonical text
+  std::string fixed_text = {};         // the same without what a resumed run may change: how long it lasts
+  std::vector<InputFile> inputs = {};  // the data that the description names
+  std::string run = {};                // of the run that is resumed: keeps its name; "": a new one is made
 };
+
+// Throws ConfigError where a file lies at `path` and is neither an earlier result of the same run nor one of the same
+// description and inputs, which a rerun may replace. Returns whether there is one.
+bool check_replaceable(const std::string& path, const RunFacts& facts);
 
 // What resuming a run needs to know of its result file.
 struct ResultFileState {
@@ -61,9 +69,9 @@ class ResultFile {
  public:
   // Creates the file, status "running". Throws IoError.
   ResultFile(const std::string& path, const RunFacts& facts);
-  // Cuts the file at `path` back to what it was at `state` and goes on writing; the create_ functions then open what
-  // is there. Throws IoError where the file is not that of the run that wrote `state`.
-  ResultFile(const std::string& path, const ResultFileState& state);
+  // Cuts the file at `path` back to what it was at `state` and goes on writing, of a run that may last longer now; the
+  // create_ functions then open what is there. Throws IoError where the file is not that of the run that wrote `state`.
+  ResultFile(const std::string& path, const RunFacts& facts, const ResultFileState& state);
   SpikeSeries create_spikes(const std::string& population);
   // /rates/<population>/{rate, time}: rates in Hz of bins that start at `time`.
   SampleSeries create_rates(const std::string& population, double bin);
@@ -87,6 +95,7 @@ class ResultFile {
   // /phases/<name>: attributes begin, end [s].
   void write_phase(const std::string& name, double begin, double end);
 
+  const std::string& run() const { return run_; }
   // For datasets that only one program writes.
   h5::File& file() { return file_; }
   void flush() { file_.flush(); }

@@ -227,6 +227,8 @@ TrainingDescription read_tables(Document& document, const std::string& name) {
   refuse_nonsense(d, learning, network, training);
   root.finish();
   d.canonical_text = document.canonical_text();
+  d.fixed_text = document.canonical_text_without("training", {"epochs", "steps"});
+  d.files = document.files();
   return d;
 }
 

@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "config/table.hpp"
 #include "rate/encoder.hpp"
 #include "rule/rule.hpp"
 
@@ -101,6 +102,8 @@ struct TrainingDescription {
   StepRecords record;
   std::string initial_parameters;  // safetensors file; "": drawn
   std::string canonical_text;
+  std::string fixed_text;  // the same without the number of epochs and steps, which a resumed run may change
+  DescriptionFiles files;
 };
 
 TrainingDescription read_training(const std::string& path, const std::vector<std::string>& overrides,

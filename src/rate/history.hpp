@@ -113,6 +113,8 @@ class TrainingFile {
   void flush() { file_.flush(); }
   void finish(const std::string& status, double wall) { file_.finish(status, wall, 0); }
   void fail() { file_.fail(); }
+  // The name of the run, by which it knows its file again.
+  const std::string& run() const { return file_.run(); }
 
  private:
   struct Losses {

@@ -16,6 +16,10 @@
 namespace lpl::rate {
 namespace {
 
+Stl10Training stl10_training(const TrainingDescription& d) {
+  return std::holds_alternative<SupervisedRule>(d.rule) ? Stl10Training::labelled : Stl10Training::unlabelled;
+}
+
 class StoreImages final : public JudgedImages {
  public:
   // Makes views of n images from their pixels.
@@ -117,8 +121,7 @@ class Augmented final : public PairSource {
  private:
   static ImageDataSet open(const AugmentedImages& data, const TrainingDescription& d) {
     if (data.set == AugmentedImages::Set::cifar10) return open_cifar10(data.folder, d.seed);
-    const bool supervised = std::holds_alternative<SupervisedRule>(d.rule);
-    return open_stl10(data.folder, supervised ? Stl10Training::labelled : Stl10Training::unlabelled, d.seed);
+    return open_stl10(data.folder, stl10_training(d), d.seed);
   }
 
   std::unique_ptr<JudgedImages> judged(const ImageSubset& subset) const {
@@ -265,6 +268,11 @@ class Frames final : public PairSource {
 };
 
 }  // namespace
+
+std::vector<std::string> image_files(const AugmentedImages& data, const TrainingDescription& description) {
+  if (data.set == AugmentedImages::Set::cifar10) return cifar10_files(data.folder);
+  return stl10_files(data.folder, stl10_training(description));
+}
 
 std::unique_ptr<PairSource> make_image_pairs(const AugmentedImages& data, const TrainingDescription& description) {
   return std::make_unique<Augmented>(data, description);

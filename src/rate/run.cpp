@@ -34,8 +34,10 @@ std::vector<LossTerm> terms_of(const Rule& rule) {
 
 // Everything that the rest of a run depends on.
 struct TrainingState {
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint32_t kVersion = 2;
+  std::string run;                               // its name in the result file
   std::int64_t step = 0;                         // steps taken
+  std::int64_t epochs = 0;                       // that were to be trained
   std::vector<std::vector<float>> value;         // by array of Encoder::state()
   std::vector<std::vector<float>> mean, square;  // by parameter
   std::vector<StaleEstimates> estimates;
@@ -44,7 +46,7 @@ struct TrainingState {
 
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
-    archive& step& value& mean& square& estimates& epoch_sums& history;
+    archive& run& step& epochs& value& mean& square& estimates& epoch_sums& history;
   }
 };
 
@@ -101,11 +103,12 @@ class Run : public Session {
         facts_(facts),
         outputs_(outputs),
         checkpoint_(checkpoint),
-        kind_{facts.program, TrainingState::kVersion, facts.description},
+        kind_{facts.program, TrainingState::kVersion, facts.fixed_text, facts.inputs},
         schedule_(checkpoint) {
     state_.epoch_sums = no_losses();
+    state_.epochs = description.epochs;
     if (!checkpoint.resume_from.empty())
-      restore(resume<TrainingState>(checkpoint, kind_));
+      go_on(resume<TrainingState>(checkpoint, kind_));
     else if (!description.initial_parameters.empty())
       load_parameters(description.initial_parameters);
   }
@@ -114,14 +117,15 @@ class Run : public Session {
     const double start = wall_clock();
     agree(comm_, [&] {
       if (comm_.rank() != 0) return;
+      if (!outputs_.events.empty()) events_ = std::make_unique<EventFile>(outputs_.events, unix_time());
+      if (!facts_.run.empty() && !outputs_.overwrite) check_replaceable(outputs_.result, facts_);
       file_ = std::make_unique<TrainingFile>(outputs_.result, facts_, layout_);
+      state_.run = file_->run();
       file_->add(state_.history);
       file_->flush();
-      if (!outputs_.events.empty()) events_ = std::make_unique<EventFile>(outputs_.events, unix_time());
     });
     try {
       run_all(style);
-      if (!checkpoint_.path.empty() && !summary_.interrupted) save();
       agree(comm_, [&] { finish(wall_clock() - start); });
     } catch (...) {
       if (file_) file_->fail();
@@ -165,13 +169,20 @@ class Run : public Session {
     if (!checkpoint_.path.empty()) remembered.push_back(row);
   }
 
+  // The number of steps of the whole run.
+  std::int64_t last_step() const {
+    const std::int64_t all = description_.epochs * pairs_->steps_per_epoch();
+    return description_.steps > 0 ? std::min(all, description_.steps) : all;
+  }
+
+  // Checkpoints at the end of an epoch are of before its readouts, so that the run can be resumed with more epochs.
   void run_all(ProgressStyle style) {
-    const std::int64_t per_epoch = pairs_->steps_per_epoch();
-    std::int64_t last = description_.epochs * per_epoch;
-    if (description_.steps > 0) last = std::min(last, description_.steps);
+    const std::int64_t per_epoch = pairs_->steps_per_epoch(), last = last_step();
     if (state_.step == 0) add_baselines();
     Progress progress(style, comm_.rank() == 0, static_cast<double>(last), ProgressUnit::steps);
-    while (state_.step < last && !summary_.interrupted) {
+    while (!summary_.interrupted) {
+      if (state_.step > 0 && (state_.step == last || state_.step % per_epoch == 0)) read_out(state_.step == last);
+      if (state_.step == last) break;
       const std::int64_t epoch = state_.step / per_epoch;
       const std::int64_t end = std::min(last, (epoch + 1) * per_epoch);
       run_epoch(epoch, end, progress);
@@ -207,13 +218,18 @@ class Run : public Session {
     summary_.epochs = epoch + 1;
     add(row, state_.history.epochs);
     write_events(row);
-    const std::int64_t every = description_.readout.every;
-    if (!layout_.columns.empty() && (last || (every > 0 && (epoch + 1) % every == 0))) add_evaluation(epoch + 1);
+    if (last) store_network();
     agree(comm_, [&] {
       if (file_) file_->flush();
     });
-    const bool asked = checkpoint_.epochs > 0 && (epoch + 1) % checkpoint_.epochs == 0;
-    if (!last) save_if_due(asked);  // the end of training is saved anyway
+    save_if_due(last || (checkpoint_.epochs > 0 && (epoch + 1) % checkpoint_.epochs == 0));
+  }
+
+  // Readouts of the epoch that has just ended, where wanted.
+  void read_out(bool last) {
+    const std::int64_t per_epoch = pairs_->steps_per_epoch(), every = description_.readout.every;
+    const std::int64_t epochs = (state_.step + per_epoch - 1) / per_epoch;
+    if (!layout_.columns.empty() && (last || (every > 0 && epochs % every == 0))) add_evaluation(epochs);
   }
 
   void add_baselines() {
@@ -341,10 +357,10 @@ class Run : public Session {
                           kLossNames[t], layout_.hooks[h], losses.hooks[h][t], step + 1, rate_of(step)));
   }
 
-  // Collective. Writes a checkpoint where one is due on any rank, or a rank was asked to end.
+  // Collective. Ends the run where a rank was asked to end; writes a checkpoint then, and where one is due on any rank.
   void save_if_due(bool asked = false) {
-    if (checkpoint_.path.empty()) return;
     summary_.interrupted = comm_.max(termination_signal()) > 0;
+    if (checkpoint_.path.empty()) return;
     if (summary_.interrupted || asked || comm_.max(schedule_.due()) > 0) save();
   }
 
@@ -380,6 +396,32 @@ class Run : public Session {
     for (const Baseline& baseline : state_.history.baselines) recall(baseline);
   }
 
+  // From a checkpoint, of a run that may have more epochs now.
+  void go_on(TrainingState state) {
+    const std::string& path = checkpoint_.resume_from;
+    if (state.step > last_step())
+      throw ConfigError(fmt::format("{}: has taken {} steps, but this run ends after {}; give training.epochs more",
+                                    path, state.step, last_step()));
+    const std::size_t whole = static_cast<std::size_t>(state.step / pairs_->steps_per_epoch());
+    if (state.history.epochs.size() > whole && state.step < last_step())
+      throw ConfigError(
+          fmt::format("{}: training ended there in the middle of epoch {}, by training.steps, and its "
+                      "losses are those of a part; it cannot be continued",
+                      path, whole + 1));
+    if (state.epochs != description_.epochs && description_.optimizer.scheduled && comm_.rank() == 0)
+      fmt::print(
+          stderr,
+          "warning: {} epochs were to be trained, now {}: the cosine of the learning rate spans all of them, and "
+          "goes on at {:.3g}; a run of {} epochs from the start would have had other rates until here\n",
+          state.epochs, description_.epochs, rate_of(state.step), description_.epochs);
+    facts_.run = state.run;
+    restore(std::move(state));
+    state_.epochs = description_.epochs;
+    if (state_.history.epochs.empty()) return;
+    summary_.epochs = static_cast<std::int64_t>(state_.history.epochs.size());
+    summary_.final_total = state_.history.epochs.back().losses.total;
+  }
+
   // Baselines of before the checkpoint, for the summary.
   void recall(const Baseline& baseline) {
     const std::size_t columns = layout_.columns.size();
@@ -390,14 +432,26 @@ class Run : public Session {
           baseline.accuracy.begin() + static_cast<std::ptrdiff_t>((l + 1) * columns));
   }
 
-  void finish(double wall) {
-    if (!file_) return;
+  // Collective.
+  void store_network() {
+    agree(comm_, [&] {
+      if (file_) add_network();
+    });
+    stored_ = true;
+  }
+
+  void add_network() {
     for (const NamedArray* p : network()) file_->add(stored("/network/", *p, p->value));
     for (const Parameter* p : parameters()) {
       file_->add(stored("/optimizer/exp_avg/", *p, p->mean));
       if (std::holds_alternative<AdamOptimizer>(description_.optimizer.kind))
         file_->add(stored("/optimizer/exp_avg_sq/", *p, p->square));
     }
+  }
+
+  void finish(double wall) {
+    if (!file_) return;
+    if (!stored_) add_network();  // of a run that was interrupted, or resumed at its end
     file_->finish(summary_.interrupted ? "interrupted" : "complete", wall);
     if (!outputs_.parameters.empty()) export_parameters(outputs_.parameters);
   }
@@ -409,13 +463,14 @@ class Run : public Session {
     write_safetensors(path, file);
   }
 
-  const RunFacts& facts_;
+  RunFacts facts_;
   const TrainingOutputs& outputs_;
   const CheckpointOptions& checkpoint_;
   CheckpointKind kind_;
   CheckpointSchedule schedule_;
   TrainingState state_;
   std::unique_ptr<TrainingFile> file_;  // on rank 0
+  bool stored_ = false;                 // the network is in it
   std::unique_ptr<EventFile> events_;   // on rank 0, where asked for
   TrainingSummary summary_;
   double epoch_start_ = 0;

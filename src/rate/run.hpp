@@ -24,7 +24,7 @@ struct AccuracyTable {
 };
 
 struct TrainingSummary {
-  bool interrupted = false;  // a checkpoint has been written
+  bool interrupted = false;  // by a signal
   std::int64_t parameters = 0;
   std::int64_t steps = 0;
   std::int64_t epochs = 0;
@@ -40,10 +40,11 @@ struct TrainingOutputs {
   std::string result;      // HDF5
   std::string events;      // folder of TensorBoard event files
   std::string parameters;  // safetensors
+  bool overwrite = false;  // a resumed run replaces the result file, whatever it is
 };
 
-// Trains and writes the result file. Collective. Throws Error; a loss that is not finite ends the run with layer, step
-// and term named, and leaves the last checkpoint as it is.
+// Trains and writes the result file. A run that is resumed may have more epochs now. Collective. Throws Error; a loss
+// that is not finite ends the run with layer, step and term named, and leaves the last checkpoint as it is.
 TrainingSummary run_training(const TrainingDescription& description, Backend& backend, Communicator& comm,
                              const RunFacts& facts, const TrainingOutputs& outputs, ProgressStyle progress,
                              const CheckpointOptions& checkpoint);

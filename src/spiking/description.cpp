@@ -26,6 +26,8 @@ SimulationDescription DescriptionReader::read() {
     if (root.has(section)) finish_section(root.table(section), section);
   root.finish();
   result_.canonical_text = document_.canonical_text();
+  result_.fixed_text = document_.canonical_text_without("phase", {"duration"});
+  result_.files = document_.files();
   return std::move(result_);
 }
 

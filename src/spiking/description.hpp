@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "config/table.hpp"
 #include "core/types.hpp"
 #include "io/import.hpp"
 #include "rule/rule.hpp"
@@ -181,6 +182,8 @@ struct SimulationDescription {
   std::vector<RecordDescription> records;
   std::vector<Phase> phases;
   std::string canonical_text;
+  std::string fixed_text;  // the same without the last phase's duration, which a resumed run may change
+  DescriptionFiles files;
 
   Step end() const { return phases.empty() ? 0 : phases.back().end; }
   double seconds(Step step) const { return static_cast<double>(step) * dt; }

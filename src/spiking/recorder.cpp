@@ -79,22 +79,47 @@ Recorder::Recorder(const SimulationDescription& simulation, const Network& netwo
   }
   agree(comm_, [&] {
     if (resume) {
+      refuse_other_end(*resume);
       if (resume->rate_counts.size() != rates_.size()) throw IoError("the checkpoint has other records than this run");
       for (std::size_t i = 0; i < rates_.size(); ++i) rates_[i].count = resume->rate_counts[i];
       snapshots_done_ = resume->snapshots_done;
     }
     if (comm_.rank() != 0) return;
-    file_ = resume ? std::make_unique<ResultFile>(path, resume->file) : std::make_unique<ResultFile>(path, facts);
+    file_ =
+        resume ? std::make_unique<ResultFile>(path, facts, resume->file) : std::make_unique<ResultFile>(path, facts);
     create_series();
   });
+}
+
+// What was recorded before the checkpoint must be what a run that ends when this one does would have recorded.
+void Recorder::refuse_other_end(const RecorderState& resume) const {
+  const Phase& last = simulation_.phases.back();
+  if (resume.end == last.end) return;
+  const auto fail = [&](const RecordDescription& record, const std::string& why) {
+    throw ConfigError(
+        fmt::format("record '{}' {}, so the phase '{}', {} s long when the checkpoint was written, cannot "
+                    "be continued to another length; keep its duration",
+                    record.name, why, last.name, simulation_.seconds(resume.end - last.begin)));
+  };
+  for (const RecordDescription& record : simulation_.records) {
+    const auto& phases = record.window.phases;
+    if (std::ranges::find(phases, simulation_.phases.size() - 1) == phases.end()) continue;
+    if (record.window.last && resume.now > window_begin(record, last.begin, resume.end))
+      fail(record, "has recorded some of the phase's last steps");
+    if (record.what == What::rates && resume.now == resume.end && resume.now % *record.every != 0)
+      fail(record, "has counted a bin that ended early with the phase");
+  }
+}
+
+Step Recorder::window_begin(const RecordDescription& record, Step begin, Step end) {
+  return record.window.last ? std::max(begin, end - *record.window.last) : begin;
 }
 
 std::vector<Recorder::Window> Recorder::windows_of(const RecordDescription& record) const {
   std::vector<Window> windows;
   for (const std::size_t p : record.window.phases) {
     const Phase& phase = simulation_.phases[p];
-    const Step begin = record.window.last ? std::max(phase.begin, phase.end - *record.window.last) : phase.begin;
-    windows.push_back({begin, phase.end});
+    windows.push_back({window_begin(record, phase.begin, phase.end), phase.end});
   }
   std::sort(windows.begin(), windows.end(), [](const Window& a, const Window& b) { return a.begin < b.begin; });
   return windows;
@@ -403,8 +428,10 @@ void Recorder::check() {
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-RecorderState Recorder::state() {
+RecorderState Recorder::state(Step now) {
   RecorderState state;
+  state.now = now;
+  state.end = simulation_.end();
   if (!file_) return state;
   state.file = file_->sync();
   for (const RateRecord& record : rates_) state.rate_counts.push_back(record.count);

@@ -21,19 +21,21 @@ namespace lpl::spiking {
 
 // What a recorder that goes on must know, after flush().
 struct RecorderState {
+  Step now = 0, end = 0;  // of the recording, and of the run as it was described then
   ResultFileState file;
   std::vector<std::int64_t> rate_counts;  // spikes of unfinished bins, by rate record
   Step snapshots_done = -1;
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
-    archive& file& rate_counts& snapshots_done;
+    archive& now& end& file& rate_counts& snapshots_done;
   }
 };
 
 class Recorder {
  public:
   // Collective. Rank 0 creates the result file at `path`, or goes on from `resume` in that which is there. `resume`
-  // (nullptr: from the beginning) is null on all ranks or on none. Throws on all ranks alike.
+  // (nullptr: from the beginning) is null on all ranks or on none. The last phase may have another length now. Throws
+  // on all ranks alike.
   Recorder(const SimulationDescription& simulation, const Network& network, Communicator& comm, const std::string& path,
            const RunFacts& facts, const RecorderState* resume);
 
@@ -55,7 +57,7 @@ class Recorder {
   // the other ranks cannot know.
   void check();
   // Rank 0, after flush(): what it takes to go on from here, with the file on the disk itself.
-  RecorderState state();
+  RecorderState state(Step now);
   // Rank 0: sets the status, "complete" or "interrupted", and closes the file.
   void finish(const std::string& status, double wall, double model);
   // Rank 0: marks the file as failed and lets go of it.
@@ -94,6 +96,8 @@ class Recorder {
     std::vector<double> group_sizes;   // group_weights
   };
 
+  void refuse_other_end(const RecorderState& resume) const;
+  static Step window_begin(const RecordDescription& record, Step begin, Step end);
   std::vector<Window> windows_of(const RecordDescription& record) const;
   static const Window* active(const std::vector<Window>& windows, Step step);
   void add_spike_record(const RecordDescription& record);

@@ -138,6 +138,7 @@ class Restart:
 
     program, suffix, description, files = None, None, None, {}
     short = []  # arguments that shorten the run
+    earlier = []  # arguments by which a checkpoint is left over besides the last
     often, generations = [], 0  # arguments that ask for more checkpoints than there are phases, and how many at least
     hungry, limit_kib = None, 350_000  # a description that needs more memory than the limit on one of two ranks
     ranks = (1, 2, 3)
@@ -210,13 +211,13 @@ class Restart:
 
     def test_a_checkpoint_resumes_on_any_number_of_ranks(self):
         expected = self.straight(*self.short)
-        # Left over at the end: the checkpoint of the end of the phase before the last.
-        done = self.run_to_end("--checkpoint", self.checkpoint, *self.short, ranks=max(self.ranks))
+        # Left over at the end: the checkpoints of the ends of the last phase and of the one before it.
+        done = self.run_to_end("--checkpoint", self.checkpoint, *self.earlier, *self.short, ranks=max(self.ranks))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assert_same_as(expected)
-        for ranks in (*self.ranks, 16) if max(self.ranks) > 1 else (1,):
-            with self.subTest(ranks=ranks):
-                done = self.run_to_end("--resume", self.checkpoint, *self.short, ranks=ranks)
+        for ranks, left in ((1, ""), *((ranks, ".previous") for ranks in (*self.ranks, 16))):
+            with self.subTest(ranks=ranks, left=left):
+                done = self.run_to_end("--resume", f"{self.checkpoint}{left}", *self.short, ranks=ranks)
                 self.assertEqual(done.returncode, 0, done.stderr)
                 self.assert_same_as(expected)
 
@@ -420,7 +421,7 @@ readout = { wanted = false }
 net = { wide = { type = "convolutional", channels = [64, 64] } }
 """
     often, generations = ["--checkpoint-epochs", "1"], 3
-    short = ["--set", "training.epochs=3"]
+    short, earlier = ["--set", "training.epochs=3"], ["--checkpoint-epochs", "1"]
     timings = {"training/images_per_second"}
 
     def test_refuses_what_is_not_its_own(self):
