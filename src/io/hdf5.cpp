@@ -210,11 +210,13 @@ void File::write_raw(const std::string& name, const void* values, const std::vec
   if (!empty) checked(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
 }
 
-Dataset File::create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type) {
+Dataset File::create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type,
+                                 H5D_layout_t layout) {
   const std::string what = path_ + name;
   Handle space(checked(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), what), H5Sclose);
-  const Handle parents = create_parents();
-  Handle dataset(checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), H5P_DEFAULT, H5P_DEFAULT),
+  const Handle parents = create_parents(), creation(checked(H5Pcreate(H5P_DATASET_CREATE), what), H5Pclose);
+  checked(H5Pset_layout(creation.get(), layout), what);
+  Handle dataset(checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), creation.get(), H5P_DEFAULT),
                          fmt::format("cannot create {}", what)),
                  H5Dclose);
   return Dataset(std::move(dataset), what);
@@ -288,6 +290,22 @@ void File::attribute_raw(const std::string& name, const std::string& key, const 
                            what),
                    H5Aclose);
   checked(H5Awrite(attribute.get(), type, values), what);
+}
+
+void File::attribute(const std::string& name, const std::string& key, const std::vector<std::string>& values) {
+  std::size_t longest = 1;
+  for (const std::string& value : values) longest = std::max(longest, value.size());
+  std::string padded;
+  for (const std::string& value : values) padded += value + std::string(longest - value.size(), '\0');
+  const std::string what = fmt::format("cannot write attribute {} of {}{}", key, path_, name);
+  const Handle type = fixed_text_type(longest);
+  const hsize_t size = values.size();
+  Handle space(checked(H5Screate_simple(1, &size, nullptr), what), H5Sclose);
+  Handle attribute(checked(H5Acreate_by_name(get(), name.c_str(), key.c_str(), type.get(), space.get(), H5P_DEFAULT,
+                                             H5P_DEFAULT, H5P_DEFAULT),
+                           what),
+                   H5Aclose);
+  checked(H5Awrite(attribute.get(), type.get(), padded.data()), what);
 }
 
 void File::sorting_by_time(const std::string& name) {
