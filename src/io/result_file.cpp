@@ -106,13 +106,14 @@ ResultFile::ResultFile(const std::string& path, const ResultFileState& state)
 
 ResultFileState ResultFile::sync() { return {run_, file_.sync(), first_snapshot_}; }
 
-SpikeSeries ResultFile::create_spikes(const std::string& population) {
+SpikeSeries ResultFile::create_spikes(const std::string& population, const std::vector<double>& recorded) {
   const std::string group = "/spikes/" + population;
   if (resumed_) return {file_.open_series(group + "/timestamps"), file_.open_series(group + "/node_ids")};
   h5::Series timestamps = file_.create_series<double>(group + "/timestamps", 0, 16384);
   file_.attribute(group + "/timestamps", "units", "ms");
   h5::Series node_ids = file_.create_series<std::uint64_t>(group + "/node_ids", 0, 16384);
   file_.sorting_by_time(group);
+  if (!recorded.empty()) file_.attribute(group, "recorded", recorded);
   return {std::move(timestamps), std::move(node_ids)};
 }
 

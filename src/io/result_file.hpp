@@ -96,7 +96,8 @@ class ResultFile {
   // Cuts the file at `path` back to what it was at `state` and goes on writing; the create_ functions then open what
   // is there. Throws IoError where the file is not that of the run that wrote `state`.
   ResultFile(const std::string& path, const ResultFileState& state);
-  SpikeSeries create_spikes(const std::string& population);
+  // /spikes/<population>, as SONATA has it; attribute recorded: begin and end [s] of what is recorded, pair by pair.
+  SpikeSeries create_spikes(const std::string& population, const std::vector<double>& recorded = {});
   // /rates/<population>/{rate, time, end}: rates in Hz of bins from `time` to `end`; `bin` wide, less at the border of
   // a window.
   RateSeries create_rates(const std::string& population, double bin);

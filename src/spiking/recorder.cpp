@@ -162,8 +162,13 @@ void Recorder::create_series() {
   }
   for (const Phase& phase : simulation_.phases)
     file_->write_phase(phase.name, simulation_.seconds(phase.begin), simulation_.seconds(phase.end));
-  for (SpikeRecord& record : spikes_)
-    record.series = std::make_unique<SpikeSeries>(file_->create_spikes(simulation_.sources[record.source].name));
+  for (SpikeRecord& record : spikes_) {
+    std::vector<double> recorded;
+    for (const StepRange& window : record.windows)
+      recorded.insert(recorded.end(), {simulation_.seconds(window.begin), simulation_.seconds(window.end)});
+    record.series =
+        std::make_unique<SpikeSeries>(file_->create_spikes(simulation_.sources[record.source].name, recorded));
+  }
   for (RateRecord& record : rates_)
     record.series = std::make_unique<RateSeries>(
         file_->create_rates(simulation_.sources[record.source].name, simulation_.seconds(record.every)));

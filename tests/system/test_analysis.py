@@ -99,7 +99,7 @@ class Measures(unittest.TestCase):
         found = disentanglement(np.hstack([silent, factors * 1.0]), factors, images=50)
         self.assertEqual(found.score, 1)
         self.assertEqual(found.votes[:2].sum(), 0)
-        self.assertEqual(disentanglement(silent, factors)[:2], (0, 0))
+        self.assertTrue(np.isnan(disentanglement(silent, factors)[:2]).all())
 
     def test_the_steadiest_unit_against_a_loop(self):
         factors = self.scenes(300)
@@ -172,6 +172,26 @@ class Measures(unittest.TestCase):
         self.assertEqual(measures.class_selectivity(z, second), 0.75)
         self.assertEqual(measures.class_selectivity(z, np.array([True, False, False, True])), 0.0)
         self.assertTrue(np.isnan(measures.class_selectivity(np.ones(4), second)))
+
+    def test_undefined_is_no_number(self):
+        activity, signals = self.random.poisson(2, (400, 3)).astype(float), self.random.poisson(2, (400, 2)).astype(float)
+        half_dead = np.column_stack([signals[:, 0], np.full(400, 7.0)])
+        self.assertTrue(np.isfinite(measures.decode(activity, signals)).all())
+        self.assertEqual([np.isnan(r2) for r2 in measures.decode(activity, half_dead)], [False, True])
+        self.assertEqual(measures.undecodable(activity, half_dead), ["", "the input does not vary"])
+        silent = np.zeros((400, 3))
+        self.assertTrue(np.isnan(measures.decode(silent, signals)).all())
+        self.assertEqual(measures.undecodable(silent, signals), ["the activity does not vary"] * 2)
+        # Two groups of different rates: a prediction of the means alone is related to nothing in time.
+        unequal = signals * [1, 10]
+        self.assertTrue(np.isnan(measures.correlation(*measures.reconstruct(silent, unequal))))
+        self.assertEqual(measures.unrelated(*measures.reconstruct(silent, unequal)), "the prediction does not vary")
+        self.assertTrue(np.isnan(measures.class_selectivity(np.arange(4.0), np.ones(4, bool))))
+        self.assertTrue(np.isnan(dissimilarity(np.ones((4, 2)), np.array([0, 0, 1, 1]))).all())
+
+    def test_spikes_after_the_last_whole_bin_are_left_out(self):
+        counts = measures.count_spikes(np.array([0.0, 0.049, 0.055]), np.zeros(3, int), 1, 0.0, 0.06)
+        np.testing.assert_array_equal(counts, [[1], [1]])
 
     def test_mean_weight_by_group(self):
         groups = [Group("a", 0, 3), Group("b", 3, 2), Group("none", 5, 1)]
@@ -247,7 +267,16 @@ class ResultFiles(InFolder):
         page = self.report(silent)
         self.assertIn("Spikes", titles(page))  # of the input
         self.assert_says(page, "<td>rate (Hz)</td><td>0.00</td>")
-        self.assertEqual(lpl("selectivity", silent).returncode, 0)
+        # Nothing can be decoded from silence: there is no number for it, and the reason is said.
+        self.assert_says(page, "<td>input-output correlation</td><td>undefined</td>")
+        self.assert_says(page, "<td>R² of slow</td><td>undefined</td>")
+        self.assert_says(page, "R2 of slow: the activity does not vary")
+        printed = lpl("selectivity", silent)
+        self.assertEqual(printed.returncode, 0)
+        row = printed.stdout.splitlines()[2].split()
+        self.assertEqual(row[:3] + row[3:7], ["run", "0.00", "0.0"] + ["undefined"] * 4)
+        self.assertIn("after run, correlation: the prediction does not vary", printed.stdout)
+        self.assertEqual(printed.stderr, "")
 
     def test_a_run_without_records(self):
         path = self.folder / "coba.h5"
@@ -255,7 +284,7 @@ class ResultFiles(InFolder):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assert_says(self.report(path), "No spikes are in this file.")
         refused = lpl("selectivity", path)
-        self.assertEqual(refused.returncode, 1)
+        self.assertEqual(refused.returncode, 2)
         self.assertIn("record spikes of both", refused.stderr)
 
     def test_a_file_that_is_being_written_and_one_that_was_left(self):
@@ -276,7 +305,10 @@ class ResultFiles(InFolder):
             run.send_signal(signal.SIGKILL)
             run.wait()
         self.assertIn("Spikes", titles(self.report(path)))
-        self.assertIn("the run is running", lpl("selectivity", path).stderr)
+        for arguments in (("selectivity",), ("info",), ("spikes", "input", "-o", self.folder / "s.npz"),
+                          ("weights", "input_exc", "-o", self.folder / "w.npz")):
+            said = lpl(arguments[0], path, *arguments[1:])
+            self.assertIn("This run was still going on, or was killed", said.stderr + said.stdout)
 
     def test_statuses_are_said(self):
         path = self.folder / "t.h5"
@@ -361,12 +393,19 @@ class ResultFiles(InFolder):
             (("weights", path, "input_exc", "--snapshot", "end", "-o", out), "there are initial, run"),
             (("weights", path, "input_exc", "-o", out), "use .csv, .npz, .wmat, .mtx"),
             (("export", path, "rates/exc", "-o", out), "there is no dataset rates/exc"),
+            (("export", path, "rates/none", "-o", out), "there is no /rates/none"),
+            (("state", path, "u", "-o", out), "no state 'u' was recorded; there are state"),
+            (("state", path, "state", "-o", out), "use .csv, .npz, .h5"),
+            (("state", path, "state", "-o", out, "--window", "2"), "--window is 2; 'state' has 1"),
+            (("spikes", path, "exc", "-o", out, "--begin", "2", "--end", "1"), "there is no time between"),
+            (("spikes", path, "exc", "-o", out, "--end", "nan"), "there is no time between"),
             (("export", path, "rates/exc/rate", "-o", out), "goes to .npy or .csv"),
         ):
             done = lpl(*arguments)
-            self.assertEqual(done.returncode, 1, arguments)
+            self.assertEqual(done.returncode, 2, arguments)
             self.assertIn(message, done.stderr)
             self.assertNotIn("Traceback", done.stderr)
+            self.assertFalse(out.exists())
 
     def test_training_runs(self):
         path = self.folder / "lpl.h5"
