@@ -109,9 +109,9 @@ ResultFileState ResultFile::sync() { return {run_, file_.sync(), first_snapshot_
 SpikeSeries ResultFile::create_spikes(const std::string& population, const std::vector<double>& recorded) {
   const std::string group = "/spikes/" + population;
   if (resumed_) return {file_.open_series(group + "/timestamps"), file_.open_series(group + "/node_ids")};
-  h5::Series timestamps = file_.create_series<double>(group + "/timestamps", 0, 16384);
+  h5::Series timestamps = file_.create_series<double>(group + "/timestamps", 0, kSpikesAChunk);
   file_.attribute(group + "/timestamps", "units", "ms");
-  h5::Series node_ids = file_.create_series<std::uint64_t>(group + "/node_ids", 0, 16384);
+  h5::Series node_ids = file_.create_series<std::uint64_t>(group + "/node_ids", 0, kSpikesAChunk);
   file_.sorting_by_time(group);
   if (!recorded.empty()) file_.attribute(group, "recorded", recorded);
   return {std::move(timestamps), std::move(node_ids)};
@@ -121,9 +121,10 @@ RateSeries ResultFile::create_rates(const std::string& population, double bin) {
   const std::string group = "/rates/" + population;
   if (resumed_)
     return {file_.open_series(group + "/rate"), file_.open_series(group + "/time"), file_.open_series(group + "/end")};
-  h5::Series rate = file_.create_series<float>(group + "/rate");
+  h5::Series rate = file_.create_series<float>(group + "/rate", 0, kSamplesAChunk);
   file_.attribute(group + "/rate", "units", "Hz");
-  h5::Series begin = file_.create_series<double>(group + "/time"), end = file_.create_series<double>(group + "/end");
+  h5::Series begin = file_.create_series<double>(group + "/time", 0, kSamplesAChunk),
+             end = file_.create_series<double>(group + "/end", 0, kSamplesAChunk);
   for (const char* border : {"/time", "/end"}) file_.attribute(group + border, "units", "s");
   file_.attribute(group, "bin", bin);
   return {std::move(rate), std::move(begin), std::move(end)};
@@ -141,7 +142,7 @@ ReportSeries ResultFile::create_report(const ReportDescription& report) {
             rows};
   }
   const std::size_t n = report.neurons.size();
-  h5::Series data = file_.create_series<float>(group + "/data", n, std::clamp<std::size_t>(65536 / n, 1, 4096));
+  h5::Series data = file_.create_series<float>(group + "/data", n, report_rows_a_chunk(n));
   file_.attribute(group + "/data", "units", report.units);
   file_.attribute(group + "/data", "variable", report.variable);
   file_.attribute(group, "population", report.population);
@@ -156,7 +157,7 @@ ReportSeries ResultFile::create_report(const ReportDescription& report) {
   file_.write(mapping + "/element_pos", std::vector<float>(n, 0.0f));
   h5::Dataset axis = file_.create_compact<double>(mapping + "/time", {3});
   file_.attribute(mapping + "/time", "units", "ms");
-  h5::Series time = file_.create_series<double>(group + "/time");
+  h5::Series time = file_.create_series<double>(group + "/time", 0, kSamplesAChunk);
   file_.attribute(group + "/time", "units", "s");
   return {{std::move(data), std::move(time)}, std::move(axis), report.start, report.step, 0};
 }
@@ -165,10 +166,10 @@ SampleSeries ResultFile::create_synapses(const std::string& connection, const st
                                          const std::vector<NeuronId>& pre, const std::vector<NeuronId>& post) {
   const std::string group = fmt::format("/weights/{}/{}", connection, name);
   if (resumed_) return {file_.open_series(group + "/value"), file_.open_series(group + "/time")};
-  h5::Series value = file_.create_series<float>(group + "/value", pre.size(), 256);
+  h5::Series value = file_.create_series<float>(group + "/value", pre.size(), kWeightRowsAChunk);
   file_.write(group + "/pre", pre);
   file_.write(group + "/post", post);
-  h5::Series time = file_.create_series<double>(group + "/time");
+  h5::Series time = file_.create_series<double>(group + "/time", 0, kSamplesAChunk);
   file_.attribute(group + "/time", "units", "s");
   return {std::move(value), std::move(time)};
 }
@@ -177,9 +178,9 @@ SampleSeries ResultFile::create_group_weights(const std::string& connection, con
                                               const std::vector<std::string>& groups) {
   const std::string group = fmt::format("/weights/{}/{}", connection, name);
   if (resumed_) return {file_.open_series(group + "/value"), file_.open_series(group + "/time")};
-  h5::Series value = file_.create_series<float>(group + "/value", groups.size(), 256);
+  h5::Series value = file_.create_series<float>(group + "/value", groups.size(), kWeightRowsAChunk);
   file_.attribute(group, "groups", groups);
-  h5::Series time = file_.create_series<double>(group + "/time");
+  h5::Series time = file_.create_series<double>(group + "/time", 0, kSamplesAChunk);
   file_.attribute(group + "/time", "units", "s");
   return {std::move(value), std::move(time)};
 }

@@ -2,6 +2,7 @@
 // rank 0 as the run goes; readable up to the last flush while the run is alive.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -31,6 +32,12 @@ struct ResultFileState {
     archive& run& file& first_snapshot;
   }
 };
+
+// Rows of a chunk: a series takes whole chunks of the file.
+inline constexpr std::size_t kSpikesAChunk = 16384, kSamplesAChunk = 4096, kWeightRowsAChunk = 256;
+constexpr std::size_t report_rows_a_chunk(std::size_t neurons) {
+  return std::clamp<std::size_t>(65536 / neurons, 1, kSamplesAChunk);
+}
 
 class SpikeSeries {
  public:
