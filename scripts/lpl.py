@@ -47,7 +47,8 @@ def make_report(options):
     from lpl_analysis import report
 
     output.check(options.output, options.results, options.overwrite)
-    page = report.page([opened(path) for path in options.results])
+    with contextlib.ExitStack() as files:
+        page = report.page([files.enter_context(opened(path)) for path in options.results])
     with output.replacing(options.output) as new:
         new.write_text(page, encoding="utf-8")
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB")

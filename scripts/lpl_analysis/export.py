@@ -164,6 +164,10 @@ def summary(result):
     for path, checksum in result.inputs():
         lines.append(f"  read       {path} ({checksum})")
     datasets = []
-    result.file.visititems(lambda name, node: datasets.append(f"  dataset    /{name} {node.shape} {node.dtype}")
-                           if hasattr(node, "shape") else None)
+
+    def add_dataset(name, node):
+        if hasattr(node, "shape"):
+            unit = f", {text(node.attrs['units'])}" if "units" in node.attrs else ""
+            datasets.append(f"  dataset    /{name} {node.shape} {node.dtype}{unit}")
+    result.file.visititems(add_dataset)
     return "\n".join(lines + datasets)

@@ -1,6 +1,8 @@
 """Files that a command writes: never over what it reads, nor over what it did not make, and never half."""
 
+import argparse
 import contextlib
+import json
 import os
 import pathlib
 import tempfile
@@ -35,6 +37,15 @@ def check(path, inputs=(), overwrite=False):
         raise ResultError(f"{path}: the folder {folder} cannot be written to")
 
 
+def replaceable(text):
+    """The type of a program's argument: a file that may be replaced."""
+    try:
+        check(text, overwrite=True)
+    except ResultError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return pathlib.Path(text)
+
+
 @contextlib.contextmanager
 def replacing(path):
     """The path of a new file beside `path`, with the same ending, that takes its place when all went well."""
@@ -50,3 +61,8 @@ def replacing(path):
         os.replace(new, target)
     finally:
         new.unlink(missing_ok=True)
+
+
+def write_json(path, value):
+    with replacing(path) as new:
+        new.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")

@@ -52,7 +52,7 @@ def layer_colours(count):
 
 def raster(axis, result, begin, end):
     """Spikes of all recorded sources in [begin, end), stacked, input groups in their colours."""
-    base, ticks = 0, []
+    base, ticks, thinnest = 0, [], 1
     total = sum(result.size(source) for source in result.spike_sources())
     mark = {"marker": "|", "ls": "", "ms": min(max(150 / max(total, 1), 1.2), 8), "mew": 0.5, "rasterized": True}
     for source in result.spike_sources():
@@ -61,6 +61,7 @@ def raster(axis, result, begin, end):
         colours = group_colours([group.name for group in groups]) if len(groups) > 1 else ["black"]
         # More marks than this only blacken the picture.
         step = max(1, len(times) // RASTER_SPIKES)
+        thinnest = max(thinnest, step)
         for group, colour in zip(groups, colours):
             inside = (ids >= group.first) & (ids < group.first + group.size)
             axis.plot(times[inside][::step], base + ids[inside][::step] + 0.5, color=colour, **mark)
@@ -68,7 +69,8 @@ def raster(axis, result, begin, end):
             ticks.append((base + group.first + group.size / 2, plain(name)))
         base += result.size(source)
         axis.axhline(base, color="0.8", lw=0.5)
-    axis.set(xlim=(begin, end), ylim=(0, max(total, 1)), xlabel="time (s)", title="Spikes")
+    axis.set(xlim=(begin, end), ylim=(0, max(total, 1)), xlabel="time (s)",
+             title="Spikes" if thinnest == 1 else f"Spikes, one of {thinnest} shown")
     axis.set_yticks([place for place, _ in ticks], [name for _, name in ticks])
     axis.ticklabel_format(axis="x", useOffset=False)
 
@@ -154,7 +156,8 @@ def report_traces(axis, result, name):
     for i in range(min(len(report.neurons), FEW)):
         axis.plot(report.time, report.data[:, i], lw=0.8, label=f"neuron {report.neurons[i]}")
     unit = "" if report.unit == "1" else f" ({report.unit})"
-    axis.set(xlabel="time (s)", ylabel=plain(report.variable + unit), title=plain(name))
+    shown_of = f" ({FEW} of {len(report.neurons)} neurons)" if len(report.neurons) > FEW else ""
+    axis.set(xlabel="time (s)", ylabel=plain(report.variable + unit), title=plain(name + shown_of))
     if len(report.neurons) <= FEW:
         axis.legend()
 

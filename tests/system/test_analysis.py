@@ -4,6 +4,7 @@
 import contextlib
 import io
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -20,7 +21,7 @@ from training_file import LAYERS, write_training_file
 import lpl as program
 from lpl_analysis import measures, selectivity
 from lpl_analysis.disentanglement import disentanglement, dissimilarity, steadiest_units
-from lpl_analysis import export, output
+from lpl_analysis import export, identity, output
 from lpl_analysis.results import Group, Result, ResultError, Snapshot
 
 NETWORK = """
@@ -590,6 +591,62 @@ record = [{ what = "state", of = "exc", variable = "V", neurons = [0, 1, 2, 3, 4
         for status, words in (("interrupted", "This run was interrupted"), ("failed", "This run failed")):
             write_training_file(path, status=status, only_training=True)
             self.assert_says(self.report(path), words)
+
+    def test_every_command_says_that_a_run_has_not_ended_well(self):
+        path = self.network()
+        commands = (("info", path), ("selectivity", path, "--picture", self.folder / "p.png"),
+                    ("spikes", path, "exc", "-o", self.folder / "o.npz", "--overwrite"),
+                    ("state", path, "state", "-o", self.folder / "o.npz", "--overwrite"),
+                    ("weights", path, "input_exc", "-o", self.folder / "o.npz", "--overwrite"),
+                    ("export", path, "rates/exc/rate", "-o", self.folder / "o.npy", "--overwrite"),
+                    ("report", path, "-o", self.folder / "o.html"))
+        for status, words in (("interrupted", "This run was interrupted"), ("failed", "This run failed"),
+                              ("odd", "This run's status is 'odd'")):
+            with h5py.File(path, "r+") as file:
+                file.attrs["status"] = status
+            for command in commands:
+                done = lpl(*command)
+                self.assertEqual(done.returncode, 0, (command, done.stderr))
+                self.assertIn(words, done.stderr + done.stdout, command)
+
+    def test_undefined_measures_of_training_are_shown_as_that(self):
+        path = self.folder / "t.h5"
+        write_training_file(path)
+        with h5py.File(path, "r+") as file:
+            file["metrics/cosine_within"][-1, 3] = np.nan
+            file["metrics/participation_ratio"][:, 0] = np.nan
+            file["metrics/cosine_histogram/within"][:] = 0
+        page = self.report(path)
+        self.assertEqual(page.count("<!-- undefined -->"), 2)
+        self.assert_says(page, "<!-- epoch (3 of 24 values undefined) -->")
+        self.assert_says(page, "<!-- within: no pairs -->")
+
+    def test_a_run_is_known_by_the_files_it_reads(self):
+        folder = self.folder / "d"
+        folder.mkdir()
+        source = folder / "x.sim"
+        source.write_text('cell = "own"\nstimulus = [{ file = "in.ras" }]\ndata = "images"\n')
+        (folder / "own.cell").write_text("1")
+        (folder / "in.ras").write_text("2")
+        (folder / "other.ras").write_text("3")
+        (folder / "images").mkdir()
+        (folder / "images/a.bin").write_text("4")
+        names = {pathlib.Path(path).name for path in identity.inputs(source, [])}
+        self.assertEqual(names, {"x.sim", "own.cell", "in.ras", "a.bin"})
+        for setting in ('stimulus.0.file="other.ras"', "stimulus.0.file=other.ras"):
+            self.assertIn("other.ras", {pathlib.Path(path).name for path in identity.inputs(source, [setting])})
+        before = identity.digest(source, ["a=1"])
+        self.assertEqual(before, identity.digest(source, ["a=1"]))
+        self.assertNotEqual(before, identity.digest(source, ["a=2"]))
+        then = identity.inputs(source, [])
+        for name in ("own.cell", "in.ras", "images/a.bin", "x.sim"):
+            text = (folder / name).read_text()
+            (folder / name).write_text(text + " ")
+            self.assertNotEqual(before, identity.digest(source, ["a=1"]), name)
+            self.assertEqual([pathlib.Path(path).name for path in identity.changed(then, identity.inputs(source, []))],
+                             [pathlib.Path(name).name])
+            (folder / name).write_text(text)
+        self.assertEqual(before, identity.digest(source, ["a=1"]))
 
     def test_spikes_come_back_through_auryns_format(self):
         path = self.network()
