@@ -39,9 +39,9 @@ namespace lpl {
 // Whose state a checkpoint holds. All of it must be equal for a checkpoint to be read.
 struct CheckpointKind {
   std::string program;
-  std::uint32_t state_version = 0;  // raised with every change of the program's State
-  std::string description;          // canonical text of what was run, but for how long
-  std::vector<InputFile> inputs;    // the data that it read
+  std::uint32_t state_version = 0;     // raised with every change of the program's State
+  std::string description;             // canonical text of what was run, but for how long
+  std::vector<InputFile> inputs = {};  // the data that it read
 };
 
 // Replaces `path` by a file that holds `payload`, atomically: whoever looks, at any moment and after any crash, finds

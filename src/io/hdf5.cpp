@@ -220,11 +220,13 @@ void File::write_raw(const std::string& name, const void* values, const std::vec
   if (!empty) checked(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
 }
 
-Dataset File::create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type) {
+Dataset File::create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type,
+                                 H5D_layout_t layout) {
   const std::string what = path_ + name;
   Handle space(checked(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), what), H5Sclose);
-  const Handle parents = create_parents();
-  Handle dataset(checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), H5P_DEFAULT, H5P_DEFAULT),
+  const Handle parents = create_parents(), creation(checked(H5Pcreate(H5P_DATASET_CREATE), what), H5Pclose);
+  checked(H5Pset_layout(creation.get(), layout), what);
+  Handle dataset(checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), creation.get(), H5P_DEFAULT),
                          fmt::format("cannot create {}", what)),
                  H5Dclose);
   return Dataset(std::move(dataset), what);
@@ -277,20 +279,14 @@ void File::set_text_attribute(const std::string& name, const std::string& key, c
 }
 
 void File::attribute(const std::string& name, const std::string& key, double value) {
-  const std::string what = fmt::format("cannot write attribute {} of {}{}", key, path_, name);
-  if (checked(H5Aexists_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT), what) > 0)
-    checked(H5Adelete_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT), what);
-  Handle space(checked(H5Screate(H5S_SCALAR), what), H5Sclose);
-  Handle attribute(checked(H5Acreate_by_name(get(), name.c_str(), key.c_str(), H5T_NATIVE_DOUBLE, space.get(),
-                                             H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
-                           what),
-                   H5Aclose);
-  checked(H5Awrite(attribute.get(), H5T_NATIVE_DOUBLE, &value), what);
+  attribute_raw(name, key, &value, 1, H5T_NATIVE_DOUBLE);
 }
 
 void File::attribute_raw(const std::string& name, const std::string& key, const void* values, std::size_t count,
                          hid_t type) {
   const std::string what = fmt::format("cannot write attribute {} of {}{}", key, path_, name);
+  if (checked(H5Aexists_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT), what) > 0)
+    checked(H5Adelete_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT), what);
   const hsize_t size = count;
   Handle space(checked(count == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &size, nullptr), what), H5Sclose);
   Handle attribute(checked(H5Acreate_by_name(get(), name.c_str(), key.c_str(), type, space.get(), H5P_DEFAULT,
@@ -298,6 +294,22 @@ void File::attribute_raw(const std::string& name, const std::string& key, const 
                            what),
                    H5Aclose);
   checked(H5Awrite(attribute.get(), type, values), what);
+}
+
+void File::attribute(const std::string& name, const std::string& key, const std::vector<std::string>& values) {
+  std::size_t longest = 1;
+  for (const std::string& value : values) longest = std::max(longest, value.size());
+  std::string padded;
+  for (const std::string& value : values) padded += value + std::string(longest - value.size(), '\0');
+  const std::string what = fmt::format("cannot write attribute {} of {}{}", key, path_, name);
+  const Handle type = fixed_text_type(longest);
+  const hsize_t size = values.size();
+  Handle space(checked(H5Screate_simple(1, &size, nullptr), what), H5Sclose);
+  Handle attribute(checked(H5Acreate_by_name(get(), name.c_str(), key.c_str(), type.get(), space.get(), H5P_DEFAULT,
+                                             H5P_DEFAULT, H5P_DEFAULT),
+                           what),
+                   H5Aclose);
+  checked(H5Awrite(attribute.get(), type.get(), padded.data()), what);
 }
 
 void File::sorting_by_time(const std::string& name) {

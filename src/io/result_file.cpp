@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <numeric>
 #include <random>
 #include <sstream>
@@ -92,6 +94,33 @@ void SpikeSeries::append(const std::vector<double>& timestamps, const std::vecto
   node_ids_.append(node_ids);
 }
 
+void RateSeries::append(const std::vector<double>& begin, const std::vector<double>& end,
+                        const std::vector<float>& rate) {
+  rate_.append(rate);
+  begin_.append(begin);
+  end_.append(end);
+}
+
+ReportSeries::ReportSeries(SampleSeries samples, h5::Dataset axis, double start, double step, std::uint64_t rows)
+    : samples_(std::move(samples)), axis_(std::move(axis)), start_(start * 1e3), step_(step * 1e3), rows_(rows) {
+  write_axis();
+}
+
+void ReportSeries::append(const std::vector<double>& time, const std::vector<float>& values) {
+  samples_.append(time, values);
+  rows_ += time.size();
+  write_axis();
+}
+
+// Readers count the samples as (stop - start) / step, some of them rounding down.
+void ReportSeries::write_axis() {
+  const auto rows = static_cast<double>(rows_);
+  double stop = start_ + rows * step_;
+  while ((stop - start_) / step_ < rows) stop = std::nextafter(stop, std::numeric_limits<double>::infinity());
+  const double axis[] = {start_, stop, step_};
+  axis_.write_rows(0, 3, axis);
+}
+
 ResultFile::ResultFile(const std::string& path, const RunFacts& facts)
     : run_(facts.run.empty() ? unique_name() : facts.run), file_(h5::File::create(path)) {
   file_.attribute("/", "status", "running", kStatusRoom);
@@ -124,58 +153,71 @@ ResultFile::ResultFile(const std::string& path, const RunFacts& facts, const Res
 
 ResultFileState ResultFile::sync() { return {run_, file_.sync(), first_snapshot_}; }
 
-SpikeSeries ResultFile::create_spikes(const std::string& population) {
+SpikeSeries ResultFile::create_spikes(const std::string& population, const std::vector<double>& recorded) {
   const std::string group = "/spikes/" + population;
-  if (resumed_) return {file_.open_series(group + "/timestamps"), file_.open_series(group + "/node_ids")};
-  h5::Series timestamps = file_.create_series<double>(group + "/timestamps", 0, 16384);
-  file_.attribute(group + "/timestamps", "units", "ms");
-  h5::Series node_ids = file_.create_series<std::uint64_t>(group + "/node_ids", 0, 16384);
-  file_.sorting_by_time(group);
-  return {std::move(timestamps), std::move(node_ids)};
+  if (!resumed_) {
+    file_.create_series<double>(group + "/timestamps", 0, kSpikesAChunk);
+    file_.attribute(group + "/timestamps", "units", "ms");
+    file_.create_series<std::uint64_t>(group + "/node_ids", 0, kSpikesAChunk);
+    file_.sorting_by_time(group);
+  }
+  if (!recorded.empty()) file_.attribute(group, "recorded", recorded);
+  return {file_.open_series(group + "/timestamps"), file_.open_series(group + "/node_ids")};
 }
 
-SampleSeries ResultFile::create_rates(const std::string& population, double bin) {
+RateSeries ResultFile::create_rates(const std::string& population, double bin) {
   const std::string group = "/rates/" + population;
-  if (resumed_) return {file_.open_series(group + "/rate"), file_.open_series(group + "/time")};
-  h5::Series rate = file_.create_series<float>(group + "/rate");
+  if (resumed_)
+    return {file_.open_series(group + "/rate"), file_.open_series(group + "/time"), file_.open_series(group + "/end")};
+  h5::Series rate = file_.create_series<float>(group + "/rate", 0, kSamplesAChunk);
   file_.attribute(group + "/rate", "units", "Hz");
-  h5::Series time = file_.create_series<double>(group + "/time");
-  file_.attribute(group + "/time", "units", "s");
+  h5::Series begin = file_.create_series<double>(group + "/time", 0, kSamplesAChunk),
+             end = file_.create_series<double>(group + "/end", 0, kSamplesAChunk);
+  for (const char* border : {"/time", "/end"}) file_.attribute(group + border, "units", "s");
   file_.attribute(group, "bin", bin);
-  return {std::move(rate), std::move(time)};
+  return {std::move(rate), std::move(begin), std::move(end)};
 }
 
-SampleSeries ResultFile::create_report(const std::string& name, const std::string& variable, const std::string& units,
-                                       const std::vector<NeuronId>& neurons, double start, double stop, double step) {
-  const std::string group = "/report/" + name;
-  if (resumed_) return {file_.open_series(group + "/data"), file_.open_series(group + "/time")};
-  const std::size_t rows = std::clamp<std::size_t>(65536 / neurons.size(), 1, 4096);
-  h5::Series data = file_.create_series<float>(group + "/data", neurons.size(), rows);
-  file_.attribute(group + "/data", "units", units);
-  file_.attribute(group, "variable", variable);
-  const std::string mapping = group + "/mapping";
-  file_.write(mapping + "/node_ids", std::vector<std::uint64_t>(neurons.begin(), neurons.end()));
-  std::vector<std::uint64_t> pointers(neurons.size() + 1);
+ReportSeries ResultFile::create_report(const ReportDescription& report) {
+  const std::string group = "/report/" + report.group, mapping = group + "/mapping";
+  if (resumed_) {
+    h5::Series data = file_.open_series(group + "/data");
+    const std::uint64_t rows = data.rows();
+    return {{std::move(data), file_.open_series(group + "/time")},
+            file_.open_dataset(mapping + "/time"),
+            report.start,
+            report.step,
+            rows};
+  }
+  const std::size_t n = report.neurons.size();
+  h5::Series data = file_.create_series<float>(group + "/data", n, report_rows_a_chunk(n));
+  file_.attribute(group + "/data", "units", report.units);
+  file_.attribute(group + "/data", "variable", report.variable);
+  file_.attribute(group, "population", report.population);
+  file_.attribute(group, "record", report.record);
+  file_.write(mapping + "/node_ids", std::vector<std::uint64_t>(report.neurons.begin(), report.neurons.end()));
+  file_.attribute(mapping + "/node_ids", "sorted", std::vector<std::uint8_t>{1});
+  std::vector<std::uint64_t> pointers(n + 1);
   std::iota(pointers.begin(), pointers.end(), std::uint64_t{0});
   file_.write(mapping + "/index_pointers", pointers);
   file_.hard_link(mapping + "/index_pointers", mapping + "/index_pointer");
-  file_.write(mapping + "/element_ids", std::vector<std::uint32_t>(neurons.size(), 0));
-  file_.write(mapping + "/element_pos", std::vector<float>(neurons.size(), 0.0f));
-  file_.write(mapping + "/time", std::vector<double>{start * 1e3, stop * 1e3, step * 1e3});
+  file_.write(mapping + "/element_ids", std::vector<std::uint32_t>(n, 0));
+  file_.write(mapping + "/element_pos", std::vector<float>(n, 0.0f));
+  h5::Dataset axis = file_.create_compact<double>(mapping + "/time", {3});
   file_.attribute(mapping + "/time", "units", "ms");
-  h5::Series time = file_.create_series<double>(group + "/time");
+  h5::Series time = file_.create_series<double>(group + "/time", 0, kSamplesAChunk);
   file_.attribute(group + "/time", "units", "s");
-  return {std::move(data), std::move(time)};
+  return {{std::move(data), std::move(time)}, std::move(axis), report.start, report.step, 0};
 }
 
 SampleSeries ResultFile::create_synapses(const std::string& connection, const std::string& name,
                                          const std::vector<NeuronId>& pre, const std::vector<NeuronId>& post) {
   const std::string group = fmt::format("/weights/{}/{}", connection, name);
   if (resumed_) return {file_.open_series(group + "/value"), file_.open_series(group + "/time")};
-  h5::Series value = file_.create_series<float>(group + "/value", pre.size(), 256);
+  h5::Series value = file_.create_series<float>(group + "/value", pre.size(), kWeightRowsAChunk);
   file_.write(group + "/pre", pre);
   file_.write(group + "/post", post);
-  h5::Series time = file_.create_series<double>(group + "/time");
+  h5::Series time = file_.create_series<double>(group + "/time", 0, kSamplesAChunk);
   file_.attribute(group + "/time", "units", "s");
   return {std::move(value), std::move(time)};
 }
@@ -184,9 +226,9 @@ SampleSeries ResultFile::create_group_weights(const std::string& connection, con
                                               const std::vector<std::string>& groups) {
   const std::string group = fmt::format("/weights/{}/{}", connection, name);
   if (resumed_) return {file_.open_series(group + "/value"), file_.open_series(group + "/time")};
-  h5::Series value = file_.create_series<float>(group + "/value", groups.size(), 256);
-  file_.attribute(group, "groups", join(groups, ","));
-  h5::Series time = file_.create_series<double>(group + "/time");
+  h5::Series value = file_.create_series<float>(group + "/value", groups.size(), kWeightRowsAChunk);
+  file_.attribute(group, "groups", groups);
+  h5::Series time = file_.create_series<double>(group + "/time", 0, kSamplesAChunk);
   file_.attribute(group + "/time", "units", "s");
   return {std::move(value), std::move(time)};
 }
@@ -217,7 +259,7 @@ void ResultFile::write_source(const std::string& name, NeuronId size, const std:
   const std::string group = "/network/" + name;
   file_.create_group(group);
   file_.attribute(group, "size", std::vector<std::uint32_t>{size});
-  file_.attribute(group, "groups", join(groups, ","));
+  file_.attribute(group, "groups", groups);
   file_.write(group + "/group_first", first);
   file_.write(group + "/group_size", sizes);
 }

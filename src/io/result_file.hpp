@@ -2,6 +2,7 @@
 // rank 0 as the run goes; readable up to the last flush while the run is alive.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -40,6 +41,12 @@ struct ResultFileState {
   }
 };
 
+// Rows of a chunk: a series takes whole chunks of the file.
+inline constexpr std::size_t kSpikesAChunk = 16384, kSamplesAChunk = 4096, kWeightRowsAChunk = 256;
+constexpr std::size_t report_rows_a_chunk(std::size_t neurons) {
+  return std::clamp<std::size_t>(65536 / neurons, 1, kSamplesAChunk);
+}
+
 class SpikeSeries {
  public:
   SpikeSeries(h5::Series timestamps, h5::Series node_ids)
@@ -65,6 +72,38 @@ class SampleSeries {
   h5::Series data_, time_;
 };
 
+// Rates of bins from `begin` to `end`, in seconds.
+class RateSeries {
+ public:
+  RateSeries(h5::Series rate, h5::Series begin, h5::Series end)
+      : rate_(std::move(rate)), begin_(std::move(begin)), end_(std::move(end)) {}
+  void append(const std::vector<double>& begin, const std::vector<double>& end, const std::vector<float>& rate);
+
+ private:
+  h5::Series rate_, begin_, end_;
+};
+
+// A report of SONATA: one value per neuron, sampled at start, start + step, ... without a gap.
+struct ReportDescription {
+  std::string group;  // within /report
+  std::string population, record, variable, units;
+  std::vector<NeuronId> neurons;  // ascending
+  double start = 0, step = 0;     // [s]
+};
+
+class ReportSeries {
+ public:
+  ReportSeries(SampleSeries samples, h5::Dataset axis, double start, double step, std::uint64_t rows);
+  void append(const std::vector<double>& time, const std::vector<float>& values);
+
+ private:
+  void write_axis();
+  SampleSeries samples_;
+  h5::Dataset axis_;  // start, stop, step of the samples that are there [ms]
+  double start_, step_;
+  std::uint64_t rows_;
+};
+
 class ResultFile {
  public:
   // Creates the file, status "running". Throws IoError.
@@ -72,16 +111,17 @@ class ResultFile {
   // Cuts the file at `path` back to what it was at `state` and goes on writing, of a run that may last longer now; the
   // create_ functions then open what is there. Throws IoError where the file is not that of the run that wrote `state`.
   ResultFile(const std::string& path, const RunFacts& facts, const ResultFileState& state);
-  SpikeSeries create_spikes(const std::string& population);
-  // /rates/<population>/{rate, time}: rates in Hz of bins that start at `time`.
-  SampleSeries create_rates(const std::string& population, double bin);
-  // /report/<name>: SONATA report of one value per neuron; times in seconds.
-  SampleSeries create_report(const std::string& name, const std::string& variable, const std::string& units,
-                             const std::vector<NeuronId>& neurons, double start, double stop, double step);
+  // /spikes/<population>, as SONATA has it; attribute recorded: begin and end [s] of what is recorded, pair by pair.
+  SpikeSeries create_spikes(const std::string& population, const std::vector<double>& recorded = {});
+  // /rates/<population>/{rate, time, end}: rates in Hz of bins from `time` to `end`; `bin` wide, less at the border of
+  // a window.
+  RateSeries create_rates(const std::string& population, double bin);
+  // /report/<group>, as SONATA has it, and the times of the samples in seconds.
+  ReportSeries create_report(const ReportDescription& report);
   // /weights/<connection>/<name>/{value, time, pre, post}: chosen synapses over time.
   SampleSeries create_synapses(const std::string& connection, const std::string& name, const std::vector<NeuronId>& pre,
                                const std::vector<NeuronId>& post);
-  // /weights/<connection>/<name>/{value, time}, attribute groups: mean weight by source group.
+  // /weights/<connection>/<name>/{value, time}, attribute groups (texts): mean weight by source group.
   SampleSeries create_group_weights(const std::string& connection, const std::string& name,
                                     const std::vector<std::string>& groups);
   // /weights/<connection>/<snapshot>/{pre, post, value}, attributes shape and time [s]. pre and post are stored once
@@ -89,7 +129,7 @@ class ResultFile {
   void write_snapshot(const std::string& connection, const std::string& snapshot, double time, NeuronId pre_size,
                       NeuronId post_size, const std::vector<NeuronId>& pre, const std::vector<NeuronId>& post,
                       const std::vector<float>& value);
-  // /network/<source>: attributes size, groups; datasets group_first, group_size.
+  // /network/<source>: attributes size, groups (texts); datasets group_first, group_size.
   void write_source(const std::string& name, NeuronId size, const std::vector<std::string>& groups,
                     const std::vector<NeuronId>& first, const std::vector<NeuronId>& sizes);
   // /phases/<name>: attributes begin, end [s].

@@ -59,6 +59,8 @@ class DescriptionReader {
   RecordWindow read_window(Table& table);
   Step read_interval(Table& table);
   void read_record(Table& table);
+  // Fails where a sampled record has no sample.
+  void check_samples(Table& table, const RecordDescription& record);
   void read_source_record(Table& table, RecordDescription& record, const std::string& kind);
   void read_state_record(Table& table, RecordDescription& record);
   void read_weight_record(Table& table, RecordDescription& record, const std::string& kind);

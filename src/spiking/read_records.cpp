@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "spiking/record_windows.hpp"
+
 namespace lpl::spiking {
 
 void DescriptionReader::read_phase(Table& table) {
@@ -30,11 +32,13 @@ void DescriptionReader::read_phase(Table& table) {
 
 RecordWindow DescriptionReader::read_window(Table& table) {
   RecordWindow window;
-  if (table.has("phases"))
+  if (table.has("phases")) {
     for (const std::string& name : table.texts("phases"))
       window.phases.push_back(named(table, "phases", name, result_.phases, "phase"));
-  else
+    if (window.phases.empty()) table.fail("phases", "'phases' lists no phase; leave it out to record in all");
+  } else {
     for (std::size_t i = 0; i < result_.phases.size(); ++i) window.phases.push_back(i);
+  }
   if (table.has("last")) window.last = steps(table, "last", table.quantity("last", Dimension::time, kPositive));
   return window;
 }
@@ -63,8 +67,24 @@ void DescriptionReader::read_record(Table& table) {
     default:
       read_weight_record(table, record, kinds[kind]);
   }
+  check_samples(table, record);
   table.finish();
   result_.records.push_back(std::move(record));
+}
+
+void DescriptionReader::check_samples(Table& table, const RecordDescription& record) {
+  using What = RecordDescription::What;
+  const bool sampled =
+      record.what == What::state || record.what == What::synapses || record.what == What::group_weights;
+  if (!sampled || result_.phases.empty()) return;
+  const auto windows = windows_of(record.window, result_.phases);
+  if (!sampled_stretches(windows, *record.every).empty()) return;
+  table.fail(
+      "every",
+      fmt::format("nothing would be recorded: samples are taken at the multiples of 'every' ({} s), and none lies "
+                  "in what is recorded (first from {} to {} s); shorten 'every' or lengthen 'last'",
+                  result_.seconds(*record.every), result_.seconds(windows.front().begin),
+                  result_.seconds(windows.front().end)));
 }
 
 void DescriptionReader::read_source_record(Table& table, RecordDescription& record, const std::string& kind) {

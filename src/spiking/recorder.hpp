@@ -15,6 +15,7 @@
 #include "comm/communicator.hpp"
 #include "io/result_file.hpp"
 #include "spiking/network.hpp"
+#include "spiking/record_windows.hpp"
 #include "spiking/spike_history.hpp"
 
 namespace lpl::spiking {
@@ -49,7 +50,7 @@ class Recorder {
   // Collective: brings buffered samples and snapshots to rank 0 and writes them.
   void gather(Step now);
 
-  // Collective: the weights at a phase's end (or "initial").
+  // Collective: the weights at the end of a phase that is recorded, or at step 0 ("initial").
   void snapshot(const std::string& name, Step now);
   // Collective: writes all that is buffered.
   void flush(Step now);
@@ -64,47 +65,55 @@ class Recorder {
   void fail();
 
  private:
-  struct Window {
-    Step begin, end;
-  };
   struct SpikeRecord {
     std::size_t source;
-    std::vector<Window> windows;
+    std::vector<StepRange> windows;
     std::unique_ptr<SpikeSeries> series;  // rank 0
     std::vector<double> times;
     std::vector<std::uint64_t> ids;
   };
   struct RateRecord {
     std::size_t source;
-    std::vector<Window> windows;
+    std::vector<StepRange> windows;
     Step every;
-    std::unique_ptr<SampleSeries> series;
+    std::unique_ptr<RateSeries> series;
     std::int64_t count = 0;
-    std::vector<double> times;
+    std::vector<double> begins, ends;
     std::vector<float> rates;
+  };
+  // The samples of a stretch without a gap.
+  struct Report {
+    Step end;
+    ReportSeries series;
   };
   // A record that is sampled at the ends of steps k with k mod every = 0.
   struct SampleRecord {
     const RecordDescription* description;
-    std::vector<Window> windows;
+    std::vector<StepRange> windows;
     std::vector<std::size_t> local;                 // local neurons or synapses
     std::vector<std::vector<std::size_t>> columns;  // rank 0: by rank, the columns that it fills
     std::size_t width = 0;                          // of a row over all ranks
-    std::unique_ptr<SampleSeries> series;
+    std::vector<Report> reports;                    // state
+    std::unique_ptr<SampleSeries> series;           // synapses, group_weights
     std::vector<Step> steps;
     std::vector<std::int64_t> values;  // floats as bits, or sums in fixed point
     std::vector<double> group_sizes;   // group_weights
   };
 
+  struct SnapshotRecord {
+    const RecordDescription* description;
+    std::vector<StepRange> windows;
+  };
+
   void refuse_other_end(const RecorderState& resume) const;
-  static Step window_begin(const RecordDescription& record, Step begin, Step end);
-  std::vector<Window> windows_of(const RecordDescription& record) const;
-  static const Window* active(const std::vector<Window>& windows, Step step);
   void add_spike_record(const RecordDescription& record);
   void add_sample_record(const RecordDescription& record);
+  bool snapshot_due(const SnapshotRecord& record, Step now) const;
   void create_series();
+  void create_reports();
   void sample(SampleRecord& record);
   void gather_samples(SampleRecord& record);
+  void append_samples(SampleRecord& record, const std::vector<float>& values);
   void write_snapshot(const RecordDescription& record, const std::string& name, Step now);
   void write_spikes();
   void on_root(const std::function<void()>& body);
@@ -117,7 +126,7 @@ class Recorder {
   std::vector<SpikeRecord> spikes_;
   std::vector<RateRecord> rates_;
   std::vector<SampleRecord> samples_;
-  std::vector<const RecordDescription*> snapshots_;
+  std::vector<SnapshotRecord> snapshots_;
   double last_flush_ = 0;
   Step snapshots_done_ = -1;
   std::exception_ptr error_;

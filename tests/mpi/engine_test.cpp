@@ -112,7 +112,8 @@ TEST(Engine, GivesTheSameResultOnAnyNumberOfRanksBlocksAndRecordings) {
          {"/spikes/input/timestamps", "/spikes/exc/timestamps", "/spikes/exc/node_ids", "/spikes/inh/node_ids",
           "/rates/exc/rate", "/rates/exc/time", "/weights/input_exc/learn/value", "/weights/input_exc/learn/pre",
           "/weights/input_exc/learn/post", "/weights/input_exc/step_000000007000/value",
-          "/weights/inh_exc/groups/value", "/report/v/data", "/report/v/time", "/report/mean/data"})
+          "/weights/inh_exc/groups/value", "/report/exc/data", "/report/exc/time", "/report/exc/mapping/time",
+          "/report/exc.mean/data"})
       expect_same_dataset(a, b, name);
     // Without recordings that end epochs early, the network does the same.
     std::string bare = kNetwork.substr(0, kNetwork.find("[[record]]\nwhat = \"rates\"")) +
