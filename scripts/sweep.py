@@ -14,7 +14,7 @@ SIGUSR1 let the runs write a checkpoint and end.
                     vary together as KEY,KEY=VALUE|VALUE,VALUE|VALUE
 --result WHAT       a column of the table: DATASET:first, last, mean, min, max, sum, std or size, such as
                     weights/input_post/pair/value:max, or @ATTRIBUTE of the file, such as @wall_time
-LPL_BIN         the folder of the programs, where it is not build/release/bin
+LPL_BIN         the folder of the programs, where it is not the one installed with this script, or build/release/bin
 Exit status: 0 all points are complete, 1 some failed, 2 misused, 75 interrupted.
 """
 
@@ -33,12 +33,11 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import distribution_python  # noqa: E402,F401
+import places  # noqa: E402
 
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-BIN = pathlib.Path(os.environ.get("LPL_BIN", ROOT / "build/release/bin"))
 PROGRAMS = {".sim": "lpl_sim", ".rate": "lpl_rate"}
 REDUCTIONS = {
     "first": lambda values: values.flat[0],
@@ -109,7 +108,7 @@ def status(result):
 def command_of(point, folder, launcher, every):
     """The command that runs a point, or goes on with it."""
     checkpoint = folder / f"{point['name']}.checkpoint"
-    command = [*launcher, str(BIN / point["program"]), point["description"], "--out", str(folder / f"{point['name']}.h5"),
+    command = [*launcher, str(places.PROGRAMS / point["program"]), point["description"], "--out", str(folder / f"{point['name']}.h5"),
                "--checkpoint", str(checkpoint), "--checkpoint-every", every, "--progress", "none"]
     for key, value in point["settings"].items():
         command += ["--seed", value] if key == "seed" else ["--set", f"{key}={value}"]
@@ -213,8 +212,8 @@ def submit(points, folder, options):
         return 0
     (folder / "sweep.json").write_text(json.dumps({"points": points, "every": options.checkpoint_every}, indent=1))
     command = ["sbatch", f"--array={','.join(map(str, waiting))}", *shlex.split(options.slurm), f"--output={folder}/slurm-%A_%a.log",
-               str(ROOT / "scripts/slurm/sweep.sbatch"), str(folder)]
-    return subprocess.run(command, env=dict(os.environ, LPL_HOME=str(ROOT))).returncode
+               str(places.SHARED / "scripts/slurm/sweep.sbatch"), str(folder)]
+    return subprocess.run(command, env=dict(os.environ, LPL_HOME=str(places.SHARED))).returncode
 
 
 def run_point(folder, index):
@@ -251,7 +250,7 @@ def main():
     for description in options.description:
         if not description.is_file():
             misused(f"{description}: there is no such file")
-    folder = (options.folder or ROOT / "results" / f"{options.description[0].stem}-sweep").resolve()
+    folder = (options.folder or places.RESULTS / f"{options.description[0].stem}-sweep").resolve()
     folder.mkdir(parents=True, exist_ok=True)
     points = expand(options.description, [axis(text) for text in options.vary])
     if options.slurm is not None:
