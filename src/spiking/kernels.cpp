@@ -237,7 +237,7 @@ HWY_INLINE std::uint32_t integrate_steps(const NeuronConstants& constants, const
   return any;
 }
 
-// Time contract of one step k (spiking_model section 1): neurons integrate with what step k-1 left (1), injected
+// Time contract of one step k (docs/numerics.md section 1): neurons integrate with what step k-1 left (1), injected
 // current being part of the integration (2); the hook delivers and learns, then the input of step k is added (3);
 // V_integrated is what phase 4 sees; clamps overwrite V last (6). Only steps at which arrivals are due interrupt a
 // block: the hook hears of earlier spikes just before, in order.
@@ -319,7 +319,7 @@ void AdvanceNeurons(const NeuronConstants& c, const NeuronEpoch& e) {
 
 // --- Latent predictive learning ---------------------------------------------------------------------------------
 
-// Phases 4 and 5 of section 3, postsynaptic side.
+// Phases 4 and 5 of the LPL rule, postsynaptic side (docs/numerics.md section 3).
 void AdvanceLplTraces(const LplConstants& constants, const LplTraceEpoch& epoch) {
   const LplConstants c = constants;
   const LplTraceEpoch e = epoch;

@@ -103,7 +103,7 @@ struct LplTraceEpoch {
 };
 void advance_lpl_traces(const LplConstants& constants, const LplTraceEpoch& epoch);
 
-// The backward filter (spiking_model section 6) over presynaptic steps, latest first. Slot h[t] gets the change of
+// The backward filter (docs/numerics.md section 6) over presynaptic steps, latest first. Slot h[t] gets the change of
 // the gradient by one arrival in that step.
 struct LplFilterChunk {
   std::size_t blocks = 0;

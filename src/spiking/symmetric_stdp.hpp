@@ -1,4 +1,4 @@
-// Symmetric inhibitory plasticity (spiking_model section 4).
+// Symmetric inhibitory plasticity (docs/numerics.md section 4).
 //
 // What an arriving spike transmits depends on postsynaptic spikes of the same epoch, so this connection is not
 // delivered ahead: its arrivals of an epoch are sorted by block of targets, and the neuron kernel calls back at the
