@@ -33,7 +33,7 @@ def make_report(options):
     from lpl_analysis import report
 
     results = [Result(path) for path in options.results]
-    options.output.write_text(report.page(results))
+    options.output.write_text(report.page(results), encoding="utf-8")
     print(f"{options.output}: {options.output.stat().st_size / 1e6:.1f} MB")
 
 

@@ -6,7 +6,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 build=${1:-build/package}
 
-scripts/install_dependencies.sh dpkg-dev file
+scripts/install_dependencies.sh run package
 if [ ! -e "$build/CMakeCache.txt" ]; then cmake --preset release -B "$build" -DLPL_TESTS=OFF >/dev/null; fi
 cmake --build "$build"
 cd "$build"

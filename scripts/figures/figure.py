@@ -31,8 +31,8 @@ def options(description):
 
 def cached_path(cache, name, description, settings):
     """Where the result of a run is kept: the name carries a digest of all that the run depends on but the program."""
-    text = description.read_text() + "\n".join(settings)
-    models = [path.read_text() for path in sorted((ROOT / "models").iterdir()) if path.stem in text]
+    text = description.read_text(encoding="utf-8") + "\n".join(settings)
+    models = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "models").iterdir()) if path.stem in text]
     return cache / f"{name}-{hashlib.sha256(''.join([text, *models]).encode()).hexdigest()[:12]}.h5"
 
 

@@ -15,8 +15,7 @@ import unittest
 
 from support import LPL_SIM, datasets, environment, h5py, lpl_sim, mpirun
 
-BUILD = pathlib.Path(os.environ.get("LPL_BUILD", pathlib.Path(LPL_SIM).parents[1]))
-CMAKE = os.environ.get("LPL_CMAKE", "cmake")
+BUILD = pathlib.Path(LPL_SIM).parents[1]
 NETWORK = """[simulation]
 seed = 1
 [[population]]
@@ -37,7 +36,7 @@ class Installed(unittest.TestCase):
     def setUpClass(cls):
         cls._scratch = tempfile.TemporaryDirectory(prefix="lpl-")
         scratch = pathlib.Path(cls._scratch.name).resolve()
-        subprocess.run([CMAKE, "--install", BUILD, "--prefix", scratch / "before"], check=True, capture_output=True)
+        subprocess.run(["cmake", "--install", BUILD, "--prefix", scratch / "before"], check=True, capture_output=True)
         cls.prefix = scratch / "moved" / "to here"
         cls.prefix.parent.mkdir()
         (scratch / "before").rename(cls.prefix)
