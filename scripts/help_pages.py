@@ -23,7 +23,7 @@ Threads of a rank of \fBlpl_rate\fR.
 .BR lpl_sim (1),
 .BR lpl_rate (1),
 .BR mpirun (1).
-The language of descriptions, the layout of result files and more lie in the package's folder of documents (share/doc/lpl/docs).
+Documents in share/doc/lpl/docs: the language of descriptions, the layout of result files and more.
 """
 
 
@@ -92,7 +92,8 @@ def manual(name, version, main, others):
     purpose = main.purpose.split(". ")[0].removesuffix(".")
     lines = [f'.TH {name.upper()} 1 "" "lpl {version}" "User Commands"',
              ".SH NAME", f"{name} \\- {plain(purpose[0].lower() + purpose[1:])}",
-             ".SH SYNOPSIS", f"\\fB{plain(main.usage)}\\fR", ".br", f"\\fBmpirun \\-n\\fR \\fIRANKS\\fR \\fB{plain(main.usage)}\\fR",
+             ".SH SYNOPSIS", f"\\fB{plain(main.usage)}\\fR",
+             ".br", f"\\fBmpirun \\-n\\fR \\fIRANKS\\fR \\fB{plain(main.usage)}\\fR",
              *(line for other in others.values() for line in (".br", f"\\fB{plain(other.usage)}\\fR")),
              ".SH DESCRIPTION", plain(main.purpose), *items(main.positionals), ".SH OPTIONS", *items(main.options)]
     for subcommand, other in others.items():
@@ -100,41 +101,43 @@ def manual(name, version, main, others):
     return "\n".join(lines) + "\n" + MORE
 
 
+COMPLETION = """# Completion of NAME for bash, made from its --help.
+_NAME() {
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words='' options="OPTIONS" suffix=SUFFIX
+SUBCOMMANDS  COMPREPLY=()
+  case $before in
+CHOICES    VALUES) return ;;
+  esac
+  if [[ -z $words && $word == -* ]]; then words=$options; fi
+  if [[ -n $words ]]; then
+    mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
+  else
+    mapfile -t COMPREPLY < <(compgen -f -X "!*.$suffix" -- "$word"; compgen -d -- "$word"; FIRST)
+  fi
+}
+complete -o default -o filenames -F _NAME NAME
+"""
+
+
 def completion(name, main, others):
     """A function that bash calls: words for what has a fixed set, files for the rest."""
-    def case(pages, indent):
-        lines = []
-        for option in pages.options:
-            if option.choices():
-                lines.append(f'{indent}{"|".join(option.names)}) words="{" ".join(option.choices())}" ;;')
-        return lines
+    options = [option for page in (main, *others.values()) for option in page.options]
+    choices = {"|".join(option.names): " ".join(option.choices()) for option in options if option.choices()}
+    values = {word for option in options if option.value and not option.choices() for word in option.names}
 
     def words(page):
-        return " ".join(name for option in page.options for name in option.names if name.startswith("--"))
+        return " ".join(word for option in page.options for word in option.names if word.startswith("--"))
 
-    suffix = re.search(r"\.(\w+)", main.positionals[0].text)[1]
-    lines = [f"# Completion of {name} for bash, made from its --help.", f"_{name}() {{",
-             '  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words="" suffix=' + suffix,
-             f'  local options="{words(main)}"']
-    for subcommand, page in others.items():
-        ending = re.search(r"\.(\w+)", page.positionals[0].text)[1]
-        lines.append(f'  if [[ ${{COMP_WORDS[1]}} == {subcommand} && $COMP_CWORD -gt 1 ]]; then '
-                     f'options="{words(page)}" suffix={ending}; fi')
-    lines += ["  COMPREPLY=()", "  case $before in", *case(main, "    "),
-              *(line for page in others.values() for line in case(page, "    ")),
-              f'    {"|".join(sorted(takes_value(main, others)))}) return ;;', "  esac",
-              '  if [[ -z $words && $word == -* ]]; then words=$options; fi',
-              '  if [[ -n $words ]]; then mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word"); return; fi',
-              '  mapfile -t COMPREPLY < <(compgen -f -X "!*.$suffix" -- "$word"; compgen -d -- "$word")']
-    if others:
-        lines.append(f'  if [[ $COMP_CWORD == 1 ]]; then COMPREPLY+=($(compgen -W "{" ".join(others)}" -- "$word")); fi')
-    return "\n".join(lines + ["}", f"complete -o default -o filenames -F _{name} {name}"]) + "\n"
+    def suffix(page):
+        return re.search(r"\.(\w+)", page.positionals[0].text)[1]
 
-
-def takes_value(main, others):
-    """Names of options that take a value of their own: files, as bash completes them by itself."""
-    return {name for page in (main, *others.values()) for option in page.options for name in option.names
-            if option.value and not option.choices()}
+    subcommands = "".join(f'  if [[ $COMP_CWORD -gt 1 && ${{COMP_WORDS[1]}} == {word} ]]; then '
+                          f'options="{words(page)}" suffix={suffix(page)}; fi\n' for word, page in others.items())
+    first = f'[[ $COMP_CWORD -gt 1 ]] || compgen -W "{" ".join(others)}" -- "$word"' if others else ":"
+    parts = {"NAME": name, "OPTIONS": words(main), "SUFFIX": suffix(main), "SUBCOMMANDS": subcommands,
+             "CHOICES": "".join(f'    {names}) words="{fixed}" ;;\n' for names, fixed in choices.items()),
+             "VALUES": "|".join(sorted(values)), "FIRST": first}
+    return re.sub("|".join(parts), lambda found: parts[found[0]], COMPLETION)
 
 
 def main():
@@ -154,7 +157,7 @@ def main():
     else:
         text = completion(name, page, others)
     options.out.parent.mkdir(parents=True, exist_ok=True)
-    options.out.write_text(text)
+    options.out.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
