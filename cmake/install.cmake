@@ -21,7 +21,7 @@ function(lpl_install_program target)
   if(NOT name)
     set(name ${target})
   endif()
-  set(make_page ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0 ${Python3_EXECUTABLE}
+  set(make_page ${CMAKE_COMMAND} -E env ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=exitcode=0 ${Python3_EXECUTABLE}
       ${CMAKE_SOURCE_DIR}/scripts/help_pages.py)
   set(page ${CMAKE_BINARY_DIR}/pages/${name}.1)
   set(completion ${CMAKE_BINARY_DIR}/pages/${name})
