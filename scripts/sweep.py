@@ -38,6 +38,8 @@ import places  # noqa: E402
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
+ROOT = places.SHARED
+BIN = places.PROGRAMS
 PROGRAMS = {".sim": "lpl_sim", ".rate": "lpl_rate"}
 REDUCTIONS = {
     "first": lambda values: values.flat[0],
@@ -108,7 +110,7 @@ def status(result):
 def command_of(point, folder, launcher, every):
     """The command that runs a point, or goes on with it."""
     checkpoint = folder / f"{point['name']}.checkpoint"
-    command = [*launcher, str(places.PROGRAMS / point["program"]), point["description"], "--out", str(folder / f"{point['name']}.h5"),
+    command = [*launcher, str(BIN / point["program"]), point["description"], "--out", str(folder / f"{point['name']}.h5"),
                "--checkpoint", str(checkpoint), "--checkpoint-every", every, "--progress", "none"]
     for key, value in point["settings"].items():
         command += ["--seed", value] if key == "seed" else ["--set", f"{key}={value}"]
@@ -212,8 +214,8 @@ def submit(points, folder, options):
         return 0
     (folder / "sweep.json").write_text(json.dumps({"points": points, "every": options.checkpoint_every}, indent=1))
     command = ["sbatch", f"--array={','.join(map(str, waiting))}", *shlex.split(options.slurm), f"--output={folder}/slurm-%A_%a.log",
-               str(places.SHARED / "scripts/slurm/sweep.sbatch"), str(folder)]
-    return subprocess.run(command, env=dict(os.environ, LPL_HOME=str(places.SHARED))).returncode
+               str(ROOT / "scripts/slurm/sweep.sbatch"), str(folder)]
+    return subprocess.run(command, env=dict(os.environ, LPL_HOME=str(ROOT))).returncode
 
 
 def run_point(folder, index):
