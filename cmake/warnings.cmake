@@ -1,7 +1,10 @@
-# Options of every target of this project. Warnings are errors.
+# Options of every target of this project.
+option(LPL_WERROR "Warnings are errors" OFF)
 add_library(lpl_options INTERFACE)
 target_compile_options(lpl_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Werror
+  -Wall -Wextra -Wpedantic -Wconversion -Wshadow -Wnon-virtual-dtor -Wold-style-cast $<$<BOOL:${LPL_WERROR}>:-Werror>
+  # Checks stay on in every build type.
+  -UNDEBUG
   # A product and a sum are fused where the code says so, nowhere else: results must not depend on the optimiser.
   -ffp-contract=off)
 
@@ -15,4 +18,9 @@ set(LPL_SANITIZE "" CACHE STRING "Sanitizers to build with, such as address,unde
 if(LPL_SANITIZE)
   target_compile_options(lpl_options INTERFACE -fsanitize=${LPL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(lpl_options INTERFACE -fsanitize=${LPL_SANITIZE})
+endif()
+
+option(LPL_VECTOR_BASELINE "Vector code for the baseline of the processor only" OFF)
+if(LPL_VECTOR_BASELINE)
+  target_compile_definitions(lpl_options INTERFACE HWY_COMPILE_ONLY_STATIC)
 endif()

@@ -122,7 +122,8 @@ def command(commands, name, function, help_text):
 
 
 def command_line():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    text = __doc__.replace("lpl.py", pathlib.Path(sys.argv[0]).name)  # installed, it is called lpl
+    parser = argparse.ArgumentParser(description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     several = {"nargs": "+", "type": pathlib.Path, "metavar": "RESULT.h5"}
     one = {"type": pathlib.Path, "metavar": "RESULT.h5"}

@@ -14,7 +14,7 @@ SIGUSR1 let the runs write a checkpoint and end.
                     vary together as KEY,KEY=VALUE|VALUE,VALUE|VALUE
 --result WHAT       a column of the table: DATASET:first, last, mean, min, max, sum, std or size, such as
                     weights/input_post/pair/value:max, or @ATTRIBUTE of the file, such as @wall_time
-LPL_BIN         the folder of the programs, where it is not build/release/bin
+LPL_BIN         the folder of the programs, where it is not the one installed with this script, or build/release/bin
 Exit status: 0 all points are complete, 1 some failed, 2 misused, 75 interrupted.
 """
 
@@ -32,14 +32,15 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import distribution_python  # noqa: E402,F401
+import places  # noqa: E402
 
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
 from lpl_analysis import identity, output  # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-BIN = pathlib.Path(os.environ.get("LPL_BIN", ROOT / "build/release/bin"))
+ROOT = places.SHARED
+BIN = places.PROGRAMS
 PROGRAMS = {".sim": "lpl_sim", ".rate": "lpl_rate"}
 REDUCTIONS = {
     "first": lambda values: values.flat[0],
@@ -278,7 +279,7 @@ def main():
     for description in options.description:
         if not description.is_file():
             misused(f"{description}: there is no such file")
-    folder = (options.folder or ROOT / "results" / f"{options.description[0].stem}-sweep").resolve()
+    folder = (options.folder or places.RESULTS / f"{options.description[0].stem}-sweep").resolve()
     if folder.exists() and not folder.is_dir():
         misused(f"{folder}: is no folder; name another with --folder")
     folder.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 import distribution_python  # noqa: E402,F401
+import places  # noqa: E402
 
 from lpl_analysis import identity, output, shown  # noqa: E402
 from lpl_analysis.results import Result, ResultError  # noqa: E402
@@ -21,9 +22,9 @@ def options(description):
     """The command line that all figures have."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a reduced version, in seconds; its numbers differ")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "results/figures", help="folder of the pictures")
-    parser.add_argument("--cache", type=pathlib.Path, default=ROOT / "results/cache", help="folder of finished runs")
-    parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "build/release/bin",
+    parser.add_argument("--out", type=pathlib.Path, default=places.RESULTS / "figures", help="folder of the pictures")
+    parser.add_argument("--cache", type=pathlib.Path, default=places.RESULTS / "cache", help="folder of finished runs")
+    parser.add_argument("--programs", type=pathlib.Path, default=places.PROGRAMS,
                         help="folder of lpl_sim and lpl_rate")
     return parser
 

@@ -15,11 +15,7 @@ constexpr std::int64_t kMany = std::numeric_limits<std::int64_t>::max();
 
 // The table [section.name] that stands in the description or was embedded from models/.
 Table model_table(Table& root, Table& user, std::string_view key, const std::string& section, const std::string& name) {
-  const auto missing = [&]() {
-    user.fail(key, fmt::format("there is no {} '{}': neither a table [{}.{}] here, nor a file {}.{} beside the "
-                               "description or in models/",
-                               section, name, section, name, name, section));
-  };
+  const auto missing = [&]() { user.fail(key, no_such_model(section, name)); };
   if (!root.is_table(section)) missing();
   Table outer = root.table(section);
   if (!outer.is_table(name)) missing();

@@ -1,5 +1,6 @@
 // What the layers of a network represent: linear readouts of labels and measures of geometry, on labelled images that
-// take no part in training (rate_model: readouts learn from the validation split, and are tested on the test split).
+// take no part in training (docs/numerics.md: readouts learn from the validation split, and are tested on the test
+// split).
 #pragma once
 
 #include <cstdint>

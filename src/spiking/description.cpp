@@ -67,9 +67,9 @@ void DescriptionReader::read_simulation_table(Table& root) {
 
 Table DescriptionReader::section_entry(Table& user, std::string_view key, Table& root, const std::string& section,
                                        const std::string& name) {
-  if (!root.is_table(section)) user.fail(key, fmt::format("there is no {} '{}'", section, name));
+  if (!root.is_table(section)) user.fail(key, no_such_model(section, name));
   Table outer = root.table(section);
-  if (!outer.is_table(name)) user.fail(key, fmt::format("there is no {} '{}'", section, name));
+  if (!outer.is_table(name)) user.fail(key, no_such_model(section, name));
   used_[section].push_back(name);
   Table entry = outer.table(name);
   entry.rename(fmt::format("{} '{}'", section, name));

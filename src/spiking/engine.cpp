@@ -33,11 +33,11 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
       poisson_.emplace_back(stimulus.name, groups ? *groups : kNone, simulation.dt, simulation.seed);
       train_position_.push_back(0);
     }
-    hooks_.resize(simulation.populations.size());
+    listeners_.resize(simulation.populations.size());
     for (Connection& connection : network_->connections)
-      if (connection.stdp) hooks_[connection.description->to].members.push_back(connection.stdp.get());
-    for (std::size_t p = 0; p < hooks_.size(); ++p)
-      if (!hooks_[p].members.empty()) hooks_[p].event_steps.assign(network_->populations[p]->blocks(), 0);
+      if (connection.stdp) listeners_[connection.description->to].members.push_back(connection.stdp.get());
+    for (std::size_t p = 0; p < listeners_.size(); ++p)
+      if (!listeners_[p].members.empty()) listeners_[p].event_steps.assign(network_->populations[p]->blocks(), 0);
     local_spikes_.resize(simulation.populations.size());
     all_spikes_.resize(simulation.populations.size());
   });
@@ -217,7 +217,7 @@ void Engine::deliver(Step from, Step to, const Phase& phase) {
     const SpikeHistory& source = spikes_[description.from];
     if (connection.stdp) {
       connection.stdp->begin_epoch(from, static_cast<std::uint32_t>(to - from), source, phase.learns[i],
-                                   hooks_[description.to].event_steps.data());
+                                   listeners_[description.to].event_steps.data());
     } else if (connection.lpl && from % connection.lpl->window() == 0) {
       deliver_connection(connection, from, from + 1, from);
       const auto mark = Laps::mark();
@@ -283,10 +283,10 @@ void Engine::drive_devices(Step from, Step to) {
 void Engine::update(Step from, Step to) {
   const auto steps = static_cast<std::uint32_t>(to - from);
   for (std::size_t p = 0; p < network_->populations.size(); ++p) {
-    Hooks& hooks = hooks_[p];
-    const bool hooked = !hooks.members.empty();
-    network_->populations[p]->advance(from, steps, hooked ? &hooks : nullptr,
-                                      hooked ? hooks.event_steps.data() : nullptr, local_spikes_[p]);
+    Listeners& listeners = listeners_[p];
+    const bool heard = !listeners.members.empty();
+    network_->populations[p]->advance(from, steps, heard ? &listeners : nullptr,
+                                      heard ? listeners.event_steps.data() : nullptr, local_spikes_[p]);
   }
   laps_.lap(Activity::update);
 }

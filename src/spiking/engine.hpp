@@ -49,8 +49,8 @@ class Engine {
   const Network& network() const { return *network_; }
 
  private:
-  // The hooks of one population: its symmetric-STDP connections, in order.
-  struct Hooks final : BlockHook {
+  // The listeners of one population: its symmetric-STDP connections, in order.
+  struct Listeners final : BlockListener {
     std::vector<SymmetricStdp*> members;
     std::vector<std::uint32_t> event_steps;  // by block
     void at(std::uint32_t block, std::uint32_t step, std::uint32_t spiked_lanes) override {
@@ -94,7 +94,7 @@ class Engine {
   std::vector<SpikeHistory> spikes_;         // by source
   std::vector<PoissonGenerator> poisson_;    // by stimulus; empty ones for spike files
   std::vector<std::size_t> train_position_;  // by stimulus: next spike of a file
-  std::vector<Hooks> hooks_;                 // by population
+  std::vector<Listeners> listeners_;         // by population
   SpikeExchange exchange_;
   std::vector<EpochSpikes> local_spikes_, all_spikes_;  // by population
   CheckpointOptions checkpoints_;

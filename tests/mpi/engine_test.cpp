@@ -7,6 +7,7 @@
 #include "core/errors.hpp"
 #include "spiking/engine.hpp"
 #include "spiking/state.hpp"
+#include "support/spiking_run.hpp"
 #include "support/world.hpp"
 
 namespace lpl::spiking {
@@ -147,12 +148,13 @@ TEST(Engine, GathersTheSameStateFromAnyNumberOfRanks) {
 // A rank that fails while the others are well ends the run on all ranks with its message.
 TEST(Engine, StopsEverywhereWhenTheResultFileCannotBeCreated) {
   const auto simulation = read_simulation_text(kNetwork, "net.sim");
+  const test::Scratch scratch;
+  const std::string path = scratch.path("absent/r.h5");
   try {
-    test::run_to_file(simulation, test::world(), "/nonexistent/folder/r.h5");
+    test::run_to_file(simulation, test::world(), path);
     FAIL();
   } catch (const std::exception& error) {
-    EXPECT_NE(std::string(error.what()).find("cannot create /nonexistent/folder/r.h5"), std::string::npos)
-        << error.what();
+    EXPECT_NE(std::string(error.what()).find("cannot create " + path), std::string::npos) << error.what();
   }
 }
 

@@ -769,7 +769,7 @@ record = [{ what = "state", of = "exc", variable = "V", neurons = [0, 1, 2, 3, 4
         path = self.folder / "young.h5"
         write_training_file(path, epochs=0, status="running")
         self.assert_says(self.report(path), "still going on")
-        self.assertIn("lpl_rate 0.1.0, running", lpl("info", path).stdout)
+        self.assertIn("lpl_rate 0.2.0, running", lpl("info", path).stdout)
 
     def test_layers_are_named(self):
         path = self.folder / "lpl.h5"

@@ -14,7 +14,7 @@ import subprocess
 import time
 import unittest
 
-from support import LPL_RATE, LPL_SIM, InFolder, datasets, environment, mpirun, processes_below, status
+from support import LPL_RATE, LPL_SIM, InFolder, datasets, environment, mpirun, processes_below, small_disk, status
 
 KILLS = int(os.environ.get("LPL_KILLS", "12"))
 
@@ -297,18 +297,12 @@ class Restart:
                 self.assert_fails(process, r"cannot open .*lost/run.checkpoint.new: No such file or directory")
                 self.assertEqual(status(self.out), "failed")
 
-    @unittest.skipUnless(os.geteuid() == 0, "needs root to mount a small disk")
     def test_a_full_disk_for_checkpoints_ends_the_run(self):
-        disk = self.folder / "disk"
-        disk.mkdir()
-        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", disk], check=True)
-        try:
+        with small_disk(self.folder / "disk", "16k") as disk:
             self.checkpoint = disk / "run.checkpoint"
             self.assert_fails(self.start(), r"cannot write .*disk/run.checkpoint.new: No space left on device")
             self.assertEqual(status(self.out), "failed")
             self.assertEqual(list(disk.iterdir()), [])
-        finally:
-            subprocess.run(["umount", disk], check=True)
 
     @unittest.skipIf("ASAN_OPTIONS" in os.environ, "the address sanitizer cannot live with a limit on memory")
     def test_a_rank_without_memory_ends_the_run(self):

@@ -229,11 +229,13 @@ TEST(ResultFile, RefusesToGoOnInAnotherRunsFile) {
 }
 
 TEST(ResultFile, SaysWhatCannotBeCreated) {
+  const test::Scratch scratch;
+  const std::string path = scratch.path("absent/r.h5");
   try {
-    ResultFile("/nonexistent/r.h5", {.program = "", .command_line = "", .description = ""});
+    ResultFile(path, {.program = "", .command_line = "", .description = ""});
     FAIL();
   } catch (const IoError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("cannot create /nonexistent/r.h5"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("cannot create " + path));
   }
 }
 
