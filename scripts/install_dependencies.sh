@@ -17,7 +17,7 @@ run=(
 test=(libgtest-dev libgmock-dev munge slurmctld slurmd slurm-client)
 browser=(chromium)
 fresh=(mmdebstrap)
-check=(git clang clang-format clang-tidy libomp-dev)
+check=(git ccache clang clang-format clang-tidy libomp-dev)
 
 packages=()
 for part in "${@:-run}"; do
