@@ -80,6 +80,7 @@ void ShapesFileImages::fetch(std::span<const std::int64_t> images, std::uint8_t*
 
 std::vector<LabelColumn> shapes_columns() {
   std::vector<LabelColumn> columns;
+  columns.reserve(kShapesFactors.size());
   for (const ShapesFactor& factor : kShapesFactors) columns.push_back({factor.name, factor.levels});
   return columns;
 }
@@ -108,7 +109,8 @@ ChannelNormalisation measure_normalisation(const ImageStore& store, std::span<co
         squares[c] += p * p;
       }
   });
-  const auto n = static_cast<long double>(images.size() * (store.bytes_per_image() / 3));
+  const std::size_t values = images.size() * (store.bytes_per_image() / 3);  // of one channel
+  const auto n = static_cast<long double>(values);
   ChannelNormalisation result{};
   for (std::size_t c = 0; c < 3; ++c) {
     const long double mean = static_cast<long double>(sum[c]) / n;
