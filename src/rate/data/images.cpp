@@ -80,7 +80,6 @@ void ShapesFileImages::fetch(std::span<const std::int64_t> images, std::uint8_t*
 
 std::vector<LabelColumn> shapes_columns() {
   std::vector<LabelColumn> columns;
-  columns.reserve(kShapesFactors.size());
   for (const ShapesFactor& factor : kShapesFactors) columns.push_back({factor.name, factor.levels});
   return columns;
 }
