@@ -19,8 +19,3 @@ if(LPL_SANITIZE)
   target_compile_options(lpl_options INTERFACE -fsanitize=${LPL_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   target_link_options(lpl_options INTERFACE -fsanitize=${LPL_SANITIZE})
 endif()
-
-option(LPL_VECTOR_BASELINE "Vector code for the baseline of the processor only" OFF)
-if(LPL_VECTOR_BASELINE)
-  target_compile_definitions(lpl_options INTERFACE HWY_COMPILE_ONLY_STATIC)
-endif()

@@ -6,7 +6,7 @@ stage() {
   local start=$SECONDS status=0
   echo "=== $1"
   set +e
-  (set -e && "${@:2}")
+  (set -e; "${@:2}")
   status=$?
   set -e
   local verdict=passed

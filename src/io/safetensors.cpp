@@ -16,7 +16,6 @@
 #include <set>
 
 #include "core/errors.hpp"
-#include "core/text.hpp"
 #include "io/whole_file.hpp"
 
 namespace lpl {
@@ -30,11 +29,7 @@ const std::string kMetadata = "__metadata__";
 
 static_assert(std::endian::native == std::endian::little, "tensors are read and written as they lie in memory");
 
-std::string text_of(const std::vector<std::size_t>& shape) {
-  std::vector<std::string> sizes;
-  for (std::size_t size : shape) sizes.push_back(std::to_string(size));
-  return join(sizes, ", ");
-}
+std::string text_of(const std::vector<std::size_t>& shape) { return fmt::format("{}", fmt::join(shape, ", ")); }
 
 // Product of the dimensions; nothing where it exceeds `limit`.
 std::optional<std::size_t> elements(const std::vector<std::size_t>& shape, std::size_t limit) {

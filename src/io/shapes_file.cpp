@@ -6,18 +6,13 @@
 #include <cmath>
 
 #include "core/errors.hpp"
-#include "core/text.hpp"
 
 namespace lpl {
 namespace {
 
 constexpr std::size_t kFactors = kShapesFactors.size();
 
-std::string text_of(const std::vector<hsize_t>& shape) {
-  std::vector<std::string> sizes;
-  for (const hsize_t size : shape) sizes.push_back(std::to_string(size));
-  return join(sizes, ", ");
-}
+std::string text_of(const std::vector<hsize_t>& shape) { return fmt::format("{}", fmt::join(shape, ", ")); }
 
 std::int32_t level_of(const ShapesFactor& factor, double value, const std::string& path, std::size_t image) {
   const double position = (value - factor.first) / (factor.last - factor.first) * (factor.levels - 1);

@@ -276,7 +276,7 @@ class ResultFiles(InFolder):
 
     def windows(self, *settings):
         path = self.folder / "windows.h5"
-        done = lpl_sim(self.write("windows.sim", WINDOWS), "--out", path, "--progress", "none",
+        done = lpl_sim(self.write("windows.sim", WINDOWS), "--out", path, "--overwrite", "--progress", "none",
                        *[part for setting in settings for part in ("--set", setting)])
         self.assertEqual(done.returncode, 0, done.stderr)
         return path

@@ -233,8 +233,8 @@ TEST(CudaBodies, MeansOverSpace) {
 }
 
 TEST(CudaBodies, AdaptiveMeansAndTheirGradients) {
-  for (const auto& [rows, columns, side] :
-       std::vector<std::array<Index, 3>>{{6, 6, 3}, {7, 5, 3}, {3, 4, 6}, {5, 1, 1}}) {
+  for (const auto& sizes : std::vector<std::array<Index, 3>>{{6, 6, 3}, {7, 5, 3}, {3, 4, 6}, {5, 1, 1}}) {
+    const Index rows = sizes[0], columns = sizes[1], side = sizes[2];  // not bound: Clang 14 cannot capture bindings
     const MapSize in{rows, columns, 2}, out{side, side, 2};
     const std::vector<float> x = draw(2 * std::size_t{rows} * columns * 2, 8);
     const std::vector<float> dy = draw(2 * std::size_t{side} * side * 2, 9);

@@ -73,17 +73,17 @@ Tensor MapOperations::adaptive_mean(const Tensor& x, std::int64_t side) {
 }
 
 Tensor MapOperations::adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) {
-  const std::int64_t side = dy.shape.height;
   Tensor dx = new_tensor(shape, precision);
   with_elements(dx, [&](auto* to) {
 #pragma omp parallel for schedule(static)
     for (std::int64_t map = 0; map < shape.samples * blocks(shape.channels); ++map) {
       std::vector<float> sums(static_cast<std::size_t>(shape.positions() * kLanes));
+      const std::int64_t windows = map * dy.shape.positions();
       with_elements(dy, [&](const auto* from) {
-        for_each_in_windows(shape, side, [&](std::int64_t at, std::int64_t target, float share) {
+        for_each_in_windows(shape, dy.shape.height, [&](std::int64_t at, std::int64_t target, float share) {
           for (std::int64_t lane = 0; lane < kLanes; ++lane)
             sums[static_cast<std::size_t>(target * kLanes + lane)] +=
-                share * widen(from[(map * side * side + at) * kLanes + lane]);
+                share * widen(from[(windows + at) * kLanes + lane]);
         });
       });
       for (std::size_t i = 0; i < sums.size(); ++i)

@@ -17,6 +17,9 @@ constexpr double kFlip = 0.5, kJitter = 0.8, kGrey = 0.2, kBlur = 0.5;
 constexpr double kJitterStrength = 0.8, kHueStrength = 0.2;
 constexpr double kSmallestSigma = 0.1, kLargestSigma = 2.0;
 
+// Of an image or a view with three channels.
+std::size_t values_of(int side) { return 3 * static_cast<std::size_t>(side) * static_cast<std::size_t>(side); }
+
 Random random_of(const ViewKey& key) {
   return Random(key.seed, Draw::augmentation, 4 * key.epoch + key.view, key.image);
 }
@@ -97,8 +100,9 @@ ResamplingTaps::ResamplingTaps(int shortest, int longest, int target)
     float* weight = weight_.data() + (source - shortest) * target * most_;
     for (int o = 0; o < target; ++o, weight += taps) {
       const double centre = (o + 0.5) * scale;
-      const int begin = std::max(0, static_cast<int>(centre - half + 0.5));
-      const int end = std::min(source, static_cast<int>(centre + half + 0.5));
+      const auto half_up = [](double position) { return static_cast<int>(std::floor(position + 0.5)); };
+      const int begin = std::max(0, half_up(centre - half));
+      const int end = std::min(source, half_up(centre + half));
       const auto triangle = [&](int i) { return std::max(0.0, 1.0 - std::abs(i + 0.5 - centre) / half); };
       double sum = 0;
       for (int i = begin; i < end; ++i) sum += triangle(i);
@@ -303,7 +307,7 @@ void ViewMaker::draw_whole(Canvas& canvas, const std::uint8_t* pixels) const {
 
 template <class DrawView>
 void ViewMaker::make(std::size_t n, float* views, DrawView&& draw) const {
-  const auto view_values = static_cast<std::size_t>(3 * size_ * size_);
+  const std::size_t view_values = values_of(size_);
 #pragma omp parallel
   {
     Canvas canvas(side_, centre_side(size_));
@@ -326,18 +330,18 @@ void ViewMaker::make_bytes(std::uint8_t* view, DrawView&& draw) const {
 }
 
 void ViewMaker::augment(std::span<const AugmentChoices> choices, const std::uint8_t* pixels, float* views) const {
-  const auto bytes = static_cast<std::size_t>(3 * side_ * side_);
+  const std::size_t bytes = values_of(side_);
   make(choices.size(), views,
        [&](Canvas& canvas, std::size_t i) { draw_augmented(canvas, choices[i], pixels + i * bytes); });
 }
 
 void ViewMaker::centre(std::size_t n, const std::uint8_t* pixels, float* views) const {
-  const auto bytes = static_cast<std::size_t>(3 * side_ * side_);
+  const std::size_t bytes = values_of(side_);
   make(n, views, [&](Canvas& canvas, std::size_t i) { draw_centre(canvas, pixels + i * bytes); });
 }
 
 void ViewMaker::whole(std::size_t n, const std::uint8_t* pixels, float* views) const {
-  const auto bytes = static_cast<std::size_t>(3 * side_ * side_);
+  const std::size_t bytes = values_of(side_);
   make(n, views, [&](Canvas& canvas, std::size_t i) { draw_whole(canvas, pixels + i * bytes); });
 }
 
@@ -356,7 +360,7 @@ void ViewMaker::whole_bytes(const std::uint8_t* pixels, std::uint8_t* view) cons
 std::shared_ptr<const MemoryImages> resized(const ImageStore& store, int side) {
   const ViewMaker maker(store.side(), side, {});
   ImageRecords records{.side = side, .pixels = {}, .labels = {store.labels().begin(), store.labels().end()}};
-  const auto bytes = static_cast<std::size_t>(3 * side * side);
+  const std::size_t bytes = values_of(side);
   records.pixels.resize(static_cast<std::size_t>(store.count()) * bytes);
   std::vector<std::uint8_t> pixels(store.bytes_per_image());
   for (std::int64_t i = 0; i < store.count(); ++i) {

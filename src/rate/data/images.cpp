@@ -108,7 +108,8 @@ ChannelNormalisation measure_normalisation(const ImageStore& store, std::span<co
         squares[c] += p * p;
       }
   });
-  const auto n = static_cast<long double>(images.size() * (store.bytes_per_image() / 3));
+  const std::size_t values = images.size() * (store.bytes_per_image() / 3);  // of one channel
+  const auto n = static_cast<long double>(values);
   ChannelNormalisation result{};
   for (std::size_t c = 0; c < 3; ++c) {
     const long double mean = static_cast<long double>(sum[c]) / n;

@@ -51,7 +51,8 @@ LPL_DEVICE inline float luminance(float r, float g, float b) {
 
 // The mean of a number of luminances with this sum, rounded half up.
 LPL_DEVICE inline float mean_luminance(int sum, int pixels) {
-  return static_cast<float>((2 * sum + pixels) / (2 * pixels));
+  const int mean = (2 * sum + pixels) / (2 * pixels);
+  return static_cast<float>(mean);
 }
 
 // The image x blended with a degenerate image d.
