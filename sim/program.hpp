@@ -23,6 +23,7 @@ struct ProgramOptions {
   bool check = false;
   ProgressStyle progress = ProgressStyle::automatic;
   CheckpointOptions checkpoint;
+  double stall_timeout = 600;  // [s]; 0: none
   std::string command_line;
 };
 

@@ -119,6 +119,9 @@ class Run : public Session {
       file_->flush();
       if (!outputs_.events.empty()) events_ = std::make_unique<EventFile>(outputs_.events, unix_time());
     });
+    const LastAct mark_as_failed(comm_, [&] {
+      if (file_) file_->fail();
+    });
     try {
       run_all(style);
       if (!checkpoint_.path.empty() && !summary_.interrupted) save();
