@@ -11,6 +11,7 @@
 #include "core/cores.hpp"
 #include "core/host.hpp"
 #include "core/quantity.hpp"
+#include "core/streams.hpp"
 #include "core/termination.hpp"
 #include "core/text.hpp"
 #include "core/version.hpp"
@@ -158,6 +159,7 @@ int run(int argc, char** argv, const Program& program, Communicator& comm) {
 }  // namespace
 
 int run_program(int argc, char** argv, const Program& program) {
+  hold_standard_streams();
   std::unique_ptr<Communicator> comm;
   try {
     comm = make_mpi_communicator(argc, argv);
@@ -165,7 +167,9 @@ int run_program(int argc, char** argv, const Program& program) {
     fmt::print(stderr, "{}: {}\n", program.name, error.what());
     return static_cast<int>(ExitCode::failed);
   }
-  return run(argc, argv, program, *comm);
+  const int status = run(argc, argv, program, *comm);
+  const bool printed = flush_standard_output(program.name);
+  return status == 0 && !printed ? static_cast<int>(ExitCode::failed) : status;
 }
 
 std::string placement(Communicator& comm) {

@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "comm/communicator.hpp"
+#include "comm/launcher.hpp"
 #include "comm/shared_gather.hpp"
 #include "comm/shared_memory.hpp"
 #include "comm/watchdog.hpp"
@@ -177,6 +178,7 @@ class MpiCommunicator final : public Communicator {
 }  // namespace
 
 std::unique_ptr<Communicator> make_mpi_communicator(int& argc, char**& argv) {
+  check_launcher();
   check_shared_memory();
   let_waiting_ranks_yield();
   auto comm = std::make_unique<MpiCommunicator>(argc, argv);
