@@ -1,6 +1,7 @@
 #include "comm/watchdog.hpp"
 
 #include <fmt/format.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,7 +18,7 @@ namespace {
 constexpr double kLooks = 8;                      // within a timeout
 constexpr double kShortest = 0.02, kLongest = 5;  // [s] between looks
 constexpr std::chrono::seconds kGrace{1};         // for rank 0 to speak before others do
-constexpr unsigned kAbortSeconds = 5;
+constexpr unsigned kAbortSeconds = 5;             // for the abort, and again for the launcher to end
 
 bool waits(std::uint64_t calls) { return calls % 2 == 1; }
 
@@ -26,6 +27,21 @@ void block_signals() {
   sigset_t all;
   sigfillset(&all);
   pthread_sigmask(SIG_BLOCK, &all, nullptr);
+}
+
+// mpirun waits for its daemons, for ever where a host is lost. A process of its own, for this one ends with the job,
+// ends it then. Between fork and exit only calls that do not need the rest of a program with threads.
+void end_launcher_that_waits() {
+  if (!std::getenv("OMPI_COMM_WORLD_SIZE")) return;  // another launcher
+  const auto launcher = static_cast<int>(syscall(SYS_pidfd_open, getppid(), 0));
+  if (launcher < 0 || fork() != 0) return;
+  setsid();
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) close(stream);
+  for (const int signal : {SIGTERM, SIGKILL}) {
+    sleep(kAbortSeconds);
+    syscall(SYS_pidfd_send_signal, launcher, signal, nullptr, 0);
+  }
+  _exit(0);
 }
 
 std::string seconds(double time) { return time < 10 ? fmt::format("{:.3g} s", time) : fmt::format("{:.0f} s", time); }
@@ -129,6 +145,7 @@ void Watchdog::end(std::uint64_t call) {
              (call + 1) / 2, cause());
   if (last_act_) last_act_();
   std::signal(SIGALRM, SIG_DFL);
+  end_launcher_that_waits();
   alarm(kAbortSeconds);
   abort_();
   std::_Exit(1);
