@@ -148,7 +148,7 @@ int run(int argc, char** argv, const Program& program, Communicator& comm) {
     return static_cast<int>(ExitCode::misused);
   } catch (const Error& error) {
     say(error.what());
-    comm.quit(static_cast<int>(ExitCode::failed));
+    comm.quit(static_cast<int>(ExitCode::failed), error.what());
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}: rank {}: {}\n", program.name, comm.rank(), error.what());
     comm.abort(static_cast<int>(ExitCode::failed));

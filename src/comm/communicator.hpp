@@ -46,8 +46,9 @@ class Communicator {
 
   // Ends all ranks at once, from any one of them.
   [[noreturn]] virtual void abort(int exit_code) = 0;
-  // Collective: ends this process after a failure that all ranks know of, without the clean-up of any library.
-  [[noreturn]] virtual void quit(int exit_code) = 0;
+  // Collective: ends this process after a failure that all ranks know of, without the clean-up of any library. Where
+  // the others do not come within seconds, they do not know of it: then says the reason and ends them, too.
+  [[noreturn]] virtual void quit(int exit_code, const std::string& reason) = 0;
 };
 
 // Has `act` done before a stall ends the job, as long as this lives.

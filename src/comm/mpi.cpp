@@ -138,11 +138,19 @@ class MpiCommunicator final : public Communicator {
     MPI_Abort(world_, exit_code);
     std::_Exit(exit_code);
   }
-  [[noreturn]] void quit(int exit_code) override {
-    const Watchdog::Waiting waiting(watchdog_, "the end after a failure");
+  [[noreturn]] void quit(int exit_code, const std::string& reason) override {
+    constexpr int kMilliseconds = 10'000;
     std::fflush(nullptr);
-    MPI_Barrier(world_);
-    std::_Exit(exit_code);
+    MPI_Request all = MPI_REQUEST_NULL;
+    MPI_Ibarrier(world_, &all);
+    int arrived = 0;
+    for (int waited = 0; waited < kMilliseconds; ++waited) {
+      MPI_Test(&all, &arrived, MPI_STATUS_IGNORE);
+      if (arrived) std::_Exit(exit_code);
+      usleep(1000);
+    }
+    fmt::print(stderr, "{}: rank {}, alone: {}\n", program_invocation_short_name, rank(), reason);
+    abort(exit_code);
   }
 
  private:
@@ -187,7 +195,7 @@ std::unique_ptr<Communicator> make_mpi_communicator(int& argc, char**& argv) {
   } catch (const Error& error) {
     // Leaving by an exception would abort before anyone has spoken.
     if (comm->rank() == 0) fmt::print(stderr, "{}: {}\n", program_invocation_short_name, error.what());
-    comm->quit(1);
+    comm->quit(1, error.what());
   }
   return comm;
 }

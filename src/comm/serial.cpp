@@ -25,7 +25,7 @@ class SerialCommunicator final : public Communicator {
   void sum(std::vector<std::int64_t>&) override {}
   std::int64_t max(std::int64_t value) override { return value; }
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
-  [[noreturn]] void quit(int exit_code) override { std::_Exit(exit_code); }
+  [[noreturn]] void quit(int exit_code, const std::string&) override { std::_Exit(exit_code); }
 };
 
 }  // namespace

@@ -37,10 +37,8 @@ void end_launcher_that_waits() {
   if (launcher < 0 || fork() != 0) return;
   setsid();
   for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) close(stream);
-  for (const int signal : {SIGTERM, SIGKILL}) {
-    sleep(kAbortSeconds);
-    syscall(SYS_pidfd_send_signal, launcher, signal, nullptr, 0);
-  }
+  sleep(kAbortSeconds);
+  syscall(SYS_pidfd_send_signal, launcher, SIGKILL, nullptr, 0);
   _exit(0);
 }
 

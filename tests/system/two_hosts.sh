@@ -43,7 +43,8 @@ done
 # What mpirun starts its daemon on the other host with: agent HOST COMMAND...
 printf '#!/bin/sh\nshift\nexec %s sh -c "$*"\n' "${on_other[*]}" >"$folder/agent"
 chmod +x "$folder/agent"
-export OMPI_MCA_plm_rsh_agent=$folder/agent OMPI_MCA_oob_tcp_if_include=link0 OMPI_MCA_btl_tcp_if_include=link0
+mount -t tmpfs tmpfs /dev/shm # an aborted run leaves things there and in the folder of its session
+export OMPI_MCA_orte_tmpdir_base=$folder OMPI_MCA_plm_rsh_agent=$folder/agent OMPI_MCA_oob_tcp_if_include=link0 OMPI_MCA_btl_tcp_if_include=link0
 
 if [ -n "$cut" ]; then
   (
