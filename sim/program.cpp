@@ -1,36 +1,23 @@
 #include "program.hpp"
 
 #include <fmt/format.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <bitset>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 
+#include "core/cores.hpp"
 #include "core/host.hpp"
 #include "core/quantity.hpp"
+#include "core/streams.hpp"
 #include "core/termination.hpp"
 #include "core/text.hpp"
 #include "core/version.hpp"
 
 namespace lpl {
 namespace {
-
-using Cores = std::bitset<CPU_SETSIZE>;
-
-// The cores that this process may run on.
-Cores allowed_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  sched_getaffinity(0, sizeof set, &set);
-  Cores cores;
-  for (std::size_t core = 0; core < cores.size(); ++core) cores[core] = CPU_ISSET(core, &set);
-  return cores;
-}
 
 // "0", "0,1" or "64 cores".
 std::string text_of(const Cores& cores) {
@@ -56,16 +43,11 @@ Placement gather_placement(Communicator& comm) {
 // Ranks share cores where more of them are confined to a set of cores than the set holds.
 void warn_of_shared_cores(Communicator& comm) {
   for (const auto& [host, ranks] : gather_placement(comm))
-    for (const Cores& cores : ranks) {
-      const auto confined =
-          std::count_if(ranks.begin(), ranks.end(), [&](const Cores& other) { return (other & ~cores).none(); });
-      if (static_cast<std::size_t>(confined) <= cores.count()) continue;
+    if (const Cores* const cores = crowded_cores(ranks))
       fmt::print(stderr,
                  "warning: {} ranks share the cores {} of {} and will wait for each other; use fewer ranks, or bind "
                  "them (mpirun --bind-to core, srun --cpu-bind=cores)\n",
-                 confined, text_of(cores), host);
-      break;
-    }
+                 confined_to(*cores, ranks), text_of(*cores), host);
 }
 
 // A launcher whose MPI this program does not speak starts n separate runs of one rank, which write the same files.
@@ -133,6 +115,10 @@ void add_options(CLI::App& app, const Program& program, ProgramOptions& options)
       ->allow_extra_args(false);
   app.add_flag("--overwrite", options.overwrite, "Replace what is at the outputs, also where it is another run's");
   app.add_option("--seed", options.seed, "Random seed, in place of the description's");
+  app.add_option_function<std::string>(
+      "--stall-timeout",
+      [&](const std::string& text) { options.stall_timeout = text == "0" ? 0 : interval_of("--stall-timeout", text); },
+      "End the run where ranks have waited for others for so long in vain; default 10min, 0: never");
   if (program.resumable) add_run_options(app, options);
   program.more_options(app);
   app.set_version_flag(
@@ -167,6 +153,7 @@ int run(int argc, char** argv, const Program& program, Communicator& comm) {
     app.parse(argc, argv);
     if (options.out.empty()) options.out = std::filesystem::path(options.description).stem().string() + program.result;
     for (std::string* path : {&options.out, &options.checkpoint.path}) *path = behind_links(*path);
+    comm.end_when_stalled(options.stall_timeout, program.name);
     warn_of_serial_copies(program, comm);
     warn_of_shared_cores(comm);
     if (!options.check) watch_for_termination(options.checkpoint.path.empty());
@@ -179,7 +166,7 @@ int run(int argc, char** argv, const Program& program, Communicator& comm) {
     return static_cast<int>(ExitCode::misused);
   } catch (const Error& error) {
     say(error.what());
-    comm.quit(static_cast<int>(ExitCode::failed));
+    comm.quit(static_cast<int>(ExitCode::failed), error.what());
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}: rank {}: {}\n", program.name, comm.rank(), error.what());
     comm.abort(static_cast<int>(ExitCode::failed));
@@ -227,14 +214,17 @@ ExitCode interrupted(const ProgramOptions& options, Communicator& comm) {
 }
 
 int run_program(int argc, char** argv, const Program& program) {
+  hold_standard_streams();
   std::unique_ptr<Communicator> comm;
   try {
-    comm = launched_by_mpi() ? make_mpi_communicator(argc, argv) : make_serial_communicator();
+    comm = make_communicator(argc, argv);
   } catch (const Error& error) {
     fmt::print(stderr, "{}: {}\n", program.name, error.what());
     return static_cast<int>(ExitCode::failed);
   }
-  return run(argc, argv, program, *comm);
+  const int status = run(argc, argv, program, *comm);
+  const bool printed = flush_standard_output(program.name);
+  return status == 0 && !printed ? static_cast<int>(ExitCode::failed) : status;
 }
 
 std::string placement(Communicator& comm) {

@@ -26,6 +26,7 @@ struct ProgramOptions {
   bool overwrite = false;  // what is at the outputs, whatever it is
   ProgressStyle progress = ProgressStyle::automatic;
   CheckpointOptions checkpoint;
+  double stall_timeout = 600;  // [s]; 0: none
   std::string command_line;
 };
 

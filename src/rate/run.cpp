@@ -124,6 +124,9 @@ class Run : public Session {
       file_->add(state_.history);
       file_->flush();
     });
+    const LastAct mark_as_failed(comm_, [&] {
+      if (file_) file_->fail();
+    });
     try {
       run_all(style);
       agree(comm_, [&] { finish(wall_clock() - start); });

@@ -318,6 +318,7 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
     load(state);
   }
   Recorder recorder(simulation_, *network_, comm_, path, facts, resumed ? &state.recorder : nullptr);
+  const LastAct mark_as_failed(comm_, [&] { recorder.fail(); });
   Progress progress(style, comm_.rank() == 0, simulation_.seconds(simulation_.end()));
   laps_.start();
   RunSummary summary;
