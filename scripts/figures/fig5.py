@@ -38,7 +38,7 @@ def draw_decoding(axis, groups, rows):
         plots.mark_undefined(axis, places[np.isnan(phases[-1]["r2"])])
         if variant in PUBLISHED_R2:
             axis.plot(places, PUBLISHED_R2[variant], "D", color="black", ms=3.5, label="published" if i == 0 else None)
-    axis.set(ylabel="R² on held-out 5 s", title="Decoding of input groups", ylim=(-0.12, 1.2))
+    axis.set(ylabel="R² on held-out seconds (cut at -0.1)", title="Decoding of input groups", ylim=(-0.12, 1.2))
     axis.set_xticks(range(len(groups)), groups)
     axis.axhline(0, color="0.3", lw=0.8)
     axis.legend(ncol=3)

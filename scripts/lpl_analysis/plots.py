@@ -38,7 +38,7 @@ def metadata(path):
 def mark_undefined(axis, places):
     """Says at places along the x axis that there is no number."""
     for place in places:
-        axis.annotate(shown.UNDEFINED, (place, 0.02), xycoords=("data", "axes fraction"), rotation=90, ha="center",
+        axis.annotate(shown.UNDEFINED, (place, 0.15), xycoords=("data", "axes fraction"), rotation=90, ha="center",
                       va="bottom", fontsize=7, color="0.4")
 
 
@@ -94,9 +94,10 @@ def phase_borders(axis, result):
 
 
 def group_weights(axis, result, connection):
-    """Mean weights by input group over time; nothing where they were not recorded."""
-    recorded = result.group_means(connection)
+    """Mean weights by input group over time; `connection` may be None."""
+    recorded = result.group_means(connection) if connection else None
     if recorded is None:
+        axis.set(title="Weights by input group: not recorded", xticks=[], yticks=[])
         return
     time, value, groups = recorded
     if len(time) > 1:
@@ -132,7 +133,8 @@ def bars_by_group(axis, groups, rows, key, label, title):
                  alpha=0.35 if i + 1 < len(rows) else 1.0, edgecolor="white")
         mark_undefined(axis, np.flatnonzero(~np.isfinite(values)) + shift)
     pale = plain(" (pale), ".join(row["phase"] for row in rows))
-    axis.set(title=f"{title}: after {pale}" if rows else f"{title}: not recorded", ylabel=label)
+    axis.set(title=f"{title}: after {pale}" if rows else f"{title}: not recorded", xlim=(-0.6, len(groups) - 0.4),
+             ylabel=f"{label} (cut at -0.1)" if key == "r2" else label)
     if key == "r2":
         axis.set_ylim(-0.12, 1)
     axis.set_xticks(range(len(groups)), [plain(group) for group in groups])

@@ -120,9 +120,8 @@ def draw(result, pathway, rows, picture):
     """Weights over time, decoding and weights by group as a picture file."""
     figure, axes = plots.panels(1, 3, width=12, height=3.6, width_ratios=[1.5, 1, 1])
     groups = [group.name for group in result.groups(pathway.source)]
-    if pathway.connection:
-        plots.group_weights(axes[0], result, pathway.connection)
-    plots.bars_by_group(axes[1], groups, rows, "r2", "R² on held-out 5 s", "Decoding")
+    plots.group_weights(axes[0], result, pathway.connection)
+    plots.bars_by_group(axes[1], groups, rows, "r2", "R² on held-out seconds", "Decoding")
     plots.bars_by_group(axes[2], groups, rows, "weights", "mean weight", "Weights")
     if result.note:
         figure.suptitle(result.note)

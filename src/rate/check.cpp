@@ -44,7 +44,8 @@ constexpr double kHeader = 2048;  // bytes of a dataset's own, about
 
 // Bytes of rows of float64 values, in whole chunks.
 double rows_of(std::int64_t rows, std::int64_t width) {
-  return static_cast<double>((rows + kRowsAChunk - 1) / kRowsAChunk * kRowsAChunk * width * 8);
+  const std::int64_t chunks = (rows + kRowsAChunk - 1) / kRowsAChunk;
+  return static_cast<double>(8 * width * kRowsAChunk * chunks);
 }
 
 // The network and its optimiser at the end, what is inspected, and what is measured by step and epoch.

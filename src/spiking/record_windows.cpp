@@ -6,8 +6,8 @@ namespace lpl::spiking {
 
 std::vector<StepRange> windows_of(const RecordWindow& window, const std::vector<Phase>& phases) {
   std::vector<std::size_t> chosen = window.phases;
-  std::ranges::sort(chosen);
-  chosen.erase(std::ranges::unique(chosen).begin(), chosen.end());
+  std::sort(chosen.begin(), chosen.end());
+  chosen.erase(std::unique(chosen.begin(), chosen.end()), chosen.end());
   std::vector<StepRange> windows;
   for (const std::size_t p : chosen) {
     const Phase& phase = phases[p];

@@ -78,7 +78,8 @@ class Estimate {
 
  private:
   static double rows(StepRange stretch, Step every) {
-    return static_cast<double>((stretch.end - stretch.begin) / every);
+    const Step count = (stretch.end - stretch.begin) / every;
+    return static_cast<double>(count);
   }
   static double all_rows(const std::vector<StepRange>& windows, Step every) {
     double sum = 0;
@@ -98,10 +99,9 @@ class Estimate {
   }
 
   void add_rates(Step every, const std::vector<StepRange>& windows) {
-    double bins = 0;
-    for (const StepRange& window : windows)
-      bins += static_cast<double>((window.end + every - 1) / every - window.begin / every);
-    size_.samples += chunks(bins, kSamplesAChunk, 2 * sizeof(double) + sizeof(float));
+    Step bins = 0;
+    for (const StepRange& window : windows) bins += (window.end + every - 1) / every - window.begin / every;
+    size_.samples += chunks(static_cast<double>(bins), kSamplesAChunk, 2 * sizeof(double) + sizeof(float));
     datasets(3);
   }
 
