@@ -32,7 +32,7 @@ class Stalled(InFolder):
     def start(self, program, arguments, ranks=2, timeout=f"{TIMEOUT} s"):
         """A run in its loop: its launcher and its processes by rank."""
         self.out = self.folder / "r.h5"
-        command = mpirun(ranks, program, *arguments, "--out", self.out, "--stall-timeout", timeout)
+        command = mpirun(ranks, program, *arguments, "--out", self.out, "--overwrite", "--stall-timeout", timeout)
         launcher = subprocess.Popen(command, env=environment(), cwd=self.folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         self.addCleanup(self.end, launcher)
         for _ in range(600):

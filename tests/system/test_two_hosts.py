@@ -23,7 +23,7 @@ class TwoHosts(InFolder):
                 (lpl_sim, LPL_SIM, [EXAMPLES / "invariance.sim", "--set", "phase.prime.duration=0.5 s", "--set", "phase.learn.duration=1 s"]),
                 (lpl_rate, LPL_RATE, [EXAMPLES / "clusters2d.rate", "--set", "training.epochs=1", "--set", "data.steps_per_epoch=20"])):
             with self.subTest(program=program):
-                arguments = [*arguments, "--progress", "none", "--out"]
+                arguments = [*arguments, "--progress", "none", "--overwrite", "--out"]
                 one = run(*arguments, "one.h5", ranks=4, cwd=self.folder)
                 self.assertEqual(one.returncode, 0, one.stderr)
                 two = on_two_hosts(*FOUR_RANKS, program, *arguments, "two.h5", cwd=self.folder)
