@@ -35,5 +35,5 @@ stage "a minimal system" make_fresh_root "$root"
 stage "the committed tree" copy_tree
 stage "scripts/quickstart.sh" in_fresh_root "$root" scripts/quickstart.sh --set 'phase.prime.duration="5 s"' --set 'phase.learn.duration="20 s"'
 stage "its revision is unknown there, and said so" in_fresh_root "$root" sh -c 'build/release/bin/lpl_sim --version | grep -F "(unknown)"'
-stage "scripts/test.sh" in_fresh_root "$root" scripts/test.sh -R '^(unit|rate_parts|mpi_2|system_ranks|reference_|rate_reference_)'
+stage "scripts/test.sh" in_fresh_root "$root" scripts/test.sh -R '^(unit|rate_parts|mpi_2|system_ranks|recorded_|(rate_)?reference_)' -E on_3_ranks
 if [ $# -gt 0 ]; then stage "$*" in_fresh_root "$root" "$@"; fi
