@@ -64,6 +64,8 @@ std::string shown(const toml::node& node) {
   node.visit([&](const auto& value) {
     if constexpr (toml::is_table<decltype(value)> || toml::is_array<decltype(value)>)
       out << kind_of(value);
+    else if constexpr (toml::is_floating_point<decltype(value)>)
+      out << fmt::format("{}", value.get());
     else
       out << value;
   });

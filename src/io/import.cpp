@@ -334,9 +334,10 @@ class MatrixBody {
   }
 
   SparseMatrix finish() && {
-    if (!sized_ || count_ != announced_)
-      throw ConfigError(
-          fmt::format("{}: announces {} entries but holds {}; it is truncated", path_, announced_, count_));
+    if (!sized_) throw ConfigError(fmt::format("{}: has no size line; it is truncated", path_));
+    if (count_ != announced_)
+      throw ConfigError(fmt::format("{}: announces {} entries but holds {}{}", path_, announced_, count_,
+                                    count_ < announced_ ? "; it is truncated" : ""));
     std::sort(entries_.begin(), entries_.end(),
               [](const Entry& a, const Entry& b) { return std::pair(a.pre, a.post) < std::pair(b.pre, b.post); });
     const auto twin = std::adjacent_find(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {

@@ -50,12 +50,12 @@ Step DescriptionReader::read_steps(Table& table, std::string_view key, Bounds bo
   return steps(table, key, table.quantity(key, Dimension::time, bounds, std::move(fallback)));
 }
 
-double DescriptionReader::read_voltage(Table& table, std::string_view key, std::optional<std::string> fallback,
-                                       double largest) {
+double DescriptionReader::read_voltage(Table& table, std::string_view key, Bounds bounds,
+                                       std::optional<std::string> fallback) {
   const double value = table.quantity(key, Dimension::voltage, kAny, std::move(fallback));
-  if (std::abs(value) > largest)
-    table.fail(key, fmt::format("{}; voltages from {} V to {} V are plausible; did you mean mV?", table.stated(key),
-                                -largest, largest));
+  if (value < bounds.low || value > bounds.high)
+    table.fail(key, fmt::format("{}; it must lie from {} V to {} V{}", table.stated(key), bounds.low, bounds.high,
+                                std::abs(value) > kLargestVoltage ? "; did you mean mV?" : ""));
   return value;
 }
 

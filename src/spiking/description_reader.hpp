@@ -21,8 +21,10 @@ class DescriptionReader {
  public:
   static constexpr NeuronId kLargestSize = 1u << 30;
   static constexpr Step kLongestDelay = 100000;  // steps
-  static constexpr double kLargestVoltage = 1;   // [V] of membranes; more is meant to be millivolts
-  static constexpr double kLargestCurrent = 10;  // [V] that a current would add at rest
+  // Of membranes, and of what a current would add at rest; more is meant to be millivolts.
+  static constexpr double kLargestVoltage = 1, kLargestCurrent = 10;  // [V]
+  static constexpr Bounds kMembrane{-kLargestVoltage, kLargestVoltage};
+  static constexpr Bounds kDeviation{0, kLargestVoltage};
 
   explicit DescriptionReader(Document document) : document_(std::move(document)) {}
 
@@ -35,9 +37,8 @@ class DescriptionReader {
   // `seconds`, which were read under `key`, as a whole number of steps; fails there where they are none.
   Step steps(Table& table, std::string_view key, double seconds) const;
   Step read_steps(Table& table, std::string_view key, Bounds bounds, std::optional<std::string> fallback = {});
-  // A voltage of a plausible size.
-  double read_voltage(Table& table, std::string_view key, std::optional<std::string> fallback = {},
-                      double largest = kLargestVoltage);
+  // A voltage within bounds of a plausible size.
+  double read_voltage(Table& table, std::string_view key, Bounds bounds, std::optional<std::string> fallback = {});
   // A time constant of a decay that float32 can follow in intervals of `interval` seconds.
   double read_decay(Table& table, std::string_view key, double shortest, std::string fallback);
   void check_decay(Table& table, std::string_view key, double tau, double interval) const;

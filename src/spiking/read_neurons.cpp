@@ -18,9 +18,9 @@ Cell DescriptionReader::read_cell(Table table) {
       if (steps(table, "refractory", cell.refractory) > kLongestRefractory)
         table.fail("refractory",
                    fmt::format("{}, which is more than {} steps", table.stated("refractory"), kLongestRefractory));
-      cell.drive = read_voltage(table, "drive", "0 mV", kLargestCurrent);
+      cell.drive = read_voltage(table, "drive", {-kLargestCurrent, kLargestCurrent}, "0 mV");
     } else {
-      cell.threshold_jump = table.quantity("threshold_jump", Dimension::voltage, {0, kLargestVoltage}, "100 mV");
+      cell.threshold_jump = read_voltage(table, "threshold_jump", kDeviation, "100 mV");
       cell.tau_threshold = read_decay(table, "tau_threshold", 0, "5 ms");
       // The adapting model follows by dt / tau, which must not pass 1.
       cell.tau_nmda = read_decay(table, "tau_nmda", adaptive ? result_.dt : 0, "100 ms");
@@ -38,9 +38,9 @@ Cell DescriptionReader::read_cell(Table table) {
 // All models hold V in [E_inh, 0]: what lies outside of it is never rested at, nor reached.
 void DescriptionReader::read_potentials(Table& table, Cell& cell) {
   const bool lif = cell.model == CellModel::leaky_integrate_and_fire;
-  cell.E_leak = read_voltage(table, "E_leak", lif ? "-60 mV" : "-70 mV");
-  cell.E_inh = table.quantity("E_inh", Dimension::voltage, {-kLargestVoltage, 0}, "-80 mV");
-  cell.threshold = read_voltage(table, "threshold", "-50 mV");
+  cell.E_leak = read_voltage(table, "E_leak", kMembrane, lif ? "-60 mV" : "-70 mV");
+  cell.E_inh = read_voltage(table, "E_inh", {-kLargestVoltage, 0}, "-80 mV");
+  cell.threshold = read_voltage(table, "threshold", kMembrane, "-50 mV");
   if (cell.E_inh > cell.E_leak)
     table.fail("E_inh", fmt::format("{} and above 'E_leak'; V is held in [E_inh, 0]", table.stated("E_inh")));
   if (cell.E_leak > 0)
@@ -61,7 +61,7 @@ void DescriptionReader::read_initial_membrane(Table& table, Population& populati
   const double lowest = population.cell.E_inh;
   start.mean = population.cell.E_leak;
   const auto read_mean = [&](Table& from, std::string_view key) {
-    start.mean = read_voltage(from, key);
+    start.mean = read_voltage(from, key, kMembrane);
     if (start.mean < lowest || start.mean > 0)
       from.fail(key, fmt::format("{}, but V is held in [E_inh, 0], from {} V", from.stated(key), lowest));
   };
@@ -83,7 +83,7 @@ void DescriptionReader::read_initial_membrane(Table& table, Population& populati
       initial.fail("file", fmt::format("holds {} values for {} neurons", start.values.size(), population.size));
   } else {
     read_mean(initial, "mean");
-    start.deviation = initial.quantity("deviation", Dimension::voltage, {0, kLargestVoltage});
+    start.deviation = read_voltage(initial, "deviation", kDeviation);
   }
   initial.finish();
 }

@@ -85,9 +85,12 @@ RateProfile DescriptionReader::slow_signal(Table& table, std::uint32_t object) {
   const double deviation = table.quantity("deviation", Dimension::frequency, kNonNegative, "4 Hz");
   const double floor = table.quantity("floor", Dimension::frequency, kNonNegative, "0.1 Hz");
   const double alpha = table.number("alpha", {1, 100}, 1.1);
+  const double interval = table.quantity("interval", Dimension::time, {result_.dt}, "10 ms");
+  if (period < 2 * interval)
+    table.fail("period", fmt::format("{}; it must hold two samples at least, which lie {} s apart",
+                                     table.stated("period"), interval));
   const auto harmonics = table.integer("harmonics", 2, 4096, 128);
   const auto repeats = table.integer("repeats", 1, 1000, 11);
-  const double interval = table.quantity("interval", Dimension::time, {result_.dt}, "10 ms");
   const double samples = std::floor(static_cast<double>(repeats) * period / interval + 1e-9);
   if (samples < 2 || samples > 1e7)
     table.fail("period", fmt::format("{} repeats of {} s at {} s make {} samples; they must be 2 to 1e7", repeats,
