@@ -79,8 +79,8 @@ class DescriptionReader {
   void read_pattern(Table& table, ConnectionDescription& c);
   void read_plasticity(Table& table, Table& root, ConnectionDescription& c);
   void check_lpl(Table& table, Table rule_table, ConnectionDescription& c);
-  // Weights that a rule moves start within its bounds.
-  void check_initial_weights(Table& table, const ConnectionDescription& c, double w_max) const;
+  // Weights that a rule moves start within its bounds, or above them by what the rule itself may do.
+  void check_initial_weights(Table& table, const ConnectionDescription& c, double w_max, double lift) const;
   void read_phase(Table& table);
   RecordWindow read_window(Table& table);
   // At least one step.

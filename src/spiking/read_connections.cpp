@@ -1,4 +1,6 @@
 // [[connection]]: wiring, delays, plasticity.
+#include <cmath>
+
 #include "spiking/description_reader.hpp"
 
 namespace lpl::spiking {
@@ -34,13 +36,15 @@ void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDes
     table.fail("plasticity", "synapses on a parrot population cannot be plastic");
   if (const auto* lpl = std::get_if<LplRule>(&*c.rule)) {
     check_lpl(table, rule_table, c);
-    check_initial_weights(table, c, lpl->w_max);
+    check_initial_weights(table, c, lpl->w_max, 0);
   } else if (const auto* stdp = std::get_if<SymmetricStdpRule>(&*c.rule)) {
     if (c.receptor != Receptor::gaba)
       table.fail("plasticity", fmt::format("the symmetric_stdp rule '{}' is for GABA synapses", c.rule_name));
     check_neuron_rate(rule_table, "target_rate", stdp->target_rate);
     check_decay(rule_table, "tau", stdp->tau, result_.dt);
-    check_initial_weights(table, c, stdp->w_max);
+    // The ceiling acts at postsynaptic spikes; until the next one, an arrival may lift a weight by this much.
+    const double lift = stdp->learning_rate / -std::expm1(-result_.dt / stdp->tau);
+    check_initial_weights(table, c, stdp->w_max, lift);
   } else {
     table.fail("plasticity", fmt::format("the {} rule '{}' is for rate networks (lpl_rate); synapses learn by lpl or "
                                          "symmetric_stdp",
@@ -48,18 +52,19 @@ void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDes
   }
 }
 
-void DescriptionReader::check_initial_weights(Table& table, const ConnectionDescription& c, double w_max) const {
+void DescriptionReader::check_initial_weights(Table& table, const ConnectionDescription& c, double w_max,
+                                              double lift) const {
   const auto refuse = [&](std::string_view key, const std::string& what) {
     table.fail(key,
                fmt::format("{}, above w_max = {} of the rule '{}'; lower it or raise w_max", what, w_max, c.rule_name));
   };
   const auto* listed = std::get_if<ConnectionDescription::Listed>(&c.pattern);
   if (!listed || !listed->own_weights) {
-    if (c.weight > w_max) refuse("weight", table.stated("weight"));
+    if (c.weight > w_max + lift) refuse("weight", table.stated("weight"));
     return;
   }
   const SparseMatrix& matrix = listed->matrix;
-  const auto largest = static_cast<float>(w_max);
+  const auto largest = static_cast<float>(w_max + lift);
   for (std::size_t i = 0; i < matrix.value.size(); ++i)
     if (matrix.value[i] > largest)
       refuse("file",
