@@ -9,6 +9,7 @@
 #include <bitset>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <map>
 
 #include "core/host.hpp"
@@ -130,7 +131,8 @@ void add_options(CLI::App& app, const Program& program, ProgramOptions& options)
   app.add_option("--set", options.overrides, "KEY=VALUE: change the description, such as phase.learn.duration=\"10 s\"")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  app.add_option("--seed", options.seed, "Random seed, in place of the description's");
+  app.add_option("--seed", options.seed, "Random seed, in place of the description's")
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
   if (program.resumable) add_run_options(app, options);
   program.more_options(app);
   app.set_version_flag(

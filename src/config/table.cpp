@@ -249,7 +249,8 @@ std::string Table::stated(std::string_view key, std::string_view text) const {
   return fmt::format("'{}' is not given, so it is {} by default", key, text);
 }
 
-void Table::check(std::string_view key, double value, Bounds bounds, std::string_view text) const {
+void Table::check(std::string_view key, double value, Bounds bounds, std::string_view text,
+                  std::string_view unit) const {
   constexpr double kSmallest = std::numeric_limits<float>::min(), kLargest = std::numeric_limits<float>::max();
   if (std::isfinite(value) && (bounds.low_excluded ? value > bounds.low : value >= bounds.low) &&
       value <= bounds.high) {
@@ -258,8 +259,8 @@ void Table::check(std::string_view key, double value, Bounds bounds, std::string
   }
   std::string allowed = "must be a finite number";
   if (std::isfinite(bounds.low))
-    allowed += fmt::format(" {} {}", bounds.low_excluded ? "above" : "not below", bounds.low);
-  if (std::isfinite(bounds.high)) allowed += fmt::format(" and not above {}", bounds.high);
+    allowed += fmt::format(" {} {}{}", bounds.low_excluded ? "above" : "not below", bounds.low, unit);
+  if (std::isfinite(bounds.high)) allowed += fmt::format(" and not above {}{}", bounds.high, unit);
   fail(key, fmt::format("{}; it {}", stated(key, text), allowed));
 }
 
@@ -277,7 +278,7 @@ double Table::quantity(std::string_view key, Dimension dimension, Bounds bounds,
   } catch (const ConfigError& error) {
     fail(key, fmt::format("'{}': {}", key, error.what()));
   }
-  check(key, value, bounds, '"' + text + '"');
+  check(key, value, bounds, '"' + text + '"', ' ' + units_of(dimension).front());
   as_echo(echo_).insert_or_assign(key, text);
   return value;
 }
@@ -412,7 +413,7 @@ std::vector<double> Table::quantities(std::string_view key, Dimension dimension,
     } catch (const ConfigError& error) {
       fail(key, fmt::format("'{}': {}", key, error.what()));
     }
-    check(key, values.back(), bounds, '"' + text + '"');
+    check(key, values.back(), bounds, '"' + text + '"', ' ' + units_of(dimension).front());
   }
   return values;
 }

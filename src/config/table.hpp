@@ -134,7 +134,8 @@ class Table {
   std::string existing(std::string_view key, bool folder, std::string_view source);
   [[noreturn]] void fail_missing(std::string_view key) const;
   std::string stated(std::string_view key, std::string_view shown) const;
-  void check(std::string_view key, double value, Bounds bounds, std::string_view shown) const;
+  void check(std::string_view key, double value, Bounds bounds, std::string_view shown,
+             std::string_view unit = "") const;
 
   Document::Content* document_;
   const void* source_;  // const toml::table*

@@ -163,6 +163,14 @@ class Refused(Case):
                     self.assertIsNone(result)
 
 
+class Seeds(Case):
+    def test_a_seed_that_is_none_is_shown_as_given(self):
+        for seed in ("-1", "1e3", "18446744073709551615"):
+            done, _ = self.run_case(neuron(), arguments=("--seed", seed))
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn(seed, done.stderr)
+
+
 class Poisson(Case):
     def test_a_legal_rate_beside_a_legal_peak(self):
         files = {"p.txt": "0 5000\n0.005 5000\n0.0051 9000\n0.0064 9000\n0.0065 5000\n0.0128 5000\n"}
