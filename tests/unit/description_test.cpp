@@ -224,7 +224,8 @@ INSTANTIATE_TEST_SUITE_P(
     States, RefusesCells,
     testing::Values(
         Refusal{"refractory", "", "refractory = \"0.45 ms\"", "'refractory' is \"0.45 ms\", which is no multiple"},
-        Refusal{"long_refractory", "", "refractory = \"2000 s\"", "'refractory' is \"2000 s\", which is more than 16777216 steps"},
+        Refusal{"long_refractory", "", "refractory = \"2000 s\"",
+                "'refractory' is \"2000 s\", which is more than 16777216 steps"},
         Refusal{"threshold", "", "threshold = \"20 mV\"", "'threshold' is \"20 mV\" and never reached"},
         Refusal{"threshold_at_zero", "", "threshold = \"0 V\"", "'threshold' is \"0 V\" and never reached"},
         Refusal{"threshold_below", "", "threshold = \"-90 mV\"", "'threshold' is \"-90 mV\" and always exceeded"},
