@@ -46,6 +46,8 @@ void print_summary(const RunSummary& s, const std::string& where, Balance comput
 ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
   SimulationDescription simulation;
   agree(comm, [&] { simulation = read_simulation(options.description, options.overrides, options.seed); });
+  if (comm.rank() == 0)
+    for (const std::string& warning : simulation.warnings) fmt::print(stderr, "warning: {}\n", warning);
   if (dry_run > 0) {
     agree(comm, [&] {
       if (comm.rank() == 0) print_partition(simulation, dry_run);

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <map>
 
 #include "core/cores.hpp"
@@ -114,7 +115,8 @@ void add_options(CLI::App& app, const Program& program, ProgramOptions& options)
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   app.add_flag("--overwrite", options.overwrite, "Replace what is at the outputs, also where it is another run's");
-  app.add_option("--seed", options.seed, "Random seed, in place of the description's");
+  app.add_option("--seed", options.seed, "Random seed, in place of the description's")
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
   app.add_option_function<std::string>(
       "--stall-timeout",
       [&](const std::string& text) { options.stall_timeout = text == "0" ? 0 : interval_of("--stall-timeout", text); },

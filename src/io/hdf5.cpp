@@ -366,6 +366,27 @@ std::string File::read_text(const std::string& name) const {
   return text.substr(0, text.find('\0'));
 }
 
+std::optional<std::string> File::text_attribute(const std::string& name, const std::string& key) const {
+  const std::string what = fmt::format("cannot read attribute {} of {}{}", key, path_, name);
+  if (checked(H5Aexists_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT), what) == 0) return {};
+  Handle attribute(checked(H5Aopen_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT, H5P_DEFAULT), what),
+                   H5Aclose);
+  Handle space(checked(H5Aget_space(attribute.get()), what), H5Sclose);
+  Handle type(checked(H5Aget_type(attribute.get()), what), H5Tclose);
+  if (H5Sget_simple_extent_npoints(space.get()) != 1 || H5Tget_class(type.get()) != H5T_STRING)
+    throw IoError(fmt::format("{}: it is not one text", what));
+  if (checked(H5Tis_variable_str(type.get()), what) > 0) {
+    char* text = nullptr;
+    checked(H5Aread(attribute.get(), type.get(), static_cast<void*>(&text)), what);
+    std::string copy = text ? text : "";
+    H5free_memory(text);
+    return copy;
+  }
+  std::string text(H5Tget_size(type.get()), '\0');
+  checked(H5Aread(attribute.get(), type.get(), text.data()), what);
+  return text.substr(0, text.find('\0'));
+}
+
 std::vector<std::string> File::children(const std::string& group) const {
   const std::string what = fmt::format("cannot list {}{}", path_, group);
   Handle handle(checked(H5Gopen2(get(), group.c_str(), H5P_DEFAULT), what), H5Gclose);

@@ -4,6 +4,7 @@
 #include <hdf5.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -190,6 +191,8 @@ class File {
     return values;
   }
   std::string read_text(const std::string& name) const;
+  // An attribute of one text of the object `name`; nothing where it has none of this name.
+  std::optional<std::string> text_attribute(const std::string& name, const std::string& key) const;
   std::vector<std::string> children(const std::string& group) const;
   // The extent of a dataset in each dimension.
   std::vector<std::uint64_t> shape(const std::string& name) const;

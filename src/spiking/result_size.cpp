@@ -17,10 +17,10 @@ double chunks(double rows, std::size_t rows_a_chunk, double bytes_a_row) {
 }
 
 double mean_rate(const RateProfile& profile) {
-  const std::vector<double>&t = profile.times(), &r = profile.rates();
   double area = 0;
-  for (std::size_t i = 1; i < t.size(); ++i) area += (t[i] - t[i - 1]) * (r[i] + r[i - 1]) / 2;
-  return t.back() > t.front() ? area / (t.back() - t.front()) : r.front();
+  for (const RateProfile::Interval& interval : profile.intervals())
+    area += interval.length * (interval.from + interval.to) / 2;
+  return area / profile.period();
 }
 
 // Spikes of a source in a window.
