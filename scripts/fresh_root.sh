@@ -18,8 +18,8 @@ make_fresh_root() {
     if grep -qs https: "${sources[@]}" /dev/null; then extra=(--include=ca-certificates); fi
   fi
   while IFS= read -r line; do options+=("--aptopt=$line"); done < <(apt-config dump Acquire | grep -E '::Proxy|::Check-')
-  mmdebstrap --quiet --variant=minbase "${options[@]}" "${extra[@]}" "$fresh_root_suite" "$1" "${sources[@]}"
-  cp /etc/hosts "$1/etc/hosts"
+  mmdebstrap --quiet --variant=minbase "${options[@]}" "${extra[@]}" "$fresh_root_suite" "$1" "${sources[@]}" &&
+    cp /etc/hosts "$1/etc/hosts"
 }
 
 # in_fresh_root FOLDER COMMAND...: runs it there, as root, in /root/lpl where that is. Nothing that it starts or mounts outlives it.

@@ -27,8 +27,7 @@ stage() {  # NAME COMMAND...
 }
 
 copy_tree() {
-  mkdir "$root/root/lpl"
-  git archive HEAD | tar -x -C "$root/root/lpl"
+  mkdir "$root/root/lpl" && git archive HEAD | tar -x -C "$root/root/lpl"
 }
 
 stage "a minimal system" make_fresh_root "$root"

@@ -130,6 +130,7 @@ RateProfile DescriptionReader::shuffled(const RateProfile& original, std::uint32
     std::swap(intervals[i - 1], intervals[random.below(static_cast<std::uint32_t>(i))]);
   if (!original.is_regular()) return RateProfile::of(intervals);
   std::vector<double> rates;
+  rates.reserve(intervals.size());
   for (const RateProfile::Interval& interval : intervals) rates.push_back(interval.from);
   return RateProfile::regular(original.intervals().front().length, std::move(rates));
 }
