@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -26,10 +27,34 @@ std::vector<std::int64_t> per_layer(Table& table, std::string_view key, std::siz
   return values;
 }
 
+// What the layers are called below "network.encoder.". Names become PyTorch's, datasets of the result file and keys of
+// random numbers, so each stands once.
+std::vector<std::string> layer_names(Table& table, std::size_t layers) {
+  std::vector<std::string> fallback;
+  for (std::size_t i = 0; i < layers; ++i) fallback.push_back(fmt::format("blocks.{}.module.0", i));
+  const std::vector<std::string> names = table.texts("names", std::move(fallback));
+  if (names.size() != layers)
+    table.fail("names",
+               fmt::format("'names' has {} entries; give {}, one for each of 'channels'", names.size(), layers));
+  const auto allowed = [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.' || c == '-'; };
+  for (std::size_t i = 0; i < layers; ++i) {
+    const std::string& name = names[i];
+    if (name.empty() || !std::ranges::all_of(name, allowed) || name.starts_with("projectors."))
+      table.fail("names", fmt::format("'names' holds \"{}\"; a name consists of letters, digits, '_', '-' and '.', and "
+                                      "does not begin with \"projectors.\"",
+                                      name));
+    if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), name) !=
+        names.begin() + static_cast<std::ptrdiff_t>(i))
+      table.fail("names", fmt::format("'names' holds \"{}\" twice; every layer needs a name of its own", name));
+  }
+  return names;
+}
+
 NetDescription read_convolutional(Table& table, bool biases) {
   const std::vector<std::int64_t> channels = table.integers("channels", 1, kLargest);
   if (channels.empty()) table.fail("channels", "'channels' is empty; give the number of units of every layer");
   const std::size_t n = channels.size();
+  const std::vector<std::string> names = layer_names(table, n);
   const auto kernels = per_layer(table, "kernels", n, 1, 3);
   const auto strides = per_layer(table, "strides", n, 1, 1);
   const auto paddings = per_layer(table, "paddings", n, 0, 1);
@@ -44,7 +69,7 @@ NetDescription read_convolutional(Table& table, bool biases) {
   NetDescription net;
   for (std::size_t i = 0; i < n; ++i) {
     if (pools[i] > 15) table.fail("pools", "a pooling window has at most 15 rows");
-    net.blocks.push_back({{{fmt::format("network.encoder.blocks.{}.module.0", i),
+    net.blocks.push_back({{{"network.encoder." + names[i],
                             {i == 0 ? 0 : channels[i - 1], channels[i], kernels[i], strides[i], paddings[i], biases,
                              true, pools[i], pool_strides[i]},
                             adaptive_pools[i],
