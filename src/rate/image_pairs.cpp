@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <optional>
 
@@ -179,6 +180,7 @@ class Frames final : public PairSource {
         column_(d.label_column),
         maker_(source_.store->side(), static_cast<int>(data.side), measured()) {
     source_.normalisation = measured();
+    refuse_constant_channels(data.file.empty() ? d.name : data.file);
     judged_.columns = source_.store->columns();
     judged_.train = judged(split_.train, split_.validation);
     judged_.test = judged(split_.train + split_.validation, split_.test);
@@ -233,6 +235,15 @@ class Frames final : public PairSource {
     constexpr std::size_t kFrames = 4096;
     const auto frames = std::span(stream_.frames()).first(static_cast<std::size_t>(split_.train * (batch_ + 1)));
     return measure_normalisation(*source_.store, frames.first(std::min(kFrames, frames.size())));
+  }
+
+  void refuse_constant_channels(const std::string& name) const {
+    for (std::size_t c = 0; c < 3; ++c)
+      if (!(source_.normalisation.deviation[c] > 0))
+        throw ConfigError(
+            fmt::format("{}: every {} value of the frames to train on is {:.0f}; a channel without "
+                        "variance cannot be normalised",
+                        name, std::array{"red", "green", "blue"}[c], 255 * source_.normalisation.mean[c]));
   }
 
   std::unique_ptr<JudgedImages> judged(std::int64_t first, std::int64_t count) const {

@@ -16,6 +16,7 @@
 #include "rate/evaluation.hpp"
 #include "rate/history.hpp"
 #include "rate/schedule.hpp"
+#include "rate/soundness.hpp"
 #include "rate/trainer.hpp"
 
 namespace lpl::rate {
@@ -75,6 +76,9 @@ class Session {
     if (shape != p.shape)
       throw ConfigError(fmt::format("{}: {} has shape [{}]; the network's has [{}]", file, p.name,
                                     fmt::join(shape, ", "), fmt::join(p.shape, ", ")));
+    const auto broken = std::ranges::find_if(values, [](float v) { return !std::isfinite(v); });
+    if (broken != values.end())
+      throw ConfigError(fmt::format("{}: {} holds {}; every value must be finite", file, p.name, *broken));
     backend_.write(p.value, to_array_order(values, p.shape));
   }
 
@@ -207,6 +211,7 @@ class Run : public Session {
     summary_.epochs = epoch + 1;
     add(row, state_.history.epochs);
     write_events(row);
+    refuse_broken_numbers(fmt::format("after epoch {}", epoch + 1));
     const std::int64_t every = description_.readout.every;
     if (!layout_.columns.empty() && (last || (every > 0 && (epoch + 1) % every == 0))) add_evaluation(epoch + 1);
     agree(comm_, [&] {
@@ -341,6 +346,15 @@ class Run : public Session {
                           kLossNames[t], layout_.hooks[h], losses.hooks[h][t], step + 1, rate_of(step)));
   }
 
+  // Every rank holds the same numbers, so every rank throws.
+  void refuse_broken_numbers(const std::string& when) {
+    const std::string broken = broken_number(trainer_->encoder(), backend_);
+    if (!broken.empty())
+      throw Error(
+          fmt::format("{} {}; lower optimizer.learning_rate (now {:.3g}) or look for extreme values in the data",
+                      broken, when, rate_of(state_.step - 1)));
+  }
+
   // Collective. Writes a checkpoint where one is due on any rank, or a rank was asked to end.
   void save_if_due(bool asked = false) {
     if (checkpoint_.path.empty()) return;
@@ -350,6 +364,7 @@ class Run : public Session {
 
   void save() {
     collect_losses();
+    refuse_broken_numbers(fmt::format("after step {}", state_.step));
     agree(comm_, [&] {
       if (comm_.rank() == 0) write_checkpoint(checkpoint_.path, kind_, snapshot());
     });

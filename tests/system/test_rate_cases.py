@@ -4,7 +4,7 @@ published, a reason where something is refused, and nothing wrong in silence."""
 
 import unittest
 
-from support import h5py, lpl_rate
+from support import h5py, lpl_rate, status
 from test_rate import SCENES, RateTest, description, read_safetensors
 
 import numpy as np
@@ -51,6 +51,61 @@ class AlexNet(RateTest):
                               ('["a", "b", "a"]', "twice"), ('["a", "projectors.0", "b"]', "projectors")):
             text = description(net=f'type = "convolutional"\nchannels = [8, 8, 8]\nnames = {names}')
             self.assertIn(reason, self.refused(text=text))
+
+
+class NoNumbers(RateTest):
+    """What is no number ends the run, wherever it comes from."""
+
+    def batches_text(self, **options):
+        return description(data=f'set = "batches"\nfile = "{self.batches(**options)}"')
+
+    def test_parameters_that_are_not_finite_end_the_run_at_the_end_of_the_epoch(self):
+        """The only step of an epoch has finite losses, and moves the weights beyond every number."""
+        settings = ['optimizer.type="sgd"', "optimizer.momentum=0", "optimizer.weight_decay=1e20",
+                    "optimizer.learning_rate=1e20", "training.epochs=1"]
+        for ranks in (1, 3):
+            message = self.refused(*settings, text=self.batches_text(batches=1), code=1, ranks=ranks)
+            self.assertRegex(message, r"network\.encoder\.blocks\.0\.module\.0\.weight \(block 1\) holds -?inf after epoch 1;")
+            self.assertEqual(status(self.folder / "refused.h5"), "failed")
+            with h5py.File(self.folder / "refused.h5") as result:
+                self.assertTrue(np.isfinite(result["training/total"][:]).all())
+                self.assertNotIn("network", result)
+
+    def test_squares_beyond_every_number_would_stop_a_layer_in_silence(self):
+        settings = ["optimizer.weight_decay=1e23", "training.epochs=1"]
+        message = self.refused(*settings, text=self.batches_text(batches=1), code=1)
+        self.assertRegex(message, r"mean square gradient of network\.encoder\.blocks\.\d\.module\.0\.weight .* inf after epoch 1")
+
+    def test_a_checkpoint_of_broken_numbers_is_not_written(self):
+        checkpoint = self.folder / "c.checkpoint"
+        settings = ['optimizer.type="sgd"', "optimizer.momentum=0", "optimizer.weight_decay=1e20", 'optimizer.schedule="listed"',
+                    "optimizer.rates=[0, 0, 1e20]"]
+        message = self.refused(*settings, text=self.batches_text(), code=1,
+                               arguments=["--checkpoint", checkpoint, "--checkpoint-every", "1us"])
+        self.assertIn("after", message)
+        again = self.refused(*settings, text=self.batches_text(), code=1, arguments=["--resume", checkpoint])
+        self.assertEqual(message, again)  # from the step before
+
+    def test_trained_networks_with_broken_numbers_are_refused_by_eval(self):
+        self.train("run")
+        with h5py.File(self.folder / "run.h5", "r+") as result:
+            result["network/network.encoder.blocks.4.module.0.bias"][3] = np.nan
+        done = lpl_rate("eval", self.folder / "run.h5", "--out", self.folder / "eval.h5")
+        self.assertEqual(done.returncode, 2, done.stderr)
+        self.assertIn("run.h5: network.encoder.blocks.4.module.0.bias holds nan", done.stderr)
+
+    def test_a_channel_without_variance_is_refused(self):
+        path = self.folder / "constant.h5"
+        sizes = (10, 10, 10, 8, 4, 15)
+        values = [np.arange(10) / 10] * 3 + [np.linspace(0.75, 1.25, 8), np.arange(4.0), np.linspace(-30, 30, 15)]
+        with h5py.File(path, "w") as file:
+            images = file.create_dataset("images", (480000, 8, 8, 3), "u1", chunks=(4800, 8, 8, 3), fillvalue=7)
+            images[:, 0, 0, :2] = np.arange(480000)[:, None] % 251
+            file["labels"] = np.stack(np.meshgrid(*values, indexing="ij"), -1).reshape(-1, len(sizes))
+        data = f'set = "shapes3d"\nfile = "{path}"\nside = 8\ntrajectories = 60\nblocks_per_epoch = 3\nreadout_blocks = 4\ntest_blocks = 4'
+        net = 'type = "convolutional"\nchannels = [8]'
+        self.assertIn("constant.h5: every blue value of the frames to train on is 7;",
+                      self.refused(text=description(net=net, data=data)))
 
 
 if __name__ == "__main__":
