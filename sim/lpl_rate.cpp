@@ -86,7 +86,7 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& device, cons
     std::vector<std::string> overrides = options.overrides;
     if (!data.empty()) overrides.push_back(data_override(data));
     const h5::File file = h5::File::open_read_only(options.description);
-    training = read_training_text(file.read_text("/config/description"), options.description, overrides);
+    training = read_trained(file.read_text("/config/description"), options.description, overrides);
   });
   const std::unique_ptr<Backend> backend = make_backend(device, comm);
   // The default would be the trained run's own file.

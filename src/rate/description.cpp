@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 
@@ -183,10 +184,11 @@ void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& netwo
                   "\"linear\", optimizer.type = \"sgd\", learning.scope = \"layer_local\" and no projector");
 }
 
-TrainingDescription read_tables(Document& document, const std::string& name) {
+TrainingDescription read_tables(Document& document, const std::string& name, bool only_judged) {
   Table root = document.root();
   TrainingDescription d{};
   d.name = name;
+  d.only_judged = only_judged;
   Table training = root.table("training");
   training.rename("training");
   d.seed = static_cast<std::uint64_t>(training.integer("seed", 0, kMany, 1));
@@ -195,7 +197,7 @@ TrainingDescription read_tables(Document& document, const std::string& name) {
   d.steps = training.integer("steps", 0, kMany, 0);
   d.precision =
       training.choice("precision", {"float32", "bf16"}, "float32") == 0 ? Precision::float32 : Precision::bfloat16;
-  if (training.has("initial")) d.initial_parameters = training.file("initial");
+  if (training.has("initial")) d.initial_parameters = only_judged ? training.text("initial") : training.file("initial");
   training.finish();
 
   Table network = root.table("network");
@@ -231,11 +233,11 @@ TrainingDescription read_tables(Document& document, const std::string& name) {
 }
 
 TrainingDescription read(Document document, const std::string& name, std::vector<std::string> overrides,
-                         std::optional<std::uint64_t> seed) {
+                         std::optional<std::uint64_t> seed, bool only_judged = false) {
   for (const char* optional : {"optimizer", "readout", "record"}) document.ensure_table(optional);
   if (seed) overrides.push_back(fmt::format("training.seed={}", *seed));
   resolve(document, overrides, {{"network", "net", "net"}, {"learning", "rule", "rule"}});
-  return read_tables(document, name);
+  return read_tables(document, name, only_judged);
 }
 
 }  // namespace
@@ -248,6 +250,12 @@ TrainingDescription read_training(const std::string& path, const std::vector<std
 TrainingDescription read_training_text(const std::string& text, const std::string& name,
                                        const std::vector<std::string>& overrides) {
   return read(Document::from_text(text, name), name, overrides, std::nullopt);
+}
+
+TrainingDescription read_trained(const std::string& text, const std::string& name, std::vector<std::string> overrides) {
+  if (std::ranges::any_of(overrides, [](const std::string& o) { return o.starts_with("data.set="); }))
+    overrides.insert(overrides.begin(), "data={}");
+  return read(Document::from_text(text, name), name, std::move(overrides), std::nullopt, true);
 }
 
 std::string data_override(const std::string& path) {

@@ -97,6 +97,7 @@ struct TrainingDescription {
   std::size_t label_column;  // that classifiers learn
   OptimizerDescription optimizer;
   DataDescription data;
+  bool only_judged = false;  // of the data, only what readouts need is opened; nothing is trained
   ReadoutDescription readout;
   StepRecords record;
   std::string initial_parameters;  // safetensors file; "": drawn
@@ -107,6 +108,10 @@ TrainingDescription read_training(const std::string& path, const std::vector<std
                                   std::optional<std::uint64_t> seed);
 TrainingDescription read_training_text(const std::string& text, const std::string& name,
                                        const std::vector<std::string>& overrides);
+
+// The description that a finished run has stored, to judge its network. Where an override names another data.set, none
+// of the keys of the run's own data is left.
+TrainingDescription read_trained(const std::string& text, const std::string& name, std::vector<std::string> overrides);
 
 // The --set that makes a description read its data from `path`, a folder or a file.
 std::string data_override(const std::string& path);

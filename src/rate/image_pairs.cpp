@@ -119,9 +119,8 @@ class Augmented final : public PairSource {
   // Images that are larger than the views are made smaller first, as published: crops are then cut out of these.
   static ImageDataSet open(const AugmentedImages& data, const TrainingDescription& d) {
     if (data.set == AugmentedImages::Set::cifar10) return open_cifar10(data.folder, d.seed);
-    const bool supervised = std::holds_alternative<SupervisedRule>(d.rule);
-    ImageDataSet set =
-        open_stl10(data.folder, supervised ? Stl10Training::labelled : Stl10Training::unlabelled, d.seed);
+    const bool labelled = d.only_judged || std::holds_alternative<SupervisedRule>(d.rule);
+    ImageDataSet set = open_stl10(data.folder, labelled ? Stl10Training::labelled : Stl10Training::unlabelled, d.seed);
     return data.side < set.train.store->side() ? resized(set, static_cast<int>(data.side)) : set;
   }
 

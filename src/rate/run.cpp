@@ -10,11 +10,13 @@
 
 #include "core/errors.hpp"
 #include "core/termination.hpp"
+#include "core/text.hpp"
 #include "core/timers.hpp"
 #include "io/event_file.hpp"
 #include "io/safetensors.hpp"
 #include "rate/evaluation.hpp"
 #include "rate/history.hpp"
+#include "rate/initial_parameters.hpp"
 #include "rate/schedule.hpp"
 #include "rate/soundness.hpp"
 #include "rate/trainer.hpp"
@@ -144,11 +146,15 @@ class Run : public Session {
 
   void load_parameters(const std::string& path) {
     TensorFile file = read_safetensors(path);
+    std::vector<std::string> tensors, parameters;
+    for (const auto& [name, tensor] : file.tensors) tensors.push_back(name);
+    for (const NamedArray* p : network()) parameters.push_back(p->name);
+    const std::vector<std::string> unused = unused_tensors(path, tensors, parameters);
+    if (!unused.empty() && comm_.rank() == 0)
+      fmt::print(stderr, "warning: {}: not used: {}\n", path, join(unused, ", "));
     for (NamedArray* p : network()) {
-      const auto found = file.tensors.find(p->name);
-      if (found == file.tensors.end()) throw ConfigError(fmt::format("{}: has no tensor {}", path, p->name));
-      const std::vector<std::size_t>& shape = found->second.shape;
-      set_array(*p, path, {shape.begin(), shape.end()}, found->second.values);
+      const StoredTensor& tensor = file.tensors.at(p->name);
+      set_array(*p, path, {tensor.shape.begin(), tensor.shape.end()}, tensor.values);
     }
   }
 
@@ -459,8 +465,12 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
         const std::vector<std::uint64_t> shape = file.shape(name);
         set_array(*p, path, {shape.begin(), shape.end()}, file.read<float>(name));
       }
-      if (layout_.columns.empty())
-        throw ConfigError(path + ": its data set has no labelled images to read out; name one with --set data.set=...");
+      // Readouts are what is asked for, whether the run itself wanted any.
+      if (!pairs_->judged())
+        throw ConfigError(path +
+                          ": its data set has no labelled images to read out; name one that has, such as --set "
+                          "data.set=cifar10 --set data.folder=FOLDER");
+      layout_.columns = pairs_->judged()->columns;
     }
     AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
       const double start = wall_clock();

@@ -2,10 +2,12 @@
 """Situations that users of training code have run into, with what is right: published numbers where something is
 published, a reason where something is refused, and nothing wrong in silence."""
 
+import json
+import struct
 import unittest
 
 from support import h5py, lpl_rate, status
-from test_rate import SCENES, RateTest, description, read_safetensors
+from test_rate import END_TO_END, RESIDUAL, VGG, RateTest, description, read_safetensors
 
 import numpy as np
 
@@ -106,6 +108,145 @@ class NoNumbers(RateTest):
         net = 'type = "convolutional"\nchannels = [8]'
         self.assertIn("constant.h5: every blue value of the frames to train on is 7;",
                       self.refused(text=description(net=net, data=data)))
+
+
+def write_tensors(path, tensors):
+    """A safetensors file of float32 numbers."""
+    header, data = {}, b""
+    for name, values in tensors.items():
+        values = np.ascontiguousarray(values, "f4")
+        header[name] = {"dtype": "F32", "shape": values.shape, "data_offsets": [len(data), len(data) + values.nbytes]}
+        data += values.tobytes()
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+class InitialParameters(RateTest):
+    """What a file of parameters holds is used, or it is said."""
+
+    def trained(self, *settings, net=VGG):
+        """The parameters of a run, by name."""
+        exported = self.folder / "trained.safetensors"
+        self.train("trained", "readout.wanted=false", "training.epochs=1", *settings, text=description(net=net),
+                   arguments=["--export", exported])
+        return read_safetensors(exported)
+
+    def start_from(self, tensors, *settings, net=VGG):
+        """A run that starts from these, at rate 0; the completed process."""
+        write_tensors(self.folder / "start.safetensors", tensors)
+        return lpl_rate(*self.command(description(net=net), "started", [
+            f'training.initial="{self.folder}/start.safetensors"', "optimizer.learning_rate=0", "optimizer.weight_decay=0",
+            "training.epochs=1", "readout.wanted=false", *settings]))
+
+    def refusal(self, *arguments, **options):
+        done = self.start_from(*arguments, **options)
+        self.assertEqual(done.returncode, 2, done.stderr)
+        (line,) = [line for line in done.stderr.splitlines() if line.startswith("lpl_rate:")]
+        self.assertIn("start.safetensors: ", line)
+        self.assertNotIn("started.h5", [path.name for path in self.folder.iterdir()])
+        return line
+
+    def test_batch_normalisation_inside_blocks_is_taken_or_refused_never_dropped(self):
+        tensors = self.trained(*END_TO_END, net=RESIDUAL)
+        inside = [name for name in tensors if ".layer" in name and ".bn" in name]
+        self.assertEqual(len(inside), 36)
+        message = self.refusal(tensors, *END_TO_END, net=RESIDUAL + "\nnormalised = false")
+        self.assertIn("36 of its tensors stand in parts of this one", message)
+        self.assertIn("network.encoder.layer1.0.bn1.bias", message)
+        self.assertIn("normalised = true", message)
+
+        rescaled = {name: 0.5 * values + (".bn" in name) for name, values in tensors.items()}
+        done = self.start_from(rescaled, *END_TO_END, net=RESIDUAL)
+        self.assertEqual((done.returncode, "warning" in done.stderr), (0, False), done.stderr)
+        with h5py.File(self.folder / "started.h5") as result:
+            for name, values in rescaled.items():
+                if "running" not in name:
+                    np.testing.assert_array_equal(result[f"network/{name}"][:], values.astype("f4"), name)
+
+    def test_what_is_not_used_is_said(self):
+        tensors = self.trained()
+        more = {"network.encoder.fc.weight": np.zeros((2, 2)), "network.encoder.blocks.8.module.0.weight": np.zeros(3),
+                "network.encoder.blocks.8.module.0.num_batches_tracked": np.zeros(1)}
+        done = self.start_from({**tensors, **more})
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("warning: " + str(self.folder / "start.safetensors") +
+                      ": not used: network.encoder.blocks.8.module.0.weight, network.encoder.fc.weight\n", done.stderr)
+
+    def test_names_that_begin_like_a_layer_are_of_another_network(self):
+        tensors = self.trained()
+        for name in ("network.encoder.blocks.3.module.1.weight", "network.encoder.blocks.3.module.0.scale",
+                     "network.encoder.blocks.7.projector.weight"):
+            message = self.refusal({**tensors, name: np.zeros(8)})
+            self.assertIn("1 of its tensors stand in parts", message)
+            self.assertIn(name, message)
+        self.assertIn("network.biases = true", self.refusal(tensors, "network.biases=false"))
+
+    def test_a_wrong_prefix_is_named(self):
+        tensors = self.trained()
+        first = "network.encoder.blocks.0.module.0.weight"
+        for renamed, hint in (
+            ({"module." + name: values for name, values in tensors.items()}, f"it has module.{first}: take 'module.' off"),
+            ({name.removeprefix("network.encoder."): values for name, values in tensors.items()},
+             "it has blocks.0.module.0.weight: put 'network.encoder.' before"),
+            ({name.replace("blocks", "block"): values for name, values in tensors.items()},
+             "the nearest name is network.encoder.block.0.module.0.weight"),
+            ({"w": np.zeros(3), "b": np.zeros(2)}, "it has b, w"),
+        ):
+            message = self.refusal(renamed)
+            self.assertIn(f"has no tensor {first}; ", message)
+            self.assertIn(hint, message)
+
+
+class Eval(RateTest):
+    """Reads out what it is asked to, and opens what it reads."""
+
+    def stl10(self):
+        """A folder of STL-10 with 40 unlabelled, 20 training and 10 test images."""
+        random = np.random.default_rng(1)
+        folder = self.folder / "stl"
+        folder.mkdir()
+        for name, images in (("unlabeled", 40), ("train", 20), ("test", 10)):
+            random.integers(0, 256, (images, 3, 96, 96), np.uint8).tofile(folder / f"{name}_X.bin")
+            random.integers(1, 11, images, np.uint8).tofile(folder / f"{name}_y.bin")
+        return folder
+
+    def judge(self, run, *arguments):
+        out = self.folder / "judged.h5"
+        done = lpl_rate("eval", self.folder / run, "--out", out, *arguments)
+        return done, out
+
+    def test_reads_out_a_run_that_wanted_no_readouts(self):
+        self.train("with")
+        self.train("without", "readout.wanted=false")
+        done, out = self.judge("without.h5")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with h5py.File(self.folder / "with.h5") as run, h5py.File(out) as judged:
+            np.testing.assert_array_equal(judged["readout/accuracy"][-1], run["readout/accuracy"][-1])
+
+    def test_needs_neither_unlabelled_images_nor_initial_parameters(self):
+        folder, exported = self.stl10(), self.folder / "initial.safetensors"
+        text = description(data=f'set = "stl10"\nfolder = "{folder}"\ndownsample = true')
+        self.train("first", "readout.wanted=false", text=text, arguments=["--export", exported])
+        self.train("run", f'training.initial="{exported}"', text=text)
+        exported.unlink()
+        (folder / "unlabeled_X.bin").unlink()
+        done, out = self.judge("run.h5")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with h5py.File(self.folder / "run.h5") as run, h5py.File(out) as judged:
+            np.testing.assert_array_equal(judged["readout/accuracy"][-1], run["readout/accuracy"][-1])
+        (folder / "test_X.bin").unlink()
+        done, _ = self.judge("run.h5")
+        self.assertIn("test_X.bin", done.stderr)
+
+    def test_another_data_set_takes_the_place_of_the_runs_own(self):
+        self.train("batches", text=description(data=f'set = "batches"\nfile = "{self.batches()}"'))
+        done, _ = self.judge("batches.h5")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("no labelled images to read out; name one that has, such as --set data.set=cifar10", done.stderr)
+        done, out = self.judge("batches.h5", "--set", "data.set=cifar10", "--set", f"data.folder={self.cifar10()}")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with h5py.File(out) as judged:
+            self.assertEqual(judged["readout/accuracy"].shape, (1, 8))
 
 
 if __name__ == "__main__":
