@@ -239,11 +239,11 @@ class Eval(RateTest):
         self.assertIn("test_X.bin", done.stderr)
 
     def test_another_data_set_takes_the_place_of_the_runs_own(self):
-        self.train("batches", text=description(data=f'set = "batches"\nfile = "{self.batches()}"'))
-        done, _ = self.judge("batches.h5")
+        self.train("recorded", text=description(data=f'set = "batches"\nfile = "{self.batches()}"'))
+        done, _ = self.judge("recorded.h5")
         self.assertEqual(done.returncode, 2)
         self.assertIn("no labelled images to read out; name one that has, such as --set data.set=cifar10", done.stderr)
-        done, out = self.judge("batches.h5", "--set", "data.set=cifar10", "--set", f"data.folder={self.cifar10()}")
+        done, out = self.judge("recorded.h5", "--set", "data.set=cifar10", "--set", f"data.folder={self.cifar10()}")
         self.assertEqual(done.returncode, 0, done.stderr)
         with h5py.File(out) as judged:
             self.assertEqual(judged["readout/accuracy"].shape, (1, 8))
