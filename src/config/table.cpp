@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -226,20 +227,38 @@ bool Table::has(std::string_view key) { return find(key) != nullptr; }
 void Table::fail(std::string_view key, const std::string& message) const {
   const auto& table = as_source(source_);
   const auto* node = table.get(key);
-  throw ConfigError(
-      fmt::format("{}: {}: {}", position(node ? node->source() : table.source(), document_->name), who_, message));
+  throw ConfigError(printable(
+      fmt::format("{}: {}: {}", position(node ? node->source() : table.source(), document_->name), who_, message)));
 }
 
 void Table::fail_missing(std::string_view key) const { fail(key, fmt::format("key '{}' is missing", key)); }
 
+std::string Table::written(std::string_view key) const {
+  const auto* node = as_source(source_).get(key);
+  if (!node) node = as_echo(echo_).get(key);
+  if (!node) return "nothing";
+  return node->is_string() ? '"' + node->as_string()->get() + '"' : shown(*node);
+}
+
+std::string Table::stated(std::string_view key) const { return stated(key, written(key)); }
+
+std::string Table::stated(std::string_view key, std::string_view text) const {
+  if (as_source(source_).contains(key)) return fmt::format("'{}' is {}", key, text);
+  return fmt::format("'{}' is not given, so it is {} by default", key, text);
+}
+
 void Table::check(std::string_view key, double value, Bounds bounds, std::string_view text) const {
-  if (std::isfinite(value) && (bounds.low_excluded ? value > bounds.low : value >= bounds.low) && value <= bounds.high)
-    return;
+  constexpr double kSmallest = std::numeric_limits<float>::min(), kLargest = std::numeric_limits<float>::max();
+  if (std::isfinite(value) && (bounds.low_excluded ? value > bounds.low : value >= bounds.low) &&
+      value <= bounds.high) {
+    if (value == 0 || (std::abs(value) >= kSmallest && std::abs(value) <= kLargest)) return;
+    fail(key, fmt::format("{}; in size it must be 0 or from 1.2e-38 to 3.4e38", stated(key, text)));
+  }
   std::string allowed = "must be a finite number";
   if (std::isfinite(bounds.low))
     allowed += fmt::format(" {} {}", bounds.low_excluded ? "above" : "not below", bounds.low);
   if (std::isfinite(bounds.high)) allowed += fmt::format(" and not above {}", bounds.high);
-  fail(key, fmt::format("'{}' is {}; it {}", key, text, allowed));
+  fail(key, fmt::format("{}; it {}", stated(key, text), allowed));
 }
 
 double Table::quantity(std::string_view key, Dimension dimension, Bounds bounds, std::optional<std::string> fallback) {
@@ -277,7 +296,8 @@ std::int64_t Table::integer(std::string_view key, std::int64_t low, std::int64_t
   const void* found = find(key);
   if (!found && !fallback) fail_missing(key);
   if (found && !as_node(found).is_integer())
-    fail(key, fmt::format("'{}' is {}; it must be a whole number", key, shown(as_node(found))));
+    fail(key,
+         fmt::format("'{}' is {}; it must be a whole number from {} to {}", key, shown(as_node(found)), low, high));
   const std::int64_t value = found ? *as_node(found).value<std::int64_t>() : *fallback;
   if (value < low || value > high)
     fail(key, fmt::format("'{}' is {}; it must be from {} to {}", key, value, low, high));
@@ -393,6 +413,64 @@ std::vector<double> Table::quantities(std::string_view key, Dimension dimension,
     check(key, values.back(), bounds, '"' + text + '"');
   }
   return values;
+}
+
+namespace {
+
+// "first:end", either of which may be left out; nothing where `text` is no range of 0 .. size-1.
+std::optional<std::pair<NeuronId, NeuronId>> range_in(std::string_view text, NeuronId size) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return {};
+  NeuronId first = 0, end = size;
+  const auto read = [](std::string_view digits, NeuronId& value) {
+    const auto [stop, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return digits.empty() || (failure == std::errc{} && stop == digits.data() + digits.size());
+  };
+  if (!read(text.substr(0, colon), first) || !read(text.substr(colon + 1), end) || first >= end || end > size)
+    return {};
+  return {{first, end}};
+}
+
+}  // namespace
+
+std::vector<NeuronId> Table::indices(std::string_view key, NeuronId size, std::optional<std::string> fallback) {
+  const void* found = find(key);
+  if (!found && !fallback) fail_missing(key);
+  const std::size_t most = std::max<std::size_t>(size, 10'000'000);
+  std::vector<NeuronId> members;
+  const auto add_range = [&](NeuronId first, NeuronId end) {
+    if (end - first > most - members.size()) fail(key, fmt::format("'{}' lists more than {} entries", key, most));
+    for (NeuronId i = first; i < end; ++i) members.push_back(i);
+  };
+  const auto add_text = [&](const std::string& text) {
+    if (text == "all") return add_range(0, size);
+    const auto range = range_in(text, size);
+    if (!range)
+      fail(key, fmt::format("'{}' holds {}; write \"all\", or a range from 0 to {} as \"0:{}\" (the end excluded)", key,
+                            in_quotes(text), size, size));
+    add_range(range->first, range->second);
+  };
+  const auto add = [&](const toml::node& node) {
+    if (node.is_string()) return add_text(node.as_string()->get());
+    const auto value = node.is_integer() ? node.value<std::int64_t>() : std::nullopt;
+    if (!value || *value < 0 || *value >= size)
+      fail(key, fmt::format("'{}' holds {}; it must hold whole numbers from 0 to {}, ranges as \"0:{}\", or \"all\"",
+                            key, shown(node), size - 1, size));
+    add_range(static_cast<NeuronId>(*value), static_cast<NeuronId>(*value) + 1);
+  };
+  if (!found) {
+    add_text(*fallback);
+    as_echo(echo_).insert_or_assign(key, *fallback);
+    return members;
+  }
+  if (const auto* list = as_node(found).as_array()) {
+    for (const auto& element : *list) add(element);
+    as_echo(echo_).insert_or_assign(key, *list);
+  } else {
+    add(as_node(found));
+    as_node(found).visit([&](const auto& value) { as_echo(echo_).insert_or_assign(key, value); });
+  }
+  return members;
 }
 
 std::string Table::file(std::string_view key, std::string_view source) { return existing(key, false, source); }
