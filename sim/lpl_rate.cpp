@@ -64,6 +64,8 @@ ExitCode train(const ProgramOptions& options, const std::string& device, const T
                Communicator& comm) {
   TrainingDescription training;
   agree(comm, [&] { training = read_training(options.description, options.overrides, options.seed); });
+  if (comm.rank() == 0)
+    for (const std::string& warning : training.warnings) fmt::print(stderr, "warning: {}\n", warning);
   const std::unique_ptr<Backend> backend = make_backend(device, comm);
   if (options.check) {
     check_training(training, comm);

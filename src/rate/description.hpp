@@ -85,7 +85,8 @@ struct TrainingDescription {
   std::string name;  // of the file, for messages
   std::uint64_t seed;
   std::int64_t batch, epochs;
-  std::int64_t steps;  // at most so many in all; 0: as many as the epochs have
+  std::string stated_batch;  // for messages: what the description says, or that it is a default
+  std::int64_t steps;        // at most so many in all; 0: as many as the epochs have
   Precision precision;
   NetDescription net;
   bool biases;
@@ -102,6 +103,7 @@ struct TrainingDescription {
   StepRecords record;
   std::string initial_parameters;  // safetensors file; "": drawn
   std::string canonical_text;
+  std::vector<std::string> warnings;  // of what is allowed, but hardly meant
 };
 
 TrainingDescription read_training(const std::string& path, const std::vector<std::string>& overrides,

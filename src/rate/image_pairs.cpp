@@ -68,7 +68,13 @@ class Augmented final : public PairSource {
         classes_(classes_of(*set_.train.store, d)),
         column_(d.label_column),
         maker_(set_.train.store->side(), static_cast<int>(data.side), set_.normalisation) {
-    if (images() < 2) throw ConfigError(d.name + ": the data set has fewer than two images to train on");
+    if (!d.only_judged && images() < batch_)
+      throw ConfigError(fmt::format("{}: {}; {} has {} images to train on: give a batch of 2 to so many", d.name,
+                                    d.stated_batch, data.folder, images()));
+    if ((d.readout.wanted || d.only_judged) && (set_.readout_train.images.empty() || set_.test.images.empty()))
+      throw ConfigError(fmt::format("{}: readouts learn from {} images and are tested on {}; give {} more images{}",
+                                    d.name, set_.readout_train.images.size(), set_.test.images.size(), data.folder,
+                                    d.only_judged ? "" : ", or set readout.wanted = false"));
     judged_.columns = set_.test.store->columns();
     judged_.train = judged(set_.readout_train);
     judged_.test = judged(set_.test);
@@ -174,7 +180,7 @@ class Frames final : public PairSource {
         blocks_per_epoch_(data.blocks_per_epoch),
         source_{open(data), data.side, {}},
         stream_(d.seed, data.trajectories, static_cast<int>(data.frames)),
-        split_(split_blocks(stream_.blocks(d.batch), data.readout_blocks, data.test_blocks)),
+        split_(split(data, d)),
         classes_(classes_of(*source_.store, d)),
         column_(d.label_column),
         maker_(source_.store->side(), static_cast<int>(data.side), measured()) {
@@ -227,6 +233,19 @@ class Frames final : public PairSource {
   static std::shared_ptr<const ImageStore> open(const FrameSequences& data) {
     if (data.file.empty()) return std::make_shared<SceneImages>(static_cast<int>(data.side));
     return std::make_shared<ShapesFileImages>(data.file);
+  }
+
+  BlockSplit split(const FrameSequences& data, const TrainingDescription& d) const {
+    const std::int64_t blocks = stream_.blocks(d.batch);
+    if (data.readout_blocks + data.test_blocks >= blocks)
+      throw ConfigError(fmt::format(
+          "{}: data.trajectories x data.frames, {} x {}, make {} blocks of training.batch + 1, {}, frames; {} of them "
+          "are "
+          "for readouts (data.readout_blocks) and {} for test (data.test_blocks), given or by default: none remains "
+          "for "
+          "training; use more trajectories, smaller batches or fewer blocks for readouts and test",
+          d.name, data.trajectories, data.frames, blocks, d.batch + 1, data.readout_blocks, data.test_blocks));
+    return split_blocks(blocks, data.readout_blocks, data.test_blocks);
   }
 
   // z-scores by channel, measured on frames of the training part.

@@ -17,6 +17,7 @@
 #include "rate/evaluation.hpp"
 #include "rate/history.hpp"
 #include "rate/initial_parameters.hpp"
+#include "rate/plan.hpp"
 #include "rate/schedule.hpp"
 #include "rate/soundness.hpp"
 #include "rate/trainer.hpp"
@@ -109,6 +110,8 @@ class Run : public Session {
         checkpoint_(checkpoint),
         kind_{facts.program, TrainingState::kVersion, facts.description},
         schedule_(checkpoint) {
+    for (const std::string& warning : check_plan(description, pairs_->steps_per_epoch()))
+      if (comm.rank() == 0) fmt::print(stderr, "warning: {}\n", warning);
     state_.epoch_sums = no_losses();
     if (!checkpoint.resume_from.empty())
       restore(resume<TrainingState>(checkpoint, kind_));
@@ -177,8 +180,7 @@ class Run : public Session {
 
   void run_all(ProgressStyle style) {
     const std::int64_t per_epoch = pairs_->steps_per_epoch();
-    std::int64_t last = description_.epochs * per_epoch;
-    if (description_.steps > 0) last = std::min(last, description_.steps);
+    const std::int64_t last = planned_steps(description_, per_epoch);
     if (state_.step == 0) add_baselines();
     Progress progress(style, comm_.rank() == 0, static_cast<double>(last), ProgressUnit::steps);
     while (state_.step < last && !summary_.interrupted) {
