@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
@@ -25,7 +26,7 @@ void print_accuracy(const AccuracyTable& table) {
     for (const double value : values) fmt::print(" {:>11.1f}", 100 * value);
     fmt::print("\n");
   };
-  fmt::print("readout      linear, in % right on test images\n{:<22}", "");
+  fmt::print("readout      linear, in % right on test images; (training): on those it learned from\n{:<22}", "");
   for (const LabelColumn& column : table.columns) fmt::print(" {:>11}", column.name);
   fmt::print("\n");
   std::vector<double> chance;
@@ -34,8 +35,15 @@ void print_accuracy(const AccuracyTable& table) {
   if (!table.pixels.empty()) line("pixels", table.pixels);
   for (std::size_t l = 0; l < table.layers.size(); ++l) {
     line(table.layers[l], table.trained[l]);
+    line("  (training)", table.training[l]);
     if (!table.untrained.empty()) line("  (untrained)", table.untrained[l]);
   }
+  if (!table.warning.empty()) fmt::print(stderr, "warning: {}\n", table.warning);
+}
+
+// A number, or "-" where it is not defined.
+std::string or_dash(double value, fmt::string_view form) {
+  return std::isnan(value) ? "-" : fmt::format(fmt::runtime(form), value);
 }
 
 void print_summary(const TrainingSummary& s, const std::string& device, const std::string& where, std::int64_t memory,
@@ -43,10 +51,10 @@ void print_summary(const TrainingSummary& s, const std::string& device, const st
   fmt::print("ranks        {}, {}\n", where, mpi_library());
   fmt::print("device       {}\n", device);
   fmt::print("network      {} parameters\n", s.parameters);
-  fmt::print("training     {} epochs, {} steps, last loss {:.5g}\n", s.epochs, s.steps, s.final_total);
+  fmt::print("training     {} epochs, {} steps, last loss {}\n", s.epochs, s.steps, or_dash(s.final_total, "{:.5g}"));
   print_accuracy(s.accuracy);
-  fmt::print("time         {:.2f} s wall, {:.4g} pairs/s\n", s.wall_seconds,
-             static_cast<double>(s.samples) / s.training_seconds);
+  fmt::print("time         {:.2f} s wall, {} pairs/s\n", s.wall_seconds,
+             or_dash(static_cast<double>(s.samples) / s.training_seconds, "{:.4g}"));
   fmt::print("peak memory  {:.1f} MiB per rank at most\n", static_cast<double>(memory) / (1 << 20));
   fmt::print("output       {}{}\n", out, s.interrupted ? " (interrupted; go on with --resume)" : "");
 }

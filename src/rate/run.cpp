@@ -38,7 +38,7 @@ std::vector<LossTerm> terms_of(const Rule& rule) {
 
 // Everything that the rest of a run depends on.
 struct TrainingState {
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint32_t kVersion = 2;
   std::int64_t step = 0;                         // steps taken
   std::vector<std::vector<float>> value;         // by array of Encoder::state()
   std::vector<std::vector<float>> mean, square;  // by parameter
@@ -91,6 +91,16 @@ class Session {
   }
 
  protected:
+  void show(const std::vector<LayerEvaluation>& layers, AccuracyTable& table) const {
+    table.trained.clear();
+    table.training.clear();
+    for (const LayerEvaluation& layer : layers) {
+      table.trained.push_back(layer.accuracy);
+      table.training.push_back(layer.training_accuracy);
+    }
+    table.warning = convergence_warning(layers, layout_.columns, description_.readout);
+  }
+
   const TrainingDescription& description_;
   Backend& backend_;
   Communicator& comm_;
@@ -126,7 +136,8 @@ class Run : public Session {
       file_ = std::make_unique<TrainingFile>(outputs_.result, facts_, layout_);
       file_->add(state_.history);
       file_->flush();
-      if (!outputs_.events.empty()) events_ = std::make_unique<EventFile>(outputs_.events, unix_time());
+      if (!outputs_.events.empty()) events_ = std::make_unique<EventFile>(outputs_.events, state_.step, unix_time());
+      repeat_events();
     });
     try {
       run_all(style);
@@ -249,9 +260,12 @@ class Run : public Session {
 
   void add_evaluation(std::int64_t epochs) {
     const EvaluationRow row{epochs, evaluate_layers()};
-    summary_.accuracy.trained.clear();
-    for (const LayerEvaluation& layer : row.layers) summary_.accuracy.trained.push_back(layer.accuracy);
+    show(row.layers, summary_.accuracy);
     add(row, state_.history.evaluations);
+    write_events(row);
+  }
+
+  void write_events(const EvaluationRow& row) {
     if (!events_) return;
     for (std::size_t l = 0; l < row.layers.size(); ++l)
       for (std::size_t c = 0; c < layout_.columns.size(); ++c)
@@ -259,9 +273,18 @@ class Run : public Session {
                             row.layers[l].accuracy[c], unix_time());
   }
 
+  // What was said of the step at which a resumed run begins.
+  void repeat_events() {
+    const History& history = state_.history;
+    const std::int64_t epochs = state_.step / pairs_->steps_per_epoch();
+    if (!history.epochs.empty() && history.epochs.back().epoch + 1 == epochs) write_events(history.epochs.back());
+    if (!history.evaluations.empty() && history.evaluations.back().epoch == epochs)
+      write_events(history.evaluations.back());
+  }
+
   void write_events(const EpochRow& row) {
     if (!events_) return;
-    events_->add_scalar("training/total", state_.step, row.losses.total, unix_time());
+    if (!layout_.terms.empty()) events_->add_scalar("training/total", state_.step, row.losses.total, unix_time());
     events_->add_scalar("training/learning_rate", state_.step, row.learning_rate, unix_time());
     for (const LossTerm term : layout_.terms)
       for (std::size_t h = 0; h < layout_.hooks.size(); ++h)
@@ -476,12 +499,12 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
     }
     AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
       const double start = wall_clock();
-      AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}};
+      AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}, {}, {}};
       JudgedSets& sets = *pairs_->judged();
       const auto train = layer_activity(*trainer_, *sets.train, comm_);
       auto test = layer_activity(*trainer_, *sets.test, comm_);
       EvaluationRow row{0, evaluate_activity(sets, train, test, description_.readout, description_.seed)};
-      for (const LayerEvaluation& layer : row.layers) table.trained.push_back(layer.accuracy);
+      show(row.layers, table);
       agree(comm_, [&] {
         if (comm_.rank() != 0) return;
         layout_.hooks.clear();

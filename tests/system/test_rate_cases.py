@@ -7,7 +7,8 @@ import struct
 import unittest
 
 from support import h5py, lpl_rate, status
-from test_rate import END_TO_END, RESIDUAL, VGG, RateTest, description, read_safetensors
+from event_reader import shown
+from test_rate import CLUSTERS, END_TO_END, LINEAR, OJA, RESIDUAL, VGG, RateTest, description, read_safetensors
 
 import numpy as np
 
@@ -247,6 +248,178 @@ class Eval(RateTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         with h5py.File(out) as judged:
             self.assertEqual(judged["readout/accuracy"].shape, (1, 8))
+
+
+class Resumed(RateTest):
+    """A run that ended and goes on."""
+
+    ALL = ["data.blocks_per_epoch=1", "training.epochs=4", "readout.every=2"]
+
+    def test_event_files_show_every_step_once(self):
+        self.train("straight", *self.ALL, arguments=["--events", self.folder / "straight"])
+        expected = shown(self.folder / "straight")
+        self.assertEqual({len(values) for values in expected.values()}, {1})
+        checkpoint, events = self.folder / "run.checkpoint", self.folder / "events"
+        self.train("run", *self.ALL, arguments=["--events", events, "--checkpoint", checkpoint, "--checkpoint-every", "1us"])
+        checkpoint.write_bytes(b"broken")  # that before it is of the third or the fourth epoch; the last ones are repeated
+        self.train("resumed", *self.ALL, arguments=["--events", events, "--resume", checkpoint, "--fall-back"])
+        self.assertEqual(len(list(events.iterdir())), 2)
+        self.assertEqual(shown(events), expected)
+
+    def test_fall_back_is_offered_where_it_helps(self):
+        checkpoint = self.folder / "run.checkpoint"
+        self.train("run", *self.ALL, arguments=["--checkpoint", checkpoint, "--checkpoint-every", "1us"])
+        previous = self.folder / "run.checkpoint.previous"
+        self.assertTrue(previous.exists())
+        resume = ["--resume", checkpoint]
+        other = self.refused(*self.ALL, "training.batch=8", code=1, arguments=resume)
+        self.assertNotIn("--fall-back", other)
+        whole = checkpoint.read_bytes()
+        checkpoint.write_bytes(whole[:-5])
+        self.assertIn("--fall-back", self.refused(*self.ALL, code=1, arguments=resume))
+        previous.write_bytes(previous.read_bytes()[:-5])
+        self.assertNotIn("--fall-back", self.refused(*self.ALL, code=1, arguments=resume))
+
+
+class Warnings(RateTest):
+    """What is allowed, but hardly meant, is said."""
+
+    COSINE = 'optimizer.schedule="cosine"'
+
+    def said(self, *settings, text=None, arguments=("--check",)):
+        done = lpl_rate(*self.command(text or description(), "said", settings, arguments))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [line for line in done.stderr.splitlines() if line.startswith("warning: ")]
+
+    def test_an_only_epoch_at_rate_0(self):
+        for settings in (["training.epochs=1"], ["training.epochs=50", "training.steps=3"]):
+            for arguments in (["--check"], []):
+                (line,) = self.said(self.COSINE, *settings, "readout.wanted=false", arguments=arguments)
+                self.assertIn("nothing is learned: the only epoch of the training runs at the learning rate 0", line)
+        with h5py.File(self.folder / "said.h5") as result:
+            self.assertEqual(list(result["training/learning_rate"]), [0])
+
+    def test_a_training_within_its_warm_up(self):
+        (line,) = self.said(self.COSINE, "training.epochs=4", "optimizer.learning_rate=9e-3")
+        self.assertIn("does not exceed 0.003 of 0.009", line)
+        for settings in ([self.COSINE, "training.epochs=10"], [self.COSINE, "training.epochs=1", "optimizer.warmup_epochs=0"],
+                         ["training.epochs=1"]):
+            self.assertEqual(self.said(*settings), [], settings)
+
+    def test_keys_of_a_choice_that_was_not_made(self):
+        lines = self.said("optimizer.warmup_epochs=3", "optimizer.momentum=0.5")
+        self.assertEqual([line.removeprefix("warning: ") for line in lines],
+                         ['optimizer.momentum has no effect with type = "adam"',
+                          'optimizer.warmup_epochs has no effect with schedule = "constant"'])
+
+    def test_readouts_that_still_learn(self):
+        (line,) = self.said("readout.epochs=4", "training.epochs=1", "readout.learning_rate=0.03", arguments=[])
+        self.assertRegex(line, r"readouts have not converged: that of block \d \(\w+\) still rose by [\d.]+ points .* "
+                               r"readout.epochs = 4")
+        self.assertEqual(self.said("readout.epochs=300", "training.epochs=1", "readout.learning_rate=1e-9", arguments=[]), [])
+
+    def test_the_accuracy_on_the_images_that_readouts_learn_from_is_shown(self):
+        done = lpl_rate(*self.command(description(), "run", []))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        shown_lines = [line.split()[1:] for line in done.stdout.splitlines() if line.startswith("  (training)")]
+        with h5py.File(self.folder / "run.h5") as result:
+            stored = result["readout/training_accuracy"][-1]
+            self.assertEqual(stored.shape, (8, 6))
+        self.assertEqual(shown_lines, [[f"{100 * value:.1f}" for value in layer] for layer in stored])
+
+
+class Undefined(RateTest):
+    """What is not defined is shown as undefined."""
+
+    def test_measures_of_a_dead_layer(self):
+        self.train("run", "readout.wanted=false", "training.epochs=1")
+        with h5py.File(self.folder / "run.h5", "r+") as result:
+            result["network/network.encoder.blocks.7.module.0.weight"][...] = 0
+            result["network/network.encoder.blocks.7.module.0.bias"][...] = -1
+        out = self.folder / "judged.h5"
+        done = lpl_rate("eval", self.folder / "run.h5", "--out", out)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with h5py.File(out) as judged:
+            self.assertEqual(judged["metrics/mean_activity"][-1, 7], 0)
+            for name in ("participation_ratio", "cosine_within", "cosine_across", "class_correlation", "class_radius",
+                         "class_dimension"):
+                self.assertTrue(np.isnan(judged[f"metrics/{name}"][-1, 7]), name)
+            for name in ("participation_ratio", "cosine_across", "class_radius"):
+                self.assertTrue(np.isfinite(judged[f"metrics/{name}"][-1, 0]), name)
+            for name in ("within", "across"):
+                self.assertEqual(judged[f"metrics/cosine_histogram/{name}"][-1, 7].sum(), 0)
+
+    def test_the_loss_of_a_rule_without_one(self):
+        text = description(OJA, LINEAR, CLUSTERS)
+        done = lpl_rate(*self.command(text, "oja", ['optimizer.type="sgd"']))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertIn("last loss -\n", done.stdout)
+        with h5py.File(self.folder / "oja.h5") as result:
+            self.assertTrue(np.isnan(result["training/total"][:]).all())
+
+
+class Limits(RateTest):
+    """Values that a method cannot use are refused where they stand, with what is allowed."""
+
+    def test_numbers(self):
+        for settings, reason in (
+            (["optimizer.learning_rate=1e300"], "'learning_rate' is 1e+300; it must be"),
+            (["optimizer.learning_rate=1e-50"], "'learning_rate' is 1e-50; in size it must be 0 or from"),
+            (["optimizer.beta1=1"], "'beta1' is 1; it must be below 1"),
+            (["optimizer.beta2=1.0"], "'beta2' is 1.0; it must be below 1"),
+            (["optimizer.epsilon=1e-300"], "'epsilon'"),
+            (["optimizer.weight_decay=-1"], "'weight_decay'"),
+            (["training.epochs=10000001"], "'epochs' is 10000001; it must be from 1 to 10000000"),
+            (["training.batch=2097152"], "'batch' is 2097152"),
+            (["readout.learning_rate=1e39"], "'learning_rate'"),
+            (["learning.label=6"], "the label columns 0 to 5"),
+            (["data.trajectories=1000000", "data.frames=1000"], "1000000000 frames in all; at most 100000000"),
+            (["data.readout_blocks=100000"], "none remains for training"),
+            (["net.tiny.kernels=[3, 3, 3, 3, 3, 3, 3, 64]"], "from 1 to 63"),
+            (["net.tiny.pools=[2, 2, 0, 2, 0, 2, 0, 16]"], "from 0 to 15"),
+            (["net.tiny.adaptive_pools=[0, 0, 0, 0, 0, 0, 0, 1048576]"], "from 0 to 255"),
+            (["net.tiny.dropouts=[0, 0, 0, 0, 0, 0, 0, 1]"], "silences every input"),
+            (["record.gradients=[1, 7]"], "record.gradients names step 7; this training has the steps 1 to 6"),
+            (["training.steps=4", "record.hooks=[5]"], "record.hooks names step 5; this training has the steps 1 to 4"),
+            (["record.estimates=[1]"], "stale estimates are kept by the rule lpl with"),
+        ):
+            with self.subTest(settings=settings):
+                self.assertIn(reason, self.refused(*settings))
+
+    def test_blocks_by_the_million(self):
+        net = RESIDUAL.replace("blocks = [2, 1]", "blocks = [1000000, 1]")
+        self.assertIn("from 1 to 1000", self.refused(*END_TO_END, text=description(net=net)))
+
+    def test_toys(self):
+        for settings, reason in (
+            (["data.sigma_y=1e38"], "'sigma_y'"),
+            (["data.steps_per_epoch=4294967295", "training.epochs=2"], "at most 4294967295 steps are possible in all"),
+            (["learning.label=1"], "'label' is 1; this data set has the label column 0 only"),
+        ):
+            with self.subTest(settings=settings):
+                self.assertIn(reason, self.refused(*settings, text=description(net=LINEAR, data=CLUSTERS)))
+        digits = self.write("digits.txt", "5 0 1 1 0\n6 1 0 0 1\n")
+        text = description(net=LINEAR, data=f'set = "digits"\nfile = "{digits}"\nfirst = 6')
+        self.assertIn("'first' is 6, and 'second' is not given, so it is 6 by default: two different digits",
+                      self.refused(text=text))
+
+    def test_a_batch_of_more_images_than_there_are(self):
+        text = description(data=f'set = "cifar10"\nfolder = "{self.cifar10()}"')
+        self.assertIn("'batch' is 29; ", self.refused("training.batch=29", text=text))
+        self.assertIn("has 28 images to train on: give a batch of 2 to so many", self.refused("training.batch=29", text=text))
+        message = self.refused(text=text.replace("batch = 10\n", ""))
+        self.assertIn("'batch' is not given, so it is 1024 by default", message)
+        self.train("whole", "training.batch=28", text=text)
+
+    def test_a_readout_from_a_single_image(self):
+        folder = self.cifar10()
+        for i in range(1, 6):
+            path = folder / f"data_batch_{i}.bin"
+            path.write_bytes(path.read_bytes()[:3073])
+        text = description(data=f'set = "cifar10"\nfolder = "{folder}"')
+        self.train("one", "training.batch=4", text=text)  # a single image is left for the readout
+        with h5py.File(self.folder / "one.h5") as result:
+            self.assertTrue(np.isnan(result["metrics/cosine_within"][-1]).any())
 
 
 if __name__ == "__main__":
