@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "core/errors.hpp"
 #include "rate/readout.hpp"
 
 namespace lpl::rate {
@@ -79,8 +80,13 @@ std::vector<LayerEvaluation> evaluate_activity(const JudgedSets& sets, const std
                                                const std::vector<std::vector<float>>& test,
                                                const ReadoutDescription& readout, std::uint64_t seed) {
   std::vector<LayerEvaluation> layers;
-  for (std::size_t b = 0; b < train.size(); ++b)
-    layers.push_back(evaluate_features(sets, train[b], test[b], readout, seed));
+  for (std::size_t b = 0; b < train.size(); ++b) {
+    try {
+      layers.push_back(evaluate_features(sets, train[b], test[b], readout, seed));
+    } catch (const Error& error) {
+      throw Error(fmt::format("block {}: {}", b + 1, error.what()));
+    }
+  }
   return layers;
 }
 

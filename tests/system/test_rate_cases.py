@@ -97,6 +97,15 @@ class NoNumbers(RateTest):
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("run.h5: network.encoder.blocks.4.module.0.bias holds nan", done.stderr)
 
+    def test_activity_beyond_every_number_is_said_with_its_block(self):
+        self.train("run", "readout.wanted=false")
+        with h5py.File(self.folder / "run.h5", "r+") as result:
+            for block in range(8):
+                result[f"network/network.encoder.blocks.{block}.module.0.weight"][...] = 1e30
+        done = lpl_rate("eval", self.folder / "run.h5", "--out", self.folder / "eval.h5")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, r"lpl_rate eval: block [23]: .*not finite")
+
     def test_a_channel_without_variance_is_refused(self):
         path = self.folder / "constant.h5"
         sizes = (10, 10, 10, 8, 4, 15)
