@@ -104,7 +104,7 @@ class NoNumbers(RateTest):
                 result[f"network/network.encoder.blocks.{block}.module.0.weight"][...] = 1e30
         done = lpl_rate("eval", self.folder / "run.h5", "--out", self.folder / "eval.h5")
         self.assertEqual(done.returncode, 1, done.stderr)
-        self.assertRegex(done.stderr, r"lpl_rate eval: block [23]: .*not finite")
+        self.assertRegex(done.stderr, r"lpl_rate eval: block 1: .*not finite")
 
     def test_a_channel_without_variance_is_refused(self):
         path = self.folder / "constant.h5"
