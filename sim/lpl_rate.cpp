@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
@@ -26,7 +27,7 @@ void print_accuracy(const AccuracyTable& table) {
     for (const double value : values) fmt::print(" {:>11.1f}", 100 * value);
     fmt::print("\n");
   };
-  fmt::print("readout      linear, in % right on test images\n{:<22}", "");
+  fmt::print("readout      linear, in % right on test images; (training): on those it learned from\n{:<22}", "");
   for (const LabelColumn& column : table.columns) fmt::print(" {:>11}", column.name);
   fmt::print("\n");
   std::vector<double> chance;
@@ -35,8 +36,15 @@ void print_accuracy(const AccuracyTable& table) {
   if (!table.pixels.empty()) line("pixels", table.pixels);
   for (std::size_t l = 0; l < table.layers.size(); ++l) {
     line(table.layers[l], table.trained[l]);
+    line("  (training)", table.training[l]);
     if (!table.untrained.empty()) line("  (untrained)", table.untrained[l]);
   }
+  if (!table.warning.empty()) fmt::print(stderr, "warning: {}\n", table.warning);
+}
+
+// A number, or "-" where it is not defined.
+std::string or_dash(double value, fmt::string_view form) {
+  return std::isnan(value) ? "-" : fmt::format(fmt::runtime(form), value);
 }
 
 void print_summary(const TrainingSummary& s, const std::string& device, const std::string& where, std::int64_t memory,
@@ -44,11 +52,10 @@ void print_summary(const TrainingSummary& s, const std::string& device, const st
   fmt::print("ranks        {}, {}\n", where, mpi_library());
   fmt::print("device       {}\n", device);
   fmt::print("network      {} parameters\n", s.parameters);
-  fmt::print("training     {} epochs, {} steps, last loss {:.5g}\n", s.epochs, s.steps, s.final_total);
+  fmt::print("training     {} epochs, {} steps, last loss {}\n", s.epochs, s.steps, or_dash(s.final_total, "{:.5g}"));
   print_accuracy(s.accuracy);
-  fmt::print("time         {:.2f} s wall", s.wall_seconds);
-  if (s.training_seconds > 0) fmt::print(", {:.4g} pairs/s", static_cast<double>(s.samples) / s.training_seconds);
-  fmt::print("\n");
+  fmt::print("time         {:.2f} s wall, {} pairs/s\n", s.wall_seconds,
+             or_dash(static_cast<double>(s.samples) / s.training_seconds, "{:.4g}"));
   fmt::print("peak memory  {:.1f} MiB per rank at most\n", static_cast<double>(memory) / (1 << 20));
   fmt::print("output       {}\n", out);
 }
@@ -67,6 +74,8 @@ ExitCode train(const ProgramOptions& options, const std::string& device, const T
                Communicator& comm) {
   TrainingDescription training;
   agree(comm, [&] { training = read_training(options.description, options.overrides, options.seed); });
+  if (comm.rank() == 0)
+    for (const std::string& warning : training.warnings) fmt::print(stderr, "warning: {}\n", warning);
   const std::unique_ptr<Backend> backend = make_backend(device, comm);
   if (options.check) {
     check_training(training, comm);
@@ -93,7 +102,7 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& device, cons
     std::vector<std::string> overrides = options.overrides;
     if (!images.empty()) overrides.push_back(data_override(images));
     const h5::File file = h5::File::open_read_only(options.description);
-    training = read_training_text(file.read_text("/config/description"), options.description, overrides);
+    training = read_trained(file.read_text("/config/description"), options.description, overrides);
   });
   const std::unique_ptr<Backend> backend = make_backend(device, comm);
   std::vector<std::string> data = data_files(training);

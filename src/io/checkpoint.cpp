@@ -94,12 +94,6 @@ void write_and_sync(const std::string& path, const std::string& bytes) {
 
 std::string previous_generation(const std::string& path) { return path + ".previous"; }
 
-std::string hint_at_previous(const std::string& path) {
-  const std::string previous = previous_generation(path);
-  if (access(previous.c_str(), F_OK) != 0) return {};
-  return fmt::format("; {} is the one before it, --fall-back resumes from there", previous);
-}
-
 CheckpointSchedule::CheckpointSchedule(const CheckpointOptions& options)
     : on_(!options.path.empty()), every_(options.every) {}
 

@@ -56,8 +56,6 @@ void check_replaceable_checkpoint(const std::string& path, const CheckpointKind&
 
 // Where the checkpoint before the last one lies.
 std::string previous_generation(const std::string& path);
-// What to do about an unusable `path` where there is one before it, else "".
-std::string hint_at_previous(const std::string& path);
 
 // When a program writes checkpoints, and what it starts from; the programs' options.
 struct CheckpointOptions {
@@ -119,6 +117,18 @@ State read_checkpoint(const std::string& path, const CheckpointKind& kind) {
   }
 }
 
+// What to do about an unusable `path` where the one before it can be used, else "".
+template <class State>
+std::string hint_at_previous(const std::string& path, const CheckpointKind& kind) {
+  const std::string previous = previous_generation(path);
+  try {
+    read_checkpoint<State>(previous, kind);
+  } catch (const IoError&) {
+    return {};
+  }
+  return fmt::format("; {} is the one before it, --fall-back resumes from there", previous);
+}
+
 // The state to resume from. Where the checkpoint cannot be used and `fall_back` is set, says so and takes the one
 // before. Throws IoError.
 template <class State>
@@ -127,7 +137,7 @@ State resume(const CheckpointOptions& options, const CheckpointKind& kind) {
   try {
     return read_checkpoint<State>(path, kind);
   } catch (const IoError& error) {
-    if (!options.fall_back) throw IoError(error.what() + hint_at_previous(path));
+    if (!options.fall_back) throw IoError(error.what() + hint_at_previous<State>(path, kind));
     fmt::print(stderr, "warning: {}; taking the one before\n", error.what());
   }
   return read_checkpoint<State>(previous_generation(path), kind);

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "rate/pairs.hpp"
+#include "rate/plan.hpp"
 #include "rate/trainer.hpp"
 
 namespace lpl::rate {
@@ -79,7 +80,10 @@ void check_training(const TrainingDescription& d, Communicator& comm) {
     pairs = make_pairs(d);
     encoder = fitted_encoder(d, *pairs);
   });
+  std::vector<std::string> warnings;
+  agree(comm, [&] { warnings = check_plan(d, pairs->steps_per_epoch()); });
   if (comm.rank() != 0) return;
+  for (const std::string& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
 
   const Shape input = encoder.input;
   fmt::print("samples      {} x {} x {}, batches of {}, {} steps an epoch, {} epochs\n", input.channels, input.height,

@@ -10,12 +10,16 @@
 
 #include "core/errors.hpp"
 #include "core/termination.hpp"
+#include "core/text.hpp"
 #include "core/timers.hpp"
 #include "io/event_file.hpp"
 #include "io/safetensors.hpp"
 #include "rate/evaluation.hpp"
 #include "rate/history.hpp"
+#include "rate/initial_parameters.hpp"
+#include "rate/plan.hpp"
 #include "rate/schedule.hpp"
+#include "rate/soundness.hpp"
 #include "rate/trainer.hpp"
 
 namespace lpl::rate {
@@ -77,6 +81,9 @@ class Session {
     if (shape != p.shape)
       throw ConfigError(fmt::format("{}: {} has shape [{}]; the network's has [{}]", file, p.name,
                                     fmt::join(shape, ", "), fmt::join(p.shape, ", ")));
+    const auto broken = std::ranges::find_if(values, [](float v) { return !std::isfinite(v); });
+    if (broken != values.end())
+      throw ConfigError(fmt::format("{}: {} holds {}; every value must be finite", file, p.name, *broken));
     backend_.write(p.value, to_array_order(values, p.shape));
   }
 
@@ -86,6 +93,16 @@ class Session {
   }
 
  protected:
+  void show(const std::vector<LayerEvaluation>& layers, AccuracyTable& table) const {
+    table.trained.clear();
+    table.training.clear();
+    for (const LayerEvaluation& layer : layers) {
+      table.trained.push_back(layer.accuracy);
+      table.training.push_back(layer.training_accuracy);
+    }
+    table.warning = convergence_warning(layers, layout_.columns, description_.readout);
+  }
+
   const TrainingDescription& description_;
   Backend& backend_;
   Communicator& comm_;
@@ -105,6 +122,8 @@ class Run : public Session {
         checkpoint_(checkpoint),
         kind_{facts.program, TrainingState::kVersion, facts.fixed_text, facts.inputs},
         schedule_(checkpoint) {
+    for (const std::string& warning : check_plan(description, pairs_->steps_per_epoch()))
+      if (comm.rank() == 0) fmt::print(stderr, "warning: {}\n", warning);
     state_.epoch_sums = no_losses();
     state_.epochs = description.epochs;
     if (!checkpoint.resume_from.empty())
@@ -117,12 +136,13 @@ class Run : public Session {
     const double start = wall_clock();
     agree(comm_, [&] {
       if (comm_.rank() != 0) return;
-      if (!outputs_.events.empty()) events_ = std::make_unique<EventFile>(outputs_.events, unix_time());
+      if (!outputs_.events.empty()) events_ = std::make_unique<EventFile>(outputs_.events, state_.step, unix_time());
       if (!facts_.run.empty() && !outputs_.overwrite) check_replaceable(outputs_.result, facts_);
       file_ = std::make_unique<TrainingFile>(outputs_.result, facts_, layout_);
       state_.run = file_->run();
       file_->add(state_.history);
       file_->flush();
+      repeat_events();
     });
     const LastAct mark_as_failed(comm_, [&] {
       if (file_) file_->fail();
@@ -147,11 +167,15 @@ class Run : public Session {
 
   void load_parameters(const std::string& path) {
     TensorFile file = read_safetensors(path);
+    std::vector<std::string> tensors, parameters;
+    for (const auto& [name, tensor] : file.tensors) tensors.push_back(name);
+    for (const NamedArray* p : network()) parameters.push_back(p->name);
+    const std::vector<std::string> unused = unused_tensors(path, tensors, parameters);
+    if (!unused.empty() && comm_.rank() == 0)
+      fmt::print(stderr, "warning: {}: not used: {}\n", path, join(unused, ", "));
     for (NamedArray* p : network()) {
-      const auto found = file.tensors.find(p->name);
-      if (found == file.tensors.end()) throw ConfigError(fmt::format("{}: has no tensor {}", path, p->name));
-      const std::vector<std::size_t>& shape = found->second.shape;
-      set_array(*p, path, {shape.begin(), shape.end()}, found->second.values);
+      const StoredTensor& tensor = file.tensors.at(p->name);
+      set_array(*p, path, {tensor.shape.begin(), tensor.shape.end()}, tensor.values);
     }
   }
 
@@ -172,11 +196,7 @@ class Run : public Session {
     if (!checkpoint_.path.empty()) remembered.push_back(row);
   }
 
-  // The number of steps of the whole run.
-  std::int64_t last_step() const {
-    const std::int64_t all = description_.epochs * pairs_->steps_per_epoch();
-    return description_.steps > 0 ? std::min(all, description_.steps) : all;
-  }
+  std::int64_t last_step() const { return planned_steps(description_, pairs_->steps_per_epoch()); }
 
   // Checkpoints at the end of an epoch are of before its readouts, so that the run can be resumed with more epochs.
   void run_all(ProgressStyle style) {
@@ -221,6 +241,7 @@ class Run : public Session {
     summary_.epochs = epoch + 1;
     add(row, state_.history.epochs);
     write_events(row);
+    refuse_broken_numbers(fmt::format("after epoch {}", epoch + 1));
     if (last) store_network();
     agree(comm_, [&] {
       if (file_) file_->flush();
@@ -255,9 +276,12 @@ class Run : public Session {
 
   void add_evaluation(std::int64_t epochs) {
     const EvaluationRow row{epochs, evaluate_layers()};
-    summary_.accuracy.trained.clear();
-    for (const LayerEvaluation& layer : row.layers) summary_.accuracy.trained.push_back(layer.accuracy);
+    show(row.layers, summary_.accuracy);
     add(row, state_.history.evaluations);
+    write_events(row);
+  }
+
+  void write_events(const EvaluationRow& row) {
     if (!events_) return;
     for (std::size_t l = 0; l < row.layers.size(); ++l)
       for (std::size_t c = 0; c < layout_.columns.size(); ++c)
@@ -265,9 +289,18 @@ class Run : public Session {
                             row.layers[l].accuracy[c], unix_time());
   }
 
+  // What was said of the step at which a resumed run begins.
+  void repeat_events() {
+    const History& history = state_.history;
+    const std::int64_t epochs = state_.step / pairs_->steps_per_epoch();
+    if (!history.epochs.empty() && history.epochs.back().epoch + 1 == epochs) write_events(history.epochs.back());
+    if (!history.evaluations.empty() && history.evaluations.back().epoch == epochs)
+      write_events(history.evaluations.back());
+  }
+
   void write_events(const EpochRow& row) {
     if (!events_) return;
-    events_->add_scalar("training/total", state_.step, row.losses.total, unix_time());
+    if (!layout_.terms.empty()) events_->add_scalar("training/total", state_.step, row.losses.total, unix_time());
     events_->add_scalar("training/learning_rate", state_.step, row.learning_rate, unix_time());
     for (const LossTerm term : layout_.terms)
       for (std::size_t h = 0; h < layout_.hooks.size(); ++h)
@@ -360,6 +393,15 @@ class Run : public Session {
                           kLossNames[t], layout_.hooks[h], losses.hooks[h][t], step + 1, rate_of(step)));
   }
 
+  // Every rank holds the same numbers, so every rank throws.
+  void refuse_broken_numbers(const std::string& when) {
+    const std::string broken = broken_number(trainer_->encoder(), backend_);
+    if (!broken.empty())
+      throw Error(
+          fmt::format("{} {}; lower optimizer.learning_rate (now {:.3g}) or look for extreme values in the data",
+                      broken, when, rate_of(state_.step - 1)));
+  }
+
   // Collective. Ends the run where a rank was asked to end; writes a checkpoint then, and where one is due on any rank.
   void save_if_due(bool asked = false) {
     summary_.interrupted = comm_.max(termination_signal()) > 0;
@@ -369,6 +411,7 @@ class Run : public Session {
 
   void save() {
     collect_losses();
+    refuse_broken_numbers(fmt::format("after step {}", state_.step));
     agree(comm_, [&] {
       if (comm_.rank() == 0) write_checkpoint(checkpoint_.path, kind_, snapshot());
     });
@@ -502,17 +545,21 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
         const std::vector<std::uint64_t> shape = file.shape(name);
         set_array(*p, path, {shape.begin(), shape.end()}, file.read<float>(name));
       }
-      if (layout_.columns.empty())
-        throw ConfigError(path + ": its data set has no labelled images to read out; name one with --set data.set=...");
+      // Readouts are what is asked for, whether the run itself wanted any.
+      if (!pairs_->judged())
+        throw ConfigError(path +
+                          ": its data set has no labelled images to read out; name one that has, such as --set "
+                          "data.set=cifar10 --set data.folder=FOLDER");
+      layout_.columns = pairs_->judged()->columns;
     }
     AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
       const double start = wall_clock();
-      AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}};
+      AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}, {}, {}};
       JudgedSets& sets = *pairs_->judged();
       const auto train = layer_activity(*trainer_, *sets.train, comm_);
       auto test = layer_activity(*trainer_, *sets.test, comm_);
       EvaluationRow row{0, evaluate_activity(sets, train, test, description_.readout, description_.seed)};
-      for (const LayerEvaluation& layer : row.layers) table.trained.push_back(layer.accuracy);
+      show(row.layers, table);
       agree(comm_, [&] {
         if (comm_.rank() != 0) return;
         layout_.hooks.clear();

@@ -1,6 +1,7 @@
 // A training run from description to result file: epochs, schedule, readouts, checkpoints.
 #pragma once
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,10 @@ struct AccuracyTable {
   std::vector<LabelColumn> columns;
   std::vector<std::string> layers;
   std::vector<std::vector<double>> trained;
+  std::vector<std::vector<double>> training;   // of the same readouts, on the images that they learned from
   std::vector<std::vector<double>> untrained;  // empty if not asked for
   std::vector<double> pixels;                  // by column; empty if not asked for
+  std::string warning;                         // "" where all readouts have converged
 };
 
 struct TrainingSummary {
@@ -30,8 +33,8 @@ struct TrainingSummary {
   std::int64_t epochs = 0;
   std::int64_t samples = 0;
   double wall_seconds = 0;
-  double training_seconds = 0;  // of them without readouts
-  double final_total = 0;
+  double training_seconds = 0;                                    // of them without readouts
+  double final_total = std::numeric_limits<double>::quiet_NaN();  // none before the end of an epoch, or of this rule
   AccuracyTable accuracy;
 };
 
