@@ -36,9 +36,10 @@ void end_launcher_that_waits() {
   const auto launcher = static_cast<int>(syscall(SYS_pidfd_open, getppid(), 0));
   if (launcher < 0 || fork() != 0) return;
   setsid();
-  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) close(stream);
+  dup2(launcher, STDIN_FILENO);
+  syscall(SYS_close_range, STDIN_FILENO + 1, ~0U, 0);  // outputs and their locks, too
   sleep(kAbortSeconds);
-  syscall(SYS_pidfd_send_signal, launcher, SIGKILL, nullptr, 0);
+  syscall(SYS_pidfd_send_signal, STDIN_FILENO, SIGKILL, nullptr, 0);
   _exit(0);
 }
 

@@ -133,7 +133,7 @@ class Case(InFolder):
         for name, content in dict(files).items():
             self.write(name, content)
         self.write("case.sim", text)
-        done = lpl_sim("case.sim", "--progress", "none", *arguments, ranks=ranks, cwd=self.folder, timeout=60)
+        done = lpl_sim("case.sim", "--overwrite", "--progress", "none", *arguments, ranks=ranks, cwd=self.folder, timeout=60)
         if not (self.folder / "case.h5").exists():
             return done, None
         result = h5py.File(self.folder / "case.h5", "r")
@@ -318,12 +318,13 @@ class Neurons(Case):
         current = ('[[stimulus]]\nname = "i"\ntype = "current"\nto = "e"\nneurons = ["1:3"]\n'
                    'times = ["0 s", "1 s"]\nvalues = ["1 mV", "1 mV"]\n')
         result = self.result_of(neuron(more=more + current))
-        expected = result["report/list/data"][:]
+        reports = {group.attrs["record"].decode(): group for group in result["report"].values()}
+        expected = reports["list"]["data"][:]
         self.assertTrue(np.any(expected[:, 0] != expected[:, 1]))
         np.testing.assert_array_equal(expected[:, 1], expected[:, 2])
         for name in wanted:
-            np.testing.assert_array_equal(result[f"report/{name}/data"][:], expected)
-            np.testing.assert_array_equal(result[f"report/{name}/mapping/node_ids"][:], [0, 1, 2])
+            np.testing.assert_array_equal(reports[name]["data"][:], expected)
+            np.testing.assert_array_equal(reports[name]["mapping/node_ids"][:], [0, 1, 2])
 
 
 if __name__ == "__main__":

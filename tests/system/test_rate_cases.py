@@ -375,7 +375,7 @@ class Limits(RateTest):
             (["optimizer.learning_rate=1e300"], "'learning_rate' is 1e+300; it must be"),
             (["optimizer.learning_rate=1e-50"], "'learning_rate' is 1e-50; in size it must be 0 or from"),
             (["optimizer.beta1=1"], "'beta1' is 1; it must be below 1"),
-            (["optimizer.beta2=1.0"], "'beta2' is 1.0; it must be below 1"),
+            (["optimizer.beta2=1.0"], "'beta2' is 1; it must be below 1"),
             (["optimizer.epsilon=1e-300"], "'epsilon'"),
             (["optimizer.weight_decay=-1"], "'weight_decay'"),
             (["training.epochs=10000001"], "'epochs' is 10000001; it must be from 1 to 10000000"),

@@ -397,7 +397,7 @@ learning = { rule = "stale" }
 data = { set = "scenes", side = 16, trajectories = 200, blocks_per_epoch = 9, readout_blocks = 3, test_blocks = 2 }
 readout = { every = 2, epochs = 2 }
 optimizer = { warmup_epochs = 2 }
-record = { losses = true, gradients = [3], parameters = [20], estimates = [30] }
+record = { losses = true, gradients = [3], parameters = [20], estimates = [25] }
 net = { small = { type = "convolutional", channels = [16, 24, 32], pools = [2, 2, 2] } }
 rule = { stale = { type = "lpl", predictive = { strength = 1.0 }, hebbian = { strength = 1.0 }, rate = { estimates = "stale" } } }
 """
