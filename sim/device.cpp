@@ -38,6 +38,7 @@ std::unique_ptr<Backend> make_cuda_backend(Communicator&, int) {
 // Collective. The texts of all ranks, in their order.
 std::vector<std::string> of_all_ranks(Communicator& comm, const std::string& own) {
   std::vector<std::string> all;
+  all.reserve(static_cast<std::size_t>(comm.size()));
   for (int r = 0; r < comm.size(); ++r) all.push_back(comm.broadcast(own, r));
   return all;
 }

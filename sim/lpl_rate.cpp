@@ -101,8 +101,10 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& device, cons
   agree(comm, [&] {
     std::vector<std::string> overrides = options.overrides;
     if (!images.empty()) overrides.push_back(data_override(images));
-    const h5::File file = h5::File::open_read_only(options.description);
-    training = read_trained(file.read_text("/config/description"), options.description, overrides);
+    training = h5::of_user([&] {
+      const h5::File file = h5::File::open_read_only(options.description);
+      return read_trained(file.read_text("/config/description"), options.description, overrides);
+    });
   });
   const std::unique_ptr<Backend> backend = make_backend(device, comm);
   std::vector<std::string> data = data_files(training);

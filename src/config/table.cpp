@@ -93,6 +93,42 @@ std::string suggestion(std::string_view word, const std::vector<std::string>& kn
   return known.empty() ? "no keys are allowed here" : "known: " + join(known, ", ");
 }
 
+// TOML has no characters beyond ASCII outside of texts and comments; toml++ 3.3 is not defined there (found by the fuzz
+// test).
+void refuse_beyond_ascii(std::string_view text) {
+  std::string_view quote;  // of the text in which the place lies
+  std::size_t line = 1, i = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
+  while (i < text.size()) {
+    const std::string_view rest = text.substr(i);
+    std::size_t length = 1;
+    if (rest[0] == '\n') {
+      ++line;
+      if (quote.size() == 1) quote = {};
+    } else if (!quote.empty()) {
+      if (rest.starts_with(quote)) {
+        length = quote.size();
+        quote = {};
+      } else if (rest[0] == '\\' && quote[0] == '"' && rest.size() > 1 && rest[1] != '\n') {
+        length = 2;
+      }
+    } else if (rest[0] == '#') {
+      length = std::min(rest.find('\n'), rest.size());
+    } else if (rest[0] == '"' || rest[0] == '\'') {
+      length = rest.starts_with(R"(""")") || rest.starts_with("'''") ? 3 : 1;
+      quote = rest.substr(0, length);
+    } else if (static_cast<unsigned char>(rest[0]) >= 0x80) {
+      throw ConfigError(
+          fmt::format("line {} has a letter or sign beyond ASCII outside of quotes; write \"...\" around it", line));
+    }
+    i += length;
+  }
+}
+
+toml::table parsed_toml(std::string_view text, const std::string& name) {
+  refuse_beyond_ascii(text);
+  return toml::parse(text, name);
+}
+
 // Walks one component of an override's path. Returns nullptr where a plain key is absent.
 toml::node* descend(toml::node& node, const std::string& part, const std::string& assignment) {
   if (auto* table = node.as_table()) return table->get(part);
@@ -116,7 +152,7 @@ Document Document::from_text(std::string_view text, const std::string& name) {
   content->name = name;
   content->folder = fs::absolute(fs::path(name)).parent_path().string();
   try {
-    content->source = toml::parse(text, name);
+    content->source = parsed_toml(text, name);
   } catch (const toml::parse_error& error) {
     throw ConfigError(fmt::format("{}: {}", position(error.source(), name), error.description()));
   } catch (const ConfigError& error) {
@@ -149,7 +185,7 @@ void Document::set(const std::string& assignment) {
   const std::string value = assignment.substr(equals + 1);
   toml::table parsed;
   try {
-    parsed = toml::parse("value = " + value);
+    parsed = parsed_toml("value = " + value, "--set");
   } catch (const std::exception&) {  // a parse error or a failed assertion
     parsed.clear();
   }

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <string_view>
 
 #include "core/timers.hpp"
 
@@ -16,6 +17,8 @@ std::string duration(double seconds) {
   if (whole >= 3600) return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
   return fmt::format("{}:{:02}", whole / 60, whole % 60);
 }
+
+std::string_view word_for(ProgressUnit unit) { return unit == ProgressUnit::images ? "images" : "steps"; }
 
 }  // namespace
 
@@ -41,13 +44,14 @@ void Progress::show(const std::string& phase, double done) {
   const double wall = time - start_;
   const std::string count = unit_ == ProgressUnit::model_seconds
                                 ? fmt::format("{:.1f} of {:.1f} s model time", done, total_)
-                                : fmt::format("{:.0f} of {:.0f} steps", done, total_);
+                                : fmt::format("{:.0f} of {:.0f} {}", done, total_, word_for(unit_));
   fmt::print(stderr, "{:3} %  phase {}  {}  wall {}  {}\n", tenths * 10, phase, count, duration(wall),
              speed(done, wall));
 }
 
 std::string Progress::speed(double done, double wall) const {
-  if (unit_ == ProgressUnit::steps) return fmt::format("{:.3g} steps/s", wall > 0 ? done / wall : 0.0);
+  if (unit_ != ProgressUnit::model_seconds)
+    return fmt::format("{:.3g} {}/s", wall > 0 ? done / wall : 0.0, word_for(unit_));
   return fmt::format("real-time factor {:.3g}", done > 0 ? wall / done : 0.0);
 }
 

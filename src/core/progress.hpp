@@ -7,8 +7,8 @@ namespace lpl {
 
 enum class ProgressStyle { automatic, bar, lines, none };
 
-// What is counted: seconds of model time, whose ratio to wall time is shown too, or training steps.
-enum class ProgressUnit { model_seconds, steps };
+// What is counted: seconds of model time, whose ratio to wall time is shown too, training steps, or images read.
+enum class ProgressUnit { model_seconds, steps, images };
 
 class Progress {
  public:

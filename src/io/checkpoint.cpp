@@ -92,6 +92,12 @@ void write_and_sync(const std::string& path, const std::string& bytes) {
 
 }  // namespace
 
+std::string archive_header() {
+  std::ostringstream stream;
+  boost::archive::binary_oarchive archive(stream);
+  return std::move(stream).str();
+}
+
 std::string previous_generation(const std::string& path) { return path + ".previous"; }
 
 CheckpointSchedule::CheckpointSchedule(const CheckpointOptions& options)

@@ -18,7 +18,6 @@
 #include <fmt/format.h>
 
 #include <boost/archive/archive_exception.hpp>
-#include <boost/archive/binary_iarchive.hpp>
 #include <boost/archive/binary_oarchive.hpp>
 #include <boost/serialization/map.hpp>
 #include <boost/serialization/string.hpp>
@@ -32,6 +31,7 @@
 #include <vector>
 
 #include "core/errors.hpp"
+#include "io/checked_archive.hpp"
 #include "io/checksum.hpp"
 
 namespace lpl {
@@ -93,11 +93,17 @@ std::string to_bytes(const State& state) {
   return std::move(stream).str();
 }
 
+// What archives of this build begin with.
+std::string archive_header();
+
 // Throws boost::archive::archive_exception where `bytes` hold something else.
 template <class State>
 State from_bytes(std::string bytes) {
-  std::istringstream stream(std::move(bytes));
-  boost::archive::binary_iarchive archive(stream);
+  // Boost stops the program at versions that it does not know.
+  if (!bytes.starts_with(archive_header()))
+    throw boost::archive::archive_exception(boost::archive::archive_exception::unsupported_version);
+  std::stringbuf buffer(std::move(bytes), std::ios::in | std::ios::binary);
+  CheckedArchive archive(buffer);
   State state;
   archive >> state;
   return state;

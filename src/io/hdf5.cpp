@@ -11,40 +11,11 @@
 #include <numeric>
 
 #include "core/errors.hpp"
+#include "io/file_kind.hpp"
+#include "io/hdf5_errors.hpp"
 
 namespace lpl::h5 {
 namespace {
-
-// The innermost reason on HDF5's error stack.
-std::string reason() {
-  std::string text;
-  H5Ewalk2(
-      H5E_DEFAULT, H5E_WALK_UPWARD,
-      [](unsigned depth, const H5E_error2_t* error, void* out) -> herr_t {
-        if (depth == 0 && error->desc) *static_cast<std::string*>(out) = error->desc;
-        return 0;
-      },
-      &text);
-  H5Eclear2(H5E_DEFAULT);
-  if (text.empty()) return "unknown reason";
-  // Of the system's errors HDF5 tells much, on two lines; the user needs what strerror says.
-  constexpr std::string_view kMark = "error message = '";
-  const std::size_t mark = text.find(kMark);
-  if (mark == std::string::npos) return text;
-  text.erase(0, mark + kMark.size());
-  return text.substr(0, text.find('\''));
-}
-
-[[noreturn]] void fail(const std::string& what) { throw IoError(fmt::format("{}: {}", what, reason())); }
-
-template <class Id>
-Id checked(Id id, const std::string& what) {
-  if (id < 0) fail(what);
-  return id;
-}
-
-// HDF5 prints its error stack to stderr by default; the messages here carry the reason instead.
-void silence() { H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr); }
 
 Handle create_parents() {
   Handle properties(H5Pcreate(H5P_LINK_CREATE), H5Pclose);
@@ -105,42 +76,14 @@ void Series::append_raw(const void* values, std::size_t count, hid_t type) {
   rows_ += rows;
 }
 
-Dataset::Dataset(Handle dataset, std::string name) : dataset_(std::move(dataset)), name_(std::move(name)) {
-  Handle space(checked(H5Dget_space(dataset_.get()), name_), H5Sclose);
-  shape_.resize(static_cast<std::size_t>(checked(H5Sget_simple_extent_ndims(space.get()), name_)));
-  checked(H5Sget_simple_extent_dims(space.get(), shape_.data(), nullptr), name_);
-}
-
-bool Dataset::holds_raw(hid_t type) const {
-  Handle stored(checked(H5Dget_type(dataset_.get()), name_), H5Tclose);
-  return checked(H5Tequal(stored.get(), type), name_) > 0;
-}
-
-// The selection in the file and its shape in memory.
-std::pair<Handle, Handle> Dataset::select_rows(std::size_t first, std::size_t n, const std::string& what) const {
-  std::vector<hsize_t> start(shape_.size(), 0), size = shape_;
-  start.at(0) = first;
-  size.at(0) = n;
-  Handle file_space(checked(H5Dget_space(dataset_.get()), what), H5Sclose);
-  checked(H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, start.data(), nullptr, size.data(), nullptr), what);
-  Handle memory_space(checked(H5Screate_simple(static_cast<int>(size.size()), size.data(), nullptr), what), H5Sclose);
-  return {std::move(file_space), std::move(memory_space)};
-}
-
-void Dataset::read_raw(std::size_t first, std::size_t n, void* values, hid_t type) const {
-  const std::string what = "cannot read " + name_;
-  const auto [file_space, memory_space] = select_rows(first, n, what);
-  checked(H5Dread(dataset_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, values), what);
-}
-
 void Dataset::write_raw(std::size_t first, std::size_t n, const void* values, hid_t type) {
   const std::string what = "cannot write " + name_;
-  const auto [file_space, memory_space] = select_rows(first, n, what);
+  const auto [file_space, memory_space] = select(rows(first, n), what);
   checked(H5Dwrite(dataset_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, values), what);
 }
 
 File File::create(const std::string& path) {
-  silence();
+  prepare_library();
   File file;
   file.path_ = path;
   file.in_place_ = false;
@@ -153,7 +96,9 @@ File File::create(const std::string& path) {
 }
 
 File File::open_read_only(const std::string& path) {
-  silence();
+  prepare_library();
+  if (const std::string reason = why_no_file(path); !reason.empty()) throw IoError(reason);
+  if (H5Fis_hdf5(path.c_str()) == 0) throw IoError(fmt::format("{}: is no HDF5 file{}", path, hint_at_kind(path)));
   File file;
   file.path_ = path;
   const Handle access = access_without_locks();
@@ -163,7 +108,7 @@ File File::open_read_only(const std::string& path) {
 }
 
 File File::resume(const std::string& path, const FileState& state) {
-  silence();
+  prepare_library();
   restore(path, state);
   File file;
   file.path_ = path;
@@ -204,7 +149,7 @@ Series File::open_series(const std::string& name) {
   const std::string what = path_ + name;
   const Handle uncached = uncached_chunks();
   Handle dataset(checked(H5Dopen2(get(), name.c_str(), uncached.get()), fmt::format("cannot open {}", what)), H5Dclose);
-  const std::vector<std::uint64_t> size = shape(name);
+  const std::vector<hsize_t> size = Dataset::extent(dataset.get(), what);
   return Series(std::move(dataset), size.at(0), {size.begin() + 1, size.end()}, what);
 }
 
@@ -230,12 +175,6 @@ Dataset File::create_dataset_raw(const std::string& name, const std::vector<hsiz
                          fmt::format("cannot create {}", what)),
                  H5Dclose);
   return Dataset(std::move(dataset), what);
-}
-
-Dataset File::open_dataset(const std::string& name) const {
-  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), fmt::format("cannot read {}{}", path_, name)),
-                 H5Dclose);
-  return Dataset(std::move(dataset), path_ + name);
 }
 
 void File::write_text(const std::string& name, const std::string& text) {
@@ -324,82 +263,6 @@ void File::sorting_by_time(const std::string& name) {
                    H5Aclose);
   const std::uint8_t by_time = 2;
   checked(H5Awrite(attribute.get(), type.get(), &by_time), what);
-}
-
-bool File::exists(const std::string& name) const {
-  // H5Lexists fails where a parent is missing, so walk down.
-  for (std::size_t slash = name.find('/', 1);; slash = name.find('/', slash + 1)) {
-    const std::string part = name.substr(0, slash);
-    if (part != "/" && H5Lexists(get(), part.c_str(), H5P_DEFAULT) <= 0) return false;
-    if (slash == std::string::npos) return true;
-  }
-}
-
-std::size_t File::size_of(const std::string& name) const {
-  const std::string what = fmt::format("cannot read {}{}", path_, name);
-  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
-  Handle space(checked(H5Dget_space(dataset.get()), what), H5Sclose);
-  return static_cast<std::size_t>(checked(H5Sget_simple_extent_npoints(space.get()), what));
-}
-
-std::vector<std::uint64_t> File::shape(const std::string& name) const {
-  const std::string what = fmt::format("cannot read {}{}", path_, name);
-  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
-  Handle space(checked(H5Dget_space(dataset.get()), what), H5Sclose);
-  std::vector<hsize_t> size(static_cast<std::size_t>(checked(H5Sget_simple_extent_ndims(space.get()), what)));
-  checked(H5Sget_simple_extent_dims(space.get(), size.data(), nullptr), what);
-  return {size.begin(), size.end()};
-}
-
-void File::read_raw(const std::string& name, void* values, hid_t type) const {
-  const std::string what = fmt::format("cannot read {}{}", path_, name);
-  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
-  checked(H5Dread(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
-}
-
-std::string File::read_text(const std::string& name) const {
-  const std::string what = fmt::format("cannot read {}{}", path_, name);
-  Handle dataset(checked(H5Dopen2(get(), name.c_str(), H5P_DEFAULT), what), H5Dclose);
-  Handle type(checked(H5Dget_type(dataset.get()), what), H5Tclose);
-  std::string text(H5Tget_size(type.get()), '\0');
-  checked(H5Dread(dataset.get(), type.get(), H5S_ALL, H5S_ALL, H5P_DEFAULT, text.data()), what);
-  return text.substr(0, text.find('\0'));
-}
-
-std::optional<std::string> File::text_attribute(const std::string& name, const std::string& key) const {
-  const std::string what = fmt::format("cannot read attribute {} of {}{}", key, path_, name);
-  if (checked(H5Aexists_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT), what) == 0) return {};
-  Handle attribute(checked(H5Aopen_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT, H5P_DEFAULT), what),
-                   H5Aclose);
-  Handle space(checked(H5Aget_space(attribute.get()), what), H5Sclose);
-  Handle type(checked(H5Aget_type(attribute.get()), what), H5Tclose);
-  if (H5Sget_simple_extent_npoints(space.get()) != 1 || H5Tget_class(type.get()) != H5T_STRING)
-    throw IoError(fmt::format("{}: it is not one text", what));
-  if (checked(H5Tis_variable_str(type.get()), what) > 0) {
-    char* text = nullptr;
-    checked(H5Aread(attribute.get(), type.get(), static_cast<void*>(&text)), what);
-    std::string copy = text ? text : "";
-    H5free_memory(text);
-    return copy;
-  }
-  std::string text(H5Tget_size(type.get()), '\0');
-  checked(H5Aread(attribute.get(), type.get(), text.data()), what);
-  return text.substr(0, text.find('\0'));
-}
-
-std::vector<std::string> File::children(const std::string& group) const {
-  const std::string what = fmt::format("cannot list {}{}", path_, group);
-  Handle handle(checked(H5Gopen2(get(), group.c_str(), H5P_DEFAULT), what), H5Gclose);
-  std::vector<std::string> names;
-  checked(H5Literate(
-              handle.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr,
-              [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
-                static_cast<std::vector<std::string>*>(out)->emplace_back(name);
-                return 0;
-              },
-              &names),
-          what);
-  return names;
 }
 
 void File::remove(const std::string& name) {

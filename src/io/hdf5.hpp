@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/errors.hpp"
 #include "io/hdf5_driver.hpp"
 
 namespace lpl::h5 {
@@ -90,37 +91,71 @@ class Series {
   std::string name_;
 };
 
-// A dataset of fixed shape, read and written by rows: indices of its first dimension.
+// Where a part of a dataset begins and how far it reaches, in each dimension.
+struct Block {
+  std::vector<hsize_t> start, size;
+};
+
+// A dataset of fixed shape, read and written by blocks or by rows: indices of its first dimension.
 class Dataset {
  public:
   Dataset() = default;
   Dataset(Handle dataset, std::string name);
+  const std::string& name() const { return name_; }  // file and place in it
   const std::vector<hsize_t>& shape() const { return shape_; }
+  // The number of values.
+  std::size_t size() const;
+  // The extent of what is stored, and read, at once; empty where the values lie one after the other.
+  std::vector<hsize_t> chunk() const;
+  // Whether values are stored as T.
   template <class T>
   bool holds() const {
     return holds_raw(type_of<T>());
   }
-  // Rows first .. first + n - 1.
+  // The type in words: "int64", "text of 8 bytes".
+  std::string type() const;
+  [[noreturn]] void refuse(const std::string& expected) const;
+
+  // Values become T where T can hold each of them exactly, and numbers of double precision their nearest of single.
+  // Throws IoError, naming the value, where one cannot, or where the stored type is no number.
+  template <class T>
+  std::vector<T> read() const {
+    std::vector<T> values(size());
+    read_block({std::vector<hsize_t>(shape_.size(), 0), shape_}, values.data());
+    return values;
+  }
   template <class T>
   void read_rows(std::size_t first, std::size_t n, T* values) const {
-    read_raw(first, n, values, type_of<T>());
+    read_block(rows(first, n), values);
   }
+  template <class T>
+  void read_block(const Block& block, T* values) const;
   template <class T>
   void write_rows(std::size_t first, std::size_t n, const T* values) {
     write_raw(first, n, values, type_of<T>());
   }
 
+  static std::vector<hsize_t> extent(hid_t dataset, const std::string& what);
+
  private:
   bool holds_raw(hid_t type) const;
-  void read_raw(std::size_t first, std::size_t n, void* values, hid_t type) const;
+  template <class Stored, class T>
+  void read_converted(const Block& block, T* values) const;
+  void read_raw(const Block& block, void* values, hid_t type) const;
   void write_raw(std::size_t first, std::size_t n, const void* values, hid_t type);
-  std::pair<Handle, Handle> select_rows(std::size_t first, std::size_t n, const std::string& what) const;
+  Block rows(std::size_t first, std::size_t n) const;
+  std::pair<Handle, Handle> select(const Block& block, const std::string& what) const;
   Handle dataset_;
   std::vector<hsize_t> shape_;
   std::string name_;
 };
 
 // An open file. Paths are absolute inside the file; missing groups on the way are created.
+//
+// Files that are read may come from anywhere. A dataset is looked at before a byte of it is read: its values must be
+// all there, in this file (no links to others, no external storage, no virtual datasets), in storage that the library
+// itself can read, and no more than the bytes stored can stand for. What is not so is refused by an IoError that names
+// file, dataset, what was found and what can be read.
 class File {
  public:
   // The file lies at `path`.new until the first flush, which replaces what is at `path`: there is never half a file.
@@ -165,7 +200,6 @@ class File {
   Dataset create_compact(const std::string& name, const std::vector<hsize_t>& shape) {
     return create_dataset_raw(name, shape, type_of<T>(), H5D_COMPACT);
   }
-  Dataset open_dataset(const std::string& name) const;
   void write_text(const std::string& name, const std::string& text);
   void hard_link(const std::string& existing, const std::string& name);
   void remove(const std::string& name);
@@ -184,12 +218,12 @@ class File {
   void set_text_attribute(const std::string& name, const std::string& key, const std::string& value);
 
   bool exists(const std::string& name) const;
+  Dataset open_dataset(const std::string& name) const;
   template <class T>
   std::vector<T> read(const std::string& name) const {
-    std::vector<T> values(size_of(name));
-    read_raw(name, values.data(), type_of<T>());
-    return values;
+    return open_dataset(name).read<T>();
   }
+  // A dataset of one text, of fixed or variable length.
   std::string read_text(const std::string& name) const;
   // An attribute of one text of the object `name`; nothing where it has none of this name.
   std::optional<std::string> text_attribute(const std::string& name, const std::string& key) const;
@@ -209,8 +243,7 @@ class File {
   void abandon();
 
  private:
-  std::size_t size_of(const std::string& name) const;
-  void read_raw(const std::string& name, void* values, hid_t type) const;
+  Handle open_checked(const std::string& name) const;
   void write_raw(const std::string& name, const void* values, const std::vector<std::uint64_t>& shape, hid_t type);
   void attribute_raw(const std::string& name, const std::string& key, const void* values, std::size_t count,
                      hid_t type);
@@ -227,5 +260,15 @@ class File {
   bool in_place_ = true;
   std::pair<std::uint64_t, std::uint64_t> written_{};  // device and inode of a file that is being written
 };
+
+// Runs a reader of a file that the user names: what is wrong with it is theirs to mend.
+template <class Read>
+auto of_user(Read&& read) {
+  try {
+    return read();
+  } catch (const IoError& error) {
+    throw ConfigError(error.what());
+  }
+}
 
 }  // namespace lpl::h5

@@ -4,27 +4,57 @@
 
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "core/errors.hpp"
+#include "io/file_kind.hpp"
 
 namespace lpl {
 namespace {
 
+// What else of the data sets lies in the folder of a file that is not there.
+std::string hint_at_neighbours(const std::string& path) {
+  constexpr std::pair<const char*, const char*> kNeighbours[] = {
+      {"data_batch_1", "the Python version of CIFAR-10; the binary version is read"},
+      {"train.bin", "the binary version of CIFAR-100; CIFAR-10 is read"},
+      {"train", "the Python version of CIFAR-100; the binary version of CIFAR-10 is read"},
+      {"cifar-10-batches-bin/data_batch_1.bin", "CIFAR-10 in a folder of its own: name that"},
+      {"stl10_binary/train_X.bin", "STL-10 in a folder of its own: name that"}};
+  const std::filesystem::path folder = std::filesystem::path(path).parent_path();
+  std::error_code ignored;
+  for (const auto& [name, words] : kNeighbours)
+    if (std::filesystem::exists(folder / name, ignored))
+      return fmt::format("; {} is {}", (folder / name).string(), words);
+  return {};
+}
+
 // The bytes of a file that must hold a whole number of records, at least one.
 std::vector<std::uint8_t> read_whole_records(const std::string& path, std::size_t record) {
-  std::ifstream in(path, std::ios::binary);
-  std::error_code failure;
-  const std::uintmax_t size = std::filesystem::file_size(path, failure);
-  if (!in || failure) throw ConfigError(fmt::format("{}: cannot be read", path));
+  if (const std::string reason = why_no_file(path); !reason.empty())
+    throw ConfigError(reason + hint_at_neighbours(path));
+  const std::uintmax_t size = std::filesystem::file_size(path);
   if (size == 0 || size % record != 0)
     throw ConfigError(
         fmt::format("{}: has {} bytes; expected one or more whole records of {} bytes; it is truncated or of another "
-                    "format",
-                    path, size, record));
+                    "format{}",
+                    path, size, record, hint_at_kind(path)));
+  std::ifstream in(path, std::ios::binary);
   std::vector<std::uint8_t> bytes(size);
   if (!in.read(reinterpret_cast<char*>(bytes.data()), static_cast<std::streamsize>(size)))
     throw ConfigError(fmt::format("{}: cannot be read to its end", path));
   return bytes;
+}
+
+// Its records have two labels each.
+void refuse_cifar100(const std::string& path) {
+  constexpr std::uintmax_t kRecord10 = 3073, kRecord100 = 3074;
+  std::error_code absent;
+  const std::uintmax_t size = std::filesystem::file_size(path, absent);
+  if (!absent && size > 0 && size % kRecord100 == 0 && size % kRecord10 != 0)
+    throw ConfigError(
+        fmt::format("{}: has {} bytes, whole records of {} bytes: it is CIFAR-100; CIFAR-10 is read, in "
+                    "records of {} bytes",
+                    path, size, kRecord100, kRecord10));
 }
 
 std::int32_t checked_label(const std::string& path, std::size_t record, int label, int first, int last) {
@@ -40,6 +70,7 @@ ImageRecords read_cifar10(const std::vector<std::string>& paths) {
   ImageRecords images{.side = 32, .pixels = {}, .labels = {}};
   std::size_t records_each = 0;
   for (const std::string& path : paths) {
+    refuse_cifar100(path);
     const std::vector<std::uint8_t> bytes = read_whole_records(path, kRecord);
     const std::size_t records = bytes.size() / kRecord;
     if (records_each != 0 && records != records_each)

@@ -16,7 +16,8 @@
 #include <set>
 
 #include "core/errors.hpp"
-#include "io/whole_file.hpp"
+#include "core/text.hpp"
+#include "io/file_kind.hpp"
 
 namespace lpl {
 namespace {
@@ -88,131 +89,15 @@ const Type kTypes[] = {
     {"I64", 8, [](const char* bytes, std::size_t n) { return convert<std::int64_t>(bytes, n, from_integer); }},
 };
 
-class Reader {
- public:
-  explicit Reader(const std::string& path) : path_(path), bytes_(whole_file(path)) {}
+template <class... Arguments>
+[[noreturn]] void refuse(const std::string& path, fmt::format_string<Arguments...> reason, Arguments&&... arguments) {
+  throw ConfigError(fmt::format("{}: ", path) + fmt::format(reason, std::forward<Arguments>(arguments)...));
+}
 
-  TensorFile read() {
-    const json header = parse_header();
-    TensorFile file;
-    for (const auto& [name, entry] : header.items()) {
-      if (name == kMetadata)
-        file.metadata = metadata(entry);
-      else
-        file.tensors.emplace(name, tensor(name, entry));
-    }
-    check_coverage();
-    return file;
-  }
-
- private:
-  template <class... Arguments>
-  [[noreturn]] void refuse(fmt::format_string<Arguments...> reason, Arguments&&... arguments) const {
-    throw ConfigError(fmt::format("{}: ", path_) + fmt::format(reason, std::forward<Arguments>(arguments)...));
-  }
-
-  json parse_header() {
-    std::uint64_t length = 0;
-    if (bytes_.size() < kLengthBytes)
-      refuse("has {} bytes; a safetensors file starts with 8 bytes of header length", bytes_.size());
-    std::memcpy(&length, bytes_.data(), kLengthBytes);
-    if (length > kMaxHeader) refuse("announces a header of {} bytes; at most {} are allowed", length, kMaxHeader);
-    if (length > bytes_.size() - kLengthBytes)
-      refuse("announces a header of {} bytes but has {} after the length; it is truncated", length,
-             bytes_.size() - kLengthBytes);
-    data_ = bytes_.data() + kLengthBytes + length;
-    data_size_ = bytes_.size() - kLengthBytes - length;
-
-    const std::string_view text(bytes_.data() + kLengthBytes, length);
-    if (!text.starts_with('{')) refuse("the header does not start with '{{'");
-    std::vector<std::set<std::string>> keys;  // of the objects that are open
-    const auto refuse_twins = [&](int, json::parse_event_t event, json& parsed) {
-      if (event == json::parse_event_t::object_start) keys.emplace_back();
-      if (event == json::parse_event_t::object_end) keys.pop_back();
-      if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
-        refuse("the header names '{}' twice", parsed.get<std::string>());
-      return true;
-    };
-    try {
-      return json::parse(text, refuse_twins);
-    } catch (const json::exception& error) {
-      refuse("the header is no JSON: {}", error.what());
-    }
-  }
-
-  std::map<std::string, std::string> metadata(const json& entry) const {
-    if (!entry.is_object()) refuse("{} is {}; it must be an object of texts", kMetadata, entry.type_name());
-    std::map<std::string, std::string> texts;
-    for (const auto& [key, value] : entry.items()) {
-      if (!value.is_string()) refuse("{} '{}' is {}; it must be text", kMetadata, key, value.type_name());
-      texts.emplace(key, value.get<std::string>());
-    }
-    return texts;
-  }
-
-  // A list of whole numbers, none negative.
-  std::vector<std::size_t> sizes(const std::string& name, const json& entry, const char* key) const {
-    const auto found = entry.find(key);
-    if (found == entry.end() || !found->is_array() ||
-        !std::ranges::all_of(*found, [](const json& size) { return size.is_number_unsigned(); }))
-      refuse("tensor '{}': '{}' must be a list of whole numbers", name, key);
-    return found->get<std::vector<std::size_t>>();
-  }
-
-  const Type& type_of(const std::string& name, const json& entry) const {
-    const auto found = entry.find("dtype");
-    if (found == entry.end() || !found->is_string()) refuse("tensor '{}': 'dtype' must be text", name);
-    const auto text = found->get<std::string>();
-    const auto type = std::ranges::find(kTypes, text, &Type::name);
-    if (type == std::end(kTypes))
-      refuse("tensor '{}' is of type '{}'; F32, F16, BF16, F64 and I64 can be read", name, text);
-    return *type;
-  }
-
-  StoredTensor tensor(const std::string& name, const json& entry) {
-    if (!entry.is_object()) refuse("tensor '{}' is {}; it must be an object", name, entry.type_name());
-    const Type& type = type_of(name, entry);
-    StoredTensor tensor{.shape = sizes(name, entry, "shape"), .values = {}};
-    const auto offsets = sizes(name, entry, "data_offsets");
-    if (offsets.size() != 2) refuse("tensor '{}': 'data_offsets' has {} numbers, not 2", name, offsets.size());
-    const std::size_t begin = offsets[0], end = offsets[1];
-    if (begin > end || end > data_size_)
-      refuse("tensor '{}' lies at bytes {} to {} of {}", name, begin, end, data_size_);
-    const auto count = elements(tensor.shape, data_size_);
-    if (!count || *count * type.bytes != end - begin)
-      refuse("tensor '{}' of shape [{}] and type {} does not fit its {} bytes", name, text_of(tensor.shape), type.name,
-             end - begin);
-    tensor.values = type.read(data_ + begin, *count);
-    if (!std::ranges::all_of(tensor.values, [](float value) { return std::isfinite(value); }))
-      refuse("tensor '{}' holds values that are not finite in single precision", name);
-    extents_.push_back({begin, end, name});
-    return tensor;
-  }
-
-  // The tensors cover all data, each byte once.
-  void check_coverage() {
-    std::ranges::sort(extents_, {}, [](const Extent& extent) { return std::pair(extent.begin, extent.end); });
-    std::size_t covered = 0;
-    for (const auto& [begin, end, name] : extents_) {
-      if (begin != covered)
-        refuse("tensor '{}' begins at byte {}, but the tensor before it ends at {}; they must follow each other", name,
-               begin, covered);
-      covered = end;
-    }
-    if (covered != data_size_) refuse("the tensors cover {} of {} bytes of data", covered, data_size_);
-  }
-
-  struct Extent {
-    std::size_t begin, end;
-    std::string name;
-  };
-
-  const std::string& path_;
-  const std::string bytes_;
-  const char* data_ = nullptr;  // of all tensors, inside bytes_
-  std::size_t data_size_ = 0;
-  std::vector<Extent> extents_;
-};
+[[noreturn]] void refuse_kind(const std::string& path, const std::string& reason) {
+  throw ConfigError(fmt::format("{}: is no safetensors file: {}{}; safetensors.torch.save_file() writes such files",
+                                path, reason, hint_at_kind(path)));
+}
 
 std::string header_of(const TensorFile& file) {
   json header = json::object();
@@ -250,6 +135,148 @@ void write_safetensors(const std::string& path, const TensorFile& file) {
   if (failure) throw IoError(fmt::format("{}: cannot be renamed to {}: {}", partial, path, failure.message()));
 }
 
-TensorFile read_safetensors(const std::string& path) { return Reader(path).read(); }
+// Takes a file's header apart.
+class SafetensorsHeader {
+ public:
+  explicit SafetensorsHeader(SafetensorsFile& file) : file_(file), path_(file.path_) {}
+
+  void read() {
+    const json header = parse();
+    for (const auto& [name, entry] : header.items()) {
+      if (name == kMetadata)
+        file_.metadata_ = metadata(entry);
+      else
+        file_.entries_.emplace(name, tensor(name, entry));
+    }
+    check_coverage();
+  }
+
+ private:
+  using Entry = SafetensorsFile::Entry;
+
+  json parse() {
+    if (const std::string reason = why_no_file(path_); !reason.empty()) throw ConfigError(reason);
+    const std::size_t size = std::filesystem::file_size(path_);
+    std::ifstream in(path_, std::ios::binary);
+    std::uint64_t length = 0;
+    if (size < kLengthBytes)
+      refuse_kind(path_, fmt::format("it has {} bytes, not even the 8 of the header's length", size));
+    in.read(reinterpret_cast<char*>(&length), kLengthBytes);
+    if (length > size - kLengthBytes)
+      refuse_kind(path_, fmt::format("it announces a header of {} bytes but has {} after the length (is it truncated?)",
+                                     length, size - kLengthBytes));
+    if (length > kMaxHeader)
+      refuse(path_, "announces a header of {} bytes; at most {} are allowed", length, kMaxHeader);
+    file_.data_begin_ = kLengthBytes + length;
+    data_size_ = size - file_.data_begin_;
+    std::string text(length, '\0');
+    if (!in.read(text.data(), static_cast<std::streamsize>(length))) refuse(path_, "cannot be read to its end");
+    if (!text.starts_with('{')) refuse_kind(path_, "the header does not start with '{'");
+    return parse(text);
+  }
+
+  json parse(const std::string& text) {
+    constexpr int kDepth = 3;                 // file, tensor, list
+    std::vector<std::set<std::string>> keys;  // of the objects that are open
+    const auto check = [&](int depth, json::parse_event_t event, json& parsed) {
+      if (depth > kDepth) refuse(path_, "the header nests lists or objects more than {} deep", kDepth);
+      if (event == json::parse_event_t::object_start) keys.emplace_back();
+      if (event == json::parse_event_t::object_end) keys.pop_back();
+      if (event == json::parse_event_t::key && !keys.back().insert(parsed.get<std::string>()).second)
+        refuse(path_, "the header names '{}' twice", parsed.get<std::string>());
+      return true;
+    };
+    try {
+      return json::parse(text, check);
+    } catch (const json::exception& error) {
+      refuse(path_, "the header is no JSON: {}", error.what());
+    }
+  }
+
+  std::map<std::string, std::string> metadata(const json& entry) const {
+    if (!entry.is_object()) refuse(path_, "{} is {}; it must be an object of texts", kMetadata, entry.type_name());
+    std::map<std::string, std::string> texts;
+    for (const auto& [key, value] : entry.items()) {
+      if (!value.is_string()) refuse(path_, "{} '{}' is {}; it must be text", kMetadata, key, value.type_name());
+      texts.emplace(key, value.get<std::string>());
+    }
+    return texts;
+  }
+
+  // A list of whole numbers, none negative.
+  std::vector<std::size_t> sizes(const std::string& name, const json& entry, const char* key) const {
+    const auto found = entry.find(key);
+    if (found == entry.end() || !found->is_array() ||
+        !std::ranges::all_of(*found, [](const json& size) { return size.is_number_unsigned(); }))
+      refuse(path_, "tensor '{}': '{}' must be a list of whole numbers", name, key);
+    return found->get<std::vector<std::size_t>>();
+  }
+
+  Entry tensor(const std::string& name, const json& entry) const {
+    if (!entry.is_object()) refuse(path_, "tensor '{}' is {}; it must be an object", name, entry.type_name());
+    const auto type = entry.find("dtype");
+    if (type == entry.end() || !type->is_string()) refuse(path_, "tensor '{}': 'dtype' must be text", name);
+    std::vector<std::size_t> shape = sizes(name, entry, "shape");
+    const auto offsets = sizes(name, entry, "data_offsets");
+    if (offsets.size() != 2) refuse(path_, "tensor '{}': 'data_offsets' has {} numbers, not 2", name, offsets.size());
+    const std::size_t begin = offsets[0], end = offsets[1];
+    if (begin > end || end > data_size_)
+      refuse(path_, "tensor '{}' lies at bytes {} to {} of {}", name, begin, end, data_size_);
+    return {type->get<std::string>(), std::move(shape), begin, end};
+  }
+
+  // The tensors cover all data, each byte once.
+  void check_coverage() const {
+    std::vector<std::pair<const std::string*, const Entry*>> tensors;
+    for (const auto& [name, entry] : file_.entries_) tensors.emplace_back(&name, &entry);
+    std::ranges::sort(tensors, {},
+                      [](const auto& tensor) { return std::pair(tensor.second->begin, tensor.second->end); });
+    std::size_t covered = 0;
+    for (const auto& [name, entry] : tensors) {
+      if (entry->begin != covered)
+        refuse(path_, "tensor '{}' begins at byte {}, but the tensor before it ends at {}; they must follow each other",
+               *name, entry->begin, covered);
+      covered = entry->end;
+    }
+    if (covered != data_size_) refuse(path_, "the tensors cover {} of {} bytes of data", covered, data_size_);
+  }
+
+  SafetensorsFile& file_;
+  const std::string& path_;
+  std::size_t data_size_ = 0;
+};
+
+SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) { SafetensorsHeader(*this).read(); }
+
+std::vector<std::string> SafetensorsFile::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, entry] : entries_) names.push_back(name);
+  return names;
+}
+
+StoredTensor SafetensorsFile::read(const std::string& name) const {
+  const auto found = entries_.find(name);
+  if (found == entries_.end()) {
+    const std::string near = nearest(name, names());
+    refuse(path_, "has no tensor '{}'{}", name, near.empty() ? "" : fmt::format("; the nearest name is '{}'", near));
+  }
+  const Entry& entry = found->second;
+  const auto type = std::ranges::find(kTypes, entry.type, &Type::name);
+  if (type == std::end(kTypes))
+    refuse(path_, "tensor '{}' is of type '{}'; F32, F16, BF16, F64 and I64 can be read", name, entry.type);
+  const std::size_t size = entry.end - entry.begin;
+  const auto count = elements(entry.shape, size);
+  if (!count || *count * type->bytes != size)
+    refuse(path_, "tensor '{}' of shape [{}] and type {} does not fit its {} bytes", name, text_of(entry.shape),
+           type->name, size);
+  std::ifstream in(path_, std::ios::binary);
+  in.seekg(static_cast<std::streamoff>(data_begin_ + entry.begin));
+  std::string bytes(size, '\0');
+  if (!in.read(bytes.data(), static_cast<std::streamsize>(size))) refuse(path_, "tensor '{}' cannot be read", name);
+  StoredTensor tensor{.shape = entry.shape, .values = type->read(bytes.data(), *count)};
+  if (!std::ranges::all_of(tensor.values, [](float value) { return std::isfinite(value); }))
+    refuse(path_, "tensor '{}' holds values that are not finite in single precision", name);
+  return tensor;
+}
 
 }  // namespace lpl

@@ -12,7 +12,14 @@ namespace {
 
 constexpr std::size_t kFactors = kShapesFactors.size();
 
-std::string text_of(const std::vector<hsize_t>& shape) { return fmt::format("{}", fmt::join(shape, ", ")); }
+constexpr hsize_t kMaxSide = 1024;
+
+void check_images(const h5::Dataset& images) {
+  const auto& shape = images.shape();
+  if (!images.holds<std::uint8_t>() || shape.size() != 4 || shape[0] == 0 || shape[0] > kShapesCount || shape[1] == 0 ||
+      shape[1] > kMaxSide || shape[1] != shape[2] || shape[3] != 3)
+    images.refuse(fmt::format("uint8 (images, side, side, 3), at most {} images of side {}", kShapesCount, kMaxSide));
+}
 
 std::int32_t level_of(const ShapesFactor& factor, double value, const std::string& path, std::size_t image) {
   const double position = (value - factor.first) / (factor.last - factor.first) * (factor.levels - 1);
@@ -35,6 +42,20 @@ void check_order(const std::vector<std::int32_t>& levels, const std::string& pat
   }
 }
 
+// Puts the images that are wanted of one chunk, (images, rows, columns, channels), in their places in `to`, (wanted,
+// side, side, 3).
+void copy_part(const std::vector<std::uint8_t>& part, const h5::Block& block, std::span<const std::int64_t> wanted,
+               hsize_t side, std::uint8_t* to) {
+  const auto [rows, columns, channels] = std::array{block.size[1], block.size[2], block.size[3]};
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    const std::uint8_t* from =
+        part.data() + (static_cast<hsize_t>(wanted[i]) - block.start[0]) * rows * columns * channels;
+    for (hsize_t y = block.start[1]; y < block.start[1] + rows; ++y)
+      for (hsize_t x = block.start[2]; x < block.start[2] + columns; ++x, from += channels)
+        std::copy_n(from, channels, to + ((i * side + y) * side + x) * 3 + block.start[3]);
+  }
+}
+
 }  // namespace
 
 ShapesLevels shapes_levels(std::int64_t index) {
@@ -51,35 +72,61 @@ std::int64_t shapes_index(const ShapesLevels& levels) {
 }
 
 ShapesFile::ShapesFile(const std::string& path) {
-  try {
+  h5::of_user([&] {
     file_ = h5::File::open_read_only(path);
-  } catch (const IoError& error) {
-    throw ConfigError(error.what());
-  }
-  for (const char* name : {"/images", "/labels"})
-    if (!file_.exists(name))
-      throw ConfigError(fmt::format("{}: has no {}; a 3D Shapes file holds images and labels", path, name));
-  images_ = file_.open_dataset("/images");
-  const h5::Dataset labels = file_.open_dataset("/labels");
-  const auto& shape = images_.shape();
-  if (!images_.holds<std::uint8_t>() || shape.size() != 4 || shape[0] == 0 || shape[1] == 0 || shape[1] != shape[2] ||
-      shape[3] != 3)
-    throw ConfigError(fmt::format("{}/images: is {} ({}); expected uint8 (images, side, side, 3)", path,
-                                  images_.holds<std::uint8_t>() ? "uint8" : "of another type", text_of(shape)));
-  if (labels.shape() != std::vector<hsize_t>{shape[0], kFactors})
-    throw ConfigError(
-        fmt::format("{}/labels: is ({}); expected ({}, {})", path, text_of(labels.shape()), shape[0], kFactors));
-  side_ = static_cast<int>(shape[1]);
-  std::vector<double> values(shape[0] * kFactors);
-  labels.read_rows(0, shape[0], values.data());
-  levels_.reserve(values.size());
-  for (std::size_t i = 0; i < values.size(); ++i)
-    levels_.push_back(level_of(kShapesFactors[i % kFactors], values[i], path, i / kFactors));
+    for (const char* name : {"/images", "/labels"})
+      if (!file_.exists(name))
+        throw ConfigError(fmt::format("{}: has no {}; a 3D Shapes file holds images and labels", path, name));
+    images_ = file_.open_dataset("/images");
+    check_images(images_);
+    const h5::Dataset labels = file_.open_dataset("/labels");
+    const hsize_t count = images_.shape()[0];
+    if (labels.shape() != std::vector<hsize_t>{count, kFactors})
+      labels.refuse(fmt::format("({}, {}), the factors of each image", count, kFactors));
+    side_ = static_cast<int>(images_.shape()[1]);
+    const std::vector<double> values = labels.read<double>();
+    levels_.reserve(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i)
+      levels_.push_back(level_of(kShapesFactors[i % kFactors], values[i], path, i / kFactors));
+  });
   if (count() == kShapesCount) check_order(levels_, path);
 }
 
 void ShapesFile::read(std::int64_t first, std::int64_t n, std::uint8_t* pixels) const {
   images_.read_rows(static_cast<std::size_t>(first), static_cast<std::size_t>(n), pixels);
+}
+
+bool ShapesFile::images_share_chunks() const {
+  const std::vector<hsize_t> chunk = images_.chunk();
+  return !chunk.empty() && chunk[0] > 1;
+}
+
+std::vector<std::uint8_t> ShapesFile::read_some(std::span<const std::int64_t> images,
+                                                const std::function<void(std::int64_t)>& told) const {
+  const std::vector<hsize_t>&shape = images_.shape(), chunk = images_.chunk();
+  const hsize_t side = shape[1];
+  std::vector<std::uint8_t> pixels(images.size() * side * side * 3), part;
+  auto first = images.begin();
+  for (hsize_t n = 0; n < shape[0]; n += chunk[0]) {
+    const hsize_t end = std::min(n + chunk[0], shape[0]);
+    const auto last = std::lower_bound(first, images.end(), static_cast<std::int64_t>(end));
+    const std::span<const std::int64_t> wanted(first, last);
+    std::uint8_t* const to = pixels.data() + static_cast<std::size_t>(first - images.begin()) * side * side * 3;
+    first = last;
+    if (wanted.empty()) continue;
+    for (hsize_t y = 0; y < side; y += chunk[1])
+      for (hsize_t x = 0; x < side; x += chunk[2])
+        for (hsize_t c = 0; c < 3; c += chunk[3]) {
+          const h5::Block block{
+              {n, y, x, c},
+              {end - n, std::min(chunk[1], side - y), std::min(chunk[2], side - x), std::min(chunk[3], 3 - c)}};
+          part.resize(block.size[0] * block.size[1] * block.size[2] * block.size[3]);
+          images_.read_block(block, part.data());
+          copy_part(part, block, wanted, side, to);
+        }
+    told(static_cast<std::int64_t>(end));
+  }
+  return pixels;
 }
 
 ShapesWriter::ShapesWriter(const std::string& path, std::int64_t count, int side)

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -39,17 +40,23 @@ ShapesLevels shapes_levels(std::int64_t index);
 std::int64_t shapes_index(const ShapesLevels& levels);
 
 // Reads images by hyperslab; only the labels are held in memory. Not thread-safe. The published file is compressed in
-// chunks that span many images, so reading single images from it is slow: copy it once through ShapesWriter.
+// chunks that span 15,000 images each, so reading single images from it is slow: read_some() reads each chunk once.
 class ShapesFile {
  public:
-  // Checks dimensions, types, that every label is a level of its factor and, where the file holds the whole set, that
-  // it is in the order of the grid (ConfigError otherwise).
+  // Checks dimensions, types, sizes, that every label is a level of its factor and, where the file holds the whole set,
+  // that it is in the order of the grid (ConfigError otherwise).
   explicit ShapesFile(const std::string& path);
   std::int64_t count() const { return static_cast<std::int64_t>(levels_.size()) / 6; }
   int side() const { return side_; }
   const std::vector<std::int32_t>& levels() const { return levels_; }  // (count, 6)
   // Images first .. first + n - 1 into pixels (n, side, side, 3).
   void read(std::int64_t first, std::int64_t n, std::uint8_t* pixels) const;
+  // Whether the file stores parts of several images together.
+  bool images_share_chunks() const;
+  // The images named, which ascend, (n, side, side, 3), for a file that stores them so. Tells how many images it has
+  // gone through.
+  std::vector<std::uint8_t> read_some(std::span<const std::int64_t> images,
+                                      const std::function<void(std::int64_t)>& told) const;
 
  private:
   h5::File file_;

@@ -5,7 +5,7 @@
 
 namespace lpl {
 
-// Throws ConfigError where the file cannot be read.
+// Throws ConfigError where there is no file, or none that can be read.
 std::string whole_file(const std::string& path);
 
 }  // namespace lpl

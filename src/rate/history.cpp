@@ -29,6 +29,26 @@ std::string names_of(const std::vector<LabelColumn>& columns) {
 
 }  // namespace
 
+bool fits(const History& history, const HistoryLayout& layout) {
+  const std::size_t terms = layout.hooks.size() * kLossTerms, layers = layout.layers.size(),
+                    columns = layout.columns.size();
+  const auto all = [](const auto& rows, auto&& fit) { return std::ranges::all_of(rows, fit); };
+  return all(history.epochs, [&](const EpochRow& row) { return row.losses.terms.size() == terms; }) &&
+         all(history.steps, [&](const LossRow& row) { return layout.steps && row.terms.size() == terms; }) &&
+         all(history.evaluations,
+             [&](const EvaluationRow& row) { return columns > 0 && row.layers.size() == layers; }) &&
+         all(history.baselines,
+             [&](const Baseline& baseline) {
+               return columns > 0 && baseline.accuracy.size() == columns * (baseline.name == "random" ? layers : 1);
+             }) &&
+         all(history.values, [](const NamedValues& values) {
+           std::uint64_t size = 1;
+           for (const std::int64_t n : values.shape)
+             if (n < 0 || __builtin_mul_overflow(size, static_cast<std::uint64_t>(n), &size)) return false;
+           return size == values.values.size();
+         });
+}
+
 TrainingFile::TrainingFile(const std::string& path, const RunFacts& facts, const HistoryLayout& layout)
     : file_(path, facts), layout_(layout) {
   if (!layout_.hooks.empty()) create_training();

@@ -90,6 +90,10 @@ struct History {
   }
 };
 
+struct HistoryLayout;
+// Whether rows are of the sizes that the layout says.
+bool fits(const History& history, const HistoryLayout& layout);
+
 // What the rows of a run belong to.
 struct HistoryLayout {
   std::vector<std::string> hooks;    // layers that losses stand at; empty: nothing is trained

@@ -182,17 +182,25 @@ class Frames final : public PairSource {
       : seed_(d.seed),
         batch_(d.batch),
         blocks_per_epoch_(data.blocks_per_epoch),
-        source_{open(data), data.side, {}},
+        images_(open(data)),
+        source_{images_, data.side, {}},
         stream_(d.seed, data.trajectories, static_cast<int>(data.frames)),
         split_(split(data, d)),
         classes_(classes_of(*source_.store, d)),
-        column_(d.label_column),
-        maker_(source_.store->side(), static_cast<int>(data.side), measured()) {
-    source_.normalisation = measured();
-    refuse_constant_channels(data.file.empty() ? d.name : data.file);
+        name_(data.file.empty() ? d.name : data.file),
+        column_(d.label_column) {
     judged_.columns = source_.store->columns();
     judged_.train = judged(split_.train, split_.validation);
     judged_.test = judged(split_.train + split_.validation, split_.test);
+  }
+
+  void load(ProgressStyle style, bool talks) override {
+    Progress progress(style, talks, static_cast<double>(images_->count()), ProgressUnit::images);
+    images_->hold(stream_.frames(), [&](std::int64_t done) { progress.show("reading", static_cast<double>(done)); });
+    progress.finish();
+    source_.normalisation = measured();
+    refuse_constant_channels();
+    maker_.emplace(images_->side(), static_cast<int>(source_.side), source_.normalisation);
   }
 
   Shape sample() const override { return {1, 3, source_.side, source_.side}; }
@@ -206,7 +214,7 @@ class Frames final : public PairSource {
     std::vector<float> images(frames.size() * size);
     std::vector<std::uint8_t> pixels(frames.size() * source_.store->bytes_per_image());
     source_.store->fetch(frames, pixels.data());
-    maker_.whole(frames.size(), pixels.data(), images.data());
+    maker_->whole(frames.size(), pixels.data(), images.data());
     const auto one = static_cast<std::ptrdiff_t>(size);
     std::vector<float> made(images.begin(), images.end() - one);
     made.insert(made.end(), images.begin() + one, images.end());
@@ -234,9 +242,14 @@ class Frames final : public PairSource {
   JudgedSets* judged() override { return &judged_; }
 
  private:
-  static std::shared_ptr<const ImageStore> open(const FrameSequences& data) {
+  static std::shared_ptr<ImageStore> open(const FrameSequences& data) {
     if (data.file.empty()) return std::make_shared<SceneImages>(static_cast<int>(data.side));
-    return std::make_shared<ShapesFileImages>(data.file);
+    auto images = std::make_shared<ShapesFileImages>(data.file);
+    if (images->count() != kShapesCount)
+      throw ConfigError(
+          fmt::format("{}: holds {} images; trajectories go through all {} of 3D Shapes, in the order of its grid",
+                      data.file, images->count(), kShapesCount));
+    return images;
   }
 
   BlockSplit split(const FrameSequences& data, const TrainingDescription& d) const {
@@ -259,13 +272,13 @@ class Frames final : public PairSource {
     return measure_normalisation(*source_.store, frames.first(std::min(kFrames, frames.size())));
   }
 
-  void refuse_constant_channels(const std::string& name) const {
+  void refuse_constant_channels() const {
     for (std::size_t c = 0; c < 3; ++c)
       if (!(source_.normalisation.deviation[c] > 0))
         throw ConfigError(
             fmt::format("{}: every {} value of the frames to train on is {:.0f}; a channel without "
                         "variance cannot be normalised",
-                        name, std::array{"red", "green", "blue"}[c], 255 * source_.normalisation.mean[c]));
+                        name_, std::array{"red", "green", "blue"}[c], 255 * source_.normalisation.mean[c]));
   }
 
   std::unique_ptr<JudgedImages> judged(std::int64_t first, std::int64_t count) const {
@@ -276,7 +289,7 @@ class Frames final : public PairSource {
     }
     return std::make_unique<StoreImages>(
         std::move(subset), source_.side,
-        [this](std::size_t n, const std::uint8_t* pixels, float* views) { maker_.whole(n, pixels, views); });
+        [this](std::size_t n, const std::uint8_t* pixels, float* views) { maker_->whole(n, pixels, views); });
   }
 
   // All samples of the slice, and the one that follows.
@@ -291,12 +304,14 @@ class Frames final : public PairSource {
 
   std::uint64_t seed_;
   std::int64_t batch_, blocks_per_epoch_;
+  std::shared_ptr<ImageStore> images_;
   ViewSource source_;
   FrameStream stream_;
   BlockSplit split_;
   std::int64_t classes_;
+  std::string name_;  // of the data, for messages
   std::size_t column_;
-  ViewMaker maker_;
+  std::optional<ViewMaker> maker_;  // loaded
   JudgedSets judged_;
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "core/progress.hpp"
 #include "rate/backend.hpp"
 #include "rate/data/augment.hpp"
 #include "rate/data/images.hpp"
@@ -33,6 +34,9 @@ struct JudgedSets {
 class PairSource {
  public:
   virtual ~PairSource() = default;
+  // Reads what training needs and a check of the description does not; before the first sample. The process that
+  // `talks` shows how far it is.
+  virtual void load(ProgressStyle, [[maybe_unused]] bool talks) {}
   // Shape of one sample.
   virtual Shape sample() const = 0;
   // Classes of the labels; 0 without labels.

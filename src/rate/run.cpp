@@ -72,6 +72,11 @@ class Session {
     if (description.readout.wanted && pairs_->judged()) layout_.columns = pairs_->judged()->columns;
   }
 
+  // Collective, before the first sample.
+  void load_data(ProgressStyle style) {
+    agree(comm_, [&] { pairs_->load(style, comm_.rank() == 0); });
+  }
+
   std::vector<Parameter*> parameters() { return trainer_->encoder().parameters(); }
   std::vector<NamedArray*> network() { return trainer_->encoder().state(); }
 
@@ -148,6 +153,7 @@ class Run : public Session {
       if (file_) file_->fail();
     });
     try {
+      load_data(style);
       run_all(style);
       agree(comm_, [&] { finish(wall_clock() - start); });
     } catch (...) {
@@ -166,15 +172,14 @@ class Run : public Session {
   LossRow no_losses() const { return {std::vector<double>(layout_.hooks.size() * kLossTerms), 0}; }
 
   void load_parameters(const std::string& path) {
-    TensorFile file = read_safetensors(path);
-    std::vector<std::string> tensors, parameters;
-    for (const auto& [name, tensor] : file.tensors) tensors.push_back(name);
+    const SafetensorsFile file(path);
+    std::vector<std::string> parameters;
     for (const NamedArray* p : network()) parameters.push_back(p->name);
-    const std::vector<std::string> unused = unused_tensors(path, tensors, parameters);
+    const std::vector<std::string> unused = unused_tensors(path, file.names(), parameters);
     if (!unused.empty() && comm_.rank() == 0)
       fmt::print(stderr, "warning: {}: not used: {}\n", path, join(unused, ", "));
     for (NamedArray* p : network()) {
-      const StoredTensor& tensor = file.tensors.at(p->name);
+      const StoredTensor tensor = file.read(p->name);
       set_array(*p, path, {tensor.shape.begin(), tensor.shape.end()}, tensor.values);
     }
   }
@@ -429,7 +434,27 @@ class Run : public Session {
     return state_;
   }
 
+  // Throws IoError where a state is not that of such a run.
+  void check_fits(const TrainingState& state) {
+    const std::vector<NamedArray*> arrays = network();
+    const std::vector<Parameter*> all = parameters();
+    const auto fit = [](const auto& described, const std::vector<std::vector<float>>& stored, auto&& size_of) {
+      return described.size() == stored.size() &&
+             std::ranges::equal(described, stored, [&](const auto* a, const std::vector<float>& values) {
+               return static_cast<std::size_t>(size_of(*a)) == values.size();
+             });
+    };
+    const std::int64_t last = description_.epochs * pairs_->steps_per_epoch();
+    if (state.step < 0 || state.step > last || state.epoch_sums.terms.size() != no_losses().terms.size() ||
+        !fit(arrays, state.value, [](const NamedArray& a) { return a.value.size; }) ||
+        !fit(all, state.mean, [](const Parameter& p) { return p.mean.size; }) ||
+        !fit(all, state.square, [](const Parameter& p) { return p.square.size; }) || !trainer_->fits(state.estimates) ||
+        !rate::fits(state.history, layout_))
+      throw IoError("the checkpoint is of another network than the description's");
+  }
+
   void restore(TrainingState state) {
+    check_fits(state);
     state_ = std::move(state);
     const std::vector<NamedArray*> arrays = network();
     for (std::size_t i = 0; i < arrays.size(); ++i) backend_.write(arrays[i]->value, state_.value.at(i));
@@ -538,13 +563,15 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
   struct Evaluation : Session {
     using Session::Session;
     void load(const std::string& path) {
-      const h5::File file = h5::File::open_read_only(path);
-      for (NamedArray* p : network()) {
-        const std::string name = "/network/" + p->name;
-        if (!file.exists(name)) throw ConfigError(fmt::format("{}: has no {}; has the run finished?", path, name));
-        const std::vector<std::uint64_t> shape = file.shape(name);
-        set_array(*p, path, {shape.begin(), shape.end()}, file.read<float>(name));
-      }
+      h5::of_user([&] {
+        const h5::File file = h5::File::open_read_only(path);
+        for (NamedArray* p : network()) {
+          const std::string name = "/network/" + p->name;
+          if (!file.exists(name)) throw ConfigError(fmt::format("{}: has no {}; has the run finished?", path, name));
+          const h5::Dataset values = file.open_dataset(name);
+          set_array(*p, path, {values.shape().begin(), values.shape().end()}, values.read<float>());
+        }
+      });
       // Readouts are what is asked for, whether the run itself wanted any.
       if (!pairs_->judged())
         throw ConfigError(path +
@@ -554,6 +581,7 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
     }
     AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
       const double start = wall_clock();
+      load_data(ProgressStyle::automatic);
       AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}, {}, {}};
       JudgedSets& sets = *pairs_->judged();
       const auto train = layer_activity(*trainer_, *sets.train, comm_);

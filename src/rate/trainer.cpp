@@ -147,6 +147,11 @@ std::vector<StaleEstimates> Trainer::estimates() {
   return values;
 }
 
+bool Trainer::fits(const std::vector<StaleEstimates>& estimates) const {
+  return estimates.size() == estimates_.size() &&
+         std::ranges::all_of(estimates, [](const StaleEstimates& e) { return e.mean.size() == e.variance.size(); });
+}
+
 void Trainer::set_estimates(const std::vector<StaleEstimates>& estimates) {
   for (std::size_t h = 0; h < estimates_.size(); ++h)
     estimates_[h] = {array_of(estimates.at(h).mean), array_of(estimates.at(h).variance)};

@@ -57,6 +57,7 @@ class Trainer {
   std::size_t hooks() const { return description_.scope == Scope::end_to_end ? 1 : encoder_description_.blocks.size(); }
   // Stale estimates by hook; none unless the rule asks for them.
   std::vector<StaleEstimates> estimates();
+  bool fits(const std::vector<StaleEstimates>& estimates) const;
   void set_estimates(const std::vector<StaleEstimates>& estimates);
 
  private:

@@ -142,6 +142,7 @@ SimulationState Engine::read_state() const {
 }
 
 void Engine::load(SimulationState& state) {
+  check_shared_state(state, simulation_, *network_);
   now_ = state.now;
   spike_count_ = state.spikes;
   input_spike_count_ = state.input_spikes;

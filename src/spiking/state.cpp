@@ -1,8 +1,11 @@
 #include "spiking/state.hpp"
 
+#include <algorithm>
 #include <iterator>
+#include <numeric>
 
 #include "io/checkpoint.hpp"
+#include "spiking/poisson.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -14,6 +17,18 @@ struct Save {
     states[neuron].append(reinterpret_cast<const char*>(&value), sizeof value);
   }
 };
+
+[[noreturn]] void throw_mismatch() {
+  throw IoError(
+      "the checkpoint is of another network than the description's; have files that the description names changed?");
+}
+
+// Of a source whose spikes are known up to a step of [first, last].
+bool is_history(const SpikeHistory::Saved& saved, Step first, Step last, NeuronId neurons) {
+  return saved.end >= first && saved.end <= last && static_cast<Step>(saved.count.size()) <= saved.end &&
+         std::accumulate(saved.count.begin(), saved.count.end(), std::uint64_t{0}) == saved.ids.size() &&
+         std::ranges::all_of(saved.ids, [&](NeuronId id) { return id < neurons; });
+}
 
 struct Load {
   const NeuronStates& states;
@@ -29,13 +44,25 @@ struct Load {
     for (std::size_t n = 0; n < states.size(); ++n)
       if (position[n] != states[n].size()) throw_mismatch();
   }
-  [[noreturn]] static void throw_mismatch() {
-    throw IoError(
-        "the checkpoint is of another network than the description's; have files that the description names changed?");
-  }
 };
 
 }  // namespace
+
+void check_shared_state(const SimulationState& state, const SimulationDescription& simulation, Network& network) {
+  const std::vector<Connection>& connections = network.connections;
+  if (state.now < 0 || state.now > simulation.end() || state.sources.size() != simulation.sources.size() ||
+      state.presynaptic_traces.size() != connections.size())
+    throw_mismatch();
+  for (std::size_t s = 0; s < state.sources.size(); ++s) {
+    // Stimuli are drawn ahead.
+    const Step ahead = s < simulation.populations.size() ? 0 : kLongestEpoch + PoissonGenerator::kSegment;
+    if (!is_history(state.sources[s], state.now, state.now + ahead, simulation.sources[s].size)) throw_mismatch();
+  }
+  for (std::size_t c = 0; c < connections.size(); ++c) {
+    SymmetricStdp* const stdp = connections[c].stdp.get();
+    if (state.presynaptic_traces[c].size() != (stdp ? stdp->presynaptic_trace().size() : 0)) throw_mismatch();
+  }
+}
 
 std::vector<NeuronStates> gather_neurons(Network& network, Communicator& comm) {
   std::vector<NeuronStates> all(network.populations.size());
@@ -58,7 +85,7 @@ void scatter_neurons(std::vector<NeuronStates>& states, const SimulationDescript
     std::vector<std::string> parts(static_cast<std::size_t>(comm.size()));
     agree(comm, [&] {
       if (comm.rank() != 0) return;
-      if (states.size() != network.populations.size() || states[p].size() != size) Load::throw_mismatch();
+      if (states.size() != network.populations.size() || states[p].size() != size) throw_mismatch();
       for (int rank = 0; rank < comm.size(); ++rank) {
         const LocalRange range = local_range(size, rank, comm.size());
         const auto first = std::make_move_iterator(states[p].begin() + range.first);

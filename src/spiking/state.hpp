@@ -38,6 +38,9 @@ struct SimulationState {
   }
 };
 
+// Throws IoError where what all ranks share of a state is not that of such a run.
+void check_shared_state(const SimulationState& state, const SimulationDescription& simulation, Network& network);
+
 // Collective: the states of all neurons, on rank 0.
 std::vector<NeuronStates> gather_neurons(Network& network, Communicator& comm);
 

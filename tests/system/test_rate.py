@@ -525,13 +525,13 @@ class Refusals(RateTest):
         self.assertIn("its batches have 9 samples", self.refused(text=description(data=data)))
         with h5py.File(path, "r+") as file:
             file["batches/order"][0] = 7
-        self.assertIn("names batch 7", self.refused("training.batch=9", text=description(data=data)))
+        self.assertIn("batches/order: entry 0 is 7; expected 0 to 2", self.refused("training.batch=9", text=description(data=data)))
         with h5py.File(path, "r+") as file:
             file["batches/order"][0] = 0
             del file["batches/labels"]
-        self.assertIn("batches.h5/batches/labels", self.refused("training.batch=9", text=description(data=data), code=1))
+        self.assertIn("batches.h5/batches/labels", self.refused("training.batch=9", text=description(data=data)))
         path.write_bytes(b"no HDF5 file")
-        self.assertIn(str(path), self.refused("training.batch=9", text=description(data=data), code=1))
+        self.assertIn(str(path), self.refused("training.batch=9", text=description(data=data)))
 
     def test_initial_parameters_that_do_not_fit(self):
         exported = self.folder / "wide.safetensors"
@@ -551,11 +551,10 @@ class Refusals(RateTest):
 
     def test_eval_of_what_is_no_trained_network(self):
         self.train("toy", text=description(net=LINEAR, data=CLUSTERS))
-        for arguments, code in (([self.folder / "none.h5"], 1), ([self.write("text.h5", "no HDF5")], 1),
-                                ([self.folder / "toy.h5"], 2)):
+        for arguments in ([self.folder / "none.h5"], [self.write("text.h5", "no HDF5")], [self.folder / "toy.h5"]):
             with self.subTest(arguments=arguments):
                 done = lpl_rate("eval", *arguments, cwd=self.folder)
-                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertEqual(done.returncode, 2, done.stderr)
                 self.assertIn(str(arguments[0]), done.stderr)
         done = lpl_rate("eval", self.folder / "toy.h5", "--resume", "x", cwd=self.folder)
         self.assertEqual(done.returncode, 2)
@@ -575,12 +574,12 @@ class Overflow(RateTest):
         again = self.refused(*settings, code=1, arguments=["--resume", checkpoint])
         self.assertIn("at step 2;", again)
 
-    def test_an_infinite_pixel_is_found_in_the_first_step(self):
+    def test_an_infinite_pixel_is_refused(self):
         path = self.batches()
         with h5py.File(path, "r+") as file:
             file["batches/img_1"][0, 3, 0, 5, 5] = np.inf
-        message = self.refused(text=description(data=f'set = "batches"\nfile = "{path}"'), code=1)
-        self.assertRegex(message, r"the pull loss of block 1 is -?(inf|nan) at step 1;")
+        message = self.refused(text=description(data=f'set = "batches"\nfile = "{path}"'))
+        self.assertIn("batches/img_1: entry 9381 is inf", message)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 
@@ -34,6 +35,32 @@ std::string refusal(const std::string& path, const CheckpointKind& kind = kKind)
     return error.what();
   }
   return "accepted";
+}
+
+// A payload may claim what it likes: no room is made for more elements than it has bytes.
+TEST(CheckpointPayload, AsksForNoMoreMemoryThanItHolds) {
+  const std::string whole = to_bytes(State{7, {1, 2, 3}, {{"name", {4}}}});
+  EXPECT_THAT(from_bytes<State>(whole).by_name.at("name"), testing::ElementsAre(4));
+  std::size_t refused = 0;
+  for (std::size_t at = 0; at + 8 <= whole.size(); ++at) {
+    std::string bytes = whole;
+    const std::uint64_t claim = std::uint64_t{1} << 44;
+    std::memcpy(bytes.data() + at, &claim, sizeof claim);
+    try {
+      from_bytes<State>(bytes);
+    } catch (const boost::archive::archive_exception&) {
+      ++refused;
+    }
+  }
+  EXPECT_GT(refused, 8u);
+}
+
+// Boost stops the program at a version of its archives that does not fit in a byte.
+TEST(CheckpointPayload, OfAnotherVersionOfArchivesIsRefused) {
+  std::string bytes = to_bytes(State{});
+  const std::size_t version = archive_header().find("archive") + 7;
+  bytes[version + 1] = '\1';
+  EXPECT_THROW(from_bytes<State>(bytes), boost::archive::archive_exception);
 }
 
 class Checkpoint : public testing::Test {

@@ -86,6 +86,17 @@ TEST(Description, OverridesReachListsByNameAndModels) {
   EXPECT_EQ(std::get<LplRule>(*s.connections[0].rule).predictive_strength, 0);
 }
 
+TEST(Description, HasLettersBeyondAsciiInTextsAndCommentsOnly) {
+  EXPECT_EQ(refusal("# \u00fcber \"\n" + kSmall), "accepted");
+  EXPECT_EQ(refusal("\xEF\xBB\xBF" + kSmall), "accepted");
+  EXPECT_THAT(refusal(replaced(kSmall, "seed = 7", "seed = 12\u0207")),
+              testing::HasSubstr("net.sim: line 2 has a letter or sign beyond ASCII outside of quotes"));
+  for (const char* quoted : {"\"\\\"\u0207\"", "'\u0207'", "\"\"\"\n\u0207\n\"\"\"", "'''\n'\u0207\n'''"})
+    EXPECT_THAT(refusal(replaced(kSmall, "seed = 7", std::string("seed = ") + quoted)),
+                testing::Not(testing::HasSubstr("beyond ASCII")))
+        << quoted;
+}
+
 TEST(Description, RefusesBadOverrides) {
   EXPECT_THAT(refusal(kSmall, {"phase.lern.duration=2 s"}), testing::HasSubstr("no entry is named 'lern'"));
   EXPECT_THAT(refusal(kSmall, {"phase.run.duration"}), testing::HasSubstr("write KEY=VALUE"));

@@ -74,7 +74,23 @@ TEST(Images, RefusesDamagedCifar10) {
   EXPECT_THAT(read(""), HasSubstr("has 0 bytes"));
   EXPECT_THAT(read(good.substr(0, 3073)), HasSubstr("has 1 records; expected 2, as in"));
   EXPECT_THAT(read(cifar(noise(2 * 3072, 0), {3, 10})), HasSubstr("record 1 has label 10; labels are 0 to 9"));
-  EXPECT_THAT(refusal([&] { read_cifar10({scratch.path("none.bin")}); }), HasSubstr("none.bin: cannot be read"));
+  EXPECT_THAT(refusal([&] { read_cifar10({scratch.path("none.bin")}); }), HasSubstr("there is no file "));
+  EXPECT_THAT(refusal([&] { read_cifar10({scratch.path(".")}); }), HasSubstr(": is a folder"));
+}
+
+TEST(Images, NamesOtherVersionsOfCifar) {
+  const test::Scratch scratch;
+  const auto read = [&] { return refusal([&] { read_cifar10({scratch.path("data_batch_1.bin")}); }); };
+  scratch.write("train", "pickled");
+  EXPECT_THAT(read(), testing::AllOf(HasSubstr("there is no file"), HasSubstr("the Python version of CIFAR-100")));
+  scratch.write("train.bin", std::string(3074, '\0'));
+  EXPECT_THAT(read(), testing::AllOf(HasSubstr("train.bin is the binary version of CIFAR-100")));
+  scratch.write("data_batch_1", "pickled");
+  EXPECT_THAT(read(), testing::AllOf(HasSubstr("data_batch_1 is the Python version of CIFAR-10")));
+  scratch.write("data_batch_1.bin", std::string(5 * 3074, '\0'));
+  EXPECT_THAT(read(), testing::AllOf(HasSubstr("has 15370 bytes"), HasSubstr("it is CIFAR-100")));
+  scratch.write("data_batch_1.bin", "\x80\x02}q\x01U");
+  EXPECT_THAT(read(), testing::AllOf(HasSubstr("has 6 bytes"), HasSubstr("it is pickled by Python")));
 }
 
 TEST(Images, ReadsStl10) {
@@ -182,6 +198,39 @@ TEST(Images, ReadsWhatItWroteAs3dShapes) {
   EXPECT_DOUBLE_EQ(values[3], 0.75 + 0.5 * shapes_levels(123456)[3] / 7);
 }
 
+// As the published file has them: compressed chunks of many images, few pixels, one channel.
+TEST(Images, HoldsImagesThatShareChunks) {
+  const test::Scratch scratch;
+  constexpr hsize_t kImages = 7, kSide = 5;
+  const auto pixels = noise(kImages * kSide * kSide * 3, 4);
+  {
+    h5::File file = h5::File::create(scratch.path("s.h5"));
+    const hsize_t extent[] = {kImages, kSide, kSide, 3}, chunk[] = {3, 2, 4, 1};
+    const h5::Handle space(H5Screate_simple(4, extent, nullptr), H5Sclose);
+    const h5::Handle layout(H5Pcreate(H5P_DATASET_CREATE), H5Pclose);
+    H5Pset_chunk(layout.get(), 4, chunk);
+    H5Pset_deflate(layout.get(), 4);
+    const h5::Handle images(
+        H5Dcreate2(file.get(), "/images", H5T_NATIVE_UINT8, space.get(), H5P_DEFAULT, layout.get(), H5P_DEFAULT),
+        H5Dclose);
+    H5Dwrite(images.get(), H5T_NATIVE_UINT8, H5S_ALL, H5S_ALL, H5P_DEFAULT, pixels.data());
+    std::vector<double> labels;
+    for (hsize_t i = 0; i < kImages; ++i) labels.insert(labels.end(), {0, 0, 0, 0.75, 0, -30});
+    file.write("/labels", labels, {kImages, 6});
+    file.close();
+  }
+  ShapesFileImages store(scratch.path("s.h5"));
+  const std::vector<std::int64_t> wanted{5, 0, 2, 5};
+  const auto before = fetch(store, wanted);
+  std::vector<std::int64_t> told;
+  store.hold(wanted, [&](std::int64_t done) { told.push_back(done); });
+  EXPECT_THAT(told, testing::ElementsAre(3, 6));
+  EXPECT_EQ(fetch(store, wanted), before);
+  EXPECT_EQ(fetch(store, {6, 0})[0], pixels[6 * kSide * kSide * 3]);  // one that is not held
+  const auto image = pixels.begin() + 5 * kSide * kSide * 3;
+  EXPECT_TRUE(std::equal(image, image + kSide * kSide * 3, before.begin()));
+}
+
 TEST(Images, RefusesDamaged3dShapes) {
   const test::Scratch scratch;
   const auto path = scratch.path("s.h5");
@@ -202,7 +251,7 @@ TEST(Images, RefusesDamaged3dShapes) {
   write(5, 6, -30);
   EXPECT_THAT(open(), HasSubstr("s.h5/images: is uint8 (2, 4, 5, 3); expected uint8 (images, side, side, 3)"));
   write(4, 5, 0);
-  EXPECT_THAT(open(), HasSubstr("s.h5/labels: is (2, 5); expected (2, 6)"));
+  EXPECT_THAT(open(), HasSubstr("s.h5/labels: is float64 (2, 5); expected (2, 6)"));
   write(4, 6, 31);
   EXPECT_THAT(open(), HasSubstr("image 1 has orientation 31; expected one of 15 even steps from -30 to 30"));
   write(4, 6, std::nan(""));

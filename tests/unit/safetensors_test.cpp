@@ -1,5 +1,6 @@
 #include "io/safetensors.hpp"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,6 +28,14 @@ TensorFile example() {
                       {"empty", {.shape = {0, 4}, .values = {}}},
                       {"scale", {.shape = {}, .values = {7}}}},
           .metadata = {{"format", "pt"}, {"program", "lpl_rate \"quoted\""}}};
+}
+
+// All tensors of a file.
+TensorFile read_safetensors(const std::string& path) {
+  const SafetensorsFile file(path);
+  TensorFile all{.tensors = {}, .metadata = file.metadata()};
+  for (const std::string& name : file.names()) all.tensors.emplace(name, file.read(name));
+  return all;
 }
 
 TEST(Safetensors, ComeBackAsWritten) {
@@ -94,7 +103,7 @@ class Refusal : public testing::Test {
 
 TEST_F(Refusal, OfDamagedHeaders) {
   EXPECT_THAT(of("abc"), HasSubstr("has 3 bytes"));
-  EXPECT_THAT(of(std::string(8, '\xFF')), HasSubstr("at most 100000000 are allowed"));
+  EXPECT_THAT(of(std::string(8, '\xFF')), HasSubstr("announces a header of 18446744073709551615 bytes but has 0"));
   EXPECT_THAT(of(with_length("{}", "").substr(0, 9)), HasSubstr("announces a header of 2 bytes but has 1"));
   EXPECT_THAT(of(with_length(" {}", "")), HasSubstr("does not start with '{'"));
   EXPECT_THAT(of(with_length("{\"w\":", "")), HasSubstr("is no JSON"));
@@ -102,7 +111,52 @@ TEST_F(Refusal, OfDamagedHeaders) {
   EXPECT_THAT(of(with_length("{\"\xFF\":1}", "")), HasSubstr("is no JSON"));
   EXPECT_THAT(of(with_length(R"({"__metadata__":{"a":1}})", "")), HasSubstr("'a' is number; it must be text"));
   EXPECT_THAT(of(with_length(R"({"__metadata__":[]})", "")), HasSubstr("is array; it must be an object"));
+  EXPECT_THAT(of(with_length("{\"w\":{\"shape\":" + std::string(1000, '['), "")), HasSubstr("more than 3 deep"));
   EXPECT_EQ(of(with_length("{}  ", "")), "accepted");
+}
+
+TEST_F(Refusal, OfOtherKindsOfFilesNamesThem) {
+  using namespace std::string_literals;
+  const std::pair<std::string, const char*> kinds[] = {
+      {"PK\x03\x04\0\0\x08\x08\0\0archive/data.pkl"s, "a zip archive, as PyTorch's .pt, .pth and .ckpt files"},
+      {"\x80\x02\x8a\x0al\xfc\x9c"
+       "F\xf9 j\xa8P\x19.\x80"s,
+       "pickled by Python"},
+      {"\x89HDF\r\n\x1a\n\0\0\0\0\0\x08\x08"s, "an HDF5 file"},
+      {"version https://git-lfs.github.com/spec/v1\noid sha256:0\n"s, "a pointer of git-lfs, not the file itself"},
+      {"\x1f\x8b\x08\0\0\0\0\0\0\x03"s, "packed by gzip"},
+      {std::string(257, 'n') + "ustar" + std::string(300, '\0'), "a tar archive"}};
+  for (const auto& [bytes, words] : kinds)
+    EXPECT_THAT(of(bytes), testing::AllOf(HasSubstr("is no safetensors file"), HasSubstr(words),
+                                          HasSubstr("safetensors.torch.save_file()")));
+}
+
+// What nobody asks for may be of any type, and hold anything.
+TEST(Safetensors, AreJudgedByWhatIsRead) {
+  const test::Scratch scratch;
+  using namespace std::string_literals;
+  const std::string header = R"({"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},)"
+                             R"("step":{"dtype":"I32","shape":[1],"data_offsets":[4,8]},)"
+                             R"("mask":{"dtype":"BOOL","shape":[4],"data_offsets":[8,12]},)"
+                             R"("moment":{"dtype":"F32","shape":[1],"data_offsets":[12,16]}})";
+  const std::string data = "\0\0\x80\x3F"s + "\x07\0\0\0"s + "\x01\0\x01\0"s + "\0\0\x80\x7F"s;
+  const SafetensorsFile file(scratch.write("a.safetensors", with_length(header, data)));
+  EXPECT_THAT(file.names(), ElementsAre("mask", "moment", "step", "w"));
+  EXPECT_THAT(file.read("w").values, ElementsAre(1.f));
+  const auto refused = [&](const std::string& name) { return test::refusal([&] { file.read(name); }); };
+  EXPECT_THAT(refused("step"), HasSubstr("tensor 'step' is of type 'I32'"));
+  EXPECT_THAT(refused("mask"), HasSubstr("tensor 'mask' is of type 'BOOL'"));
+  EXPECT_THAT(refused("moment"), HasSubstr("tensor 'moment' holds values that are not finite"));
+  EXPECT_THAT(refused("moments"), HasSubstr("has no tensor 'moments'; the nearest name is 'moment'"));
+}
+
+// 2000 entries of the same 4 MB would be 8 GB.
+TEST_F(Refusal, OfOverlapsComesBeforeAnyIsRead) {
+  std::string header = "{";
+  for (int i = 0; i < 2000; ++i)
+    header += fmt::format(R"("t{}":{{"dtype":"F32","shape":[1000000],"data_offsets":[0,4000000]}},)", i);
+  header.back() = '}';
+  EXPECT_THAT(of(with_length(header, std::string(4'000'000, '\0'))), HasSubstr("they must follow each other"));
 }
 
 TEST_F(Refusal, OfTensorsByNameAndReason) {
@@ -118,7 +172,7 @@ TEST_F(Refusal, OfTensorsByNameAndReason) {
   EXPECT_THAT(of_tensor(R"({"dtype":"F32","shape":[2],"data_offsets":[0,12]})"), HasSubstr("bytes 0 to 12 of 8"));
   EXPECT_THAT(of_tensor(R"({"dtype":"F32","shape":[2],"data_offsets":[8,0]})"), HasSubstr("bytes 8 to 0 of 8"));
   EXPECT_THAT(of_tensor(R"({"dtype":"F32","shape":[3],"data_offsets":[0,8]})"), HasSubstr("does not fit its 8 bytes"));
-  EXPECT_THAT(of_tensor(R"({"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]})"),
+  EXPECT_THAT(of_tensor(R"({"dtype":"F32","shape":[4294967296,4294967296],"data_offsets":[0,0]})", 0),
               HasSubstr("shape [4294967296, 4294967296] and type F32 does not fit its 0 bytes"));
   EXPECT_THAT(of_tensor(R"({"dtype":"F32","shape":[2],"data_offsets":[0,8]})", 12),
               HasSubstr("the tensors cover 8 of 12 bytes"));

@@ -70,16 +70,31 @@ ShapesFileImages::ShapesFileImages(const std::string& path) : ShapesFileImages(S
 ShapesFileImages::ShapesFileImages(ShapesFile file)
     : ImageStore(file.count(), file.side(), shapes_columns(), std::vector(file.levels())), file_(std::move(file)) {}
 
+void ShapesFileImages::hold(std::span<const std::int64_t> images, const std::function<void(std::int64_t)>& told) {
+  if (!file_.images_share_chunks()) return;
+  held_.assign(images.begin(), images.end());
+  std::ranges::sort(held_);
+  held_.erase(std::unique(held_.begin(), held_.end()), held_.end());
+  held_pixels_ = file_.read_some(held_, told);
+}
+
 void ShapesFileImages::fetch(std::span<const std::int64_t> images, std::uint8_t* pixels) const {
+  const std::size_t bytes = bytes_per_image();
   for (std::size_t i = 0, run = 0; i < images.size(); i += run) {
     run = 1;
+    if (const auto held = std::ranges::lower_bound(held_, images[i]); held != held_.end() && *held == images[i]) {
+      std::copy_n(held_pixels_.data() + static_cast<std::size_t>(held - held_.begin()) * bytes, bytes,
+                  pixels + i * bytes);
+      continue;
+    }
     while (i + run < images.size() && images[i + run] == images[i] + static_cast<std::int64_t>(run)) ++run;
-    file_.read(images[i], static_cast<std::int64_t>(run), pixels + i * bytes_per_image());
+    file_.read(images[i], static_cast<std::int64_t>(run), pixels + i * bytes);
   }
 }
 
 std::vector<LabelColumn> shapes_columns() {
   std::vector<LabelColumn> columns;
+  columns.reserve(kShapesFactors.size());
   for (const ShapesFactor& factor : kShapesFactors) columns.push_back({factor.name, factor.levels});
   return columns;
 }

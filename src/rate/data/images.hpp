@@ -3,6 +3,7 @@
 
 #include <array>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <span>
 #include <string>
@@ -34,6 +35,9 @@ class ImageStore {
     return labels_[static_cast<std::size_t>(image) * columns_.size() + column];
   }
 
+  // Reads the images named into memory where the store reads single ones slowly; tells how many of the set it has gone
+  // through.
+  virtual void hold(std::span<const std::int64_t>, const std::function<void(std::int64_t)>&) {}
   // Pixels (n, side, side, 3), channels last, of the n images named. One caller at a time.
   virtual void fetch(std::span<const std::int64_t> images, std::uint8_t* pixels) const = 0;
 
@@ -56,15 +60,18 @@ class MemoryImages : public ImageStore {
   std::vector<std::uint8_t> pixels_;
 };
 
-// The images of a 3D Shapes file, read as they are asked for; six label columns.
+// The images of a 3D Shapes file, read as they are asked for or held; six label columns.
 class ShapesFileImages : public ImageStore {
  public:
   explicit ShapesFileImages(const std::string& path);
+  void hold(std::span<const std::int64_t> images, const std::function<void(std::int64_t)>& told) override;
   void fetch(std::span<const std::int64_t> images, std::uint8_t* pixels) const override;
 
  private:
   explicit ShapesFileImages(ShapesFile file);
   ShapesFile file_;
+  std::vector<std::int64_t> held_;  // ascending
+  std::vector<std::uint8_t> held_pixels_;
 };
 
 // The six label columns of 3D Shapes.

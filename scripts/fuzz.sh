@@ -1,0 +1,29 @@
+#!/bin/bash
+# Fuzzes every reader of foreign bytes under AddressSanitizer and UBSan: each harness of tests/fuzz runs over its corpus,
+# then for SECONDS (default 20) with new inputs. Fails at the first finding, whose input it leaves in build/fuzz.
+# Usage: scripts/fuzz.sh [SECONDS [HARNESS...]]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${1:-20}
+shift || true
+# The harnesses need clang with its run-time library: clang and libclang-rt-14-dev on Debian 12.
+cmake --preset fuzz > build-fuzz.log || { cat build-fuzz.log; exit 1; }
+rm build-fuzz.log
+cmake --build --preset fuzz --target fuzz_harnesses
+if [ $# -eq 0 ]; then
+  for source in tests/fuzz/*.cpp; do set -- "$@" "$(basename "$source" .cpp)"; done
+fi
+# Leaks of the distribution's MPI and HDF5 are none of ours; OpenMP's threads would only wait.
+export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 OMP_NUM_THREADS=1
+for harness; do
+  found=build/fuzz/corpus/$harness
+  mkdir -p "$found" "tests/fuzz/corpus/$harness"
+  echo "== $harness"
+  build/fuzz/bin/fuzz_"$harness" -runs=0 "tests/fuzz/corpus/$harness" 2>&1 | tail -n 1
+  if [ "$seconds" -gt 0 ]; then
+    build/fuzz/bin/fuzz_"$harness" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -malloc_limit_mb=1024 \
+      -max_len=8192 -artifact_prefix="build/fuzz/$harness-" -print_final_stats=1 -verbosity=1 \
+      "$found" "tests/fuzz/corpus/$harness" > "build/fuzz/$harness.log" 2>&1 || { tail -n 60 "build/fuzz/$harness.log"; exit 1; }
+    grep -E "number_of_executed_units|peak_rss" "build/fuzz/$harness.log"
+  fi
+done

@@ -1,0 +1,19 @@
+// What a file is that a reader did not expect: the usual mistakes, for messages.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace lpl {
+
+// By its first bytes: "a gzip archive; unpack it with gunzip"; "" where they tell nothing. No reader's own format is
+// refused by this: it explains a refusal.
+std::string kind_by_bytes(std::string_view head);
+
+// The same of the file at `path`, as a clause to append: "; it is a gzip archive: ...", or "".
+std::string hint_at_kind(const std::string& path);
+
+// "" for a regular file, else why `path` cannot be read as one: "there is no file PATH", "PATH: is a folder, ...".
+std::string why_no_file(const std::string& path);
+
+}  // namespace lpl
