@@ -239,7 +239,7 @@ class InitialParameters(ForeignFiles):
                                (pickle.dumps({"a": [1] * 20}, protocol=2), "pickled by Python")):
             (self.folder / "p.safetensors").write_bytes(content)
             with self.subTest(words=words):
-                message = self.refused(lpl_rate, path, "--set", 'training.initial="p.safetensors"')
+                message = self.refused(lpl_rate, path, "--overwrite", "--set", 'training.initial="p.safetensors"')
                 self.assertIn("p.safetensors: is no safetensors file", message)
                 self.assertIn(words, message)
 
@@ -256,7 +256,7 @@ class InitialParameters(ForeignFiles):
         tensors[name] = ("F32", tensors[name][1], struct.pack("<f", float("nan")) * (len(tensors[name][2]) // 4))
         self.file(**tensors)
         self.assertIn(f"tensor '{name}' holds values that are not finite",
-                      self.refused(lpl_rate, path, "--set", 'training.initial="p.safetensors"'))
+                      self.refused(lpl_rate, path, "--overwrite", "--set", 'training.initial="p.safetensors"'))
 
 
 def read_tensors(path):

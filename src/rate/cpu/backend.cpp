@@ -495,8 +495,8 @@ std::vector<Tensor> CpuBackend::lpl_loss(const LplObjective& objective, const Ba
   Views v = gather(batch, z);
   StaleEstimates estimates;
   if (stale && stale->mean.size != 0 && stale->mean.size != v.shape.units)
-    throw IoError(fmt::format("the checkpoint holds estimates of {} units for a layer of {}", stale->mean.size,
-                              v.shape.units));
+    throw IoError(
+        fmt::format("the checkpoint holds estimates of {} units for a layer of {}", stale->mean.size, v.shape.units));
   if (stale) estimates = {read(stale->mean), read(stale->variance)};
   const LossTerms terms = rate::lpl_loss(objective, v.shape, v.z[0].data(), v.z[1].data(),
                                          positives ? positives->of_first.data.get() : nullptr,
