@@ -5,7 +5,6 @@ endif()
 set(CMAKE_CUDA_ARCHITECTURES "80;90" CACHE STRING "Generations of devices to compile for")
 set(CMAKE_CUDA_RUNTIME_LIBRARY Shared)
 enable_language(CUDA)
-set(CMAKE_CUDA_FLAGS_RELEASE "-O3")
 find_package(CUDAToolkit REQUIRED)
 find_path(CUDNN_INCLUDE cudnn.h HINTS ${CUDAToolkit_INCLUDE_DIRS} REQUIRED)
 find_library(CUDNN_LIBRARY cudnn HINTS ${CUDAToolkit_LIBRARY_DIR} ${CUDAToolkit_LIBRARY_ROOT}/lib REQUIRED)
@@ -20,7 +19,7 @@ set_target_properties(lpl_rate_kernels PROPERTIES CUDA_STANDARD 17)
 # As on the host (cmake/warnings.cmake), a product and a sum are fused nowhere: views must equal the CPU's bit by bit.
 # Devices may call what is constexpr, such as std::min.
 target_compile_options(lpl_rate_kernels PRIVATE -fmad=false --expt-relaxed-constexpr -Xcompiler=-Wall,-Wextra
-                       -Werror=all-warnings)
+                       $<$<BOOL:${LPL_WERROR}>:-Werror=all-warnings>)
 add_library(lpl_rate_cuda STATIC src/rate/cuda/backend.cpp src/rate/cuda/convolution.cpp src/rate/cuda/device.cpp
             src/rate/cuda/exchange.cpp src/rate/cuda/images.cpp src/rate/cuda/losses.cpp)
 target_include_directories(lpl_rate_cuda SYSTEM PRIVATE ${CUDNN_INCLUDE} ${NCCL_INCLUDE})

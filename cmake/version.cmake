@@ -1,8 +1,6 @@
-# Writes core/version.hpp with the version, the git revision and where models/ lies.
-execute_process(COMMAND git -C ${CMAKE_SOURCE_DIR} describe --always --dirty
-                OUTPUT_VARIABLE LPL_REVISION OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-if(NOT LPL_REVISION)
-  set(LPL_REVISION unknown)
-endif()
-set(LPL_MODELS_DIRECTORY ${CMAKE_SOURCE_DIR}/models)
-configure_file(${CMAKE_SOURCE_DIR}/src/core/version.hpp.in ${CMAKE_BINARY_DIR}/generated/core/version.hpp @ONLY)
+# Each build writes core/version.hpp anew: the version, the git revision and where models/ lies.
+add_custom_target(lpl_version
+  COMMAND ${CMAKE_COMMAND} -D SOURCE=${CMAKE_SOURCE_DIR} -D VERSION=${PROJECT_VERSION}
+          -D HEADER=${CMAKE_BINARY_DIR}/generated/core/version.hpp -P ${CMAKE_CURRENT_LIST_DIR}/write_version.cmake
+  BYPRODUCTS ${CMAKE_BINARY_DIR}/generated/core/version.hpp
+  COMMENT "Revision" VERBATIM)

@@ -13,7 +13,6 @@ PyTorch is the distribution's python3-torch; it is fastest with OpenBLAS (libope
 """
 
 import argparse
-import json
 import os
 import pathlib
 import statistics
@@ -27,6 +26,8 @@ import distribution_python  # noqa: E402,F401
 
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
+
+from lpl_analysis import output, shown  # noqa: E402
 
 STEPS = 3  # of a timed epoch
 
@@ -170,10 +171,12 @@ def main():
     parser.add_argument("--device")
     parser.add_argument("--images", type=int, default=50000)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--json", type=output.replaceable)
     parser.add_argument("--lpl-rate", type=pathlib.Path, default=ROOT / "build" / "release" / "bin" / "lpl_rate")
     parser.add_argument("--no-torch", action="store_true")
     args = parser.parse_args()
+    if args.repeats < 1:
+        parser.error(f"--repeats is {args.repeats}; at least 1")
     args.batch = args.batch or (1024 if args.device else 64)
     with tempfile.TemporaryDirectory() as name:
         if args.device:
@@ -188,8 +191,7 @@ def bench_epochs(args, folder):
     for precision, seconds in epochs.items():
         print(f"{precision:<10} {statistics.median(seconds):8.3f} {min(seconds):8.3f} {max(seconds):8.3f}")
     if args.json:
-        args.json.write_text(json.dumps({"device": args.device, "images": args.images, "batch": args.batch,
-                                         "epoch_s": epochs}, indent=2) + "\n")
+        output.write_json(args.json, {"device": args.device, "images": args.images, "batch": args.batch, "epoch_s": epochs})
 
 
 def bench_steps(args, folder):
@@ -216,11 +218,11 @@ def bench_steps(args, folder):
             table[name]["memory_ratio"] = table[name]["peak_memory_mib"] / table["torch"]["peak_memory_mib"]
     print(f"{'':<10} {'s/step':>8} {'fastest':>8} {'slowest':>8} {'MiB':>8} {'x torch':>8} {'memory':>8}")
     for name, row in table.items():
-        print(f"{name:<10} {row['step_s']:8.3f} {row['fastest_s']:8.3f} {row['slowest_s']:8.3f} "
-              f"{row['peak_memory_mib']:8.0f} {row.get('times_torch', 1):8.2f} {row.get('memory_ratio', 1):8.2f}")
+        print(f"{name:<10} {row['step_s']:8.3f} {row['fastest_s']:8.3f} {row['slowest_s']:8.3f} {row['peak_memory_mib']:8.0f} "
+              f"{shown.number(row.get('times_torch'), 2):>8} {shown.number(row.get('memory_ratio'), 2):>8}")
     if args.json:
-        args.json.write_text(json.dumps({"batch": args.batch, "threads": args.threads, "repeats": args.repeats,
-                                         "results": table}, indent=2) + "\n")
+        output.write_json(args.json, {"batch": args.batch, "threads": args.threads, "repeats": args.repeats,
+                                      "results": table})
 
 
 if __name__ == "__main__":

@@ -17,7 +17,6 @@ population and step from a message.
 """
 
 import argparse
-import json
 import math
 import os
 import pathlib
@@ -31,6 +30,8 @@ import distribution_python  # noqa: E402,F401
 
 import numpy as np  # noqa: E402
 from scipy.optimize import nnls  # noqa: E402
+
+from lpl_analysis import output  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 EPOCH = 0.8e-3  # [s] model time, the minimum delay
@@ -65,7 +66,7 @@ def measure(program, neurons, ranks, seconds, repeats):
             wall = float(re.search(r"time +([\d.]+) s wall", text)[1])
             epochs = seconds / EPOCH
             run = {"neurons": neurons, "ranks": ranks, "wall": wall / epochs, "computing": most / epochs, "exchanging": exchange / epochs if ranks > 1 else 0.0,
-                   "spikes": int(re.search(r"spikes +(\d+)", text)[1]) / epochs, "imbalance": most / max(least, 1e-9)}
+                   "spikes": int(re.search(r"spikes +(\d+)", text)[1]) / epochs, "imbalance": most / least if least > 0 else math.nan}
             found.append(run)
     best = {key: min(run[key] for run in found) for key in found[0]}
     best["waiting"] = max(0.0, best["wall"] - best["computing"] - best["exchanging"])
@@ -107,8 +108,14 @@ def main():
     parser.add_argument("--bandwidth", type=float, default=1e10)
     parser.add_argument("--unpack", type=float, default=1e-9)
     parser.add_argument("--lpl-sim", default=str(ROOT / "build/release/bin/lpl_sim"))
-    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--json", type=output.replaceable)
     options = parser.parse_args()
+    if options.repeats < 1:
+        parser.error(f"--repeats is {options.repeats}; at least 1")
+    if max(options.cores) < 2:
+        parser.error("--cores: an exchange takes 2 ranks; without it nothing can be predicted")
+    if len(options.neurons) * len(options.cores) < 3:
+        parser.error("--neurons, --cores: the model has three coefficients; measure three runs or more")
 
     runs = [measure(options.lpl_sim, neurons, ranks, options.seconds, options.repeats) for neurons in options.neurons for ranks in options.cores]
     print("measured, microseconds per epoch of 0.8 ms model time")
@@ -118,7 +125,7 @@ def main():
               f"{run['waiting'] * 1e6:8.2f} {run['imbalance']:10.2f}")
     model, error = fit(runs)
     rate = float(np.mean([run["spikes"] / run["neurons"] / EPOCH for run in runs]))
-    exchange = float(np.median([run["exchanging"] for run in runs if run["ranks"] > 1] or [0.0]))
+    exchange = float(np.median([run["exchanging"] for run in runs if run["ranks"] > 1]))
     print(f"model: computing = {model[0] * 1e6:.3g} us + {model[1] * 1e9:.3g} ns * neurons / ranks + {model[2] * 1e9:.3g} ns * spikes of all ranks "
           f"(error {error:.0%}); exchanging on one node {exchange * 1e6:.2g} us; {rate:.1f} Hz")
 
@@ -133,7 +140,7 @@ def main():
             predictions.append({"kind": kind, "neurons": neurons, "ranks": ranks, "computing": computing, "exchanging": exchanging})
             print(f"{kind:<8} {neurons:>10} {ranks:>6} {computing * 1e6:10.2f} {exchanging * 1e6:11.2f}  {(computing + exchanging) / EPOCH:.3g}")
     if options.json:
-        options.json.write_text(json.dumps({"runs": runs, "model": model, "error": error, "rate": rate, "predictions": predictions}, indent=1) + "\n")
+        output.write_json(options.json, {"runs": runs, "model": model, "error": error, "rate": rate, "predictions": predictions})
     return 0
 
 

@@ -12,7 +12,6 @@ meanwhile; shared machines vary by half.
 """
 
 import argparse
-import json
 import os
 import pathlib
 import re
@@ -23,6 +22,11 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT / "scripts"))
+import distribution_python  # noqa: E402,F401
+
+from lpl_analysis import output  # noqa: E402
+
 FEEDFORWARD = """
 simulation = { seed = 1 }
 stimulus = [{ name = "input", type = "poisson", size = 5000, rate = "5 Hz" }]
@@ -73,10 +77,12 @@ def run_once(program, arguments, ranks, core, folder):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--json", type=pathlib.Path)
+    parser.add_argument("--json", type=output.replaceable)
     parser.add_argument("--lpl-sim", default=str(ROOT / "build/release/bin/lpl_sim"))
     parser.add_argument("--core", type=int, default=0, help="core of the one-core runs")
     options = parser.parse_args()
+    if options.repeats < 1:
+        parser.error(f"--repeats is {options.repeats}; at least 1")
     measured = {name: [] for name in BENCHMARKS}
     speeds, shares, machine = [], {}, ""
     with tempfile.TemporaryDirectory() as scratch:
@@ -101,7 +107,7 @@ def main():
                                       "shares_percent": shares[name]}
     print(f"core speed during the runs: {min(speeds) / max(speeds):.0%} to 100 % of the fastest seen")
     if options.json:
-        options.json.write_text(json.dumps(report, indent=1) + "\n")
+        output.write_json(options.json, report)
     return 0
 
 

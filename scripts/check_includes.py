@@ -27,7 +27,7 @@ def problems():
     for path in sorted(p for p in (ROOT / "src").rglob("*") if p.suffix in SUFFIXES):
         folder = path.parent.relative_to(ROOT / "src").as_posix() + "/"
         room = folder.split("/")[0]
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
         includes = [match.group(1) for match in map(INCLUDE.match, lines) if match]
         if path.suffix in (".cpp", ".cu") and path.with_suffix(".hpp").exists():
             own = path.relative_to(ROOT / "src").with_suffix(".hpp").as_posix()

@@ -12,5 +12,5 @@ try:
 except ImportError:
     SYSTEM_PYTHON = "/usr/bin/python3"
     if os.path.realpath(sys.executable) == os.path.realpath(SYSTEM_PYTHON) or not os.path.exists(SYSTEM_PYTHON):
-        sys.exit("h5py is missing; run scripts/install_dependencies.sh")
+        sys.exit("h5py is missing; install python3-h5py, -numpy, -scipy, -sklearn and -matplotlib, or their like elsewhere")
     os.execv(SYSTEM_PYTHON, [SYSTEM_PYTHON, *sys.argv])

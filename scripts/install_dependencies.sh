@@ -1,17 +1,33 @@
 #!/usr/bin/env bash
-# Installs what is missing to build, run and test, from the packages of Debian or Ubuntu. Elsewhere: names it. Arguments
-# are further packages.
+# Installs what is missing, from the packages of Debian or Ubuntu. Elsewhere: names it. Arguments are parts; without any:
+#   run      to build and run (the default)
+#   test     what the tests use beyond that
+#   browser  one test looks at a report in a browser, and is skipped where there is none
+#   package  to make the Debian package (scripts/make_package.sh)
+#   fresh    to make a minimal system in a folder (scripts/fresh_root.sh)
+#   check    what scripts/check_style.sh and .ci/run use beyond that
 set -euo pipefail
 
-packages=(
-  g++ cmake ninja-build pkg-config git
+run=(
+  g++ cmake ninja-build pkg-config
   libopenmpi-dev openmpi-bin libboost-mpi-dev libboost-serialization-dev libhdf5-openmpi-dev
   libcli11-dev libtomlplusplus-dev libfmt-dev libhwy-dev librandom123-dev
   libeigen3-dev libdnnl-dev nlohmann-json3-dev
-  libgtest-dev libgmock-dev munge slurmctld slurmd slurm-client
   python3 python3-numpy python3-scipy python3-h5py python3-sklearn python3-matplotlib
-  "$@"
 )
+test=(libgtest-dev libgmock-dev munge slurmctld slurmd slurm-client)
+browser=(chromium)
+package=(dpkg-dev file)
+fresh=(mmdebstrap)
+check=(git ccache clang clang-format clang-tidy libomp-dev)
+
+packages=()
+for part in "${@:-run}"; do
+  case $part in
+    run | test | browser | package | fresh | check) declare -n list=$part && packages+=("${list[@]}") ;;
+    *) echo "install_dependencies.sh: there is no part $part; there are run, test, browser, package, fresh and check" >&2; exit 2 ;;
+  esac
+done
 
 if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then
   echo "This is no Debian or Ubuntu. Needed, by their names there: ${packages[*]}" >&2
@@ -34,4 +50,5 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 echo "Installing: ${missing[*]}"
 "${as_root[@]}" apt-get update -qq
-DEBIAN_FRONTEND=noninteractive "${as_root[@]}" apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install -y -qq \
+  --no-install-recommends "${missing[@]}" >/dev/null

@@ -13,10 +13,13 @@ import distribution_python  # noqa: E402,F401
 
 from sklearn.datasets import load_digits  # noqa: E402
 
+from lpl_analysis import output  # noqa: E402
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=pathlib.Path)
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
     parser.add_argument("--digits", default="5,6", help="comma-separated (default 5,6)")
     options = parser.parse_args()
     try:
@@ -31,7 +34,15 @@ def main():
         for label, pixels in zip(digits.target, digits.data)
         if label in wanted
     ]
-    options.out.write_text("\n".join(lines) + "\n")
+    content = "\n".join(lines) + "\n"
+    try:
+        # The same digits again are no loss.
+        same = options.out.is_file() and options.out.read_bytes() == content.encode()
+        output.check(options.out, overwrite=options.overwrite or same)
+        with output.replacing(options.out) as new:
+            new.write_text(content)
+    except (output.ResultError, OSError) as error:
+        parser.error(str(error))
     print(f"{options.out}: {len(lines)} images of 8 x 8 pixels")
 
 

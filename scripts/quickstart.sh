@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-scripts/install_dependencies.sh
+scripts/install_dependencies.sh run
 echo "Building (a few minutes the first time) ..."
 cmake --preset release -DLPL_TESTS=OFF >/dev/null
 cmake --build --preset release

@@ -6,21 +6,20 @@
     sweep.py a.sim b.sim ...                                      # several descriptions, the same settings
 
 A point of the sweep is a description with one combination of settings. Its files, NAME.h5, NAME.checkpoint and NAME.log,
-lie in the sweep's folder; the name depends on the description's text and the settings, so a changed description is run
-anew. The same command again goes on where it was stopped and writes the table of what is complete. SIGTERM, SIGINT and
+lie in the sweep's folder; the name depends on the settings and on the content of the description and of all files that it
+reads, models too, so what has changed is run anew. The same command again goes on where it was stopped and writes the table of what is complete. SIGTERM, SIGINT and
 SIGUSR1 let the runs write a checkpoint and end.
 
 --vary KEY=VALUES   values separated by commas, or a range of integers such as 1..5; KEY as in --set, or seed. Several keys
                     vary together as KEY,KEY=VALUE|VALUE,VALUE|VALUE
 --result WHAT       a column of the table: DATASET:first, last, mean, min, max, sum, std or size, such as
                     weights/input_post/pair/value:max, or @ATTRIBUTE of the file, such as @wall_time
-LPL_BIN         the folder of the programs, where it is not build/release/bin
+LPL_BIN         the folder of the programs, where it is not the one installed with this script, or build/release/bin
 Exit status: 0 all points are complete, 1 some failed, 2 misused, 75 interrupted.
 """
 
 import argparse
 import csv
-import hashlib
 import itertools
 import json
 import os
@@ -33,12 +32,15 @@ import threading
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import distribution_python  # noqa: E402,F401
+import places  # noqa: E402
 
 import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
-BIN = pathlib.Path(os.environ.get("LPL_BIN", ROOT / "build/release/bin"))
+from lpl_analysis import identity, output  # noqa: E402
+
+ROOT = places.SHARED
+BIN = places.PROGRAMS
 PROGRAMS = {".sim": "lpl_sim", ".rate": "lpl_rate"}
 REDUCTIONS = {
     "first": lambda values: values.flat[0],
@@ -62,6 +64,8 @@ def values_of(text):
     """"0,1" -> ["0", "1"]; "1..3" -> ["1", "2", "3"]."""
     first, dots, last = text.partition("..")
     if dots and first.lstrip("-").isdigit() and last.lstrip("-").isdigit():
+        if int(last) < int(first):
+            misused(f"--vary ...={text}: the range is empty; write the smaller number first")
         return [str(value) for value in range(int(first), int(last) + 1)]
     return [value.strip() for value in next(csv.reader([text]))]
 
@@ -87,13 +91,22 @@ def expand(descriptions, axes):
     for description in descriptions:
         if description.suffix not in PROGRAMS:
             misused(f"{description}: the suffix must be one of {', '.join(PROGRAMS)}")
-        text = description.read_bytes()
         for combination in itertools.product(*axes):
             settings = {key: value for setting in combination for key, value in setting.items()}
-            digest = hashlib.sha256(text + json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
-            points.append({"name": f"{description.stem}-{digest}", "program": PROGRAMS[description.suffix],
-                           "description": str(description.resolve()), "settings": settings})
+            listed = [f"{key}={value}" for key, value in settings.items()]
+            point = {"name": f"{description.stem}-{identity.digest(description, listed)}",
+                     "program": PROGRAMS[description.suffix], "description": str(description.resolve()),
+                     "settings": settings, "inputs": identity.inputs(description, listed)}
+            if any(point["name"] == other["name"] for other in points):
+                misused(f"{label(point)}: the sweep has this point twice")
+            points.append(point)
     return points
+
+
+def changed_inputs(point):
+    """The files that are no longer what they were when the point was named."""
+    listed = [f"{key}={value}" for key, value in point["settings"].items()]
+    return identity.changed(point["inputs"], identity.inputs(pathlib.Path(point["description"]), listed))
 
 
 def status(result):
@@ -183,22 +196,28 @@ def result_of(file, what):
 
 
 def collect(points, folder, results):
-    """table.csv and table.h5: a row for every complete point, with its settings and the chosen results."""
+    """table.csv and table.h5: a row for every complete point, with its settings and the chosen results. Returns the
+    number of rows."""
     keys = sorted({key for point in points for key in point["settings"]})
     header, rows = ["description", *keys, *results, "file"], []
     for point in points:
         path = folder / f"{point['name']}.h5"
         if status(path) != "complete":
             continue
+        if changed := changed_inputs(point):
+            print(f"left out: {label(point)}: {', '.join(changed)} changed since the sweep began; run it again", file=sys.stderr)
+            continue
         with h5py.File(path, "r") as file:
             try:
                 found = [float(result_of(file, what)) for what in results]
             except KeyError as error:
                 misused(f"--result: {path} has no such object: {error}")
+            except (TypeError, ValueError) as error:
+                misused(f"--result: {path} holds no number there: {error}")
         rows.append([pathlib.Path(point["description"]).stem, *(point["settings"].get(key, "") for key in keys), *found, path.name])
-    with open(folder / "table.csv", "w", newline="") as table:
+    with output.replacing(folder / "table.csv") as new, open(new, "w", newline="", encoding="utf-8") as table:
         csv.writer(table).writerows([header, *rows])
-    with h5py.File(folder / "table.h5", "w") as table:
+    with output.replacing(folder / "table.h5") as new, h5py.File(new, "w") as table:
         for column, name in enumerate(header):
             cells = [row[column] for row in rows]
             table.create_dataset(name.replace("/", "."), data=cells, dtype=float if name in results else h5py.string_dtype())
@@ -211,7 +230,8 @@ def submit(points, folder, options):
     waiting = [index for index, point in enumerate(points) if status(folder / f"{point['name']}.h5") != "complete"]
     if not waiting:
         return 0
-    (folder / "sweep.json").write_text(json.dumps({"points": points, "every": options.checkpoint_every}, indent=1))
+    with output.replacing(folder / "sweep.json") as new:
+        new.write_text(json.dumps({"points": points, "every": options.checkpoint_every}, indent=1), encoding="utf-8")
     command = ["sbatch", f"--array={','.join(map(str, waiting))}", *shlex.split(options.slurm), f"--output={folder}/slurm-%A_%a.log",
                str(ROOT / "scripts/slurm/sweep.sbatch"), str(folder)]
     return subprocess.run(command, env=dict(os.environ, LPL_HOME=str(ROOT))).returncode
@@ -223,9 +243,17 @@ def run_point(folder, index):
     point = sweep["points"][index]
     if status(folder / f"{point['name']}.h5") == "complete":
         return
+    if changed := changed_inputs(point):
+        misused(f"{label(point)}: {', '.join(changed)} changed since the sweep was submitted; submit it again")
     launcher = shlex.split(os.environ.get("LPL_LAUNCHER", ""))
     command = command_of(point, folder, launcher, sweep["every"])
     os.execvp(command[0], command)
+
+
+def positive(text):
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"is {text}; it must be a whole number from 1 on")
+    return int(text)
 
 
 def main():
@@ -235,8 +263,8 @@ def main():
     parser.add_argument("--vary", action="append", default=[], metavar="KEY=VALUES")
     parser.add_argument("--result", action="append", default=[], metavar="WHAT")
     parser.add_argument("--folder", type=pathlib.Path, help="default: results/NAME-sweep")
-    parser.add_argument("--jobs", type=int, default=1, help="runs at a time, on this machine")
-    parser.add_argument("--ranks", type=int, default=1, help="ranks of each run, on this machine")
+    parser.add_argument("--jobs", type=positive, default=1, help="runs at a time, on this machine")
+    parser.add_argument("--ranks", type=positive, default=1, help="ranks of each run, on this machine")
     parser.add_argument("--slurm", nargs="?", const="", metavar="OPTIONS", help="submit the points as a job array, with these options of sbatch")
     parser.add_argument("--checkpoint-every", default="10min")
     parser.add_argument("--point", type=int, help=argparse.SUPPRESS)  # sweep.sbatch: run this point of --folder
@@ -251,13 +279,18 @@ def main():
     for description in options.description:
         if not description.is_file():
             misused(f"{description}: there is no such file")
-    folder = (options.folder or ROOT / "results" / f"{options.description[0].stem}-sweep").resolve()
+    folder = (options.folder or places.RESULTS / f"{options.description[0].stem}-sweep").resolve()
+    if folder.exists() and not folder.is_dir():
+        misused(f"{folder}: is no folder; name another with --folder")
     folder.mkdir(parents=True, exist_ok=True)
     points = expand(options.description, [axis(text) for text in options.vary])
     if options.slurm is not None:
         code = submit(points, folder, options)
         collect(points, folder, options.result)
         return code
+    for program in {point["program"] for point in points}:
+        if not (BIN / program).is_file():
+            misused(f"there is no {BIN / program}; build it, or name the programs' folder with LPL_BIN")
     runner = Runner(folder, ["mpirun", "-n", str(options.ranks)] if options.ranks > 1 else [], options.checkpoint_every)
     runner.run_all(points, options.jobs)
     complete = collect(points, folder, options.result)

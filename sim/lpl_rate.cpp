@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <string_view>
@@ -11,6 +12,7 @@
 #include "io/hdf5.hpp"
 #include "program.hpp"
 #include "rate/check.hpp"
+#include "rate/pairs.hpp"
 #include "rate/run.hpp"
 
 namespace {
@@ -25,7 +27,7 @@ void print_accuracy(const AccuracyTable& table) {
     for (const double value : values) fmt::print(" {:>11.1f}", 100 * value);
     fmt::print("\n");
   };
-  fmt::print("readout      linear, in % right on test images\n{:<22}", "");
+  fmt::print("readout      linear, in % right on test images; (training): on those it learned from\n{:<22}", "");
   for (const LabelColumn& column : table.columns) fmt::print(" {:>11}", column.name);
   fmt::print("\n");
   std::vector<double> chance;
@@ -34,8 +36,15 @@ void print_accuracy(const AccuracyTable& table) {
   if (!table.pixels.empty()) line("pixels", table.pixels);
   for (std::size_t l = 0; l < table.layers.size(); ++l) {
     line(table.layers[l], table.trained[l]);
+    line("  (training)", table.training[l]);
     if (!table.untrained.empty()) line("  (untrained)", table.untrained[l]);
   }
+  if (!table.warning.empty()) fmt::print(stderr, "warning: {}\n", table.warning);
+}
+
+// A number, or "-" where it is not defined.
+std::string or_dash(double value, fmt::string_view form) {
+  return std::isnan(value) ? "-" : fmt::format(fmt::runtime(form), value);
 }
 
 void print_summary(const TrainingSummary& s, const std::string& device, const std::string& where, std::int64_t memory,
@@ -43,12 +52,12 @@ void print_summary(const TrainingSummary& s, const std::string& device, const st
   fmt::print("ranks        {}, {}\n", where, mpi_library());
   fmt::print("device       {}\n", device);
   fmt::print("network      {} parameters\n", s.parameters);
-  fmt::print("training     {} epochs, {} steps, last loss {:.5g}\n", s.epochs, s.steps, s.final_total);
+  fmt::print("training     {} epochs, {} steps, last loss {}\n", s.epochs, s.steps, or_dash(s.final_total, "{:.5g}"));
   print_accuracy(s.accuracy);
-  fmt::print("time         {:.2f} s wall, {:.4g} pairs/s\n", s.wall_seconds,
-             static_cast<double>(s.samples) / s.training_seconds);
+  fmt::print("time         {:.2f} s wall, {} pairs/s\n", s.wall_seconds,
+             or_dash(static_cast<double>(s.samples) / s.training_seconds, "{:.4g}"));
   fmt::print("peak memory  {:.1f} MiB per rank at most\n", static_cast<double>(memory) / (1 << 20));
-  fmt::print("output       {}{}\n", out, s.interrupted ? " (interrupted; go on with --resume)" : "");
+  fmt::print("output       {}\n", out);
 }
 
 RunFacts facts_of(const ProgramOptions& options, const Communicator& comm, const TrainingDescription& training) {
@@ -57,50 +66,55 @@ RunFacts facts_of(const ProgramOptions& options, const Communicator& comm, const
           .ranks = comm.size(),
           .seed = training.seed,
           .dt = 0,
-          .description = training.canonical_text};
+          .description = training.canonical_text,
+          .fixed_text = training.fixed_text};
 }
 
 ExitCode train(const ProgramOptions& options, const std::string& device, const TrainingOutputs& more,
                Communicator& comm) {
   TrainingDescription training;
   agree(comm, [&] { training = read_training(options.description, options.overrides, options.seed); });
+  if (comm.rank() == 0)
+    for (const std::string& warning : training.warnings) fmt::print(stderr, "warning: {}\n", warning);
   const std::unique_ptr<Backend> backend = make_backend(device, comm);
   if (options.check) {
     check_training(training, comm);
     return ExitCode::done;
   }
-  const TrainingOutputs outputs{options.out, more.events, more.parameters};
-  const TrainingSummary summary = run_training(training, *backend, comm, facts_of(options, comm, training), outputs,
-                                               options.progress, options.checkpoint);
+  const TrainingOutputs outputs{options.out, more.events, behind_links(more.parameters), options.overwrite};
+  std::vector<OutputFile> exports;
+  if (!outputs.parameters.empty()) exports.push_back({"--export", outputs.parameters});
+  RunFacts facts = facts_of(options, comm, training);
+  const auto locks = claim_outputs(options, exports, training.files.texts, data_files(training), facts, comm);
+  const TrainingSummary summary =
+      run_training(training, *backend, comm, facts, outputs, options.progress, options.checkpoint);
   const std::string where = placement(comm);
   const std::int64_t memory = peak_memory(comm);
   if (comm.rank() == 0) print_summary(summary, backend->description(), where, memory, options.out);
-  return summary.interrupted ? ExitCode::interrupted : ExitCode::done;
+  return summary.interrupted ? interrupted(options, comm) : ExitCode::done;
 }
 
 // lpl_rate eval RESULT.h5: readouts of a finished run, on its own data or others.
-ExitCode evaluate(const ProgramOptions& options, const std::string& device, const std::string& data, bool activity,
+ExitCode evaluate(const ProgramOptions& options, const std::string& device, const std::string& images, bool activity,
                   Communicator& comm) {
   TrainingDescription training;
   agree(comm, [&] {
     std::vector<std::string> overrides = options.overrides;
-    if (!data.empty()) overrides.push_back(data_override(data));
+    if (!images.empty()) overrides.push_back(data_override(images));
     training = h5::of_user([&] {
       const h5::File file = h5::File::open_read_only(options.description);
-      return read_training_text(file.read_text("/config/description"), options.description, overrides);
+      return read_trained(file.read_text("/config/description"), options.description, overrides);
     });
   });
   const std::unique_ptr<Backend> backend = make_backend(device, comm);
-  // The default would be the trained run's own file.
-  std::error_code ignored;
-  const bool same = std::filesystem::equivalent(options.out, options.description, ignored);
-  const std::string out =
-      same ? std::filesystem::path(options.description).replace_extension(".eval.h5").string() : options.out;
-  const AccuracyTable table =
-      evaluate_run(training, *backend, comm, facts_of(options, comm, training), options.description, out, activity);
+  std::vector<std::string> data = data_files(training);
+  data.push_back(std::filesystem::absolute(options.description).lexically_normal().string());
+  RunFacts facts = facts_of(options, comm, training);
+  const auto locks = claim_outputs(options, {}, {}, data, facts, comm);
+  const AccuracyTable table = evaluate_run(training, *backend, comm, facts, options.description, options.out, activity);
   if (comm.rank() == 0) {
     print_accuracy(table);
-    fmt::print("output       {}\n", out);
+    fmt::print("output       {}\n", options.out);
   }
   return ExitCode::done;
 }
@@ -131,6 +145,7 @@ int main(int argc, char** argv) {
                         .suffix = ".h5 result",
                         .purpose = "Reads out labels from the layers of a network that lpl_rate has trained.",
                         .engine = engine,
+                        .result = ".eval.h5",
                         .resumable = false,
                         .more_options =
                             [&](CLI::App& app) {

@@ -46,6 +46,8 @@ void print_summary(const RunSummary& s, const std::string& where, Balance comput
 ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
   SimulationDescription simulation;
   agree(comm, [&] { simulation = read_simulation(options.description, options.overrides, options.seed); });
+  if (comm.rank() == 0)
+    for (const std::string& warning : simulation.warnings) fmt::print(stderr, "warning: {}\n", warning);
   if (dry_run > 0) {
     agree(comm, [&] {
       if (comm.rank() == 0) print_partition(simulation, dry_run);
@@ -56,13 +58,15 @@ ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
     check_network(simulation, comm);
     return ExitCode::done;
   }
+  RunFacts facts{.program = "lpl_sim",
+                 .command_line = options.command_line,
+                 .ranks = comm.size(),
+                 .seed = simulation.seed,
+                 .dt = simulation.dt,
+                 .description = simulation.canonical_text,
+                 .fixed_text = simulation.fixed_text};
+  const auto locks = claim_outputs(options, {}, simulation.files.texts, simulation.files.data, facts, comm);
   Engine engine(simulation, comm);
-  const RunFacts facts{.program = "lpl_sim",
-                       .command_line = options.command_line,
-                       .ranks = comm.size(),
-                       .seed = simulation.seed,
-                       .dt = simulation.dt,
-                       .description = simulation.canonical_text};
   const RunSummary summary = engine.run(options.out, facts, options.progress, options.checkpoint);
   const double exchange = summary.activity_seconds[static_cast<std::size_t>(Activity::exchange)];
   const double all = std::accumulate(summary.activity_seconds.begin(), summary.activity_seconds.end(), 0.0);
@@ -70,10 +74,7 @@ ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
   const std::string where = placement(comm);
   const std::int64_t memory = peak_memory(comm);
   if (comm.rank() == 0) print_summary(summary, where, computing, exchanging, memory, options.out);
-  if (!summary.interrupted) return ExitCode::done;
-  if (comm.rank() == 0)
-    fmt::print("interrupted  the state is in {0}; go on with --resume {0}\n", options.checkpoint.path);
-  return ExitCode::interrupted;
+  return summary.interrupted ? interrupted(options, comm) : ExitCode::done;
 }
 
 }  // namespace

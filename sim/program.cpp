@@ -1,36 +1,24 @@
 #include "program.hpp"
 
 #include <fmt/format.h>
-#include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <bitset>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <map>
 
+#include "core/cores.hpp"
 #include "core/host.hpp"
 #include "core/quantity.hpp"
+#include "core/streams.hpp"
 #include "core/termination.hpp"
 #include "core/text.hpp"
 #include "core/version.hpp"
 
 namespace lpl {
 namespace {
-
-using Cores = std::bitset<CPU_SETSIZE>;
-
-// The cores that this process may run on.
-Cores allowed_cores() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  sched_getaffinity(0, sizeof set, &set);
-  Cores cores;
-  for (std::size_t core = 0; core < cores.size(); ++core) cores[core] = CPU_ISSET(core, &set);
-  return cores;
-}
 
 // "0", "0,1" or "64 cores".
 std::string text_of(const Cores& cores) {
@@ -56,16 +44,11 @@ Placement gather_placement(Communicator& comm) {
 // Ranks share cores where more of them are confined to a set of cores than the set holds.
 void warn_of_shared_cores(Communicator& comm) {
   for (const auto& [host, ranks] : gather_placement(comm))
-    for (const Cores& cores : ranks) {
-      const auto confined =
-          std::count_if(ranks.begin(), ranks.end(), [&](const Cores& other) { return (other & ~cores).none(); });
-      if (static_cast<std::size_t>(confined) <= cores.count()) continue;
+    if (const Cores* const cores = crowded_cores(ranks))
       fmt::print(stderr,
                  "warning: {} ranks share the cores {} of {} and will wait for each other; use fewer ranks, or bind "
                  "them (mpirun --bind-to core, srun --cpu-bind=cores)\n",
-                 confined, text_of(cores), host);
-      break;
-    }
+                 confined_to(*cores, ranks), text_of(*cores), host);
 }
 
 // A launcher whose MPI this program does not speak starts n separate runs of one rank, which write the same files.
@@ -126,15 +109,37 @@ void add_run_options(CLI::App& app, ProgramOptions& options) {
 
 void add_options(CLI::App& app, const Program& program, ProgramOptions& options) {
   app.add_option("description", options.description, fmt::format("The {} file", program.suffix))->required();
-  app.add_option("--out", options.out, "Result file; default: the description's name with .h5, here");
+  app.add_option("--out", options.out,
+                 fmt::format("Result file; default: the description's name with {}, here", program.result));
   app.add_option("--set", options.overrides, "KEY=VALUE: change the description, such as phase.learn.duration=\"10 s\"")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  app.add_option("--seed", options.seed, "Random seed, in place of the description's");
+  app.add_flag("--overwrite", options.overwrite, "Replace what is at the outputs, also where it is another run's");
+  app.add_option("--seed", options.seed, "Random seed, in place of the description's")
+      ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
+  app.add_option_function<std::string>(
+      "--stall-timeout",
+      [&](const std::string& text) { options.stall_timeout = text == "0" ? 0 : interval_of("--stall-timeout", text); },
+      "End the run where ranks have waited for others for so long in vain; default 10min, 0: never");
   if (program.resumable) add_run_options(app, options);
   program.more_options(app);
   app.set_version_flag(
       "--version", fmt::format("{} {} ({}), {}, {}", program.name, kVersion, kRevision, program.engine, mpi_library()));
+}
+
+// What an earlier run has left at the outputs is replaced by a rerun of it or what resumes it, and by no other. A run
+// that is resumed knows its result file itself.
+void refuse_to_replace(const ProgramOptions& options, const std::vector<OutputFile>& more, const RunFacts& facts) {
+  const CheckpointOptions& checkpoint = options.checkpoint;
+  const bool goes_on = !checkpoint.resume_from.empty() || check_replaceable(options.out, facts);
+  for (const OutputFile& output : more)
+    if (!goes_on && std::filesystem::exists(output.path))
+      throw ConfigError(
+          fmt::format("{} {}: is there already, and {} is no earlier result of this run; name another file, or replace "
+                      "it with --overwrite",
+                      output.option, output.path, options.out));
+  if (!checkpoint.path.empty() && checkpoint.path != checkpoint.resume_from)
+    check_replaceable_checkpoint(checkpoint.path, {facts.program, 0, facts.fixed_text, facts.inputs});
 }
 
 // Every rank gets the same error; rank 0 speaks. An error that only one rank knows of ends the job at once.
@@ -148,10 +153,12 @@ int run(int argc, char** argv, const Program& program, Communicator& comm) {
   try {
     add_options(app, program, options);
     app.parse(argc, argv);
-    if (options.out.empty()) options.out = std::filesystem::path(options.description).stem().string() + ".h5";
+    if (options.out.empty()) options.out = std::filesystem::path(options.description).stem().string() + program.result;
+    for (std::string* path : {&options.out, &options.checkpoint.path}) *path = behind_links(*path);
+    comm.end_when_stalled(options.stall_timeout, program.name);
     warn_of_serial_copies(program, comm);
     warn_of_shared_cores(comm);
-    if (!options.checkpoint.path.empty()) watch_for_termination();
+    if (!options.check) watch_for_termination(options.checkpoint.path.empty());
     return static_cast<int>(program.run(options, comm));
   } catch (const CLI::ParseError& error) {
     if (comm.rank() == 0) app.exit(error);
@@ -161,7 +168,7 @@ int run(int argc, char** argv, const Program& program, Communicator& comm) {
     return static_cast<int>(ExitCode::misused);
   } catch (const Error& error) {
     say(error.what());
-    comm.quit(static_cast<int>(ExitCode::failed));
+    comm.quit(static_cast<int>(ExitCode::failed), error.what());
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}: rank {}: {}\n", program.name, comm.rank(), error.what());
     comm.abort(static_cast<int>(ExitCode::failed));
@@ -171,15 +178,55 @@ int run(int argc, char** argv, const Program& program, Communicator& comm) {
 
 }  // namespace
 
+std::vector<OutputLock> claim_outputs(const ProgramOptions& options, const std::vector<OutputFile>& more,
+                                      const std::vector<std::string>& texts, const std::vector<std::string>& data,
+                                      RunFacts& facts, Communicator& comm) {
+  const CheckpointOptions& checkpoint = options.checkpoint;
+  std::vector<OutputLock> locks;
+  agree(comm, [&] {
+    if (comm.rank() != 0) return;
+    std::vector<OutputFile> outputs = {{"--out", options.out}};
+    outputs.insert(outputs.end(), more.begin(), more.end());
+    std::vector<std::string> inputs = texts;
+    inputs.insert(inputs.end(), data.begin(), data.end());
+    if (!checkpoint.resume_from.empty()) {
+      std::vector<std::string> with_checkpoint = inputs;
+      with_checkpoint.push_back(checkpoint.resume_from);
+      check_outputs(outputs, with_checkpoint);
+    }
+    if (!checkpoint.path.empty()) outputs.push_back({"--checkpoint", checkpoint.path});
+    locks = lpl::claim_outputs(outputs, inputs);
+    facts.inputs = with_checksums(data);
+    if (!options.overwrite) refuse_to_replace(options, more, facts);
+  });
+  facts.inputs = from_bytes<std::vector<InputFile>>(comm.broadcast(to_bytes(facts.inputs), 0));
+  return locks;
+}
+
+ExitCode interrupted(const ProgramOptions& options, Communicator& comm) {
+  const std::string& checkpoint = options.checkpoint.path;
+  if (comm.rank() == 0) {
+    if (checkpoint.empty())
+      fmt::print("interrupted  {} holds what was done; without --checkpoint there is no state to go on from\n",
+                 options.out);
+    else
+      fmt::print("interrupted  the state is in {0}; go on with --resume {0}\n", checkpoint);
+  }
+  return checkpoint.empty() ? ExitCode::failed : ExitCode::interrupted;
+}
+
 int run_program(int argc, char** argv, const Program& program) {
+  hold_standard_streams();
   std::unique_ptr<Communicator> comm;
   try {
-    comm = make_mpi_communicator(argc, argv);
+    comm = make_communicator(argc, argv);
   } catch (const Error& error) {
     fmt::print(stderr, "{}: {}\n", program.name, error.what());
     return static_cast<int>(ExitCode::failed);
   }
-  return run(argc, argv, program, *comm);
+  const int status = run(argc, argv, program, *comm);
+  const bool printed = flush_standard_output(program.name);
+  return status == 0 && !printed ? static_cast<int>(ExitCode::failed) : status;
 }
 
 std::string placement(Communicator& comm) {

@@ -12,6 +12,8 @@
 #include "core/errors.hpp"
 #include "core/progress.hpp"
 #include "io/checkpoint.hpp"
+#include "io/outputs.hpp"
+#include "io/result_file.hpp"
 
 namespace lpl {
 
@@ -21,17 +23,20 @@ struct ProgramOptions {
   std::vector<std::string> overrides;
   std::optional<std::uint64_t> seed;
   bool check = false;
+  bool overwrite = false;  // what is at the outputs, whatever it is
   ProgressStyle progress = ProgressStyle::automatic;
   CheckpointOptions checkpoint;
+  double stall_timeout = 600;  // [s]; 0: none
   std::string command_line;
 };
 
 struct Program {
-  std::string name;       // "lpl_sim"
-  std::string suffix;     // of its descriptions, ".sim"
-  std::string purpose;    // one sentence for --help
-  std::string engine;     // for --version: what it computes with
-  bool resumable = true;  // takes --check, --progress and the options of checkpoints
+  std::string name;            // "lpl_sim"
+  std::string suffix;          // of its descriptions, ".sim"
+  std::string purpose;         // one sentence for --help
+  std::string engine;          // for --version: what it computes with
+  std::string result = ".h5";  // the description's name with this is the default result file, in the working folder
+  bool resumable = true;       // takes --check, --progress and the options of checkpoints
   std::function<void(CLI::App&)> more_options = [](CLI::App&) {};
   // Collective. Throws ConfigError for misuse, any other Error for a failed run; the same on all ranks.
   std::function<ExitCode(const ProgramOptions&, Communicator&)> run;
@@ -40,6 +45,16 @@ struct Program {
 // The body of main(): parses the command line, starts MPI, runs and returns the exit status. Every error becomes one
 // line on stderr and exit status 1 or 2, on any number of ranks.
 int run_program(int argc, char** argv, const Program& program);
+
+// Collective. Before anything is written: gives `facts` the checksums of the files `data`, makes sure that the run may
+// write the result, checkpoints and `more`, and locks them until what is returned ends. `texts`: the description's
+// files.
+std::vector<OutputLock> claim_outputs(const ProgramOptions& options, const std::vector<OutputFile>& more,
+                                      const std::vector<std::string>& texts, const std::vector<std::string>& data,
+                                      RunFacts& facts, Communicator& comm);
+
+// Says how to go on after a signal, and returns the exit status.
+ExitCode interrupted(const ProgramOptions& options, Communicator& comm);
 
 // A time above 0 [s], given to an option. Throws CLI::ValidationError.
 double interval_of(const std::string& option, const std::string& text);

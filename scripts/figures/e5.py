@@ -35,11 +35,11 @@ def activity(chosen, variant):
     else:
         trained = scenes.train(chosen, variant)
         frames = scenes.FRAMES_A_BLOCK["quick" if chosen.quick else "full"]
-    out = trained.with_suffix(".activity.h5")
+    blocks = 1 + chosen.images // frames
+    out = trained.with_suffix(f".activity_{blocks}.h5")
     if not figure.is_complete(out):
         figure.execute(chosen, "lpl_rate", ["eval", trained, "--activity", "--out", out, "--set",
-                                            f"data.test_blocks={1 + chosen.images // frames}", "--set",
-                                            "readout.epochs=1"])
+                                            f"data.test_blocks={blocks}", "--set", "readout.epochs=1"])
     return out
 
 
@@ -68,6 +68,7 @@ def judge_images(path):
 
 def draw_scores(axis, title, scores, published):
     axis.bar(range(len(scores)), scores.values(), color="0.7", width=0.5)
+    plots.mark_undefined(axis, [i for i, score in enumerate(scores.values()) if score != score])
     known = [i for i, name in enumerate(scores) if name in published]
     axis.plot(known, [published[list(scores)[i]] for i in known], "D", ms=5, mfc="none", color="C3", label="published")
     axis.axhline(1 / 6, color="0.4", lw=0.8, ls=":", label="chance")

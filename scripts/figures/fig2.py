@@ -49,8 +49,8 @@ def learn(chosen, unit, sigma_y, seed):
 def draw(noise, weights, scores):
     picture, axes = plots.panels(1, 2, width=10, height=4)
     for i, (unit, score) in enumerate(scores.items()):
-        middle = np.nanmean(score, axis=1)
-        spread = np.nanstd(score, axis=1)
+        middle = np.mean(score, axis=1)
+        spread = np.std(score, axis=1)
         axes[0].plot(noise, middle, color=f"C{i}", label=unit)
         axes[0].fill_between(noise, middle - spread, middle + spread, color=f"C{i}", alpha=0.2, lw=0)
         axes[1].plot(noise, abs(weights[unit][:, 0, 0]), color=f"C{i}", label=f"{unit}: x")
@@ -74,7 +74,11 @@ def main():
         for i, sigma_y in enumerate(noise):
             samples, right = clusters(sigma_y)
             scores[unit][i] = [measures.class_selectivity(samples @ w, right) for w in weights[unit][i]]
-    figure.compare([(f"{unit}: selectivity, sigma_y {noise[i]:.3g}", None, np.nanmean(scores[unit][i]))
+    for unit in UNITS:
+        for i in np.flatnonzero(np.isnan(scores[unit]).any(axis=1)):
+            print(f"{unit}, sigma_y {noise[i]:.3g}: undefined in {np.isnan(scores[unit][i]).sum()} of {repeats} "
+                  "repetitions, where the unit's activity is constant")
+    figure.compare([(f"{unit}: selectivity, sigma_y {noise[i]:.3g}", None, np.mean(scores[unit][i]))
                     for unit in UNITS for i in range(len(noise))])
     figure.save(chosen, draw(noise, weights, scores), "fig2")
 

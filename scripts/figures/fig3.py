@@ -35,8 +35,8 @@ def learn(chosen, variant):
     else:
         trained = scenes.train(chosen, variant)
     with Result(trained) as result:
-        accuracy = result.over_epochs("readout/accuracy")[1][-1]
-        dimension = result.over_epochs("metrics/participation_ratio")[1][-1]
+        accuracy = figure.last(result, "readout/accuracy")
+        dimension = figure.last(result, "metrics/participation_ratio")
         return accuracy.reshape(len(accuracy), -1).mean(axis=1), dimension
 
 

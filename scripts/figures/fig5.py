@@ -35,9 +35,10 @@ def draw_decoding(axis, groups, rows):
     for i, (variant, phases) in enumerate(rows.items()):
         places = np.arange(len(groups)) + (i - (len(rows) - 1) / 2) * width
         axis.bar(places, np.maximum(phases[-1]["r2"], -0.1), width, color=f"C{i}", label=VARIANTS[variant])
+        plots.mark_undefined(axis, places[np.isnan(phases[-1]["r2"])])
         if variant in PUBLISHED_R2:
             axis.plot(places, PUBLISHED_R2[variant], "D", color="black", ms=3.5, label="published" if i == 0 else None)
-    axis.set(ylabel="R² on held-out 5 s", title="Decoding of input groups", ylim=(-0.12, 1.2))
+    axis.set(ylabel="R² on held-out seconds (cut at -0.1)", title="Decoding of input groups", ylim=(-0.12, 1.2))
     axis.set_xticks(range(len(groups)), groups)
     axis.axhline(0, color="0.3", lw=0.8)
     axis.legend(ncol=3)
@@ -46,8 +47,9 @@ def draw_decoding(axis, groups, rows):
 def draw_summary(axis, rows, key, title, label):
     """One number per variant, before (pale) and after learning."""
     for i, (variant, phases) in enumerate(rows.items()):
-        axis.bar(i - 0.2, phases[0].get(key, np.nan), 0.38, color=f"C{i}", alpha=0.35)
-        axis.bar(i + 0.2, phases[-1].get(key, np.nan), 0.38, color=f"C{i}")
+        for place, phase, alpha in ((i - 0.2, phases[0], 0.35), (i + 0.2, phases[-1], 1.0)):
+            axis.bar(place, phase[key], 0.38, color=f"C{i}", alpha=alpha)
+            plots.mark_undefined(axis, [place] if np.isnan(phase[key]) else [])
     axis.set_xticks(range(len(rows)), [VARIANTS[variant].replace(" ", "\n") for variant in rows], fontsize=7)
     axis.set(title=title, ylabel=label)
 
@@ -71,6 +73,7 @@ def draw(results, pathway, rows):
     axis = picture.add_subplot(grid[2, 5])
     for i, (variant, phases) in enumerate(rows.items()):
         axis.bar(i, phases[-1]["correlation"], color=f"C{i}")
+        plots.mark_undefined(axis, [i] if np.isnan(phases[-1]["correlation"]) else [])
         if variant in PUBLISHED_CORRELATION:
             axis.plot(i, PUBLISHED_CORRELATION[variant][1], "D", color="black", ms=3.5)
     axis.set_xticks([])
@@ -96,6 +99,9 @@ def main():
             lines.append((f"{VARIANTS[variant]}: correlation {when}", known, phase["correlation"]))
         lines.append((f"{VARIANTS[variant]}: mean rate (Hz)", None, phases[-1]["rate"]))
         lines.append((f"{VARIANTS[variant]}: participation ratio", None, phases[-1]["dimension"]))
+    for variant, phases in rows.items():
+        for note in selectivity.notes(phases):
+            print(f"{VARIANTS[variant]}: {note}")
     if chosen.quick:
         print("reduced runs: not comparable with the published ones")
     figure.compare(lines)

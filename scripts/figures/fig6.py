@@ -30,7 +30,9 @@ def relative_change(path):
         before, after = (result.snapshot(connection, name) for name in ("initial", "pair"))
         times, ids = result.spikes("input")
         _, first_spikes = np.unique(ids, return_index=True)
-        return FIRST - times[first_spikes], after.value / before.value - 1
+        change = np.full(len(before.value), np.nan)  # relative to nothing where a weight was 0
+        np.divide(after.value, before.value, out=change, where=before.value != 0)
+        return FIRST - times[first_spikes], change - 1
 
 
 def window(chosen, variance):

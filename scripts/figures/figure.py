@@ -4,7 +4,6 @@ Import it first: it finds the analysis package and the distribution's Python.
 """
 
 import argparse
-import hashlib
 import os
 import pathlib
 import subprocess
@@ -13,7 +12,9 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
 import distribution_python  # noqa: E402,F401
+import places  # noqa: E402
 
+from lpl_analysis import identity, output, shown  # noqa: E402
 from lpl_analysis.results import Result, ResultError  # noqa: E402
 
 
@@ -21,18 +22,16 @@ def options(description):
     """The command line that all figures have."""
     parser = argparse.ArgumentParser(description=description.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a reduced version, in seconds; its numbers differ")
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "results/figures", help="folder of the pictures")
-    parser.add_argument("--cache", type=pathlib.Path, default=ROOT / "results/cache", help="folder of finished runs")
-    parser.add_argument("--programs", type=pathlib.Path, default=ROOT / "build/release/bin",
+    parser.add_argument("--out", type=pathlib.Path, default=places.RESULTS / "figures", help="folder of the pictures")
+    parser.add_argument("--cache", type=pathlib.Path, default=places.RESULTS / "cache", help="folder of finished runs")
+    parser.add_argument("--programs", type=pathlib.Path, default=places.PROGRAMS,
                         help="folder of lpl_sim and lpl_rate")
     return parser
 
 
 def cached_path(cache, name, description, settings):
     """Where the result of a run is kept: the name carries a digest of all that the run depends on but the program."""
-    text = description.read_text() + "\n".join(settings)
-    models = [path.read_text() for path in sorted((ROOT / "models").iterdir()) if path.stem in text]
-    return cache / f"{name}-{hashlib.sha256(''.join([text, *models]).encode()).hexdigest()[:12]}.h5"
+    return cache / f"{name}-{identity.digest(description, settings)}.h5"
 
 
 def is_complete(path):
@@ -72,6 +71,14 @@ def execute(chosen, program, arguments, threads=None):
         sys.exit(f"{program} ended with status {done.returncode}:\n{done.stderr}")
 
 
+def last(result, path):
+    """The last row of what is measured over epochs."""
+    found = result.over_epochs(path)
+    if found is None:
+        sys.exit(f"{result.path}: has no {path}")
+    return found[1][-1]
+
+
 def save(chosen, picture, name):
     """Writes NAME.png and NAME.pdf."""
     chosen.out.mkdir(parents=True, exist_ok=True)
@@ -79,13 +86,14 @@ def save(chosen, picture, name):
     for ending in ("png", "pdf"):
         # Without a date the same numbers give the same file.
         metadata = {"CreationDate": None} if ending == "pdf" else None
-        picture.savefig(chosen.out / f"{stem}.{ending}", dpi=200, metadata=metadata)
+        with output.replacing(chosen.out / f"{stem}.{ending}") as new:
+            picture.savefig(new, dpi=200, metadata=metadata)
     print(f"pictures: {chosen.out / stem}.png, .pdf")
 
 
 def compare(rows):
-    """Prints (what, published or None, ours) lines."""
+    """Prints (what, published or None, ours) lines; ours is NaN where it is undefined."""
     width = max(len(what) for what, _, _ in rows)
     print(f"{'':<{width}} {'published':>10} {'ours':>10}")
     for what, published, ours in rows:
-        print(f"{what:<{width}} {'' if published is None else f'{published:.3f}':>10} {ours:10.3f}")
+        print(f"{what:<{width}} {'' if published is None else f'{published:.3f}':>10} {shown.number(ours):>10}")

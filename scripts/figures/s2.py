@@ -16,7 +16,7 @@ import sys
 
 import numpy as np
 
-from lpl_analysis import measures, plots
+from lpl_analysis import measures, output, plots
 from lpl_analysis.results import Result, ResultError
 
 DIGITS = (5, 6)
@@ -43,7 +43,8 @@ def write_mnist(folder, out):
     images, labels = read_idx(folder, "train-images-idx3-ubyte"), read_idx(folder, "train-labels-idx1-ubyte")
     wanted = np.isin(labels, DIGITS)
     rows = np.column_stack([labels[wanted], images[wanted].reshape(wanted.sum(), -1) / 255])
-    np.savetxt(out, rows, fmt="%.6g")
+    with output.replacing(out) as new:
+        np.savetxt(new, rows, fmt="%.6g")
 
 
 def digits_file(chosen):

@@ -9,7 +9,7 @@ EXAMPLES = 10  # votes for each value of each factor, and as many tests
 
 
 class Disentanglement(NamedTuple):
-    score: float  # part of the tests whose factor is told from the steadiest unit
+    score: float  # part of the tests whose factor is told from the steadiest unit; NaN where no unit varies
     strict: float  # the same, where a factor may use no more units than it has values
     votes: np.ndarray  # [unit, factor], over the number of the factor's values
 
@@ -37,11 +37,11 @@ def share_right(pairs, votes):
 
 def disentanglement(activity, factors, images=500, seed=1):
     """Of activity [image, unit] for images with factors [image, factor] (integers). Each draw takes `images` that agree
-    in one factor, fewer where there are not as many. Without a unit that varies all is 0."""
+    in one factor, fewer where there are not as many."""
     generator = np.random.default_rng(seed)
     votes = np.zeros((activity.shape[1], factors.shape[1]))
     if not (activity.std(axis=0) > 0).any():
-        return Disentanglement(0.0, 0.0, votes)
+        return Disentanglement(float("nan"), float("nan"), votes)
     for factor, unit in steadiest_units(activity, factors, images, generator):
         votes[unit, factor] += 1
     values = np.array([len(np.unique(column)) for column in factors.T])
@@ -55,9 +55,10 @@ def disentanglement(activity, factors, images=500, seed=1):
 
 
 def dissimilarity(activity, column):
-    """One minus the correlation of the mean activities for every two values of a factor [value, value]."""
+    """One minus the correlation of the mean activities for every two values of a factor [value, value]; NaN for a value
+    whose mean is that of all."""
     means = np.array([activity[column == value].mean(axis=0) for value in np.unique(column)])
     centred = means - means.mean(axis=0)
     norm = np.linalg.norm(centred, axis=1, keepdims=True)
-    unit = np.divide(centred, norm, out=np.zeros_like(centred), where=norm > 0)
+    unit = np.divide(centred, norm, out=np.full_like(centred, np.nan), where=norm > 0)
     return 1 - unit @ unit.T

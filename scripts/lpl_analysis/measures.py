@@ -1,4 +1,7 @@
-"""The numbers that the figures rest on. Constants as published (Halvagal & Zenke 2023, Fig. 5)."""
+"""The numbers that the figures rest on. Constants as published (Halvagal & Zenke 2023, Fig. 5).
+
+What is not defined for the data that are there is NaN, never a number; undecodable() and unrelated() say why.
+"""
 
 import numpy as np
 
@@ -10,11 +13,12 @@ LEAST_BINS = 40
 
 
 def count_spikes(times, columns, n_columns, begin, end, width=BIN):
-    """Spikes per bin and column, shape [bin, column], of spikes in [begin, end)."""
-    n_bins = int(round((end - begin) / width))
-    rows = np.minimum(((times - begin) / width + 1e-9).astype(np.int64), n_bins - 1)
+    """Spikes per bin and column, shape [bin, column], of spikes in the whole bins of [begin, end)."""
+    n_bins = int((end - begin) / width + 1e-6)
+    rows = np.floor((times - begin) / width + 1e-6).astype(np.int64)
+    inside = (rows >= 0) & (rows < n_bins)
     counts = np.zeros((n_bins, n_columns))
-    np.add.at(counts, (rows, columns), 1.0)
+    np.add.at(counts, (rows[inside], columns[inside]), 1.0)
     return counts
 
 
@@ -24,14 +28,29 @@ def split(values):
     return values[:border], values[border:]
 
 
+def varies(values):
+    """Whether a column varies, by column."""
+    return np.ptp(values, axis=0) > 0 if len(values) else np.zeros(np.shape(values)[1:], bool)
+
+
+def undecodable(activity, signals):
+    """Why the decoding of each signal is undefined, "" where it is defined."""
+    (trained, _), (known, true) = split(activity), split(signals)
+    if not varies(trained).any():
+        return ["the activity does not vary"] * signals.shape[1]
+    return ["" if both else "the input does not vary" for both in varies(known) & varies(true)]
+
+
 def decode(activity, signals):
-    """R2 [signal], on the test share, of a lasso from activity [bin, neuron] to each signal [bin, signal]."""
+    """R2 [signal], on the test share, of a lasso from activity [bin, neuron] to each signal [bin, signal]; NaN where
+    undecodable() gives a reason."""
     from sklearn.linear_model import Lasso
     from sklearn.metrics import r2_score
 
     (trained, tested), (known, true) = split(activity), split(signals)
-    return [float(r2_score(true[:, g], Lasso(alpha=LASSO_ALPHA).fit(trained, known[:, g]).predict(tested)))
-            for g in range(signals.shape[1])]
+    return [float("nan") if reason else
+            float(r2_score(true[:, g], Lasso(alpha=LASSO_ALPHA).fit(trained, known[:, g]).predict(tested)))
+            for g, reason in enumerate(undecodable(activity, signals))]
 
 
 def reconstruct(activity, signals):
@@ -39,12 +58,25 @@ def reconstruct(activity, signals):
     from sklearn.linear_model import Lasso
 
     (trained, tested), (known, true) = split(activity), split(signals)
-    return true, Lasso(alpha=LASSO_ALPHA).fit(trained, known).predict(tested)
+    predicted = np.tile(known.mean(axis=0), (len(tested), 1))
+    fitted = varies(known) & varies(trained).any()
+    if fitted.any():
+        found = Lasso(alpha=LASSO_ALPHA).fit(trained, known[:, fitted]).predict(tested)
+        predicted[:, fitted] = np.reshape(found, (len(tested), -1))
+    return true, predicted
+
+
+def unrelated(true, predicted):
+    """Why the correlation of two signals [bin] or sets of them [bin, signal] is undefined, "" where it is defined.
+    Signals that are all constant differ in their means only: that is no relation over time."""
+    if not varies(true).any():
+        return "the input does not vary"
+    return "" if varies(predicted).any() else "the prediction does not vary"
 
 
 def correlation(true, predicted):
-    """Pearson correlation over all entries; NaN where one side is constant."""
-    if np.std(true) == 0 or np.std(predicted) == 0:
+    """Pearson correlation over all entries; NaN where unrelated() gives a reason."""
+    if unrelated(true, predicted):
         return float("nan")
     return float(np.corrcoef(np.ravel(predicted), np.ravel(true))[0, 1])
 
@@ -74,6 +106,8 @@ def mean_by_group(snapshot, groups):
 
 def class_selectivity(z, in_class):
     """How well activity z [sample] tells a class from the rest: the distance of their means over the range of z, 0 to 1
-    (Halvagal & Zenke 2023, Fig. 2); NaN where z is constant."""
+    (Halvagal & Zenke 2023, Fig. 2); NaN where z is constant or all are of one class."""
     spread = z.max() - z.min()
-    return float(abs(z[in_class].mean() - z[~in_class].mean()) / spread) if spread > 0 else float("nan")
+    if not spread > 0 or in_class.all() or not in_class.any():
+        return float("nan")
+    return float(abs(z[in_class].mean() - z[~in_class].mean()) / spread)

@@ -8,13 +8,10 @@ import re
 import numpy as np
 
 from lpl_analysis import measures, plots, selectivity
+from lpl_analysis.output import MAKER
+from lpl_analysis.shown import number
 
 RASTER = 5.0  # [s] of the raster
-STATUS_NOTES = {
-    "running": "This run was still going on, or was killed: the page shows what had been written.",
-    "interrupted": "This run was interrupted: the page shows what had been written.",
-    "failed": "This run failed: the page shows what had been written.",
-}
 LOSSES = {"pull": "Pull (predictive)", "push": "Push (Hebbian)", "decorr": "Decorrelation",
           "cross_entropy": "Cross-entropy"}
 METRICS = {"participation_ratio": "Participation ratio", "mean_activity": "Mean activity",
@@ -66,7 +63,8 @@ def card(draw, *arguments, wide=False):
     """A picture drawn by draw(axis, *arguments)."""
     figure, axis = plots.panels(1, 1, width=10.4 if wide else 5, height=3.8 if wide else 3.1)
     draw(axis, *arguments)
-    return f'<figure{" class=wide" if wide else ""}>{inline_svg(figure, axis.get_title())}</figure>'
+    title = axis.get_title().replace(r"\$", "$").strip()
+    return f'<figure{" class=wide" if wide else ""}>{inline_svg(figure, title)}</figure>'
 
 
 def cards(pictures):
@@ -82,10 +80,6 @@ def table(header, rows):
 
 def details(title, text):
     return f"<details><summary>{html.escape(title)}</summary><pre>{html.escape(text)}</pre></details>" if text else ""
-
-
-def number(value, digits=3):
-    return "" if value is None or not np.isfinite(value) else f"{value:.{digits}f}"
 
 
 # ---- facts
@@ -106,8 +100,7 @@ def facts(results):
 
 
 def notes(result):
-    note = STATUS_NOTES.get(result.status)
-    return f'<p class="note">{html.escape(result.name)}: {note}</p>' if note else ""
+    return f'<p class="note">{html.escape(f"{result.name}: {result.note}")}</p>' if result.note else ""
 
 
 # ---- spiking networks
@@ -123,17 +116,21 @@ def selectivity_table(groups, columns):
     lines += [["input-output correlation", *[number(row.get("correlation")) for row in rows]],
               ["participation ratio", *[number(row.get("dimension"), 2) for row in rows]]]
     for key, name in (("r2", "R² of"), ("weights", "mean weight from")):
-        lines += [[f"{name} {group}", *[number(row[key][g]) if key in row else "" for row in rows]]
+        lines += [[f"{name} {group}", *[number(row[key][g] if key in row else None) for row in rows]]
                   for g, group in enumerate(groups)]
-    return table(["", *[title for title, _ in columns]], lines)
+    reasons = [f"{title}, {note}" for title, row in columns for note in row["notes"]]
+    return table(["", *[title for title, _ in columns]], lines) + "".join(f"<p>{html.escape(text)}.</p>"
+                                                                           for text in reasons)
 
 
 def reconstruction_card(result, pathway):
     """The held-out seconds of the last phase, or nothing where too little was recorded."""
     for phase in reversed(result.phases_reached()):
-        begin = max(phase.begin, phase.end - measures.LAST)
-        activity, signals = selectivity.counts(result, pathway, begin, phase.end)
-        if len(signals) >= measures.LEAST_BINS and signals.any():
+        span = selectivity.analysed(result, pathway, phase, measures.LAST)
+        if span is None:
+            continue
+        activity, signals = selectivity.counts(result, pathway, *span)
+        if len(signals) >= measures.LEAST_BINS and measures.varies(signals).any() and measures.varies(activity).any():
             true, predicted = measures.reconstruct(activity, signals)
             groups = [group.name for group in result.groups(pathway.source)]
             return [card(plots.reconstruction, true, predicted, groups)]
@@ -165,7 +162,7 @@ def spiking_section(result):
             pictures.append(card(plots.group_weights, result, connection))
         if result.snapshots(connection):
             pictures.append(card(plots.weight_histogram, result, connection))
-    pictures.extend(card(plots.report_traces, result, name) for name in result.members("report"))
+    pictures.extend(card(plots.report_traces, result, name) for name in result.reports())
     return "".join(parts) + cards(pictures)
 
 
@@ -194,7 +191,7 @@ def draw_readout(axis, results, column, name, chance):
         for i, baseline in enumerate(baselines):
             values = np.broadcast_to(baselines[baseline][()], shape)
             values = values if column is None else values[:, column]
-            axis.plot(range(shape[0]), values, "--", lw=1, color=f"C{i + 1}", label=baseline)
+            axis.plot(range(shape[0]), values, "--", lw=1, color=f"C{i + 1}", label=plots.plain(baseline))
     if np.isfinite(chance):
         axis.axhline(chance, color="0.6", lw=1, ls=":", label="chance")
     if axis.get_legend_handles_labels()[1]:
@@ -208,7 +205,7 @@ def similarity_cards(result):
             if len(result.file[f"{group}/{name}"])}
     if not last:
         return []
-    edges = result.file[group].attrs["edges"]
+    edges = result.attribute_of(group, "edges")
     count = len(next(iter(last.values())))
     layers = result.layers(group, count)
     return [card(plots.histogram_by_layer, {name: value[i] for name, value in last.items()}, edges, layers[i],
@@ -255,12 +252,12 @@ def draw_rate(axis, results, source):
     for result in results:
         if source in result.members("rates"):
             plots.rates(axis, result, [source], "{run}")
-    axis.set_title(f"Rate of {source}")
+    axis.set_title(plots.plain(f"Rate of {source}"))
 
 
 def draw_total_loss(axis, results):
     for result in results:
-        axis.plot(*result.over_epochs("training/total"), lw=1.2, label=result.name)
+        axis.plot(*result.over_epochs("training/total"), lw=1.2, label=plots.plain(result.name))
     axis.set(xlabel="epoch", ylabel="loss", title="Total loss")
     axis.legend()
 
@@ -304,5 +301,6 @@ def page(results):
         parts.append(f"<p><code>{html.escape(str(result.attribute('command_line', '')))}</code></p>")
         parts.extend([spiking_section(result), training_section(result), details("Configuration", result.description)])
     return ("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
+            f'<meta name="generator" content="{MAKER}">'
             '<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>{html.escape(title)}</title><style>{STYLE}</style></head><body>{''.join(parts)}</body></html>\n")

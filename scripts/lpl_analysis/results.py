@@ -10,6 +10,12 @@ import numpy as np
 
 MAGIC = 0x0A7A
 OPENING_ATTEMPTS = 5
+ENDS = {
+    "complete": "",
+    "running": "This run was still going on, or was killed",
+    "interrupted": "This run was interrupted",
+    "failed": "This run failed",
+}
 
 
 class ResultError(Exception):
@@ -28,6 +34,16 @@ class Group(NamedTuple):
     name: str
     first: int
     size: int
+
+
+class Report(NamedTuple):
+    """A recorded state variable. Where it was not recorded throughout, a row of NaN stands in each gap."""
+
+    time: np.ndarray  # [s]
+    data: np.ndarray  # [time, neuron]
+    neurons: np.ndarray
+    unit: str
+    variable: str
 
 
 class Snapshot(NamedTuple):
@@ -49,6 +65,12 @@ def names(value):
     if isinstance(value, (bytes, str)):
         return text(value).split(",")
     return [text(name) for name in value]
+
+
+def with_gaps(time, values, step):
+    """Times and values with a NaN wherever more than a step lies between two of them, so that curves end there."""
+    gaps = np.flatnonzero(np.diff(time) > 1.5 * step) + 1
+    return np.insert(time, gaps, np.nan), np.insert(np.asarray(values, float), gaps, np.nan, axis=0)
 
 
 def open_hdf5(path):
@@ -97,9 +119,34 @@ class Result:
         return text(self.file.attrs.get("status", "unknown"))
 
     @property
+    def note(self):
+        """What to say about a run that has not come to its end, or ""."""
+        how = ENDS.get(self.status, f"This run's status is '{self.status}'")
+        return f"{how}: the file holds what had been written." if how else ""
+
+    @property
     def description(self):
         """The resolved description; running it again reproduces the file."""
         return text(self.file["config/description"][()]) if "config/description" in self.file else ""
+
+    def at(self, path):
+        """The group or dataset at a path. Raises ResultError where there is none."""
+        if path not in self.file:
+            raise ResultError(f"{self.path}: there is no /{path.strip('/')}; `lpl.py info` lists what there is")
+        return self.file[path]
+
+    def attribute_of(self, path, name):
+        """An attribute of the object at a path. Raises ResultError where it is missing."""
+        attributes = self.at(path).attrs
+        if name not in attributes:
+            raise ResultError(f"{self.path}: /{path.strip('/')} has no attribute '{name}'; lpl_sim writes one")
+        return attributes[name]
+
+    def inputs(self):
+        """The files that the run read, with their checksums (CRC-64/XZ); none where the file does not say."""
+        listed = [text(self.file[path][()]).split("\n") if path in self.file else []
+                  for path in ("config/inputs/path", "config/inputs/checksum")]
+        return [(path, checksum) for path, checksum in zip(*listed) if path]
 
     def attribute(self, name, default=None):
         value = self.file.attrs.get(name, default)
@@ -115,17 +162,17 @@ class Result:
         """All planned phases in order of time."""
         found = []
         for name in self.members("phases"):
-            attributes = self.file[f"phases/{name}"].attrs
-            found.append(Phase(name, float(attributes["begin"]), float(attributes["end"])))
+            begin, end = (float(self.attribute_of(f"phases/{name}", border)) for border in ("begin", "end"))
+            found.append(Phase(name, begin, end))
         return sorted(found, key=lambda phase: phase.begin)
 
     def reached(self):
         """Model time [s] up to which the file holds data."""
         if self.status == "complete":
-            return float(self.file.attrs["model_time"])
+            return float(self.attribute_of("/", "model_time"))
         times = [self.last_spike() or 0.0]
         for source in self.members("rates"):
-            times.extend(self.file[f"rates/{source}/time"][-1:] + self.file[f"rates/{source}"].attrs["bin"])
+            times.extend(self.bins(source)[1][-1:])
         for connection in self.connections():
             times.extend(self.snapshot(connection, name).time for name in self.snapshots(connection))
         return float(max(times))
@@ -140,12 +187,12 @@ class Result:
         return [name for name in self.members("network") if "size" in self.file[f"network/{name}"].attrs]
 
     def size(self, source):
-        return int(self.file[f"network/{source}"].attrs["size"])
+        return int(self.attribute_of(f"network/{source}", "size"))
 
     def groups(self, source):
-        group = self.file[f"network/{source}"]
-        return [Group(*entry) for entry in zip(names(group.attrs["groups"]), group["group_first"][:].tolist(),
-                                               group["group_size"][:].tolist())]
+        path = f"network/{source}"
+        first, size = (self.at(f"{path}/group_{what}")[:].tolist() for what in ("first", "size"))
+        return [Group(*entry) for entry in zip(self.names_near(path, "groups", len(first), "group "), first, size)]
 
     def spike_sources(self):
         """Sources with recorded spikes, those with the most groups first."""
@@ -157,15 +204,24 @@ class Result:
         if source not in self.members("spikes"):
             raise ResultError(f"{self.path}: no spikes of '{source}' were recorded; there are those of "
                               f"{', '.join(self.members('spikes')) or 'nothing'}")
-        group = self.file[f"spikes/{source}"]
-        count = self.spike_count(source)
+        group, count = self.at(f"spikes/{source}"), self.spike_count(source)
+        unit = text(group["timestamps"].attrs.get("units", "ms"))
+        if unit != "ms":
+            raise ResultError(f"{self.path}: /spikes/{source}/timestamps is in '{unit}'; lpl_sim writes ms")
         # Sorted by time: the search reads a few entries of what may be a very long dataset.
         first, last = (bisect.bisect_left(group["timestamps"], border * 1e3 - 1e-6, 0, count)
                        for border in (begin, end))
         return group["timestamps"][first:last] * 1e-3, group["node_ids"][first:last].astype(np.int64)
 
     def spike_count(self, source):
-        return min(len(self.file[f"spikes/{source}/timestamps"]), len(self.file[f"spikes/{source}/node_ids"]))
+        return min(len(self.at(f"spikes/{source}/{what}")) for what in ("timestamps", "node_ids"))
+
+    def recorded(self, source, begin, end):
+        """The part (begin, end) [s] of a span in which a source's spikes were recorded, the latest one; None where they
+        were not."""
+        windows = np.reshape(self.at(f"spikes/{source}").attrs.get("recorded", [-np.inf, np.inf]), (-1, 2))
+        parts = [(max(begin, float(first)), min(end, float(last))) for first, last in windows]
+        return max(((first, last) for first, last in parts if first < last), default=None)
 
     def last_spike(self):
         """Time [s] of the last recorded spike of any source, or None."""
@@ -175,9 +231,17 @@ class Result:
 
     def rates(self, source):
         """Times [s], begin of each bin, and population rates [Hz]."""
-        group = self.file[f"rates/{source}"]
-        count = min(len(group["time"]), len(group["rate"]))
-        return group["time"][:count], group["rate"][:count]
+        begin, _, rate = self.bins(source)
+        return begin, rate
+
+    def bins(self, source):
+        """Begin and end [s] and population rate [Hz] of each bin."""
+        path = f"rates/{source}"
+        begin, rate = self.at(f"{path}/time")[:], self.at(f"{path}/rate")[:]
+        # Files of version 0.1 have no ends.
+        end = self.file[f"{path}/end"][:] if f"{path}/end" in self.file else begin + self.attribute_of(path, "bin")
+        count = min(map(len, (begin, end, rate)))
+        return begin[:count], end[:count], rate[:count]
 
     def connections(self):
         return self.members("weights")
@@ -196,8 +260,9 @@ class Result:
             raise ResultError(f"{self.path}: '{connection}' has no snapshot '{name}'; there are "
                               f"{', '.join(self.snapshots(connection)) or 'none'}")
         group = self.file[f"weights/{connection}/{name}"]
-        return Snapshot(group["pre"][:], group["post"][:], group["value"][:], tuple(group.attrs["shape"].tolist()),
-                        float(group.attrs["time"]))
+        pre, post, value = (self.at(f"{group.name}/{what}")[:] for what in ("pre", "post", "value"))
+        return Snapshot(pre, post, value, tuple(group.attrs["shape"].tolist()),
+                        float(self.attribute_of(group.name, "time")))
 
     def group_means(self, connection):
         """Times [s], mean weights [time, group] and the groups' names as recorded, or None."""
@@ -205,15 +270,37 @@ class Result:
         for name in group:
             if "groups" in group[name].attrs:
                 count = min(len(group[name]["time"]), len(group[name]["value"]))
-                return group[name]["time"][:count], group[name]["value"][:count], names(group[name].attrs["groups"])
+                value = group[name]["value"][:count]
+                return group[name]["time"][:count], value, self.names_near(f"weights/{connection}/{name}", "groups",
+                                                                           value.shape[1], "group ")
         return None
 
+    def reports(self):
+        """Names of the records of state."""
+        return list(dict.fromkeys(text(self.file[f"report/{group}"].attrs.get("record", group))
+                                  for group in self.members("report")))
+
+    def report_parts(self, name):
+        """The groups of a record of state in order of time: one for each stretch without a gap."""
+        # Files of version 0.1 name the group by the record.
+        found = [self.at(f"report/{group}") for group in self.members("report")
+                 if text(self.file[f"report/{group}"].attrs.get("record", group)) == name]
+        if not found:
+            raise ResultError(f"{self.path}: no state '{name}' was recorded; there are "
+                              f"{', '.join(self.reports()) or 'none'}")
+        return sorted(found, key=lambda group: float(self.at(f"{group.name}/mapping/time")[0]))
+
     def report(self, name):
-        """Times [s], data [time, neuron], the neurons' ids and the unit of a recorded state variable."""
-        group = self.file[f"report/{name}"]
-        count = min(len(group["time"]), len(group["data"]))
-        return (group["time"][:count], group["data"][:count], group["mapping/node_ids"][:],
-                text(group["data"].attrs.get("units", "")))
+        """A record of state, all stretches one after the other."""
+        times, values, step = [], [], 0.0
+        for group in self.report_parts(name):
+            count = min(len(self.at(f"{group.name}/{what}")) for what in ("time", "data"))
+            times.append(group["time"][:count])
+            values.append(group["data"][:count])
+            step = float(group["mapping/time"][2]) * 1e-3
+        data = group["data"]
+        return Report(*with_gaps(np.concatenate(times), np.concatenate(values), step), group["mapping/node_ids"][:],
+                      text(data.attrs.get("units", "")), text(data.attrs.get("variable", name)))
 
     # ---- trained networks
 
@@ -233,7 +320,7 @@ class Result:
 
     def attribute_near(self, path, name):
         """An attribute of a dataset or, failing that, of its group; None where neither has it."""
-        own = self.file[path].attrs.get(name)
+        own = self.at(path).attrs.get(name)
         return own if own is not None else self.file[path].parent.attrs.get(name)
 
     def names_near(self, path, attribute, count, default):

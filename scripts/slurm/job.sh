@@ -1,6 +1,7 @@
-# Source me in a job script. LPL_HOME is the project's folder, by default the one the job was submitted from; LPL_BIN that of
-# its programs.
+# Source me in a job script. LPL_HOME is the project's folder, by default the one the job was submitted from, or PREFIX/share/lpl
+# where it is installed; LPL_BIN that of the programs.
 LPL_HOME=${LPL_HOME:-$SLURM_SUBMIT_DIR}
+if [ ! -e "$LPL_HOME/CMakeLists.txt" ]; then LPL_BIN=${LPL_BIN:-$LPL_HOME/../../bin}; fi
 LPL_BIN=${LPL_BIN:-$LPL_HOME/build/release/bin}
 if [ "$(id -u)" -eq 0 ]; then export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1; fi
 

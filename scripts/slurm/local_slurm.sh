@@ -12,17 +12,21 @@ action=${1:-} folder=$(realpath -m "${2:?which folder?}")
 PATH=$PATH:/usr/sbin
 
 configure() {
-  local port=$((20000 + $$ % 20000))
+  local host ports
+  host=$(uname -n) host=${host%%.*}
+  ports=$(python3 -c 'import socket
+a, b = socket.create_server(("127.0.0.1", 0)), socket.create_server(("127.0.0.1", 0))
+print(a.getsockname()[1], b.getsockname()[1])')
   cat >"$folder/slurm.conf" <<EOF
 ClusterName=local
-SlurmctldHost=$(hostname)(127.0.0.1)
+SlurmctldHost=$host(127.0.0.1)
 SlurmUser=root
 AuthType=auth/munge
 # A requeued job starts again after the lifetime of its credential.
 AuthInfo=socket=$folder/munge.socket,cred_expire=5
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
-SlurmctldPort=$port
-SlurmdPort=$((port + 1))
+SlurmctldPort=${ports% *}
+SlurmdPort=${ports#* }
 StateSaveLocation=$folder/state
 SlurmdSpoolDir=$folder/spool
 SlurmctldPidFile=$folder/slurmctld.pid
@@ -41,7 +45,7 @@ KillWait=20
 SchedulerParameters=sched_interval=2,sched_min_interval=0,bf_interval=2
 ReturnToService=2
 SlurmdParameters=config_overrides
-NodeName=$(hostname) NodeAddr=127.0.0.1 CPUs=$(nproc) State=UNKNOWN
+NodeName=$host NodeAddr=127.0.0.1 CPUs=$(nproc) State=UNKNOWN
 PartitionName=low Nodes=ALL Default=YES PriorityTier=1 GraceTime=30
 PartitionName=high Nodes=ALL PriorityTier=10 PreemptMode=OFF
 EOF

@@ -1,6 +1,7 @@
 // What ranks say to each other. Algorithms see this interface only; no other room includes MPI.
 //
-// Every call but rank(), size() and abort() is collective: all ranks must make the same calls in the same order.
+// Every call but rank(), size(), abort() and those for stalls is collective: all ranks must make the same calls in the
+// same order.
 //   wrong:  if (!spikes.empty()) comm.all_gather(...);   // ranks without spikes never arrive
 //   right:  comm.all_gather(...);                         // an empty contribution is a contribution
 #pragma once
@@ -37,10 +38,29 @@ class Communicator {
   virtual void sum(std::vector<std::int64_t>& values) = 0;
   virtual std::int64_t max(std::int64_t value) = 0;
 
+  // From now on a rank that has waited in one call for `timeout` seconds ends all ranks, with a message of `program`
+  // and exit status 1; 0: never (watchdog.hpp says what counts).
+  virtual void end_when_stalled(double timeout, const std::string& program) = 0;
+  // What it does before that, by another thread while it waits in the call; empty: nothing.
+  virtual void before_a_stall_ends(std::function<void()> act) = 0;
+
   // Ends all ranks at once, from any one of them.
   [[noreturn]] virtual void abort(int exit_code) = 0;
-  // Collective: ends this process after a failure that all ranks know of, without the clean-up of any library.
-  [[noreturn]] virtual void quit(int exit_code) = 0;
+  // Collective: ends this process after a failure that all ranks know of, without the clean-up of any library. Where
+  // the others do not come within seconds, they do not know of it: then says the reason and ends them, too.
+  [[noreturn]] virtual void quit(int exit_code, const std::string& reason) = 0;
+};
+
+// Has `act` done before a stall ends the job, as long as this lives.
+class LastAct {
+ public:
+  LastAct(Communicator& comm, std::function<void()> act) : comm_(comm) { comm.before_a_stall_ends(std::move(act)); }
+  ~LastAct() { comm_.before_a_stall_ends({}); }
+  LastAct(const LastAct&) = delete;
+  LastAct& operator=(const LastAct&) = delete;
+
+ private:
+  Communicator& comm_;
 };
 
 // One process, no MPI.
@@ -48,6 +68,9 @@ std::unique_ptr<Communicator> make_serial_communicator();
 
 // Starts MPI; the communicator ends it when destroyed (not while an exception unwinds: the job is aborted then).
 std::unique_ptr<Communicator> make_mpi_communicator(int& argc, char**& argv);
+
+// That of the ranks that a launcher has started; of this process alone, without MPI, where none has.
+std::unique_ptr<Communicator> make_communicator(int& argc, char**& argv);
 
 // The name of the MPI library, for logs.
 std::string mpi_library();

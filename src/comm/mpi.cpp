@@ -1,14 +1,21 @@
 #include <fmt/format.h>
 #include <mpi.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/mpi.hpp>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <numeric>
+#include <optional>
 
 #include "comm/communicator.hpp"
+#include "comm/launcher.hpp"
 #include "comm/shared_gather.hpp"
+#include "comm/shared_memory.hpp"
+#include "comm/watchdog.hpp"
+#include "core/cores.hpp"
 #include "core/errors.hpp"
 
 namespace lpl {
@@ -24,9 +31,29 @@ void check(int status, const char* call) {
   throw CommError(fmt::format("{}: {}", call, std::string(text, static_cast<std::size_t>(length))));
 }
 
+// Whether ranks of this host share cores.
+bool crowded(const mpi::communicator& host) {
+  const Cores own = allowed_cores();
+  std::vector<std::string> masks;
+  mpi::all_gather(host, own.to_string(), masks);
+  return crowded_cores({masks.begin(), masks.end()}) != nullptr;
+}
+
+// Where there are more ranks than cores, those that wait inside of MPI give theirs away, too. Open MPI sees to that by
+// itself only where it was told of the cores that there are.
+void let_waiting_ranks_yield() {
+  const char* const ranks = std::getenv("OMPI_COMM_WORLD_LOCAL_SIZE");
+  if (ranks && std::atol(ranks) > sysconf(_SC_NPROCESSORS_ONLN)) setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0);
+}
+
 class MpiCommunicator final : public Communicator {
  public:
-  MpiCommunicator(int& argc, char**& argv) : environment_(argc, argv, /*abort_on_exception=*/true) {
+  MpiCommunicator(int& argc, char**& argv)
+      : environment_(argc, argv, mpi::threading::funneled, /*abort_on_exception=*/true) {}
+  ~MpiCommunicator() override { ended_.emplace(watchdog_, "MPI_Finalize"); }
+
+  // Collective, once, before any other call. Throws Error, the same on all ranks.
+  void connect() {
     // A library of another kind than the launcher's makes n identical runs of one rank each.
     const char* launched = std::getenv("OMPI_COMM_WORLD_SIZE");
     if (launched && std::atoi(launched) != world_.size())
@@ -34,20 +61,41 @@ class MpiCommunicator final : public Communicator {
           fmt::format("the launcher started {} ranks but this program sees {}; start it with the mpirun "
                       "of the MPI library it was built with ({})",
                       launched, world_.size(), mpi_library()));
-    shared_ = SharedGather::create(world_);
+    MPI_Comm same_host = MPI_COMM_NULL;
+    MPI_Comm_split_type(world_, MPI_COMM_TYPE_SHARED, rank(), MPI_INFO_NULL, &same_host);
+    const mpi::communicator host(same_host, mpi::comm_take_ownership);
+    std::exception_ptr error;
+    try {
+      board_.emplace(host, sizeof(Watchdog::Entry) * static_cast<std::size_t>(host.size()));
+      if (size() > 1 && host.size() == size()) shared_.emplace(host, crowded(host));
+    } catch (const Error&) {
+      error = std::current_exception();
+    }
+    agree(*this, error);
+    std::vector<int> ranks;
+    mpi::all_gather(host, rank(), ranks);
+    watchdog_.place({static_cast<Watchdog::Entry*>(board_->data()), host.rank(), std::move(ranks), size()});
   }
+
   int rank() const override { return world_.rank(); }
   int size() const override { return world_.size(); }
+
+  void end_when_stalled(double timeout, const std::string& program) override {
+    if (size() > 1) watchdog_.start(timeout, program, [this] { MPI_Abort(world_, 1); });
+  }
+  void before_a_stall_ends(std::function<void()> act) override { watchdog_.set_last_act(std::move(act)); }
 
   void begin_all_gather(const std::uint32_t* send, std::size_t words) override {
     if (shared_ && words <= SharedGather::kCapacity) shared_->begin(send, words);
   }
   void end_all_gather(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) override {
+    const Watchdog::Waiting waiting(watchdog_, "the exchange");
     if (shared_ && words <= SharedGather::kCapacity) return shared_->end(words, receive);
     const int count = static_cast<int>(words);
     check(MPI_Allgather(send, count, MPI_UINT32_T, receive, count, MPI_UINT32_T, world_), "MPI_Allgather");
   }
   void all_gather(const std::uint32_t* send, const std::vector<int>& words, std::uint32_t* receive) override {
+    const Watchdog::Waiting waiting(watchdog_, "the exchange");
     std::vector<int> offsets(words.size(), 0);
     std::partial_sum(words.begin(), words.end() - 1, offsets.begin() + 1);
     check(MPI_Allgatherv(send, words[static_cast<std::size_t>(rank())], MPI_UINT32_T, receive, words.data(),
@@ -55,6 +103,7 @@ class MpiCommunicator final : public Communicator {
           "MPI_Allgatherv");
   }
   std::vector<std::string> gather(const std::string& bytes) override {
+    const Watchdog::Waiting waiting(watchdog_, "a gather");
     if (rank() != 0) {
       send(bytes, 0);
       return {};
@@ -64,20 +113,24 @@ class MpiCommunicator final : public Communicator {
     return all;
   }
   std::string scatter(const std::vector<std::string>& parts) override {
+    const Watchdog::Waiting waiting(watchdog_, "a scatter");
     if (rank() != 0) return receive(0);
     for (int r = 1; r < size(); ++r) send(parts[static_cast<std::size_t>(r)], r);
     return parts.front();
   }
   std::string broadcast(const std::string& text, int root) override {
+    const Watchdog::Waiting waiting(watchdog_, "a broadcast");
     std::string result = text;
     mpi::broadcast(world_, result, root);
     return result;
   }
   void sum(std::vector<std::int64_t>& values) override {
+    const Watchdog::Waiting waiting(watchdog_, "a sum");
     check(MPI_Allreduce(MPI_IN_PLACE, values.data(), static_cast<int>(values.size()), MPI_INT64_T, MPI_SUM, world_),
           "MPI_Allreduce");
   }
   std::int64_t max(std::int64_t value) override {
+    const Watchdog::Waiting waiting(watchdog_, "a maximum");
     check(MPI_Allreduce(MPI_IN_PLACE, &value, 1, MPI_INT64_T, MPI_MAX, world_), "MPI_Allreduce");
     return value;
   }
@@ -85,10 +138,19 @@ class MpiCommunicator final : public Communicator {
     MPI_Abort(world_, exit_code);
     std::_Exit(exit_code);
   }
-  [[noreturn]] void quit(int exit_code) override {
+  [[noreturn]] void quit(int exit_code, const std::string& reason) override {
+    constexpr int kMilliseconds = 10'000;
     std::fflush(nullptr);
-    MPI_Barrier(world_);
-    std::_Exit(exit_code);
+    MPI_Request all = MPI_REQUEST_NULL;
+    MPI_Ibarrier(world_, &all);
+    int arrived = 0;
+    for (int waited = 0; waited < kMilliseconds; ++waited) {
+      MPI_Test(&all, &arrived, MPI_STATUS_IGNORE);
+      if (arrived) std::_Exit(exit_code);
+      usleep(1000);
+    }
+    fmt::print(stderr, "{}: rank {}, alone: {}\n", program_invocation_short_name, rank(), reason);
+    abort(exit_code);
   }
 
  private:
@@ -112,15 +174,33 @@ class MpiCommunicator final : public Communicator {
     return bytes;
   }
 
+  // The watchdog watches the end of MPI, too.
+  std::optional<SharedMemory> board_;
+  Watchdog watchdog_;
+  std::optional<Watchdog::Waiting> ended_;
   mpi::environment environment_;
   mpi::communicator world_;
-  std::unique_ptr<SharedGather> shared_;  // where all ranks share one node
+  std::optional<SharedGather> shared_;  // where all ranks share one host
 };
 
 }  // namespace
 
 std::unique_ptr<Communicator> make_mpi_communicator(int& argc, char**& argv) {
-  return std::make_unique<MpiCommunicator>(argc, argv);
+  check_shared_memory();
+  let_waiting_ranks_yield();
+  auto comm = std::make_unique<MpiCommunicator>(argc, argv);
+  try {
+    comm->connect();
+  } catch (const Error& error) {
+    // Leaving by an exception would abort before anyone has spoken.
+    if (comm->rank() == 0) fmt::print(stderr, "{}: {}\n", program_invocation_short_name, error.what());
+    comm->quit(1, error.what());
+  }
+  return comm;
+}
+
+std::unique_ptr<Communicator> make_communicator(int& argc, char**& argv) {
+  return is_launched() ? make_mpi_communicator(argc, argv) : make_serial_communicator();
 }
 
 std::string mpi_library() {

@@ -10,6 +10,8 @@ class SerialCommunicator final : public Communicator {
  public:
   int rank() const override { return 0; }
   int size() const override { return 1; }
+  void end_when_stalled(double, const std::string&) override {}
+  void before_a_stall_ends(std::function<void()>) override {}
   void begin_all_gather(const std::uint32_t*, std::size_t) override {}
   void end_all_gather(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) override {
     std::copy_n(send, words, receive);
@@ -23,7 +25,7 @@ class SerialCommunicator final : public Communicator {
   void sum(std::vector<std::int64_t>&) override {}
   std::int64_t max(std::int64_t value) override { return value; }
   [[noreturn]] void abort(int exit_code) override { std::_Exit(exit_code); }
-  [[noreturn]] void quit(int exit_code) override { std::_Exit(exit_code); }
+  [[noreturn]] void quit(int exit_code, const std::string&) override { std::_Exit(exit_code); }
 };
 
 }  // namespace

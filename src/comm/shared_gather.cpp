@@ -1,10 +1,13 @@
 #include "comm/shared_gather.hpp"
 
+#include <linux/futex.h>
 #include <sched.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <new>
+#include <limits>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -15,17 +18,74 @@ namespace lpl {
 // Two messages by parity of the sequence number: a rank can be one exchange ahead of another that still reads, never
 // two, because it waits for that other's next number first.
 struct alignas(64) SharedGather::Slot {
-  std::atomic<std::uint64_t> sequence;
+  std::atomic<std::uint32_t> sequence;  // of the last message
   alignas(64) std::uint32_t message[2][kCapacity];
+};
+
+// Where ranks share cores: how far they all are. Numbers wrap round.
+struct alignas(64) SharedGather::Round {
+  std::atomic<std::uint32_t> arrivals;              // messages so far, of all ranks
+  alignas(64) std::atomic<std::uint32_t> complete;  // the last number that all ranks have sent
 };
 
 namespace {
 
-// Spins shortly, then lets other ranks have the core: with more ranks than cores the awaited one may be waiting for it.
-template <class Ready>
-void wait_until(Ready&& ready) {
+using Word = std::atomic<std::uint32_t>;
+static_assert(Word::is_always_lock_free && sizeof(Word) == sizeof(std::uint32_t));
+
+// Not std::atomic::wait, which is for the threads of one process.
+void sleep_while(const Word& word, std::uint32_t value) {
+  syscall(SYS_futex, &word, FUTEX_WAIT, value, nullptr, nullptr, 0);
+}
+void wake_all(const Word& word) {
+  syscall(SYS_futex, &word, FUTEX_WAKE, std::numeric_limits<int>::max(), nullptr, nullptr, 0);
+}
+
+int rank_in(MPI_Comm comm) {
+  int rank = 0;
+  MPI_Comm_rank(comm, &rank);
+  return rank;
+}
+
+int size_of(MPI_Comm comm) {
+  int size = 0;
+  MPI_Comm_size(comm, &size);
+  return size;
+}
+
+}  // namespace
+
+SharedGather::SharedGather(MPI_Comm host, bool crowded)
+    : rank_(rank_in(host)),
+      ranks_(size_of(host)),
+      crowded_(crowded),
+      memory_(host, sizeof(Round) + sizeof(Slot) * static_cast<std::size_t>(ranks_)),
+      round_(static_cast<Round*>(memory_.data())),
+      slots_(reinterpret_cast<Slot*>(round_ + 1)) {}
+
+void SharedGather::begin(const std::uint32_t* send, std::size_t words) {
+  ++sequence_;
+  Slot& own = slots_[rank_];
+  std::copy_n(send, words, own.message[sequence_ & 1]);
+  own.sequence.store(sequence_, std::memory_order_release);
+  if (!crowded_ || round_->arrivals.fetch_add(1) + 1 != static_cast<std::uint32_t>(ranks_) * sequence_) return;
+  round_->complete.store(sequence_);
+  wake_all(round_->complete);
+}
+
+void SharedGather::end(std::size_t words, std::uint32_t* receive) {
+  if (crowded_) await_round();
+  for (int r = 0; r < ranks_; ++r) {
+    const Slot& slot = slots_[r];
+    if (!crowded_) await(slot);
+    std::copy_n(slot.message[sequence_ & 1], words, receive + static_cast<std::size_t>(r) * words);
+  }
+}
+
+// Keeps the core for a while; then others may have it.
+void SharedGather::await(const Slot& slot) const {
   constexpr int kSpins = 2000;
-  for (int spin = 0; !ready(); ++spin) {
+  for (int spin = 0; slot.sequence.load(std::memory_order_acquire) - sequence_ > 1; ++spin) {
     if (spin >= kSpins) {
       sched_yield();
       continue;
@@ -36,57 +96,18 @@ void wait_until(Ready&& ready) {
   }
 }
 
-}  // namespace
-
-std::unique_ptr<SharedGather> SharedGather::create(MPI_Comm world) {
-  static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
-  int size = 0, rank = 0, node_size = 0;
-  MPI_Comm_size(world, &size);
-  MPI_Comm_rank(world, &rank);
-  MPI_Comm node = MPI_COMM_NULL;
-  MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &node);
-  MPI_Comm_size(node, &node_size);
-  if (size == 1 || node_size != size) {
-    MPI_Comm_free(&node);
-    return nullptr;
-  }
-  auto gather = std::unique_ptr<SharedGather>(new SharedGather);
-  gather->node_ = node;
-  gather->rank_ = rank;
-  gather->ranks_ = size;
-  // Rank 0 holds all slots. The window need not begin on a cache line, but processes map it page by page, so all of
-  // them find the same first whole line.
-  void* base = nullptr;
-  const MPI_Aint room = rank == 0 ? static_cast<MPI_Aint>(sizeof(Slot)) * (size + 1) : 0;
-  MPI_Win_allocate_shared(room, 1, MPI_INFO_NULL, node, &base, &gather->window_);
-  MPI_Aint bytes = 0;
-  int unit = 0;
-  MPI_Win_shared_query(gather->window_, 0, &bytes, &unit, &base);
-  auto space = static_cast<std::size_t>(bytes);
-  std::align(alignof(Slot), sizeof(Slot), base, space);
-  gather->slots_ = static_cast<Slot*>(base);
-  new (&gather->slots_[rank].sequence) std::atomic<std::uint64_t>(0);
-  MPI_Barrier(node);
-  return gather;
-}
-
-SharedGather::~SharedGather() {
-  MPI_Win_free(&window_);
-  MPI_Comm_free(&node_);
-}
-
-void SharedGather::begin(const std::uint32_t* send, std::size_t words) {
-  ++sequence_;
-  Slot& own = slots_[rank_];
-  std::copy_n(send, words, own.message[sequence_ & 1]);
-  own.sequence.store(sequence_, std::memory_order_release);
-}
-
-void SharedGather::end(std::size_t words, std::uint32_t* receive) {
-  for (int r = 0; r < ranks_; ++r) {
-    const Slot& slot = slots_[r];
-    wait_until([&] { return slot.sequence.load(std::memory_order_acquire) >= sequence_; });
-    std::copy_n(slot.message[sequence_ & 1], words, receive + static_cast<std::size_t>(r) * words);
+// Gives the core away at once, for an awaited rank may be waiting for it. At first by yielding: a core that falls
+// asleep takes tens of microseconds to wake up. Then by sleeping: yielding ranks would keep other programs' turns
+// coming.
+void SharedGather::await_round() const {
+  constexpr int kYields = 200;
+  for (int turn = 0;; ++turn) {
+    const std::uint32_t complete = round_->complete.load();
+    if (complete == sequence_) return;
+    if (turn < kYields)
+      sched_yield();
+    else
+      sleep_while(round_->complete, complete);
   }
 }
 

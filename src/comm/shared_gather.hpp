@@ -1,4 +1,4 @@
-// All-gather of small messages between the ranks of one node, through shared memory, in two halves: what a rank
+// All-gather of small messages between the ranks of one host, through shared memory, in two halves: what a rank
 // computes between begin() and end() hides the time that messages take from core to core. That time, not the call, is
 // what an exchange costs where it happens every microsecond or two.
 #pragma once
@@ -7,17 +7,16 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
+
+#include "comm/shared_memory.hpp"
 
 namespace lpl {
 
 class SharedGather {
  public:
-  // Collective over `world`. Returns nullptr on all ranks where they do not share one node's memory.
-  static std::unique_ptr<SharedGather> create(MPI_Comm world);
-  ~SharedGather();
-  SharedGather(const SharedGather&) = delete;
-  SharedGather& operator=(const SharedGather&) = delete;
+  // Collective over `host`, all ranks of the job. `crowded`: ranks share cores, so one that waits gives its core away
+  // at once; else it keeps the core for a while, which is faster. Throws CommError.
+  SharedGather(MPI_Comm host, bool crowded);
 
   // The most words of one message.
   static constexpr std::size_t kCapacity = 1024;
@@ -28,13 +27,16 @@ class SharedGather {
 
  private:
   struct Slot;
-  SharedGather() = default;
+  struct Round;
+  void await(const Slot& slot) const;
+  void await_round() const;
 
-  MPI_Comm node_ = MPI_COMM_NULL;
-  MPI_Win window_ = MPI_WIN_NULL;
-  Slot* slots_ = nullptr;  // [rank]
-  int rank_ = 0, ranks_ = 1;
-  std::uint64_t sequence_ = 0;
+  int rank_, ranks_;
+  bool crowded_;
+  SharedMemory memory_;
+  Round* round_;
+  Slot* slots_;  // [rank]
+  std::uint32_t sequence_ = 0;
 };
 
 }  // namespace lpl

@@ -11,14 +11,19 @@
 namespace lpl {
 namespace {
 
+namespace fs = std::filesystem;
+
+// In this order: LPL_MODELS, what is installed with the program, what the program was built from.
 std::string models_directory() {
-  const char* given = std::getenv("LPL_MODELS");
-  return given ? given : kModelsDirectory;
+  if (const char* const given = std::getenv("LPL_MODELS")) return given;
+  std::error_code ignored;
+  const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
+  const fs::path installed = (program.parent_path() / LPL_MODELS_FROM_PROGRAM).lexically_normal();
+  return fs::is_directory(installed, ignored) ? installed.string() : kModelsDirectory;
 }
 
 void embed_models(Document& document, const ModelReference& reference) {
   const auto& [list, key, section] = reference;
-  namespace fs = std::filesystem;
   for (const std::string& name : document.strings_in(list, key)) {
     if (document.has_section(section, name)) continue;
     for (const std::string& folder : {document.folder(), models_directory()}) {
@@ -44,6 +49,13 @@ void resolve(Document& document, const std::vector<std::string>& overrides,
   for (const ModelReference& reference : references) embed_models(document, reference);
   for (const std::string& assignment : overrides)
     if (concerns_model(assignment)) document.set(assignment);
+}
+
+std::string no_such_model(const std::string& section, const std::string& name) {
+  return fmt::format(
+      "there is no {0} '{1}': neither a table [{0}.{1}] here, nor a file {1}.{0} beside the description "
+      "or in {2}",
+      section, name, models_directory());
 }
 
 }  // namespace lpl

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -37,6 +38,7 @@ struct Document::Content {
   toml::table echo;
   std::string name;
   std::string folder;
+  DescriptionFiles files;
 };
 
 namespace {
@@ -71,6 +73,8 @@ std::string shown(const toml::node& node) {
   node.visit([&](const auto& value) {
     if constexpr (toml::is_table<decltype(value)> || toml::is_array<decltype(value)>)
       out << kind_of(value);
+    else if constexpr (toml::is_floating_point<decltype(value)>)
+      out << fmt::format("{}", value.get());
     else
       out << value;
   });
@@ -135,7 +139,9 @@ Document Document::from_file(const std::string& path) {
   if (!in) throw ConfigError(fmt::format("{}: cannot be read; check the name and its permissions", path));
   std::ostringstream text;
   text << in.rdbuf();
-  return from_text(text.str(), path);
+  Document document = from_text(text.str(), path);
+  document.content_->files.texts.push_back(fs::absolute(path).lexically_normal().string());
+  return document;
 }
 
 void Document::set(const std::string& assignment) {
@@ -188,6 +194,8 @@ void Document::embed(const std::string& section, const std::string& name, Docume
   if (!source.contains(section)) source.insert(section, toml::table{});
   if (auto* outer = source.get_as<toml::table>(section))
     outer->insert_or_assign(name, std::move(other.content_->source));
+  const auto& texts = other.content_->files.texts;
+  content_->files.texts.insert(content_->files.texts.end(), texts.begin(), texts.end());
 }
 
 void Document::ensure_table(const std::string& name) {
@@ -207,11 +215,25 @@ std::vector<std::string> Document::strings_in(const std::string& list, const std
 
 Table Document::root() { return Table(content_.get(), &content_->source, &content_->echo, "description"); }
 
-std::string Document::canonical_text() const {
+namespace {
+std::string text_of(const toml::table& table) {
   std::ostringstream out;
-  out << toml::toml_formatter(content_->echo) << "\n";
+  out << toml::toml_formatter(table) << "\n";
   return out.str();
 }
+}  // namespace
+
+std::string Document::canonical_text() const { return text_of(content_->echo); }
+
+std::string Document::canonical_text_without(const std::string& list, const std::vector<std::string>& keys) const {
+  toml::table echo = content_->echo;
+  auto* const entries = echo.get_as<toml::array>(list);
+  auto* const table = entries ? entries->back().as_table() : echo.get_as<toml::table>(list);
+  for (const std::string& key : keys) table->erase(key);
+  return text_of(echo);
+}
+
+const DescriptionFiles& Document::files() const { return content_->files; }
 
 const std::string& Document::folder() const { return content_->folder; }
 
@@ -234,20 +256,39 @@ bool Table::has(std::string_view key) { return find(key) != nullptr; }
 void Table::fail(std::string_view key, const std::string& message) const {
   const auto& table = as_source(source_);
   const auto* node = table.get(key);
-  throw ConfigError(
-      fmt::format("{}: {}: {}", position(node ? node->source() : table.source(), document_->name), who_, message));
+  throw ConfigError(printable(
+      fmt::format("{}: {}: {}", position(node ? node->source() : table.source(), document_->name), who_, message)));
 }
 
 void Table::fail_missing(std::string_view key) const { fail(key, fmt::format("key '{}' is missing", key)); }
 
-void Table::check(std::string_view key, double value, Bounds bounds, std::string_view text) const {
-  if (std::isfinite(value) && (bounds.low_excluded ? value > bounds.low : value >= bounds.low) && value <= bounds.high)
-    return;
+std::string Table::written(std::string_view key) const {
+  const auto* node = as_source(source_).get(key);
+  if (!node) node = as_echo(echo_).get(key);
+  if (!node) return "nothing";
+  return node->is_string() ? '"' + node->as_string()->get() + '"' : shown(*node);
+}
+
+std::string Table::stated(std::string_view key) const { return stated(key, written(key)); }
+
+std::string Table::stated(std::string_view key, std::string_view text) const {
+  if (as_source(source_).contains(key)) return fmt::format("'{}' is {}", key, text);
+  return fmt::format("'{}' is not given, so it is {} by default", key, text);
+}
+
+void Table::check(std::string_view key, double value, Bounds bounds, std::string_view text,
+                  std::string_view unit) const {
+  constexpr double kSmallest = std::numeric_limits<float>::min(), kLargest = std::numeric_limits<float>::max();
+  if (std::isfinite(value) && (bounds.low_excluded ? value > bounds.low : value >= bounds.low) &&
+      value <= bounds.high) {
+    if (value == 0 || (std::abs(value) >= kSmallest && std::abs(value) <= kLargest)) return;
+    fail(key, fmt::format("{}; in size it must be 0 or from 1.2e-38 to 3.4e38", stated(key, text)));
+  }
   std::string allowed = "must be a finite number";
   if (std::isfinite(bounds.low))
-    allowed += fmt::format(" {} {}", bounds.low_excluded ? "above" : "not below", bounds.low);
-  if (std::isfinite(bounds.high)) allowed += fmt::format(" and not above {}", bounds.high);
-  fail(key, fmt::format("'{}' is {}; it {}", key, text, allowed));
+    allowed += fmt::format(" {} {}{}", bounds.low_excluded ? "above" : "not below", bounds.low, unit);
+  if (std::isfinite(bounds.high)) allowed += fmt::format(" and not above {}{}", bounds.high, unit);
+  fail(key, fmt::format("{}; it {}", stated(key, text), allowed));
 }
 
 double Table::quantity(std::string_view key, Dimension dimension, Bounds bounds, std::optional<std::string> fallback) {
@@ -264,7 +305,7 @@ double Table::quantity(std::string_view key, Dimension dimension, Bounds bounds,
   } catch (const ConfigError& error) {
     fail(key, fmt::format("'{}': {}", key, error.what()));
   }
-  check(key, value, bounds, '"' + text + '"');
+  check(key, value, bounds, '"' + text + '"', ' ' + units_of(dimension).front());
   as_echo(echo_).insert_or_assign(key, text);
   return value;
 }
@@ -285,7 +326,8 @@ std::int64_t Table::integer(std::string_view key, std::int64_t low, std::int64_t
   const void* found = find(key);
   if (!found && !fallback) fail_missing(key);
   if (found && !as_node(found).is_integer())
-    fail(key, fmt::format("'{}' is {}; it must be a whole number", key, shown(as_node(found))));
+    fail(key,
+         fmt::format("'{}' is {}; it must be a whole number from {} to {}", key, shown(as_node(found)), low, high));
   const std::int64_t value = found ? *as_node(found).value<std::int64_t>() : *fallback;
   if (value < low || value > high)
     fail(key, fmt::format("'{}' is {}; it must be from {} to {}", key, value, low, high));
@@ -398,9 +440,67 @@ std::vector<double> Table::quantities(std::string_view key, Dimension dimension,
     } catch (const ConfigError& error) {
       fail(key, fmt::format("'{}': {}", key, error.what()));
     }
-    check(key, values.back(), bounds, '"' + text + '"');
+    check(key, values.back(), bounds, '"' + text + '"', ' ' + units_of(dimension).front());
   }
   return values;
+}
+
+namespace {
+
+// "first:end", either of which may be left out; nothing where `text` is no range of 0 .. size-1.
+std::optional<std::pair<NeuronId, NeuronId>> range_in(std::string_view text, NeuronId size) {
+  const std::size_t colon = text.find(':');
+  if (colon == std::string_view::npos) return {};
+  NeuronId first = 0, end = size;
+  const auto read = [](std::string_view digits, NeuronId& value) {
+    const auto [stop, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return digits.empty() || (failure == std::errc{} && stop == digits.data() + digits.size());
+  };
+  if (!read(text.substr(0, colon), first) || !read(text.substr(colon + 1), end) || first >= end || end > size)
+    return {};
+  return {{first, end}};
+}
+
+}  // namespace
+
+std::vector<NeuronId> Table::indices(std::string_view key, NeuronId size, std::optional<std::string> fallback) {
+  const void* found = find(key);
+  if (!found && !fallback) fail_missing(key);
+  const std::size_t most = std::max<std::size_t>(size, 10'000'000);
+  std::vector<NeuronId> members;
+  const auto add_range = [&](NeuronId first, NeuronId end) {
+    if (end - first > most - members.size()) fail(key, fmt::format("'{}' lists more than {} entries", key, most));
+    for (NeuronId i = first; i < end; ++i) members.push_back(i);
+  };
+  const auto add_text = [&](const std::string& text) {
+    if (text == "all") return add_range(0, size);
+    const auto range = range_in(text, size);
+    if (!range)
+      fail(key, fmt::format("'{}' holds {}; write \"all\", or a range from 0 to {} as \"0:{}\" (the end excluded)", key,
+                            in_quotes(text), size, size));
+    add_range(range->first, range->second);
+  };
+  const auto add = [&](const toml::node& node) {
+    if (node.is_string()) return add_text(node.as_string()->get());
+    const auto value = node.is_integer() ? node.value<std::int64_t>() : std::nullopt;
+    if (!value || *value < 0 || *value >= size)
+      fail(key, fmt::format("'{}' holds {}; it must hold whole numbers from 0 to {}, ranges as \"0:{}\", or \"all\"",
+                            key, shown(node), size - 1, size));
+    add_range(static_cast<NeuronId>(*value), static_cast<NeuronId>(*value) + 1);
+  };
+  if (!found) {
+    add_text(*fallback);
+    as_echo(echo_).insert_or_assign(key, *fallback);
+    return members;
+  }
+  if (const auto* list = as_node(found).as_array()) {
+    for (const auto& element : *list) add(element);
+    as_echo(echo_).insert_or_assign(key, *list);
+  } else {
+    add(as_node(found));
+    as_node(found).visit([&](const auto& value) { as_echo(echo_).insert_or_assign(key, value); });
+  }
+  return members;
 }
 
 std::string Table::file(std::string_view key, std::string_view source) { return existing(key, false, source); }
@@ -416,6 +516,7 @@ std::string Table::existing(std::string_view key, bool folder, std::string_view 
     fail(key, fmt::format("'{}': there is no {} {}; paths start at the description's folder{}{}", key,
                           folder ? "folder" : "file", absolute, source.empty() ? "" : "; it comes from ", source));
   as_echo(echo_).insert_or_assign(key, absolute);
+  if (!folder) document_->files.data.push_back(absolute);
   return absolute;
 }
 

@@ -3,6 +3,7 @@
 // A Table is read key by key; each read states the key's dimension, bounds and default, so unknown keys,
 // wrong units and values out of range are found in one place and reported with file, line and column.
 // Whatever is read, defaults included, is echoed into a resolved copy: the canonical text of the description.
+// Numbers and quantities are 0 or in the range of float32, in which engines hold them.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,7 @@
 #include <vector>
 
 #include "core/quantity.hpp"
+#include "core/types.hpp"
 
 namespace lpl {
 
@@ -28,6 +30,12 @@ inline constexpr Bounds kNonNegative{0, std::numeric_limits<double>::infinity(),
 inline constexpr Bounds kProbability{0, 1, false};
 
 class Table;
+
+// The files that a description was read from, as absolute paths.
+struct DescriptionFiles {
+  std::vector<std::string> texts;  // it and its models
+  std::vector<std::string> data;   // named by Table::file()
+};
 
 // A parsed description file with its overrides applied.
 class Document {
@@ -61,6 +69,9 @@ class Document {
   Table root();
   // Everything read so far, defaults included, as TOML. Reading it again gives the same text.
   std::string canonical_text() const;
+  // The same without `keys` of the table `list`, or of the last table in the list of that name.
+  std::string canonical_text_without(const std::string& list, const std::vector<std::string>& keys) const;
+  const DescriptionFiles& files() const;
   // The file's folder; relative paths inside the description start here.
   const std::string& folder() const;
 
@@ -94,6 +105,8 @@ class Table {
                                      std::optional<std::vector<std::int64_t>> fallback = {});
   std::vector<double> numbers(std::string_view key, Bounds bounds, std::optional<std::vector<double>> fallback = {});
   std::vector<double> quantities(std::string_view key, Dimension dimension, Bounds bounds);
+  // Members of 0 .. size-1 in the order given: "all", a range as "0:50" (50 excluded), an index, or a list of those.
+  std::vector<NeuronId> indices(std::string_view key, NeuronId size, std::optional<std::string> fallback = {});
   // A file named by the description: must exist; echoed and returned as an absolute path. `source`: where it comes
   // from, for the error.
   std::string file(std::string_view key, std::string_view source = "");
@@ -114,6 +127,11 @@ class Table {
   // The same for the models of a section ([section.name]): every one must have been asked for.
   void finish_models(std::string_view section) const;
 
+  // What was read under `key`, as a description has it: "1 ms" with its quotes.
+  std::string written(std::string_view key) const;
+  // The same as a clause: "'delay' is "1 ms"", or "'delay' is not given, so it is "1 ms" by default".
+  std::string stated(std::string_view key) const;
+
   // Throws ConfigError at the position of `key` (or of the table where the key is absent).
   [[noreturn]] void fail(std::string_view key, const std::string& message) const;
 
@@ -124,7 +142,9 @@ class Table {
   const void* find(std::string_view key);
   std::string existing(std::string_view key, bool folder, std::string_view source);
   [[noreturn]] void fail_missing(std::string_view key) const;
-  void check(std::string_view key, double value, Bounds bounds, std::string_view shown) const;
+  std::string stated(std::string_view key, std::string_view shown) const;
+  void check(std::string_view key, double value, Bounds bounds, std::string_view shown,
+             std::string_view unit = "") const;
 
   Document::Content* document_;
   const void* source_;  // const toml::table*

@@ -68,10 +68,15 @@ double parse_quantity(std::string_view text, Dimension dimension) {
   double value = 0;
   const char* begin = body.data() + (body.starts_with('+') ? 1 : 0);
   const auto [end, failure] = std::from_chars(begin, body.data() + body.size(), value);
+  if (failure == std::errc::result_out_of_range)
+    throw ConfigError(fmt::format("\"{}\" lies outside what a number can hold, about 2e-308 to 2e308", text));
   if (failure != std::errc{} || !std::isfinite(value))
     throw ConfigError(fmt::format("\"{}\" is not a {}; write a finite number and a unit, such as \"1 {}\"", text,
                                   name_of(dimension), units_of(dimension).front()));
   const std::string_view unit_name = trimmed({end, static_cast<std::size_t>(body.data() + body.size() - end)});
+  if (unit_name.starts_with(','))
+    throw ConfigError(fmt::format("\"{}\" has a decimal comma; write a decimal point, such as \"0.5 {}\"", text,
+                                  units_of(dimension).front()));
   for (const Unit& unit : kUnits)
     if (unit.name == unit_name && unit.dimension == dimension) return value * unit.multiply / unit.divide;
   throw ConfigError(fmt::format("\"{}\" has {}; a {} takes {}", text,

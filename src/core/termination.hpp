@@ -7,8 +7,8 @@
 
 namespace lpl {
 
-// From now on the three signals set the flag and do nothing else.
-void watch_for_termination();
+// From now on the three signals set the flag and do nothing else; where `second_ends`, the next one ends the process.
+void watch_for_termination(bool second_ends);
 
 // The signal that this process got since, 0 for none.
 int termination_signal();

@@ -1,5 +1,7 @@
 #include "core/text.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <numeric>
 
@@ -52,6 +54,44 @@ std::string join_or(const std::vector<std::string>& words) {
     text += words[i];
   }
   return text;
+}
+
+std::string first_difference(std::string_view there, std::string_view here) {
+  if (there == here) return {};
+  const auto take_line = [](std::string_view& text) {
+    const std::string_view line = text.substr(0, text.find('\n'));
+    text.remove_prefix(std::min(line.size() + 1, text.size()));
+    return line;
+  };
+  std::string_view a, b;
+  do {
+    a = take_line(there);
+    b = take_line(here);
+  } while (a == b && !(there.empty() && here.empty()));
+  return fmt::format("'{}' there, '{}' here", a, b);
+}
+
+std::string printable(std::string_view text) {
+  std::string shown;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    // U+0080 to U+009F are control characters of two bytes.
+    const bool two_bytes = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (two_bytes)
+      shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[++i]));
+    else if (byte < 0x20 || byte == 0x7F)
+      shown += fmt::format("\\x{:02x}", byte);
+    else
+      shown += text[i];
+  }
+  return shown;
+}
+
+std::string in_quotes(std::string_view text) {
+  constexpr std::size_t kLongest = 40;
+  if (text.size() <= kLongest) return '"' + printable(text) + '"';
+  return fmt::format("\"{}...{}\"", printable(text.substr(0, kLongest / 2)),
+                     printable(text.substr(text.size() - kLongest / 2)));
 }
 
 }  // namespace lpl

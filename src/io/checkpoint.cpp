@@ -6,28 +6,22 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <boost/crc.hpp>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
 
 #include "core/termination.hpp"
+#include "core/text.hpp"
 
 namespace lpl {
 namespace {
 
 constexpr std::string_view kMagic = "LPL checkpoint\n";
 constexpr std::uint32_t kByteOrder = 0x01020304;
-constexpr std::uint32_t kFormatVersion = 1;
+constexpr std::uint32_t kFormatVersion = 2;
 
 [[noreturn]] void fail(const std::string& what) { throw IoError(fmt::format("{}: {}", what, std::strerror(errno))); }
-
-std::uint64_t checksum(std::string_view bytes) {
-  boost::crc_optimal<64, 0x42F0E1EBA9EA3693, ~0ULL, ~0ULL, true, true> crc;  // CRC-64/XZ
-  crc.process_bytes(bytes.data(), bytes.size());
-  return crc.checksum();
-}
 
 template <class Number>
 void put(std::string& bytes, Number number) {
@@ -71,15 +65,6 @@ std::string slurp(const std::string& path) {
   return bytes;
 }
 
-// The first lines in which two descriptions differ.
-std::string first_difference(const std::string& ours, std::string_view theirs) {
-  std::istringstream a(ours), b{std::string(theirs)};
-  std::string here, there;
-  while (std::getline(a, here) && std::getline(b, there) && here == there) {
-  }
-  return fmt::format("'{}' there, '{}' here", there, here);
-}
-
 class Descriptor {
  public:
   Descriptor(const std::string& path, int flags) : id_(open(path.c_str(), flags | O_CLOEXEC, 0666)) {
@@ -115,17 +100,11 @@ std::string archive_header() {
 
 std::string previous_generation(const std::string& path) { return path + ".previous"; }
 
-std::string hint_at_previous(const std::string& path) {
-  const std::string previous = previous_generation(path);
-  if (access(previous.c_str(), F_OK) != 0) return {};
-  return fmt::format("; {} is the one before it, --fall-back resumes from there", previous);
-}
-
 CheckpointSchedule::CheckpointSchedule(const CheckpointOptions& options)
     : on_(!options.path.empty()), every_(options.every) {}
 
 bool CheckpointSchedule::due() const {
-  return on_ && (termination_signal() != 0 || std::chrono::steady_clock::now() - last_ >= every_);
+  return termination_signal() != 0 || (on_ && std::chrono::steady_clock::now() - last_ >= every_);
 }
 
 void CheckpointSchedule::restart() { last_ = std::chrono::steady_clock::now(); }
@@ -137,8 +116,13 @@ void write_checkpoint_bytes(const std::string& path, const CheckpointKind& kind,
   put_text(bytes, kind.program);
   put(bytes, kind.state_version);
   put_text(bytes, kind.description);
+  put(bytes, static_cast<std::uint64_t>(kind.inputs.size()));
+  for (const InputFile& input : kind.inputs) {
+    put_text(bytes, input.path);
+    put_text(bytes, input.checksum);
+  }
   put_text(bytes, payload);
-  put(bytes, checksum(bytes));
+  put(bytes, crc64(bytes));
 
   const std::string fresh = path + ".new", previous = previous_generation(path);
   try {
@@ -158,8 +142,15 @@ void write_checkpoint_bytes(const std::string& path, const CheckpointKind& kind,
     fail(fmt::format("cannot write the folder of {}", path));
 }
 
-std::string read_checkpoint_bytes(const std::string& path, const CheckpointKind& kind) {
-  const std::string bytes = slurp(path);
+namespace {
+
+struct Checkpoint {
+  CheckpointKind kind;
+  std::string_view payload;
+};
+
+// Of `bytes`, which must outlive it. Throws IoError where they are no whole checkpoint.
+Checkpoint parsed(const std::string& bytes, const std::string& path) {
   if (!std::string_view(bytes).starts_with(kMagic)) throw IoError(fmt::format("{}: is no checkpoint", path));
   Cursor cursor(bytes, path);
   cursor.take(kMagic.size());
@@ -167,24 +158,57 @@ std::string read_checkpoint_bytes(const std::string& path, const CheckpointKind&
     throw IoError(fmt::format("{}: was written on a machine of another byte order", path));
   if (const auto version = cursor.number<std::uint32_t>(); version != kFormatVersion)
     throw IoError(fmt::format("{}: has format version {}; this program reads {}", path, version, kFormatVersion));
-  const std::string_view program = cursor.text();
-  const auto state_version = cursor.number<std::uint32_t>();
-  const std::string_view description = cursor.text(), payload = cursor.text();
-  const std::string_view checked(bytes.data(),
-                                 static_cast<std::size_t>(payload.data() + payload.size() - bytes.data()));
-  if (cursor.number<std::uint64_t>() != checksum(checked))
+  Checkpoint checkpoint;
+  checkpoint.kind.program = cursor.text();
+  checkpoint.kind.state_version = cursor.number<std::uint32_t>();
+  checkpoint.kind.description = cursor.text();
+  for (auto left = cursor.number<std::uint64_t>(); left > 0; --left) {
+    InputFile& input = checkpoint.kind.inputs.emplace_back();
+    input.path = cursor.text();
+    input.checksum = cursor.text();
+  }
+  checkpoint.payload = cursor.text();
+  const std::string_view checked(
+      bytes.data(), static_cast<std::size_t>(checkpoint.payload.data() + checkpoint.payload.size() - bytes.data()));
+  if (cursor.number<std::uint64_t>() != crc64(checked))
     throw IoError(fmt::format("{}: is damaged: its checksum does not match", path));
-  if (program != kind.program)
-    throw IoError(fmt::format("{}: is a checkpoint of {}, not of {}", path, program, kind.program));
-  if (state_version != kind.state_version)
-    throw IoError(fmt::format("{}: holds version {} of the state of {}; this program reads version {}", path,
-                              state_version, program, kind.state_version));
-  if (description != kind.description)
+  return checkpoint;
+}
+
+// Throws IoError where a checkpoint of the kind `found` is not one of `wanted`, whatever the version of its state.
+void check_run(const std::string& path, const CheckpointKind& found, const CheckpointKind& wanted) {
+  if (found.program != wanted.program)
+    throw IoError(fmt::format("{}: is a checkpoint of {}, not of {}", path, found.program, wanted.program));
+  if (const std::string difference = first_difference(found.description, wanted.description); !difference.empty())
     throw IoError(
         fmt::format("{}: is of another description: {}; resume with the description and the settings that it "
                     "was written with",
-                    path, first_difference(kind.description, description)));
-  return std::string(payload);
+                    path, difference));
+  if (const std::string difference = first_difference(found.inputs, wanted.inputs); !difference.empty())
+    throw IoError(fmt::format("{}: is of a run on other data: {}; put the file back, or start anew without --resume",
+                              path, difference));
+}
+
+}  // namespace
+
+std::string read_checkpoint_bytes(const std::string& path, const CheckpointKind& kind) {
+  const std::string bytes = slurp(path);
+  const Checkpoint checkpoint = parsed(bytes, path);
+  check_run(path, checkpoint.kind, kind);
+  if (checkpoint.kind.state_version != kind.state_version)
+    throw IoError(fmt::format("{}: holds version {} of the state of {}; this program reads version {}", path,
+                              checkpoint.kind.state_version, kind.program, kind.state_version));
+  return std::string(checkpoint.payload);
+}
+
+void check_replaceable_checkpoint(const std::string& path, const CheckpointKind& kind) {
+  if (access(path.c_str(), F_OK) != 0) return;
+  try {
+    const std::string bytes = slurp(path);
+    check_run(path, parsed(bytes, path).kind, kind);
+  } catch (const IoError& error) {
+    throw ConfigError(fmt::format("--checkpoint {}; name another file, or replace it with --overwrite", error.what()));
+  }
 }
 
 }  // namespace lpl

@@ -1,7 +1,7 @@
 // Checkpoint files: one state, whole or absent.
 //
-// A file holds a header (magic, byte order, format version, program and version of its state, description), the state
-// in Boost's binary archive, and a checksum of all of it. Reading checks each before it believes the next.
+// A file holds a header (magic, byte order, format version, program and version of its state, description, inputs), the
+// state in Boost's binary archive, and a checksum of all of it. Reading checks each before it believes the next.
 //
 //   struct State {
 //     std::int64_t step = 0;
@@ -28,17 +28,20 @@
 #include <sstream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "core/errors.hpp"
 #include "io/checked_archive.hpp"
+#include "io/checksum.hpp"
 
 namespace lpl {
 
-// Whose state a checkpoint holds. All three must be equal for a checkpoint to be read.
+// Whose state a checkpoint holds. All of it must be equal for a checkpoint to be read.
 struct CheckpointKind {
   std::string program;
-  std::uint32_t state_version = 0;  // raised with every change of the program's State
-  std::string description;          // canonical text of what was run
+  std::uint32_t state_version = 0;     // raised with every change of the program's State
+  std::string description;             // canonical text of what was run, but for how long
+  std::vector<InputFile> inputs = {};  // the data that it read
 };
 
 // Replaces `path` by a file that holds `payload`, atomically: whoever looks, at any moment and after any crash, finds
@@ -48,10 +51,11 @@ void write_checkpoint_bytes(const std::string& path, const CheckpointKind& kind,
 // The payload of `path`. Throws IoError naming the file and why it cannot be used.
 std::string read_checkpoint_bytes(const std::string& path, const CheckpointKind& kind);
 
+// Throws ConfigError where a file lies at `path` that is no checkpoint of such a run.
+void check_replaceable_checkpoint(const std::string& path, const CheckpointKind& kind);
+
 // Where the checkpoint before the last one lies.
 std::string previous_generation(const std::string& path);
-// What to do about an unusable `path` where there is one before it, else "".
-std::string hint_at_previous(const std::string& path);
 
 // When a program writes checkpoints, and what it starts from; the programs' options.
 struct CheckpointOptions {
@@ -67,8 +71,8 @@ struct CheckpointOptions {
 class CheckpointSchedule {
  public:
   explicit CheckpointSchedule(const CheckpointOptions& options);
-  // True where a checkpoint should be written: one interval after the last, or when the process is asked to end. Ranks
-  // differ in this; they must agree before they act.
+  // True where a checkpoint should be written one interval after the last, or the process is asked to end. Ranks differ
+  // in this; they must agree before they act.
   bool due() const;
   // The next interval begins now.
   void restart();
@@ -119,6 +123,18 @@ State read_checkpoint(const std::string& path, const CheckpointKind& kind) {
   }
 }
 
+// What to do about an unusable `path` where the one before it can be used, else "".
+template <class State>
+std::string hint_at_previous(const std::string& path, const CheckpointKind& kind) {
+  const std::string previous = previous_generation(path);
+  try {
+    read_checkpoint<State>(previous, kind);
+  } catch (const IoError&) {
+    return {};
+  }
+  return fmt::format("; {} is the one before it, --fall-back resumes from there", previous);
+}
+
 // The state to resume from. Where the checkpoint cannot be used and `fall_back` is set, says so and takes the one
 // before. Throws IoError.
 template <class State>
@@ -127,7 +143,7 @@ State resume(const CheckpointOptions& options, const CheckpointKind& kind) {
   try {
     return read_checkpoint<State>(path, kind);
   } catch (const IoError& error) {
-    if (!options.fall_back) throw IoError(error.what() + hint_at_previous(path));
+    if (!options.fall_back) throw IoError(error.what() + hint_at_previous<State>(path, kind));
     fmt::print(stderr, "warning: {}; taking the one before\n", error.what());
   }
   return read_checkpoint<State>(previous_generation(path), kind);

@@ -54,9 +54,11 @@ std::string field(std::uint64_t number, std::string_view bytes) {
 }
 
 // Numbers of the fields, as tensorflow/core/util/event.proto and framework/summary.proto have them.
-constexpr std::uint64_t kWallTime = 1, kStep = 2, kFileVersion = 3, kSummary = 5;  // of Event
-constexpr std::uint64_t kValue = 1;                                                // of Summary
-constexpr std::uint64_t kTag = 1, kSimpleValue = 2;                                // of Value
+constexpr std::uint64_t kWallTime = 1, kStep = 2, kFileVersion = 3, kSummary = 5, kSessionLog = 7;  // of Event
+constexpr std::uint64_t kStatus = 1;                                                                // of SessionLog
+constexpr std::int64_t kStart = 1;                                                                  // a status
+constexpr std::uint64_t kValue = 1;                                                                 // of Summary
+constexpr std::uint64_t kTag = 1, kSimpleValue = 2;                                                 // of Value
 
 }  // namespace
 
@@ -66,7 +68,7 @@ std::uint32_t crc32c(std::string_view bytes) {
   return ~crc;
 }
 
-EventFile::EventFile(const std::string& folder, double wall_time)
+EventFile::EventFile(const std::string& folder, std::int64_t first_step, double wall_time)
     : path_(
           fmt::format("{}/events.out.tfevents.{:010.0f}.{}.{}", folder, std::floor(wall_time), host_name(), getpid())) {
   std::error_code failure;
@@ -75,6 +77,7 @@ EventFile::EventFile(const std::string& folder, double wall_time)
   file_.open(path_, std::ios::binary);
   if (!file_) throw IoError(fmt::format("{}: cannot be created: {}", path_, std::strerror(errno)));
   add_record(field(kWallTime, wall_time) + field(kFileVersion, std::string_view("brain.Event:2")));
+  add_record(field(kWallTime, wall_time) + field(kStep, first_step) + field(kSessionLog, field(kStatus, kStart)));
 }
 
 void EventFile::add_scalar(std::string_view tag, std::int64_t step, double value, double wall_time) {

@@ -15,9 +15,11 @@ std::uint32_t crc32c(std::string_view bytes);
 
 class EventFile {
  public:
+  // Starts with a mark by which readers forget what earlier files of the folder hold of `first_step` and later: a run
+  // that goes on after a kill writes those steps again.
   // Creates `folder`/events.out.tfevents.<seconds>.<host>.<process id>, and the folder where it is missing. Times are
   // in seconds since 1970. Throws IoError where that fails, or a later write does.
-  EventFile(const std::string& folder, double wall_time);
+  EventFile(const std::string& folder, std::int64_t first_step, double wall_time);
 
   const std::string& path() const { return path_; }
   void add_scalar(std::string_view tag, std::int64_t step, double value, double wall_time);

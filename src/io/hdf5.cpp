@@ -1,6 +1,7 @@
 #include "io/hdf5.hpp"
 
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -39,6 +40,13 @@ Handle uncached_chunks() {
   Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
   H5Pset_chunk_cache(access.get(), 0, 0, 1.0);
   return access;
+}
+
+// Device and inode of a file, zeros where there is none.
+std::pair<std::uint64_t, std::uint64_t> identity_of(const std::string& path) {
+  struct stat facts {};
+  if (stat(path.c_str(), &facts) != 0) return {};
+  return {facts.st_dev, facts.st_ino};
 }
 
 Handle fixed_text_type(std::size_t length) {
@@ -83,6 +91,7 @@ File File::create(const std::string& path) {
   file.file_ = Handle(checked(H5Fcreate(file.name_before_flush().c_str(), H5F_ACC_TRUNC, H5P_DEFAULT, access.get()),
                               fmt::format("cannot create {}", path)),
                       H5Fclose);
+  file.written_ = identity_of(file.name_before_flush());
   return file;
 }
 
@@ -107,6 +116,7 @@ File File::resume(const std::string& path, const FileState& state) {
   file.file_ =
       Handle(checked(H5Fopen(path.c_str(), H5F_ACC_RDWR, access.get()), fmt::format("cannot open {}", path)), H5Fclose);
   adopt(file.get(), state);
+  file.written_ = identity_of(path);
   return file;
 }
 
@@ -155,11 +165,13 @@ void File::write_raw(const std::string& name, const void* values, const std::vec
   if (!empty) checked(H5Dwrite(dataset.get(), type, H5S_ALL, H5S_ALL, H5P_DEFAULT, values), what);
 }
 
-Dataset File::create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type) {
+Dataset File::create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type,
+                                 H5D_layout_t layout) {
   const std::string what = path_ + name;
   Handle space(checked(H5Screate_simple(static_cast<int>(shape.size()), shape.data(), nullptr), what), H5Sclose);
-  const Handle parents = create_parents();
-  Handle dataset(checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), H5P_DEFAULT, H5P_DEFAULT),
+  const Handle parents = create_parents(), creation(checked(H5Pcreate(H5P_DATASET_CREATE), what), H5Pclose);
+  checked(H5Pset_layout(creation.get(), layout), what);
+  Handle dataset(checked(H5Dcreate2(get(), name.c_str(), type, space.get(), parents.get(), creation.get(), H5P_DEFAULT),
                          fmt::format("cannot create {}", what)),
                  H5Dclose);
   return Dataset(std::move(dataset), what);
@@ -206,20 +218,14 @@ void File::set_text_attribute(const std::string& name, const std::string& key, c
 }
 
 void File::attribute(const std::string& name, const std::string& key, double value) {
-  const std::string what = fmt::format("cannot write attribute {} of {}{}", key, path_, name);
-  if (checked(H5Aexists_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT), what) > 0)
-    checked(H5Adelete_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT), what);
-  Handle space(checked(H5Screate(H5S_SCALAR), what), H5Sclose);
-  Handle attribute(checked(H5Acreate_by_name(get(), name.c_str(), key.c_str(), H5T_NATIVE_DOUBLE, space.get(),
-                                             H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT),
-                           what),
-                   H5Aclose);
-  checked(H5Awrite(attribute.get(), H5T_NATIVE_DOUBLE, &value), what);
+  attribute_raw(name, key, &value, 1, H5T_NATIVE_DOUBLE);
 }
 
 void File::attribute_raw(const std::string& name, const std::string& key, const void* values, std::size_t count,
                          hid_t type) {
   const std::string what = fmt::format("cannot write attribute {} of {}{}", key, path_, name);
+  if (checked(H5Aexists_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT), what) > 0)
+    checked(H5Adelete_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT), what);
   const hsize_t size = count;
   Handle space(checked(count == 1 ? H5Screate(H5S_SCALAR) : H5Screate_simple(1, &size, nullptr), what), H5Sclose);
   Handle attribute(checked(H5Acreate_by_name(get(), name.c_str(), key.c_str(), type, space.get(), H5P_DEFAULT,
@@ -227,6 +233,22 @@ void File::attribute_raw(const std::string& name, const std::string& key, const 
                            what),
                    H5Aclose);
   checked(H5Awrite(attribute.get(), type, values), what);
+}
+
+void File::attribute(const std::string& name, const std::string& key, const std::vector<std::string>& values) {
+  std::size_t longest = 1;
+  for (const std::string& value : values) longest = std::max(longest, value.size());
+  std::string padded;
+  for (const std::string& value : values) padded += value + std::string(longest - value.size(), '\0');
+  const std::string what = fmt::format("cannot write attribute {} of {}{}", key, path_, name);
+  const Handle type = fixed_text_type(longest);
+  const hsize_t size = values.size();
+  Handle space(checked(H5Screate_simple(1, &size, nullptr), what), H5Sclose);
+  Handle attribute(checked(H5Acreate_by_name(get(), name.c_str(), key.c_str(), type.get(), space.get(), H5P_DEFAULT,
+                                             H5P_DEFAULT, H5P_DEFAULT),
+                           what),
+                   H5Aclose);
+  checked(H5Awrite(attribute.get(), type.get(), padded.data()), what);
 }
 
 void File::sorting_by_time(const std::string& name) {
@@ -243,7 +265,18 @@ void File::sorting_by_time(const std::string& name) {
   checked(H5Awrite(attribute.get(), type.get(), &by_time), what);
 }
 
+void File::remove(const std::string& name) {
+  checked(H5Ldelete(get(), name.c_str(), H5P_DEFAULT), fmt::format("cannot remove {}{}", path_, name));
+}
+
+void File::check_place() const {
+  const std::string place = in_place_ ? path_ : name_before_flush();
+  if (written_.second != 0 && identity_of(place) != written_)
+    throw IoError(fmt::format("{}: was removed or replaced while this run was writing it", place));
+}
+
 void File::flush() {
+  check_place();
   checked(H5Fflush(get(), H5F_SCOPE_GLOBAL), fmt::format("cannot flush {}", path_));
   if (in_place_) return;
   if (std::rename(name_before_flush().c_str(), path_.c_str()) != 0)

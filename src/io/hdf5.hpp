@@ -76,6 +76,7 @@ class Series {
   Series() = default;
   Series(Handle dataset, hsize_t rows, std::vector<hsize_t> row, std::string name)
       : dataset_(std::move(dataset)), rows_(rows), row_(std::move(row)), name_(std::move(name)) {}
+  hsize_t rows() const { return rows_; }
   // Appends values of whole rows.
   template <class T>
   void append(const std::vector<T>& values) {
@@ -193,17 +194,25 @@ class File {
   Dataset create_dataset(const std::string& name, const std::vector<hsize_t>& shape) {
     return create_dataset_raw(name, shape, type_of<T>());
   }
+  // A small dataset that write_rows() may change: it lies among the metadata, so that what is on disk is always that of
+  // the last flush.
+  template <class T>
+  Dataset create_compact(const std::string& name, const std::vector<hsize_t>& shape) {
+    return create_dataset_raw(name, shape, type_of<T>(), H5D_COMPACT);
+  }
   void write_text(const std::string& name, const std::string& text);
   void hard_link(const std::string& existing, const std::string& name);
+  void remove(const std::string& name);
 
-  // Attributes of the object `name` ("/" for the root). Texts are fixed-length so that they can be overwritten
-  // in place on a full disk.
+  // Attributes of the object `name` ("/" for the root); numbers replace those that are there. Texts are fixed-length so
+  // that they can be overwritten in place on a full disk.
   void attribute(const std::string& name, const std::string& key, const std::string& value, std::size_t room = 0);
   void attribute(const std::string& name, const std::string& key, double value);
   template <class T>
   void attribute(const std::string& name, const std::string& key, const std::vector<T>& values) {
     attribute_raw(name, key, values.data(), values.size(), type_of<T>());
   }
+  void attribute(const std::string& name, const std::string& key, const std::vector<std::string>& values);
   // SONATA's `sorting` attribute: an enumeration over uint8 {none 0, by_id 1, by_time 2}.
   void sorting_by_time(const std::string& name);
   void set_text_attribute(const std::string& name, const std::string& key, const std::string& value);
@@ -222,6 +231,7 @@ class File {
   // The extent of a dataset in each dimension.
   std::vector<std::uint64_t> shape(const std::string& name) const;
 
+  // Throws IoError where the file at its path is not this one any more.
   void flush();
   // Whether a flush has put the file at its path.
   bool in_place() const { return in_place_; }
@@ -237,15 +247,18 @@ class File {
   void write_raw(const std::string& name, const void* values, const std::vector<std::uint64_t>& shape, hid_t type);
   void attribute_raw(const std::string& name, const std::string& key, const void* values, std::size_t count,
                      hid_t type);
-  Dataset create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type);
+  Dataset create_dataset_raw(const std::string& name, const std::vector<hsize_t>& shape, hid_t type,
+                             H5D_layout_t layout = H5D_CONTIGUOUS);
   Series create_series_raw(const std::string& name, const std::vector<hsize_t>& row, std::size_t chunk_rows,
                            hid_t type);
 
   std::string name_before_flush() const { return path_ + ".new"; }
+  void check_place() const;
 
   Handle file_;
   std::string path_;
   bool in_place_ = true;
+  std::pair<std::uint64_t, std::uint64_t> written_{};  // device and inode of a file that is being written
 };
 
 // Runs a reader of a file that the user names: what is wrong with it is theirs to mend.

@@ -6,70 +6,174 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
-#include <numeric>
+#include <limits>
+#include <optional>
+#include <sstream>
 
 #include "core/errors.hpp"
+#include "core/text.hpp"
 #include "io/hdf5.hpp"
 #include "io/whole_file.hpp"
 
 namespace lpl {
 namespace {
 
-// Calls `row(line_number, numbers)` for each line of whitespace-separated finite numbers.
-template <class Row>
-void for_each_row(const std::string& path, const std::string& bytes, std::size_t first_line, std::size_t offset,
-                  Row&& row) {
-  std::size_t line_number = first_line;
-  std::vector<double> numbers;
-  for (std::size_t begin = offset; begin < bytes.size(); ++line_number) {
+bool is_blank(char c) { return std::isspace(static_cast<unsigned char>(c)) != 0; }
+
+// Why a word of a text file is no finite number.
+std::string no_number(std::string_view word, std::errc failure) {
+  if (failure == std::errc::result_out_of_range)
+    return fmt::format("{} lies outside what a number can hold, about 2e-308 to 2e308", in_quotes(word));
+  const bool comma = word.find_first_of(",;") != std::string_view::npos;
+  return fmt::format("{} is not a number{}", in_quotes(word),
+                     comma ? "; write decimals with a point, and blanks between numbers" : "");
+}
+
+double number_of(std::string_view word, const TextRow& row, std::size_t column, const std::string& path,
+                 std::size_t line) {
+  const std::string_view digits = word.substr(word.starts_with('+') && !word.starts_with("+-") ? 1 : 0);
+  double value = 0;
+  const auto [end, failure] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  const bool whole = end == digits.data() + digits.size();
+  if (failure != std::errc{} || !whole)
+    throw ConfigError(fmt::format("{}:{}:{}: {}; expected number {} of the line", path, line, column,
+                                  no_number(word, whole ? failure : std::errc::invalid_argument), row.size() + 1));
+  if (!std::isfinite(value))
+    throw ConfigError(fmt::format("{}:{}:{}: the value is {}; all values must be finite", path, line, column, value));
+  return value;
+}
+
+// Where the text of a file begins: after the mark that some editors put there.
+std::size_t begin_of_text(const std::string& path, const std::string& bytes) {
+  if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF"))
+    throw ConfigError(fmt::format("{}: is text in UTF-16; save it as UTF-8", path));
+  return bytes.starts_with("\xEF\xBB\xBF") ? 3 : 0;
+}
+
+}  // namespace
+
+void TextRow::fail(std::size_t i, const std::string& message) const {
+  throw ConfigError(fmt::format("{}:{}:{}: {}", path_, line_, columns_.at(std::min(i, size() - 1)), message));
+}
+
+void TextRow::expect(std::size_t count, const std::string& what) const {
+  if (size() != count)
+    fail(std::min(size() - 1, count),
+         fmt::format("the line has {} number{}; expected {}: {}", size(), size() == 1 ? "" : "s", count, what));
+}
+
+namespace {
+
+// Returns whether there was a number.
+bool for_each_row_of(const std::string& path, const std::string& bytes,
+                     const std::function<void(const TextRow&)>& row) {
+  std::size_t line_number = 1;
+  bool any = false;
+  for (std::size_t begin = begin_of_text(path, bytes); begin < bytes.size(); ++line_number) {
     const std::size_t end = std::min(bytes.find('\n', begin), bytes.size());
-    const char* p = bytes.data() + begin;
-    const char* const stop = bytes.data() + end;
-    numbers.clear();
-    while (true) {
-      while (p < stop && std::isspace(static_cast<unsigned char>(*p))) ++p;
-      if (p == stop || *p == '#' || *p == '%') break;
-      double value = 0;
-      const auto [next, failure] = std::from_chars(p, stop, value);
-      if (failure != std::errc{} || (next < stop && !std::isspace(static_cast<unsigned char>(*next))))
-        throw ConfigError(fmt::format("{}:{}:{}: is not a number", path, line_number, p - (bytes.data() + begin) + 1));
-      if (!std::isfinite(value))
-        throw ConfigError(fmt::format("{}:{}:{}: the value is {}; all values must be finite", path, line_number,
-                                      p - (bytes.data() + begin) + 1, value));
-      numbers.push_back(value);
-      p = next;
+    const std::string_view line(bytes.data() + begin, end - begin);
+    TextRow numbers(path, line_number);
+    for (std::size_t at = 0; at < line.size();) {
+      if (is_blank(line[at])) {
+        ++at;
+        continue;
+      }
+      if (line[at] == '#' || line[at] == '%') break;
+      std::size_t stop = at;
+      while (stop < line.size() && !is_blank(line[stop])) ++stop;
+      numbers.add(number_of(line.substr(at, stop - at), numbers, at + 1, path, line_number), at + 1);
+      at = stop;
     }
-    if (!numbers.empty()) row(line_number, numbers);
+    if (numbers.size() > 0) {
+      any = true;
+      row(numbers);
+    }
     begin = end + 1;
   }
+  return any;
 }
 
-// Sorts by (step, neuron) and refuses duplicates.
-SpikeTrain sorted(const std::string& path, std::vector<std::pair<Step, NeuronId>> spikes) {
-  std::sort(spikes.begin(), spikes.end());
-  const auto twin = std::adjacent_find(spikes.begin(), spikes.end());
-  if (twin != spikes.end())
-    throw ConfigError(fmt::format("{}: neuron {} spikes twice in step {}; at most one spike a step is possible", path,
-                                  twin->second, twin->first));
-  SpikeTrain train;
-  train.step.reserve(spikes.size());
-  train.neuron.reserve(spikes.size());
-  for (const auto& [step, neuron] : spikes) {
-    train.step.push_back(step);
-    train.neuron.push_back(neuron);
+}  // namespace
+
+void for_each_row(const std::string& path, const std::function<void(const TextRow&)>& row) {
+  if (!for_each_row_of(path, whole_file(path), row)) throw ConfigError(fmt::format("{}: holds no numbers", path));
+}
+
+namespace {
+
+bool is_whole(double value) { return value == std::floor(value); }
+
+struct TimeUnit {
+  std::string name;
+  double seconds;
+};
+const TimeUnit kSeconds{"s", 1};
+
+// Collects the spikes of a file.
+class Spikes {
+ public:
+  Spikes(const std::string& path, NeuronId size, double dt, const TimeUnit& unit = kSeconds)
+      : path_(path), size_(size), dt_(dt), unit_(unit) {}
+
+  // `fail(which, message)` throws at the place of the time (0) or of the neuron (1).
+  template <class Fail>
+  void add(double time, double neuron, Fail&& fail) {
+    if (neuron < 0 || neuron >= size_ || !is_whole(neuron))
+      fail(1, fmt::format("neuron {} does not exist; the stimulus has neurons 0 to {}", neuron, size_ - 1));
+    const auto refuse = [&](const std::string& why) {
+      fail(0, fmt::format("the spike time {} {} {}", time, unit_.name, why));
+    };
+    if (!std::isfinite(time)) refuse("is not finite");
+    if (time < 0) refuse("is negative");
+    const double count = time * unit_.seconds / dt_;
+    if (count >= static_cast<double>(kLongestRun))
+      refuse(
+          fmt::format("lies after the end of the longest possible run, {} s", static_cast<double>(kLongestRun) * dt_));
+    const auto step = static_cast<Step>(std::llround(count));
+    if (std::abs(count - static_cast<double>(step)) > kOnGrid) ++rounded_;
+    spikes_.emplace_back(step, static_cast<NeuronId>(neuron));
   }
-  return train;
-}
 
-void check_neuron(const std::string& place, double neuron, NeuronId size) {
-  if (neuron < 0 || neuron >= size || neuron != std::floor(neuron))
+  // Sorts by (step, neuron) and refuses duplicates.
+  SpikeTrain sorted() && {
+    std::sort(spikes_.begin(), spikes_.end());
+    const auto twin = std::adjacent_find(spikes_.begin(), spikes_.end());
+    if (twin != spikes_.end())
+      throw ConfigError(
+          fmt::format("{}: neuron {} spikes twice in step {}, at {} s; at most one spike a step is possible", path_,
+                      twin->second, twin->first, static_cast<double>(twin->first) * dt_));
+    SpikeTrain train;
+    train.rounded = rounded_;
+    train.step.reserve(spikes_.size());
+    train.neuron.reserve(spikes_.size());
+    for (const auto& [step, neuron] : spikes_) {
+      train.step.push_back(step);
+      train.neuron.push_back(neuron);
+    }
+    return train;
+  }
+
+ private:
+  // How far from a step a time may lie, in steps, that was written with few digits.
+  static constexpr double kOnGrid = 1e-3;
+  const std::string& path_;
+  NeuronId size_;
+  double dt_;
+  TimeUnit unit_;
+  std::size_t rounded_ = 0;
+  std::vector<std::pair<Step, NeuronId>> spikes_;
+};
+
+// Auryn's binary files begin with the steps of a second and a tag: 10000 times what is in them, plus a version.
+void check_auryn_header(const std::string& path, std::uint32_t steps_per_second, std::uint32_t tag) {
+  constexpr std::uint32_t kSpikes = 28796, kState = 61093;
+  if (tag / 10000 == kState)
+    throw ConfigError(fmt::format("{}: is an Auryn file of a state variable (tag {}), not of spikes", path, tag));
+  if (steps_per_second == 0 || tag / 10000 != kSpikes)
     throw ConfigError(
-        fmt::format("{}: neuron {} does not exist; the stimulus has neurons 0 to {}", place, neuron, size - 1));
-}
-
-Step to_step(const std::string& place, double seconds, double dt) {
-  if (!(seconds >= 0)) throw ConfigError(fmt::format("{}: spike time {} s is negative", place, seconds));
-  return static_cast<Step>(std::llround(seconds / dt));
+        fmt::format("{}: the header is ({}, {}); a .spk file starts with the steps of a second and a tag of "
+                    "287960000 + version, little-endian",
+                    path, steps_per_second, tag));
 }
 
 SpikeTrain read_auryn_binary(const std::string& path, NeuronId size, double dt) {
@@ -81,76 +185,88 @@ SpikeTrain read_auryn_binary(const std::string& path, NeuronId size, double dt) 
                     path, bytes.size()));
   std::uint32_t header[2];
   std::memcpy(header, bytes.data(), 8);
-  if (header[0] == 0 || header[1] < 287960000 || header[1] >= 287970000)
-    throw ConfigError(
-        fmt::format("{}: the header is ({}, {}); a .spk file starts with steps per second and a tag of "
-                    "287960000 + version",
-                    path, header[0], header[1]));
-  std::vector<std::pair<Step, NeuronId>> spikes;
+  check_auryn_header(path, header[0], header[1]);
+  Spikes spikes(path, size, dt);
   for (std::size_t at = 8; at < bytes.size(); at += 8) {
     std::uint32_t record[2];
     std::memcpy(record, bytes.data() + at, 8);
-    const std::string place = fmt::format("{}: record {}", path, at / 8);
-    check_neuron(place, record[1], size);
-    spikes.emplace_back(to_step(place, static_cast<double>(record[0]) / header[0], dt), record[1]);
+    spikes.add(static_cast<double>(record[0]) / header[0], record[1], [&](int, const std::string& message) {
+      throw ConfigError(fmt::format("{}: record {}: {}", path, at / 8, message));
+    });
   }
-  return sorted(path, std::move(spikes));
+  return std::move(spikes).sorted();
 }
 
 SpikeTrain read_raster_text(const std::string& path, NeuronId size, double dt) {
-  std::vector<std::pair<Step, NeuronId>> spikes;
-  for_each_row(path, whole_file(path), 1, 0, [&](std::size_t line, const std::vector<double>& numbers) {
-    const std::string place = fmt::format("{}:{}", path, line);
-    if (numbers.size() != 2)
-      throw ConfigError(fmt::format("{}: has {} numbers; a .ras line holds time and neuron", place, numbers.size()));
-    check_neuron(place, numbers[1], size);
-    spikes.emplace_back(to_step(place, numbers[0], dt), static_cast<NeuronId>(numbers[1]));
+  Spikes spikes(path, size, dt);
+  for_each_row_of(path, whole_file(path), [&](const TextRow& row) {
+    row.expect(2, "time in seconds and neuron");
+    spikes.add(row[0], row[1], [&](std::size_t which, const std::string& message) { row.fail(which, message); });
   });
-  return sorted(path, std::move(spikes));
+  return std::move(spikes).sorted();
 }
 
-SpikeTrain read_sonata(const std::string& path, std::string population, NeuronId size, double dt) {
+// The unit of SONATA's timestamps.
+TimeUnit sonata_unit(const h5::File& file, const std::string& timestamps) {
+  const std::string unit = file.text_attribute(timestamps, "units").value_or("ms");
+  if (unit == "ms" || unit == "millisecond" || unit == "milliseconds") return {"ms", 1e-3};
+  if (unit == "s" || unit == "sec" || unit == "second" || unit == "seconds") return {"s", 1};
+  if (unit == "us" || unit == "microsecond" || unit == "microseconds") return {"us", 1e-6};
+  throw ConfigError(
+      fmt::format("{}: {} has the units {}; known are ms, s and us", file.path(), timestamps, in_quotes(unit)));
+}
+
+// Where a SONATA file has times and neurons.
+struct SonataPlace {
+  std::string times, neurons;
+};
+
+SonataPlace sonata_place(const h5::File& file, std::string population) {
+  const std::string& path = file.path();
+  if (!file.exists("/spikes")) throw ConfigError(fmt::format("{}: has no group /spikes", path));
+  if (file.exists("/spikes/gids") && file.exists("/spikes/timestamps")) {
+    if (!population.empty())
+      throw ConfigError(
+          fmt::format("{}: has the layout without populations (/spikes/gids); leave 'spike_population' out", path));
+    return {"/spikes/timestamps", "/spikes/gids"};
+  }
+  const std::vector<std::string> names = file.children("/spikes");
+  if (population.empty()) {
+    if (names.size() != 1)
+      throw ConfigError(fmt::format("{}: has {} populations of spikes{}; name one with 'spike_population'", path,
+                                    names.size(), names.empty() ? "" : ": " + join(names, ", ")));
+    population = names.front();
+  }
+  const SonataPlace place{"/spikes/" + population + "/timestamps", "/spikes/" + population + "/node_ids"};
+  if (!file.exists(place.times) || !file.exists(place.neurons))
+    throw ConfigError(fmt::format("{}: has no {} and node_ids; /spikes holds {}", path, place.times,
+                                  names.empty() ? "nothing" : join(names, ", ")));
+  return place;
+}
+
+SpikeTrain read_sonata(const std::string& path, const std::string& population, NeuronId size, double dt) {
   try {
     const h5::File file = h5::File::open_read_only(path);
-    if (!file.exists("/spikes")) throw ConfigError(fmt::format("{}: has no group /spikes", path));
-    if (population.empty()) {
-      const auto names = file.children("/spikes");
-      if (names.size() != 1)
-        throw ConfigError(
-            fmt::format("{}: has {} populations of spikes; name one with 'spike_population'", path, names.size()));
-      population = names.front();
-    }
-    const std::string group = "/spikes/" + population;
-    if (!file.exists(group + "/timestamps") || !file.exists(group + "/node_ids"))
-      throw ConfigError(fmt::format("{}: has no {}/timestamps and node_ids", path, group));
-    const auto times = file.read<double>(group + "/timestamps");
-    const auto ids = file.read<std::uint64_t>(group + "/node_ids");
-    if (times.size() != ids.size())
-      throw ConfigError(fmt::format("{}: {} has {} timestamps but {} node_ids", path, group, times.size(), ids.size()));
-    std::vector<std::pair<Step, NeuronId>> spikes;
-    for (std::size_t i = 0; i < times.size(); ++i) {
-      const std::string place = fmt::format("{}: {} entry {}", path, group, i);
-      check_neuron(place, static_cast<double>(ids[i]), size);
-      spikes.emplace_back(to_step(place, times[i] * 1e-3, dt), static_cast<NeuronId>(ids[i]));
-    }
-    return sorted(path, std::move(spikes));
+    const SonataPlace place = sonata_place(file, population);
+    const std::vector<std::uint64_t> shape = file.shape(place.times);
+    if (shape.size() != 1 || file.shape(place.neurons) != shape)
+      throw ConfigError(fmt::format("{}: {} and {} must be lists of the same length, but have the shapes ({}) and ({})",
+                                    path, place.times, place.neurons, fmt::join(shape, ", "),
+                                    fmt::join(file.shape(place.neurons), ", ")));
+    const auto times = file.read<double>(place.times);
+    const auto neurons = file.read<double>(place.neurons);  // negative and fractional ones are seen so, and refused
+    Spikes spikes(path, size, dt, sonata_unit(file, place.times));
+    for (std::size_t i = 0; i < times.size(); ++i)
+      spikes.add(times[i], neurons[i], [&](int which, const std::string& message) {
+        throw ConfigError(fmt::format("{}: {}[{}]: {}", path, which == 0 ? place.times : place.neurons, i, message));
+      });
+    return std::move(spikes).sorted();
   } catch (const IoError& error) {
     throw ConfigError(error.what());
   }
 }
 
 }  // namespace
-
-std::vector<std::vector<double>> read_columns(const std::string& path, std::size_t columns) {
-  std::vector<std::vector<double>> rows;
-  for_each_row(path, whole_file(path), 1, 0, [&](std::size_t line, const std::vector<double>& numbers) {
-    if (numbers.size() != columns)
-      throw ConfigError(fmt::format("{}:{}: has {} numbers; each line holds {}", path, line, numbers.size(), columns));
-    rows.push_back(numbers);
-  });
-  if (rows.empty()) throw ConfigError(fmt::format("{}: holds no numbers", path));
-  return rows;
-}
 
 SpikeTrain read_spikes(const std::string& path, const std::string& population, NeuronId size, double dt) {
   if (path.ends_with(".spk")) return read_auryn_binary(path, size, dt);
@@ -159,59 +275,164 @@ SpikeTrain read_spikes(const std::string& path, const std::string& population, N
   throw ConfigError(fmt::format("{}: the format is not known; use .spk (Auryn), .ras (text) or .h5 (SONATA)", path));
 }
 
+namespace {
+
+// The words of a MatrixMarket header.
+struct MatrixForm {
+  bool array = false, integer = false, pattern = false, symmetric = false;
+};
+
+MatrixForm read_matrix_header(const std::string& path, const std::string& bytes) {
+  const std::size_t begin = begin_of_text(path, bytes);
+  std::string line = bytes.substr(begin, bytes.find('\n', begin) - begin);
+  std::transform(line.begin(), line.end(), line.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::vector<std::string> words;
+  std::istringstream in(line);
+  for (std::string word; words.size() < 6 && in >> word;) words.push_back(word);
+  const auto refuse = [&](const std::string& found, const std::string& allowed) {
+    throw ConfigError(fmt::format("{}:1: {}; {}", path, found, allowed));
+  };
+  if (words.empty() || words[0] != "%%matrixmarket")
+    refuse("is not a MatrixMarket file", "it must start with '%%MatrixMarket matrix coordinate real general'");
+  if (words.size() != 5)
+    refuse(fmt::format("the header has {} words after %%MatrixMarket", words.size() - 1),
+           "it must be as '%%MatrixMarket matrix coordinate real general'");
+  MatrixForm form;
+  if (words[1] != "matrix") refuse(fmt::format("holds a {}", in_quotes(words[1])), "only a matrix can be read");
+  form.array = words[2] == "array";
+  if (!form.array && words[2] != "coordinate")
+    refuse(fmt::format("the format is {}", in_quotes(words[2])), "it must be coordinate or array");
+  form.pattern = words[3] == "pattern";
+  form.integer = words[3] == "integer" || words[3] == "unsigned-integer";
+  if (!form.pattern && !form.integer && words[3] != "real" && words[3] != "double")
+    refuse(fmt::format("the values are {}", in_quotes(words[3])), "weights are real, integer or pattern");
+  if (form.pattern && form.array) refuse("an array cannot be a pattern", "write it as coordinate");
+  form.symmetric = words[4] == "symmetric";
+  if (!form.symmetric && words[4] != "general")
+    refuse(fmt::format("the matrix is {}", in_quotes(words[4])),
+           "weights are general or symmetric, as half of another matrix is negative or complex");
+  return form;
+}
+
+struct Entry {
+  NeuronId pre, post;
+  float value;
+};
+
+// Reads the lines below the header.
+class MatrixBody {
+ public:
+  MatrixBody(const std::string& path, MatrixForm form) : path_(path), form_(form) {}
+
+  void read(const TextRow& row) {
+    if (!sized_) return read_size(row);
+    if (form_.array)
+      for (std::size_t i = 0; i < row.size(); ++i) read_element(row, i);
+    else
+      read_entry(row);
+  }
+
+  SparseMatrix finish() && {
+    if (!sized_) throw ConfigError(fmt::format("{}: has no size line; it is truncated", path_));
+    if (count_ != announced_)
+      throw ConfigError(fmt::format("{}: announces {} entries but holds {}{}", path_, announced_, count_,
+                                    count_ < announced_ ? "; it is truncated" : ""));
+    std::sort(entries_.begin(), entries_.end(),
+              [](const Entry& a, const Entry& b) { return std::pair(a.pre, a.post) < std::pair(b.pre, b.post); });
+    const auto twin = std::adjacent_find(entries_.begin(), entries_.end(), [](const Entry& a, const Entry& b) {
+      return a.pre == b.pre && a.post == b.post;
+    });
+    if (twin != entries_.end())
+      throw ConfigError(fmt::format("{}: entry ({}, {}) stands twice", path_, twin->pre + 1, twin->post + 1));
+    SparseMatrix matrix{
+        .rows = rows_, .columns = columns_, .pre = {}, .post = {}, .value = {}, .pattern = form_.pattern};
+    for (const Entry& entry : entries_) {
+      matrix.pre.push_back(entry.pre);
+      matrix.post.push_back(entry.post);
+      matrix.value.push_back(entry.value);
+    }
+    return matrix;
+  }
+
+ private:
+  void read_size(const TextRow& row) {
+    row.expect(form_.array ? 2 : 3, form_.array ? "rows and columns" : "rows, columns and entries");
+    for (std::size_t i = 0; i < row.size(); ++i)
+      if (row[i] < 0 || row[i] > (i < 2 ? std::numeric_limits<NeuronId>::max() : 1e15) || !is_whole(row[i]))
+        row.fail(
+            i, fmt::format("the size line holds {}; sizes are whole numbers, of rows and columns below 2^32", row[i]));
+    rows_ = static_cast<NeuronId>(row[0]);
+    columns_ = static_cast<NeuronId>(row[1]);
+    if (form_.symmetric && rows_ != columns_)
+      row.fail(1, fmt::format("a symmetric matrix cannot be {} x {}", rows_, columns_));
+    const std::uint64_t all =
+        form_.symmetric ? std::uint64_t{rows_} * (std::uint64_t{rows_} + 1) / 2 : std::uint64_t{rows_} * columns_;
+    announced_ = form_.array ? all : static_cast<std::uint64_t>(row[2]);
+    if (announced_ > all)
+      row.fail(2,
+               fmt::format("{} entries are announced, but a {} x {} matrix has {}", announced_, rows_, columns_, all));
+    sized_ = true;
+  }
+
+  void read_entry(const TextRow& row) {
+    row.expect(form_.pattern ? 2 : 3, form_.pattern ? "pre and post" : "pre, post and weight");
+    for (std::size_t i = 0; i < 2; ++i)
+      if (row[i] < 1 || row[i] > (i == 0 ? rows_ : columns_) || !is_whole(row[i]))
+        row.fail(i, fmt::format("entry ({}, {}) lies outside the {} x {} matrix (indices start at 1)", row[0], row[1],
+                                rows_, columns_));
+    if (form_.symmetric && row[1] > row[0])
+      row.fail(1, fmt::format("entry ({}, {}) lies above the diagonal; of a symmetric matrix the file holds the rest",
+                              row[0], row[1]));
+    add(static_cast<NeuronId>(row[0] - 1), static_cast<NeuronId>(row[1] - 1), form_.pattern ? 1.0f : weight(row, 2));
+  }
+
+  // Of an array: column by column, of a symmetric one from the diagonal down. What is 0 is no entry.
+  void read_element(const TextRow& row, std::size_t i) {
+    if (count_ == announced_) row.fail(i, fmt::format("more than {} values stand in the file", announced_));
+    const float value = weight(row, i);
+    if (value != 0)
+      add(row_, column_, value);
+    else
+      ++count_;
+    if (++row_ < rows_) return;
+    ++column_;
+    row_ = form_.symmetric ? column_ : 0;
+  }
+
+  float weight(const TextRow& row, std::size_t i) const {
+    const double value = row[i];
+    if (value < 0)
+      row.fail(i, fmt::format("the weight is {}; weights cannot be negative (the receptor decides the sign)", value));
+    if (value > kLargestWeight || (value != 0 && value < static_cast<double>(std::numeric_limits<float>::min())))
+      row.fail(i, fmt::format("the weight is {}; it must be 0 or from 1.2e-38 to {}", value, kLargestWeight));
+    if (form_.integer && !is_whole(value))
+      row.fail(i, fmt::format("the weight is {}, but the header says that the values are integer", value));
+    return static_cast<float>(value);
+  }
+
+  void add(NeuronId pre, NeuronId post, float value) {
+    ++count_;
+    entries_.push_back({pre, post, value});
+    if (form_.symmetric && pre != post) entries_.push_back({post, pre, value});
+  }
+
+  const std::string& path_;
+  MatrixForm form_;
+  bool sized_ = false;
+  NeuronId rows_ = 0, columns_ = 0;
+  std::uint64_t announced_ = 0, count_ = 0;  // of what stands in the file
+  NeuronId row_ = 0, column_ = 0;            // of an array: the next value's
+  std::vector<Entry> entries_;
+};
+
+}  // namespace
+
 SparseMatrix read_matrix_market(const std::string& path) {
   const std::string bytes = whole_file(path);
-  if (!bytes.starts_with("%%MatrixMarket matrix coordinate"))
-    throw ConfigError(
-        fmt::format("{}:1: is not a MatrixMarket coordinate file; it must start with "
-                    "'%%MatrixMarket matrix coordinate real general'",
-                    path));
-  SparseMatrix matrix;
-  std::size_t announced = 0;
-  bool sized = false;
-  struct Entry {
-    NeuronId pre, post;
-    float value;
-  };
-  std::vector<Entry> entries;
-  for_each_row(path, bytes, 1, 0, [&](std::size_t line, const std::vector<double>& numbers) {
-    const std::string place = fmt::format("{}:{}", path, line);
-    if (numbers.size() != 3)
-      throw ConfigError(fmt::format("{}: has {} numbers; expected 3 ({})", place, numbers.size(),
-                                    sized ? "pre post weight" : "rows columns entries"));
-    if (!sized) {
-      for (double number : numbers)
-        if (number < 0 || number > 4e9 || number != std::floor(number))
-          throw ConfigError(fmt::format("{}: the size line holds {}; sizes are whole numbers", place, number));
-      matrix.rows = static_cast<NeuronId>(numbers[0]);
-      matrix.columns = static_cast<NeuronId>(numbers[1]);
-      announced = static_cast<std::size_t>(numbers[2]);
-      sized = true;
-      return;
-    }
-    if (numbers[0] < 1 || numbers[0] > matrix.rows || numbers[1] < 1 || numbers[1] > matrix.columns ||
-        numbers[0] != std::floor(numbers[0]) || numbers[1] != std::floor(numbers[1]))
-      throw ConfigError(fmt::format("{}: entry ({}, {}) lies outside the {} x {} matrix (indices start at 1)", place,
-                                    numbers[0], numbers[1], matrix.rows, matrix.columns));
-    entries.push_back(
-        {static_cast<NeuronId>(numbers[0] - 1), static_cast<NeuronId>(numbers[1] - 1), static_cast<float>(numbers[2])});
-  });
-  if (!sized || entries.size() != announced)
-    throw ConfigError(
-        fmt::format("{}: announces {} entries but holds {}; it is truncated", path, announced, entries.size()));
-  std::sort(entries.begin(), entries.end(),
-            [](const Entry& a, const Entry& b) { return std::pair(a.pre, a.post) < std::pair(b.pre, b.post); });
-  const auto twin = std::adjacent_find(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
-    return a.pre == b.pre && a.post == b.post;
-  });
-  if (twin != entries.end())
-    throw ConfigError(fmt::format("{}: entry ({}, {}) stands twice", path, twin->pre + 1, twin->post + 1));
-  for (const Entry& entry : entries) {
-    matrix.pre.push_back(entry.pre);
-    matrix.post.push_back(entry.post);
-    matrix.value.push_back(entry.value);
-  }
-  return matrix;
+  MatrixBody body(path, read_matrix_header(path, bytes));
+  for_each_row_of(path, bytes, [&](const TextRow& row) { body.read(row); });
+  return std::move(body).finish();
 }
 
 }  // namespace lpl

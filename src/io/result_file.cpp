@@ -3,9 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 #include <fstream>
+#include <limits>
 #include <numeric>
 #include <random>
+#include <sstream>
 
 #include "core/errors.hpp"
 #include "core/text.hpp"
@@ -45,15 +49,80 @@ const std::string& checked_run(const std::string& path, const std::string& run) 
   return run;
 }
 
+// Texts of all files, one a line.
+std::string lines_of(const std::vector<InputFile>& files, std::string InputFile::*text) {
+  std::string lines;
+  for (const InputFile& file : files) lines += file.*text + "\n";
+  return lines;
+}
+
+std::vector<InputFile> inputs_of(const h5::File& file) {
+  std::vector<InputFile> inputs;
+  if (!file.exists("/config/inputs")) return inputs;
+  std::istringstream paths(file.read_text("/config/inputs/path")), sums(file.read_text("/config/inputs/checksum"));
+  for (InputFile input; std::getline(paths, input.path) && std::getline(sums, input.checksum);) inputs.push_back(input);
+  return inputs;
+}
+
+// In what the run of the result file at `path` differs from `facts`, "" where in nothing.
+std::string difference(const std::string& path, const RunFacts& facts) {
+  try {
+    const h5::File file = h5::File::open_read_only(path);
+    const std::string lines = first_difference(file.read_text("/config/description"), facts.description);
+    return lines.empty() ? first_difference(inputs_of(file), facts.inputs) : lines;
+  } catch (const IoError&) {
+    return "it is no result file";
+  }
+}
+
 }  // namespace
+
+bool check_replaceable(const std::string& path, const RunFacts& facts) {
+  std::error_code ignored;
+  if (!std::filesystem::exists(path, ignored)) return false;
+  if (!facts.run.empty() && head_of(path).find(facts.run) != std::string::npos) return true;
+  if (const std::string other = difference(path, facts); !other.empty())
+    throw ConfigError(
+        fmt::format("{}: is there already, and not the result of this run ({}); name another file with --out, or "
+                    "replace it with --overwrite",
+                    path, other));
+  return true;
+}
 
 void SpikeSeries::append(const std::vector<double>& timestamps, const std::vector<std::uint64_t>& node_ids) {
   timestamps_.append(timestamps);
   node_ids_.append(node_ids);
 }
 
+void RateSeries::append(const std::vector<double>& begin, const std::vector<double>& end,
+                        const std::vector<float>& rate) {
+  rate_.append(rate);
+  begin_.append(begin);
+  end_.append(end);
+}
+
+ReportSeries::ReportSeries(SampleSeries samples, h5::Dataset axis, double start, double step, std::uint64_t rows)
+    : samples_(std::move(samples)), axis_(std::move(axis)), start_(start * 1e3), step_(step * 1e3), rows_(rows) {
+  write_axis();
+}
+
+void ReportSeries::append(const std::vector<double>& time, const std::vector<float>& values) {
+  samples_.append(time, values);
+  rows_ += time.size();
+  write_axis();
+}
+
+// Readers count the samples as (stop - start) / step, some of them rounding down.
+void ReportSeries::write_axis() {
+  const auto rows = static_cast<double>(rows_);
+  double stop = start_ + rows * step_;
+  while ((stop - start_) / step_ < rows) stop = std::nextafter(stop, std::numeric_limits<double>::infinity());
+  const double axis[] = {start_, stop, step_};
+  axis_.write_rows(0, 3, axis);
+}
+
 ResultFile::ResultFile(const std::string& path, const RunFacts& facts)
-    : run_(unique_name()), file_(h5::File::create(path)) {
+    : run_(facts.run.empty() ? unique_name() : facts.run), file_(h5::File::create(path)) {
   file_.attribute("/", "status", "running", kStatusRoom);
   file_.attribute("/", "magic", std::vector<std::uint32_t>{0x0A7A});
   file_.attribute("/", "version", std::vector<std::uint32_t>{0, 1});
@@ -67,69 +136,88 @@ ResultFile::ResultFile(const std::string& path, const RunFacts& facts)
   file_.attribute("/", "dt", facts.dt);
   for (const char* key : {"wall_time", "model_time", "real_time_factor"}) file_.attribute("/", key, 0.0);
   file_.write_text("/config/description", facts.description);
+  file_.write_text("/config/inputs/path", lines_of(facts.inputs, &InputFile::path));
+  file_.write_text("/config/inputs/checksum", lines_of(facts.inputs, &InputFile::checksum));
   if (facts.dt > 0) file_.create_group("/spikes");
 }
 
-ResultFile::ResultFile(const std::string& path, const ResultFileState& state)
+ResultFile::ResultFile(const std::string& path, const RunFacts& facts, const ResultFileState& state)
     : run_(checked_run(path, state.run)),
       file_(h5::File::resume(path, state.file)),
       resumed_(true),
-      first_snapshot_(state.first_snapshot) {}
+      first_snapshot_(state.first_snapshot) {
+  if (file_.read_text("/config/description") == facts.description) return;
+  file_.remove("/config/description");
+  file_.write_text("/config/description", facts.description);
+}
 
 ResultFileState ResultFile::sync() { return {run_, file_.sync(), first_snapshot_}; }
 
-SpikeSeries ResultFile::create_spikes(const std::string& population) {
+SpikeSeries ResultFile::create_spikes(const std::string& population, const std::vector<double>& recorded) {
   const std::string group = "/spikes/" + population;
-  if (resumed_) return {file_.open_series(group + "/timestamps"), file_.open_series(group + "/node_ids")};
-  h5::Series timestamps = file_.create_series<double>(group + "/timestamps", 0, 16384);
-  file_.attribute(group + "/timestamps", "units", "ms");
-  h5::Series node_ids = file_.create_series<std::uint64_t>(group + "/node_ids", 0, 16384);
-  file_.sorting_by_time(group);
-  return {std::move(timestamps), std::move(node_ids)};
+  if (!resumed_) {
+    file_.create_series<double>(group + "/timestamps", 0, kSpikesAChunk);
+    file_.attribute(group + "/timestamps", "units", "ms");
+    file_.create_series<std::uint64_t>(group + "/node_ids", 0, kSpikesAChunk);
+    file_.sorting_by_time(group);
+  }
+  if (!recorded.empty()) file_.attribute(group, "recorded", recorded);
+  return {file_.open_series(group + "/timestamps"), file_.open_series(group + "/node_ids")};
 }
 
-SampleSeries ResultFile::create_rates(const std::string& population, double bin) {
+RateSeries ResultFile::create_rates(const std::string& population, double bin) {
   const std::string group = "/rates/" + population;
-  if (resumed_) return {file_.open_series(group + "/rate"), file_.open_series(group + "/time")};
-  h5::Series rate = file_.create_series<float>(group + "/rate");
+  if (resumed_)
+    return {file_.open_series(group + "/rate"), file_.open_series(group + "/time"), file_.open_series(group + "/end")};
+  h5::Series rate = file_.create_series<float>(group + "/rate", 0, kSamplesAChunk);
   file_.attribute(group + "/rate", "units", "Hz");
-  h5::Series time = file_.create_series<double>(group + "/time");
-  file_.attribute(group + "/time", "units", "s");
+  h5::Series begin = file_.create_series<double>(group + "/time", 0, kSamplesAChunk),
+             end = file_.create_series<double>(group + "/end", 0, kSamplesAChunk);
+  for (const char* border : {"/time", "/end"}) file_.attribute(group + border, "units", "s");
   file_.attribute(group, "bin", bin);
-  return {std::move(rate), std::move(time)};
+  return {std::move(rate), std::move(begin), std::move(end)};
 }
 
-SampleSeries ResultFile::create_report(const std::string& name, const std::string& variable, const std::string& units,
-                                       const std::vector<NeuronId>& neurons, double start, double stop, double step) {
-  const std::string group = "/report/" + name;
-  if (resumed_) return {file_.open_series(group + "/data"), file_.open_series(group + "/time")};
-  const std::size_t rows = std::clamp<std::size_t>(65536 / neurons.size(), 1, 4096);
-  h5::Series data = file_.create_series<float>(group + "/data", neurons.size(), rows);
-  file_.attribute(group + "/data", "units", units);
-  file_.attribute(group, "variable", variable);
-  const std::string mapping = group + "/mapping";
-  file_.write(mapping + "/node_ids", std::vector<std::uint64_t>(neurons.begin(), neurons.end()));
-  std::vector<std::uint64_t> pointers(neurons.size() + 1);
+ReportSeries ResultFile::create_report(const ReportDescription& report) {
+  const std::string group = "/report/" + report.group, mapping = group + "/mapping";
+  if (resumed_) {
+    h5::Series data = file_.open_series(group + "/data");
+    const std::uint64_t rows = data.rows();
+    return {{std::move(data), file_.open_series(group + "/time")},
+            file_.open_dataset(mapping + "/time"),
+            report.start,
+            report.step,
+            rows};
+  }
+  const std::size_t n = report.neurons.size();
+  h5::Series data = file_.create_series<float>(group + "/data", n, report_rows_a_chunk(n));
+  file_.attribute(group + "/data", "units", report.units);
+  file_.attribute(group + "/data", "variable", report.variable);
+  file_.attribute(group, "population", report.population);
+  file_.attribute(group, "record", report.record);
+  file_.write(mapping + "/node_ids", std::vector<std::uint64_t>(report.neurons.begin(), report.neurons.end()));
+  file_.attribute(mapping + "/node_ids", "sorted", std::vector<std::uint8_t>{1});
+  std::vector<std::uint64_t> pointers(n + 1);
   std::iota(pointers.begin(), pointers.end(), std::uint64_t{0});
   file_.write(mapping + "/index_pointers", pointers);
   file_.hard_link(mapping + "/index_pointers", mapping + "/index_pointer");
-  file_.write(mapping + "/element_ids", std::vector<std::uint32_t>(neurons.size(), 0));
-  file_.write(mapping + "/element_pos", std::vector<float>(neurons.size(), 0.0f));
-  file_.write(mapping + "/time", std::vector<double>{start * 1e3, stop * 1e3, step * 1e3});
+  file_.write(mapping + "/element_ids", std::vector<std::uint32_t>(n, 0));
+  file_.write(mapping + "/element_pos", std::vector<float>(n, 0.0f));
+  h5::Dataset axis = file_.create_compact<double>(mapping + "/time", {3});
   file_.attribute(mapping + "/time", "units", "ms");
-  h5::Series time = file_.create_series<double>(group + "/time");
+  h5::Series time = file_.create_series<double>(group + "/time", 0, kSamplesAChunk);
   file_.attribute(group + "/time", "units", "s");
-  return {std::move(data), std::move(time)};
+  return {{std::move(data), std::move(time)}, std::move(axis), report.start, report.step, 0};
 }
 
 SampleSeries ResultFile::create_synapses(const std::string& connection, const std::string& name,
                                          const std::vector<NeuronId>& pre, const std::vector<NeuronId>& post) {
   const std::string group = fmt::format("/weights/{}/{}", connection, name);
   if (resumed_) return {file_.open_series(group + "/value"), file_.open_series(group + "/time")};
-  h5::Series value = file_.create_series<float>(group + "/value", pre.size(), 256);
+  h5::Series value = file_.create_series<float>(group + "/value", pre.size(), kWeightRowsAChunk);
   file_.write(group + "/pre", pre);
   file_.write(group + "/post", post);
-  h5::Series time = file_.create_series<double>(group + "/time");
+  h5::Series time = file_.create_series<double>(group + "/time", 0, kSamplesAChunk);
   file_.attribute(group + "/time", "units", "s");
   return {std::move(value), std::move(time)};
 }
@@ -138,9 +226,9 @@ SampleSeries ResultFile::create_group_weights(const std::string& connection, con
                                               const std::vector<std::string>& groups) {
   const std::string group = fmt::format("/weights/{}/{}", connection, name);
   if (resumed_) return {file_.open_series(group + "/value"), file_.open_series(group + "/time")};
-  h5::Series value = file_.create_series<float>(group + "/value", groups.size(), 256);
-  file_.attribute(group, "groups", join(groups, ","));
-  h5::Series time = file_.create_series<double>(group + "/time");
+  h5::Series value = file_.create_series<float>(group + "/value", groups.size(), kWeightRowsAChunk);
+  file_.attribute(group, "groups", groups);
+  h5::Series time = file_.create_series<double>(group + "/time", 0, kSamplesAChunk);
   file_.attribute(group + "/time", "units", "s");
   return {std::move(value), std::move(time)};
 }
@@ -171,13 +259,12 @@ void ResultFile::write_source(const std::string& name, NeuronId size, const std:
   const std::string group = "/network/" + name;
   file_.create_group(group);
   file_.attribute(group, "size", std::vector<std::uint32_t>{size});
-  file_.attribute(group, "groups", join(groups, ","));
+  file_.attribute(group, "groups", groups);
   file_.write(group + "/group_first", first);
   file_.write(group + "/group_size", sizes);
 }
 
 void ResultFile::write_phase(const std::string& name, double begin, double end) {
-  if (resumed_) return;
   const std::string group = "/phases/" + name;
   file_.create_group(group);
   file_.attribute(group, "begin", begin);

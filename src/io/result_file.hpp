@@ -2,11 +2,13 @@
 // rank 0 as the run goes; readable up to the last flush while the run is alive.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
 #include <vector>
 
 #include "core/types.hpp"
+#include "io/checksum.hpp"
 #include "io/hdf5.hpp"
 
 namespace lpl {
@@ -17,9 +19,16 @@ struct RunFacts {
   std::string command_line;
   int ranks = 1;
   std::uint64_t seed = 0;
-  double dt = 0;            // [s]
-  std::string description;  // canonical text
+  double dt = 0;                       // [s]
+  std::string description;             // canonical text
+  std::string fixed_text = {};         // the same without what a resumed run may change: how long it lasts
+  std::vector<InputFile> inputs = {};  // the data that the description names
+  std::string run = {};                // of the run that is resumed: keeps its name; "": a new one is made
 };
+
+// Throws ConfigError where a file lies at `path` and is neither an earlier result of the same run nor one of the same
+// description and inputs, which a rerun may replace. Returns whether there is one.
+bool check_replaceable(const std::string& path, const RunFacts& facts);
 
 // What resuming a run needs to know of its result file.
 struct ResultFileState {
@@ -31,6 +40,12 @@ struct ResultFileState {
     archive& run& file& first_snapshot;
   }
 };
+
+// Rows of a chunk: a series takes whole chunks of the file.
+inline constexpr std::size_t kSpikesAChunk = 16384, kSamplesAChunk = 4096, kWeightRowsAChunk = 256;
+constexpr std::size_t report_rows_a_chunk(std::size_t neurons) {
+  return std::clamp<std::size_t>(65536 / neurons, 1, kSamplesAChunk);
+}
 
 class SpikeSeries {
  public:
@@ -57,23 +72,56 @@ class SampleSeries {
   h5::Series data_, time_;
 };
 
+// Rates of bins from `begin` to `end`, in seconds.
+class RateSeries {
+ public:
+  RateSeries(h5::Series rate, h5::Series begin, h5::Series end)
+      : rate_(std::move(rate)), begin_(std::move(begin)), end_(std::move(end)) {}
+  void append(const std::vector<double>& begin, const std::vector<double>& end, const std::vector<float>& rate);
+
+ private:
+  h5::Series rate_, begin_, end_;
+};
+
+// A report of SONATA: one value per neuron, sampled at start, start + step, ... without a gap.
+struct ReportDescription {
+  std::string group;  // within /report
+  std::string population, record, variable, units;
+  std::vector<NeuronId> neurons;  // ascending
+  double start = 0, step = 0;     // [s]
+};
+
+class ReportSeries {
+ public:
+  ReportSeries(SampleSeries samples, h5::Dataset axis, double start, double step, std::uint64_t rows);
+  void append(const std::vector<double>& time, const std::vector<float>& values);
+
+ private:
+  void write_axis();
+  SampleSeries samples_;
+  h5::Dataset axis_;  // start, stop, step of the samples that are there [ms]
+  double start_, step_;
+  std::uint64_t rows_;
+};
+
 class ResultFile {
  public:
   // Creates the file, status "running". Throws IoError.
   ResultFile(const std::string& path, const RunFacts& facts);
-  // Cuts the file at `path` back to what it was at `state` and goes on writing; the create_ functions then open what
-  // is there. Throws IoError where the file is not that of the run that wrote `state`.
-  ResultFile(const std::string& path, const ResultFileState& state);
-  SpikeSeries create_spikes(const std::string& population);
-  // /rates/<population>/{rate, time}: rates in Hz of bins that start at `time`.
-  SampleSeries create_rates(const std::string& population, double bin);
-  // /report/<name>: SONATA report of one value per neuron; times in seconds.
-  SampleSeries create_report(const std::string& name, const std::string& variable, const std::string& units,
-                             const std::vector<NeuronId>& neurons, double start, double stop, double step);
+  // Cuts the file at `path` back to what it was at `state` and goes on writing, of a run that may last longer now; the
+  // create_ functions then open what is there. Throws IoError where the file is not that of the run that wrote `state`.
+  ResultFile(const std::string& path, const RunFacts& facts, const ResultFileState& state);
+  // /spikes/<population>, as SONATA has it; attribute recorded: begin and end [s] of what is recorded, pair by pair.
+  SpikeSeries create_spikes(const std::string& population, const std::vector<double>& recorded = {});
+  // /rates/<population>/{rate, time, end}: rates in Hz of bins from `time` to `end`; `bin` wide, less at the border of
+  // a window.
+  RateSeries create_rates(const std::string& population, double bin);
+  // /report/<group>, as SONATA has it, and the times of the samples in seconds.
+  ReportSeries create_report(const ReportDescription& report);
   // /weights/<connection>/<name>/{value, time, pre, post}: chosen synapses over time.
   SampleSeries create_synapses(const std::string& connection, const std::string& name, const std::vector<NeuronId>& pre,
                                const std::vector<NeuronId>& post);
-  // /weights/<connection>/<name>/{value, time}, attribute groups: mean weight by source group.
+  // /weights/<connection>/<name>/{value, time}, attribute groups (texts): mean weight by source group.
   SampleSeries create_group_weights(const std::string& connection, const std::string& name,
                                     const std::vector<std::string>& groups);
   // /weights/<connection>/<snapshot>/{pre, post, value}, attributes shape and time [s]. pre and post are stored once
@@ -81,12 +129,13 @@ class ResultFile {
   void write_snapshot(const std::string& connection, const std::string& snapshot, double time, NeuronId pre_size,
                       NeuronId post_size, const std::vector<NeuronId>& pre, const std::vector<NeuronId>& post,
                       const std::vector<float>& value);
-  // /network/<source>: attributes size, groups; datasets group_first, group_size.
+  // /network/<source>: attributes size, groups (texts); datasets group_first, group_size.
   void write_source(const std::string& name, NeuronId size, const std::vector<std::string>& groups,
                     const std::vector<NeuronId>& first, const std::vector<NeuronId>& sizes);
   // /phases/<name>: attributes begin, end [s].
   void write_phase(const std::string& name, double begin, double end);
 
+  const std::string& run() const { return run_; }
   // For datasets that only one program writes.
   h5::File& file() { return file_; }
   void flush() { file_.flush(); }

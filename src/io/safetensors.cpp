@@ -121,7 +121,7 @@ std::string header_of(const TensorFile& file) {
 void write_safetensors(const std::string& path, const TensorFile& file) {
   const std::string header = header_of(file);
   const std::uint64_t length = header.size();
-  const std::string partial = path + ".partial";
+  const std::string partial = path + ".new";
   std::ofstream out(partial, std::ios::binary);
   out.write(reinterpret_cast<const char*>(&length), kLengthBytes);
   out << header;

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <variant>
 
 #include "rate/pairs.hpp"
+#include "rate/plan.hpp"
 #include "rate/trainer.hpp"
 
 namespace lpl::rate {
@@ -36,6 +38,39 @@ Cost cost_of(const BlockDescription& block, Shape x) {
   return cost;
 }
 
+constexpr std::int64_t kRowsAChunk = 64;  // of what is written by epoch
+constexpr std::int64_t kHistogramBins = 40;
+constexpr std::int64_t kMetrics = 7;
+constexpr double kHeader = 2048;  // bytes of a dataset's own, about
+
+// Bytes of rows of float64 values, in whole chunks.
+double rows_of(std::int64_t rows, std::int64_t width) {
+  const std::int64_t chunks = (rows + kRowsAChunk - 1) / kRowsAChunk;
+  return static_cast<double>(8 * width * kRowsAChunk * chunks);
+}
+
+// The network and its optimiser at the end, what is inspected, and what is measured by step and epoch.
+void print_result_size(const TrainingDescription& d, PairSource& pairs, std::int64_t parameters, std::int64_t blocks) {
+  const std::int64_t copies = std::holds_alternative<AdamOptimizer>(d.optimizer.kind) ? 3 : 2;
+  const auto inspected = static_cast<std::int64_t>(d.record.gradients.size() + d.record.parameters.size());
+  std::int64_t steps = d.epochs * pairs.steps_per_epoch();
+  if (d.steps > 0) steps = std::min(steps, d.steps);
+  const std::int64_t epochs = (steps + pairs.steps_per_epoch() - 1) / pairs.steps_per_epoch();
+  const std::int64_t losses =
+      1 + (std::holds_alternative<SupervisedRule>(d.rule) ? 1 : 3) * (d.scope == Scope::end_to_end ? 1 : blocks);
+  double history = rows_of(epochs, 3 + losses) + (d.record.losses ? rows_of(steps, losses) : 0);
+  if (d.readout.wanted && pairs.judged()) {
+    const auto columns = static_cast<std::int64_t>(pairs.judged()->columns.size());
+    const std::int64_t evaluations = d.readout.every > 0 ? epochs / d.readout.every + 1 : 1;
+    history += rows_of(evaluations, 2 + blocks * (columns + kMetrics + 2 * kHistogramBins));
+  }
+  const double network = static_cast<double>(4 * copies * parameters) + kHeader * static_cast<double>(copies * blocks);
+  const double inspection = static_cast<double>(4 * inspected * parameters);
+  fmt::print(
+      "result file  about {:.3g} MB: the network with its optimiser {:.3g}, inspected steps {:.3g}, measures {:.3g}\n",
+      (network + inspection + history + 20 * kHeader) * 1e-6, network * 1e-6, inspection * 1e-6, history * 1e-6);
+}
+
 }  // namespace
 
 void check_training(const TrainingDescription& d, Communicator& comm) {
@@ -45,7 +80,10 @@ void check_training(const TrainingDescription& d, Communicator& comm) {
     pairs = make_pairs(d);
     encoder = fitted_encoder(d, *pairs);
   });
+  std::vector<std::string> warnings;
+  agree(comm, [&] { warnings = check_plan(d, pairs->steps_per_epoch()); });
   if (comm.rank() != 0) return;
+  for (const std::string& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
 
   const Shape input = encoder.input;
   fmt::print("samples      {} x {} x {}, batches of {}, {} steps an epoch, {} epochs\n", input.channels, input.height,
@@ -68,6 +106,7 @@ void check_training(const TrainingDescription& d, Communicator& comm) {
   const std::int64_t samples = 2 * (d.batch + comm.size() - 1) / comm.size();
   const std::int64_t maps = samples * (d.scope == Scope::end_to_end ? held + input.size() : largest);
   fmt::print("parameters   {}\n", parameters);
+  print_result_size(d, *pairs, parameters, static_cast<std::int64_t>(encoder.blocks.size()));
   fmt::print("memory       about {:.0f} MiB a rank: parameters with their optimiser {:.0f}, maps {:.0f}\n",
              static_cast<double>(4 * (3 * parameters + maps)) / (1 << 20),
              static_cast<double>(12 * parameters) / (1 << 20), static_cast<double>(4 * maps) / (1 << 20));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 
@@ -12,14 +13,12 @@ namespace lpl::rate {
 namespace {
 
 constexpr std::int64_t kMany = std::numeric_limits<std::int64_t>::max();
+constexpr std::int64_t kMostFrames = 100'000'000;
+constexpr std::int64_t kMostToySteps = std::numeric_limits<std::uint32_t>::max();  // that have numbers of their own
 
 // The table [section.name] that stands in the description or was embedded from models/.
 Table model_table(Table& root, Table& user, std::string_view key, const std::string& section, const std::string& name) {
-  const auto missing = [&]() {
-    user.fail(key, fmt::format("there is no {} '{}': neither a table [{}.{}] here, nor a file {}.{} beside the "
-                               "description or in models/",
-                               section, name, section, name, name, section));
-  };
+  const auto missing = [&]() { user.fail(key, no_such_model(section, name)); };
   if (!root.is_table(section)) missing();
   Table outer = root.table(section);
   if (!outer.is_table(name)) missing();
@@ -29,39 +28,74 @@ Table model_table(Table& root, Table& user, std::string_view key, const std::str
   return table;
 }
 
-// Keys of a choice that was not made are checked and kept, so that choices can be switched by --set.
-OptimizerDescription read_optimizer(Table table) {
-  OptimizerDescription o{};
-  const bool is_adam = table.choice("type", {"adam", "sgd"}, "adam") == 0;
-  if (is_adam || table.has("beta1") || table.has("beta2") || table.has("epsilon")) {
-    AdamOptimizer adam{};
-    adam.beta1 = table.number("beta1", {0, 1}, 0.9);
-    adam.beta2 = table.number("beta2", {0, 1}, 0.999);
-    adam.epsilon = table.number("epsilon", kPositive, 1e-8);
-    o.kind = adam;
-  }
-  if (!is_adam || table.has("momentum")) {
-    const SgdOptimizer sgd{table.number("momentum", {0, 1}, 0.9)};
-    if (!is_adam) o.kind = sgd;
-  }
-  o.learning_rate = table.number("learning_rate", kNonNegative, 1e-3);
-  o.weight_decay = table.number("weight_decay", kNonNegative, 1.5e-6);
-  const std::size_t schedule = table.choice("schedule", {"cosine", "constant", "listed"}, "cosine");
-  o.scheduled = schedule == 0;
-  if (o.scheduled || table.has("warmup_epochs") || table.has("start_rate") || table.has("final_rate")) {
-    o.warmup_epochs = static_cast<int>(table.integer("warmup_epochs", 0, 1'000'000, 10));
-    o.start_rate = table.number("start_rate", kNonNegative, 0.0);
-    o.final_rate = table.number("final_rate", kNonNegative, 1e-6);
-  }
-  if (schedule == 2) {
-    o.listed = table.numbers("rates", kNonNegative);
-    if (o.listed.empty()) table.fail("rates", "'rates' is empty; give the learning rate of every step");
-  } else if (table.has("rates")) {
-    table.numbers("rates", kNonNegative);
-  }
-  table.finish();
-  return o;
+// Single precision holds these, and what they are multiplied with.
+constexpr Bounds kRate{0, 1e30};
+constexpr Bounds kRateAboveZero{0, 1e30, true};
+
+double below_one(Table& table, std::string_view key, double fallback) {
+  const double value = table.number(key, kProbability, fallback);
+  if (value == 1) table.fail(key, table.stated(key) + "; it must be below 1");
+  return value;
 }
+
+// Keys of a choice that was not made are checked and kept, so that choices can be switched by --set; it is said.
+class Optimizer {
+ public:
+  Optimizer(Table table, std::vector<std::string>& warnings) : table_(std::move(table)), warnings_(warnings) {}
+
+  OptimizerDescription read() {
+    const bool is_adam = table_.choice("type", {"adam", "sgd"}, "adam") == 0;
+    if (is_adam || any_of({"beta1", "beta2", "epsilon"}, "type = \"sgd\"")) {
+      AdamOptimizer adam{};
+      adam.beta1 = below_one(table_, "beta1", 0.9);
+      adam.beta2 = below_one(table_, "beta2", 0.999);
+      adam.epsilon = table_.number("epsilon", kRateAboveZero, 1e-8);
+      o_.kind = adam;
+    }
+    if (!is_adam || any_of({"momentum"}, "type = \"adam\"")) {
+      const SgdOptimizer sgd{table_.number("momentum", kProbability, 0.9)};
+      if (!is_adam) o_.kind = sgd;
+    }
+    o_.learning_rate = table_.number("learning_rate", kRate, 1e-3);
+    o_.weight_decay = table_.number("weight_decay", kRate, 1.5e-6);
+    read_schedule();
+    table_.finish();
+    return o_;
+  }
+
+ private:
+  void read_schedule() {
+    const std::size_t schedule = table_.choice("schedule", {"cosine", "constant", "listed"}, "cosine");
+    const std::string chosen = "schedule = " + table_.written("schedule");
+    o_.scheduled = schedule == 0;
+    if (o_.scheduled || any_of({"warmup_epochs", "start_rate", "final_rate"}, chosen)) {
+      o_.warmup_epochs = static_cast<int>(table_.integer("warmup_epochs", 0, 1'000'000, 10));
+      o_.start_rate = table_.number("start_rate", kRate, 0.0);
+      o_.final_rate = table_.number("final_rate", kRate, 1e-6);
+    }
+    if (schedule == 2) {
+      o_.listed = table_.numbers("rates", kRate);
+      if (o_.listed.empty()) table_.fail("rates", "'rates' is empty; give the learning rate of every step");
+    } else if (any_of({"rates"}, chosen)) {
+      table_.numbers("rates", kRate);
+    }
+  }
+
+  // Whether one of the keys of a choice that was not made is there.
+  bool any_of(const std::vector<std::string>& keys, const std::string& chosen) {
+    bool found = false;
+    for (const std::string& key : keys)
+      if (table_.has(key)) {
+        warnings_.push_back(fmt::format("optimizer.{} has no effect with {}", key, chosen));
+        found = true;
+      }
+    return found;
+  }
+
+  Table table_;
+  std::vector<std::string>& warnings_;
+  OptimizerDescription o_{};
+};
 
 FrameSequences read_frames(Table& table, const std::string& file) {
   FrameSequences frames{};
@@ -69,6 +103,10 @@ FrameSequences read_frames(Table& table, const std::string& file) {
   frames.side = table.integer("side", 8, 64, file.empty() ? 32 : 64);
   frames.trajectories = table.integer("trajectories", 1, 1'000'000, 64'000);
   frames.frames = table.integer("frames", 2, 1000, 17);
+  if (frames.trajectories * frames.frames > kMostFrames)
+    table.fail("trajectories",
+               fmt::format("{}, and {}: {} frames in all; at most {} are possible", table.stated("trajectories"),
+                           table.stated("frames"), frames.trajectories * frames.frames, kMostFrames));
   frames.blocks_per_epoch = table.integer("blocks_per_epoch", 1, 1'000'000, 999);
   frames.readout_blocks = table.integer("readout_blocks", 1, 100'000, 20);
   frames.test_blocks = table.integer("test_blocks", 1, 100'000, 10);
@@ -91,15 +129,18 @@ DataDescription read_data(Table& table) {
     case 4:
       return RecordedBatches{table.file("file"), table.integer("classes", 2, 1 << 20, 10)};
     case 5:
-      return ClusterPairs{table.number("sigma_y", kPositive, 1.0), table.number("switching", kProbability, 0.0),
-                          table.integer("steps_per_epoch", 1, kMany, 1000)};
+      return ClusterPairs{table.number("sigma_y", {1e-12, 1e12}, 1.0), table.number("switching", kProbability, 0.0),
+                          table.integer("steps_per_epoch", 1, kMostToySteps, 1000)};
     default: {
       DigitPairs digits{};
       digits.file = table.file("file", "scripts/make_digits.py");
       digits.first = table.integer("first", 0, 9, 5);
       digits.second = table.integer("second", 0, 9, 6);
+      if (digits.first == digits.second)
+        table.fail("second", fmt::format("{}, and {}: two different digits are needed", table.stated("first"),
+                                         table.stated("second")));
       digits.keeps_digit = table.choice("keeps", {"digit", "place"}, "digit") == 0;
-      digits.steps_per_epoch = table.integer("steps_per_epoch", 1, kMany, 1000);
+      digits.steps_per_epoch = table.integer("steps_per_epoch", 1, kMostToySteps, 1000);
       return digits;
     }
   }
@@ -117,14 +158,14 @@ ReadoutDescription read_readout(Table table, const DataDescription& data) {
   r.every = table.integer("every", 0, kMany, 0);
   r.epochs = static_cast<int>(table.integer("epochs", 1, 100'000, 20));
   r.batch = table.integer("batch", 1, 1 << 20, 512);
-  r.learning_rate = table.number("learning_rate", kPositive, 1e-3);
+  r.learning_rate = table.number("learning_rate", kRateAboveZero, 1e-3);
   r.pixels = table.flag("pixels", true);
   r.untrained = table.flag("untrained", true);
   table.finish();
   return r;
 }
 
-StepRecords read_records(Table table) {
+StepRecords read_records(Table& table) {
   StepRecords r{};
   r.losses = table.flag("losses", false);
   r.gradients = table.integers("gradients", 1, kMany, std::vector<std::int64_t>{});
@@ -147,6 +188,8 @@ void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& netwo
     network.fail("net", fmt::format("'{}' has skip connections, which have no layer-local form; set learning.scope = "
                                     "\"end_to_end\", or use vgg11 or alexnet",
                                     network.text("net")));
+  if (d.label_column > 0 && !std::holds_alternative<FrameSequences>(d.data))
+    learning.fail("label", fmt::format("{}; this data set has the label column 0 only", learning.stated("label")));
   if (d.batch < 2)
     training.fail("batch", "'batch' is 1: the variance over a batch of one sample is undefined; use 2 or more");
   if (!d.pooled) {
@@ -183,19 +226,42 @@ void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& netwo
                   "\"linear\", optimizer.type = \"sgd\", learning.scope = \"layer_local\" and no projector");
 }
 
-TrainingDescription read_tables(Document& document, const std::string& name) {
+// What is wanted of a run and never exists in it.
+void refuse_records_of_nothing(const TrainingDescription& d, Table& record) {
+  const auto* lpl = std::get_if<LplRule>(&d.rule);
+  if (!d.record.estimates.empty() && !(lpl && lpl->rate.stale_estimates))
+    record.fail("estimates", "stale estimates are kept by the rule lpl with rate.estimates = \"stale\" only");
+  if (!d.record.hooks.empty() &&
+      (std::holds_alternative<OjaRule>(d.rule) || std::holds_alternative<SupervisedRule>(d.rule)))
+    record.fail("hooks", "this rule has no losses of activities at hooks; there is nothing to record");
+}
+
+// A toy step draws its samples by its number.
+void refuse_too_many_toy_steps(const TrainingDescription& d, Table& training) {
+  std::int64_t per_epoch = 0;
+  if (const auto* clusters = std::get_if<ClusterPairs>(&d.data)) per_epoch = clusters->steps_per_epoch;
+  if (const auto* digits = std::get_if<DigitPairs>(&d.data)) per_epoch = digits->steps_per_epoch;
+  if (per_epoch == 0 || (d.steps > 0 && d.steps <= kMostToySteps)) return;
+  if (d.epochs > kMostToySteps / per_epoch)
+    training.fail("epochs", fmt::format("{}, of data.steps_per_epoch = {} steps: at most {} steps are possible in all",
+                                        training.stated("epochs"), per_epoch, kMostToySteps));
+}
+
+TrainingDescription read_tables(Document& document, const std::string& name, bool only_judged) {
   Table root = document.root();
   TrainingDescription d{};
   d.name = name;
+  d.only_judged = only_judged;
   Table training = root.table("training");
   training.rename("training");
   d.seed = static_cast<std::uint64_t>(training.integer("seed", 0, kMany, 1));
   d.batch = training.integer("batch", 1, 1 << 20, 1024);
+  d.stated_batch = "training: " + training.stated("batch");
   d.epochs = training.integer("epochs", 1, 10'000'000, 800);
   d.steps = training.integer("steps", 0, kMany, 0);
   d.precision =
       training.choice("precision", {"float32", "bf16"}, "float32") == 0 ? Precision::float32 : Precision::bfloat16;
-  if (training.has("initial")) d.initial_parameters = training.file("initial");
+  if (training.has("initial")) d.initial_parameters = only_judged ? training.text("initial") : training.file("initial");
   training.finish();
 
   Table network = root.table("network");
@@ -217,25 +283,31 @@ TrainingDescription read_tables(Document& document, const std::string& name) {
   d.label_column = static_cast<std::size_t>(learning.integer("label", 0, 100, 0));
   learning.finish();
 
-  d.optimizer = read_optimizer(root.table("optimizer"));
+  d.optimizer = Optimizer(root.table("optimizer"), d.warnings).read();
   Table data = root.table("data");
   data.rename("data");
   d.data = read_data(data);
   data.finish();
   d.readout = read_readout(root.table("readout"), d.data);
-  d.record = read_records(root.table("record"));
+  Table record = root.table("record");
+  record.rename("record");
+  d.record = read_records(record);
   refuse_nonsense(d, learning, network, training);
+  refuse_records_of_nothing(d, record);
+  refuse_too_many_toy_steps(d, training);
   root.finish();
   d.canonical_text = document.canonical_text();
+  d.fixed_text = document.canonical_text_without("training", {"epochs", "steps"});
+  d.files = document.files();
   return d;
 }
 
 TrainingDescription read(Document document, const std::string& name, std::vector<std::string> overrides,
-                         std::optional<std::uint64_t> seed) {
+                         std::optional<std::uint64_t> seed, bool only_judged = false) {
   for (const char* optional : {"optimizer", "readout", "record"}) document.ensure_table(optional);
   if (seed) overrides.push_back(fmt::format("training.seed={}", *seed));
   resolve(document, overrides, {{"network", "net", "net"}, {"learning", "rule", "rule"}});
-  return read_tables(document, name);
+  return read_tables(document, name, only_judged);
 }
 
 }  // namespace
@@ -248,6 +320,12 @@ TrainingDescription read_training(const std::string& path, const std::vector<std
 TrainingDescription read_training_text(const std::string& text, const std::string& name,
                                        const std::vector<std::string>& overrides) {
   return read(Document::from_text(text, name), name, overrides, std::nullopt);
+}
+
+TrainingDescription read_trained(const std::string& text, const std::string& name, std::vector<std::string> overrides) {
+  if (std::ranges::any_of(overrides, [](const std::string& o) { return o.starts_with("data.set="); }))
+    overrides.insert(overrides.begin(), "data={}");
+  return read(Document::from_text(text, name), name, std::move(overrides), std::nullopt, true);
 }
 
 std::string data_override(const std::string& path) {

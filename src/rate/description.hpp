@@ -7,6 +7,7 @@
 #include <variant>
 #include <vector>
 
+#include "config/table.hpp"
 #include "rate/encoder.hpp"
 #include "rule/rule.hpp"
 
@@ -85,7 +86,8 @@ struct TrainingDescription {
   std::string name;  // of the file, for messages
   std::uint64_t seed;
   std::int64_t batch, epochs;
-  std::int64_t steps;  // at most so many in all; 0: as many as the epochs have
+  std::string stated_batch;  // for messages: what the description says, or that it is a default
+  std::int64_t steps;        // at most so many in all; 0: as many as the epochs have
   Precision precision;
   NetDescription net;
   bool biases;
@@ -97,16 +99,24 @@ struct TrainingDescription {
   std::size_t label_column;  // that classifiers learn
   OptimizerDescription optimizer;
   DataDescription data;
+  bool only_judged = false;  // of the data, only what readouts need is opened; nothing is trained
   ReadoutDescription readout;
   StepRecords record;
   std::string initial_parameters;  // safetensors file; "": drawn
   std::string canonical_text;
+  std::string fixed_text;  // the same without the number of epochs and steps, which a resumed run may change
+  DescriptionFiles files;
+  std::vector<std::string> warnings;  // of what is allowed, but hardly meant
 };
 
 TrainingDescription read_training(const std::string& path, const std::vector<std::string>& overrides,
                                   std::optional<std::uint64_t> seed);
 TrainingDescription read_training_text(const std::string& text, const std::string& name,
                                        const std::vector<std::string>& overrides);
+
+// The description that a finished run has stored, to judge its network. Where an override names another data.set, none
+// of the keys of the run's own data is left.
+TrainingDescription read_trained(const std::string& text, const std::string& name, std::vector<std::string> overrides);
 
 // The --set that makes a description read its data from `path`, a folder or a file.
 std::string data_override(const std::string& path);

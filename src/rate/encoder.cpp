@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -15,36 +16,63 @@ namespace lpl::rate {
 namespace {
 
 constexpr std::int64_t kLargest = 1 << 20;
+constexpr std::int64_t kLargestKernel = 63;
+constexpr std::int64_t kLargestPool = 15;  // the places of a window are numbered in a byte
 
 // A list with one entry a layer or stage, as `channels` is.
 std::vector<std::int64_t> per_layer(Table& table, std::string_view key, std::size_t layers, std::int64_t low,
-                                    std::int64_t fallback) {
-  std::vector<std::int64_t> values = table.integers(key, low, kLargest, std::vector<std::int64_t>(layers, fallback));
+                                    std::int64_t high, std::int64_t fallback) {
+  std::vector<std::int64_t> values = table.integers(key, low, high, std::vector<std::int64_t>(layers, fallback));
   if (values.size() != layers)
     table.fail(key,
                fmt::format("'{}' has {} entries; give {}, one for each of 'channels'", key, values.size(), layers));
   return values;
 }
 
+// What the layers are called below "network.encoder.". Names become PyTorch's, datasets of the result file and keys of
+// random numbers, so each stands once.
+std::vector<std::string> layer_names(Table& table, std::size_t layers) {
+  std::vector<std::string> fallback;
+  for (std::size_t i = 0; i < layers; ++i) fallback.push_back(fmt::format("blocks.{}.module.0", i));
+  const std::vector<std::string> names = table.texts("names", std::move(fallback));
+  if (names.size() != layers)
+    table.fail("names",
+               fmt::format("'names' has {} entries; give {}, one for each of 'channels'", names.size(), layers));
+  const auto allowed = [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '.' || c == '-'; };
+  for (std::size_t i = 0; i < layers; ++i) {
+    const std::string& name = names[i];
+    if (name.empty() || !std::ranges::all_of(name, allowed) || name.starts_with("projectors."))
+      table.fail("names", fmt::format("'names' holds \"{}\"; a name consists of letters, digits, '_', '-' and '.', and "
+                                      "does not begin with \"projectors.\"",
+                                      name));
+    if (std::find(names.begin(), names.begin() + static_cast<std::ptrdiff_t>(i), name) !=
+        names.begin() + static_cast<std::ptrdiff_t>(i))
+      table.fail("names", fmt::format("'names' holds \"{}\" twice; every layer needs a name of its own", name));
+  }
+  return names;
+}
+
 NetDescription read_convolutional(Table& table, bool biases) {
   const std::vector<std::int64_t> channels = table.integers("channels", 1, kLargest);
   if (channels.empty()) table.fail("channels", "'channels' is empty; give the number of units of every layer");
   const std::size_t n = channels.size();
-  const auto kernels = per_layer(table, "kernels", n, 1, 3);
-  const auto strides = per_layer(table, "strides", n, 1, 1);
-  const auto paddings = per_layer(table, "paddings", n, 0, 1);
-  const auto pools = per_layer(table, "pools", n, 0, 0);
-  const auto pool_strides = per_layer(table, "pool_strides", n, 1, 2);
-  const auto adaptive_pools = per_layer(table, "adaptive_pools", n, 0, 0);
+  const std::vector<std::string> names = layer_names(table, n);
+  const auto kernels = per_layer(table, "kernels", n, 1, kLargestKernel, 3);
+  const auto strides = per_layer(table, "strides", n, 1, kLargestKernel, 1);
+  const auto paddings = per_layer(table, "paddings", n, 0, kLargestKernel, 1);
+  const auto pools = per_layer(table, "pools", n, 0, kLargestPool, 0);
+  const auto pool_strides = per_layer(table, "pool_strides", n, 1, kLargestKernel, 2);
+  const auto adaptive_pools = per_layer(table, "adaptive_pools", n, 0, 255, 0);
   std::vector<double> dropouts(n, 0.0);
   if (table.has("dropouts")) dropouts = table.numbers("dropouts", kProbability);
   if (dropouts.size() != n)
     table.fail("dropouts",
                fmt::format("'dropouts' has {} entries; give one for each of the {} layers", dropouts.size(), n));
+  if (std::ranges::find(dropouts, 1.0) != dropouts.end())
+    table.fail("dropouts", "'dropouts' holds 1, which silences every input; a probability must be below 1");
   NetDescription net;
   for (std::size_t i = 0; i < n; ++i) {
-    if (pools[i] > 15) table.fail("pools", "a pooling window has at most 15 rows");
-    net.blocks.push_back({{{fmt::format("network.encoder.blocks.{}.module.0", i),
+    net.blocks.push_back({{{"network.encoder." + names[i],
                             {i == 0 ? 0 : channels[i - 1], channels[i], kernels[i], strides[i], paddings[i], biases,
                              true, pools[i], pool_strides[i]},
                             adaptive_pools[i],
@@ -102,15 +130,15 @@ BlockDescription bottleneck(const std::string& name, std::int64_t in, std::int64
 NetDescription read_residual(Table& table) {
   const std::vector<std::int64_t> channels = table.integers("channels", 1, kLargest);
   if (channels.empty()) table.fail("channels", "'channels' is empty; give the width of the blocks of every stage");
-  const auto blocks = per_layer(table, "blocks", channels.size(), 1, 1);
-  const auto strides = per_layer(table, "strides", channels.size(), 1, 1);
+  const auto blocks = per_layer(table, "blocks", channels.size(), 1, 1000, 1);
+  const auto strides = per_layer(table, "strides", channels.size(), 1, kLargestKernel, 1);
   const std::int64_t expansion = table.integer("expansion", 1, 1024, 4);
   const bool normalised = table.flag("normalised", true);
   std::int64_t in = table.integer("stem_channels", 1, kLargest, 64);
-  const std::int64_t kernel = table.integer("stem_kernel", 1, 63, 7);
-  const std::int64_t stride = table.integer("stem_stride", 1, 63, 2);
-  const std::int64_t pool = table.integer("stem_pool", 1, 15, 3);
-  const std::int64_t pool_stride = table.integer("stem_pool_stride", 1, 15, 2);
+  const std::int64_t kernel = table.integer("stem_kernel", 1, kLargestKernel, 7);
+  const std::int64_t stride = table.integer("stem_stride", 1, kLargestKernel, 2);
+  const std::int64_t pool = table.integer("stem_pool", 1, kLargestPool, 3);
+  const std::int64_t pool_stride = table.integer("stem_pool_stride", 1, kLargestPool, 2);
   LayerDescription stem = residual_layer("network.encoder.conv1", 0, in, kernel, stride, true);
   normalise(stem, "network.encoder.bn1");
   stem.norm->pooling = {pool, pool_stride, pool / 2};

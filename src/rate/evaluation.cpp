@@ -1,7 +1,10 @@
 #include "rate/evaluation.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "core/errors.hpp"
 #include "rate/readout.hpp"
 
 namespace lpl::rate {
@@ -14,17 +17,16 @@ Features as_features(const std::vector<float>& values, std::int64_t samples) {
   return {values, n, values.size() / n};
 }
 
-std::vector<double> accuracies(const JudgedSets& sets, const std::vector<float>& train, const std::vector<float>& test,
-                               const ReadoutDescription& readout, std::uint64_t seed) {
+std::vector<Readout> readouts_of(const JudgedSets& sets, const std::vector<float>& train,
+                                 const std::vector<float>& test, const ReadoutDescription& readout,
+                                 std::uint64_t seed) {
   LabelledFeatures learned{as_features(train, sets.train->count()), {}};
   LabelledFeatures tested{as_features(test, sets.test->count()), {}};
   for (const auto& column : sets.train->labels()) learned.labels.emplace_back(column);
   for (const auto& column : sets.test->labels()) tested.labels.emplace_back(column);
   ReadoutOptions options{{}, seed, readout.learning_rate, readout.epochs, static_cast<std::size_t>(readout.batch)};
   for (const LabelColumn& column : sets.columns) options.classes.push_back(static_cast<std::size_t>(column.classes));
-  std::vector<double> found;
-  for (const Readout& r : train_readouts(learned, tested, options)) found.push_back(r.test_accuracy);
-  return found;
+  return train_readouts(learned, tested, options);
 }
 
 }  // namespace
@@ -60,7 +62,11 @@ LayerEvaluation evaluate_features(const JudgedSets& sets, const std::vector<floa
                                   const std::vector<float>& test, const ReadoutDescription& readout,
                                   std::uint64_t seed) {
   LayerEvaluation e;
-  e.accuracy = accuracies(sets, train, test, readout, seed);
+  for (const Readout& r : readouts_of(sets, train, test, readout, seed)) {
+    e.accuracy.push_back(r.test_accuracy);
+    e.training_accuracy.push_back(r.train_accuracy);
+    e.late_rise.push_back(r.late_rise);
+  }
   const Features features = as_features(test, sets.test->count());
   const std::vector<std::int32_t>& labels = sets.test->labels()[0];
   e.participation_ratio = participation_ratio(features);
@@ -74,8 +80,13 @@ std::vector<LayerEvaluation> evaluate_activity(const JudgedSets& sets, const std
                                                const std::vector<std::vector<float>>& test,
                                                const ReadoutDescription& readout, std::uint64_t seed) {
   std::vector<LayerEvaluation> layers;
-  for (std::size_t b = 0; b < train.size(); ++b)
-    layers.push_back(evaluate_features(sets, train[b], test[b], readout, seed));
+  for (std::size_t b = 0; b < train.size(); ++b) {
+    try {
+      layers.push_back(evaluate_features(sets, train[b], test[b], readout, seed));
+    } catch (const Error& error) {
+      throw Error(fmt::format("block {}: {}", b + 1, error.what()));
+    }
+  }
   return layers;
 }
 
@@ -85,9 +96,30 @@ std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const 
   return evaluate_activity(sets, train, layer_activity(trainer, *sets.test, comm), readout, seed);
 }
 
+std::string convergence_warning(const std::vector<LayerEvaluation>& layers, const std::vector<LabelColumn>& columns,
+                                const ReadoutDescription& readout) {
+  constexpr double kConverged = 0.01;
+  double most = 0;
+  std::string which;
+  for (std::size_t l = 0; l < layers.size(); ++l)
+    for (std::size_t c = 0; c < columns.size(); ++c)
+      if (layers[l].late_rise[c] > most) {
+        most = layers[l].late_rise[c];
+        which = fmt::format("block {} ({})", l + 1, columns[c].name);
+      }
+  if (most <= kConverged) return {};
+  return fmt::format(
+      "readouts have not converged: that of {} still rose by {:.1f} points on the images it learns from, in the last "
+      "quarter of readout.epochs = {}; raise readout.epochs or readout.learning_rate",
+      which, 100 * most, readout.epochs);
+}
+
 std::vector<double> evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed) {
-  return accuracies(sets, sets.train->make(0, sets.train->count()), sets.test->make(0, sets.test->count()), readout,
-                    seed);
+  std::vector<double> accuracy;
+  for (const Readout& r : readouts_of(sets, sets.train->make(0, sets.train->count()),
+                                      sets.test->make(0, sets.test->count()), readout, seed))
+    accuracy.push_back(r.test_accuracy);
+  return accuracy;
 }
 
 }  // namespace lpl::rate

@@ -1,5 +1,6 @@
 // What the layers of a network represent: linear readouts of labels and measures of geometry, on labelled images that
-// take no part in training (rate_model: readouts learn from the validation split, and are tested on the test split).
+// take no part in training (docs/numerics.md: readouts learn from the validation split, and are tested on the test
+// split).
 #pragma once
 
 #include <cstdint>
@@ -16,7 +17,9 @@ namespace lpl::rate {
 
 // Of one layer. Measures use the test images and the first label column.
 struct LayerEvaluation {
-  std::vector<double> accuracy;  // by label column
+  // By label column, of readouts: on test images, on those they learned from, and how much the latter rose in the last
+  // quarter of the readout's training.
+  std::vector<double> accuracy, training_accuracy, late_rise;
   double participation_ratio = 0;
   double mean_activity = 0;
   CosineMeasures cosines;
@@ -24,7 +27,7 @@ struct LayerEvaluation {
 
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
-    archive& accuracy& participation_ratio& mean_activity;
+    archive& accuracy& training_accuracy& late_rise& participation_ratio& mean_activity;
     archive& cosines.across_classes& cosines.within_classes& cosines.across_histogram& cosines.within_histogram;
     archive& manifold.class_correlation& manifold.relative_radius& manifold.dimension;
     archive& manifold.classes& manifold.radii& manifold.dimensions& manifold.centroid_spreads;
@@ -48,6 +51,10 @@ std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const 
 // Pooled activity of every block for all images, samples x units by block, on every rank. Collective: ranks share the
 // images.
 std::vector<std::vector<float>> layer_activity(Trainer& trainer, JudgedImages& images, Communicator& comm);
+
+// Says it where readouts had not converged, with the one that is farthest from it; "" where all had.
+std::string convergence_warning(const std::vector<LayerEvaluation>& layers, const std::vector<LabelColumn>& columns,
+                                const ReadoutDescription& readout);
 
 // Readouts straight from the pixels, by label column.
 std::vector<double> evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed);

@@ -117,6 +117,8 @@ class TrainingFile {
   void flush() { file_.flush(); }
   void finish(const std::string& status, double wall) { file_.finish(status, wall, 0); }
   void fail() { file_.fail(); }
+  // The name of the run, by which it knows its file again.
+  const std::string& run() const { return file_.run(); }
 
  private:
   struct Losses {
@@ -132,7 +134,7 @@ class TrainingFile {
   HistoryLayout layout_;
   h5::Series epoch_, learning_rate_, speed_;
   Losses epochs_, steps_;
-  h5::Series readout_epoch_, accuracy_, metrics_epoch_;
+  h5::Series readout_epoch_, accuracy_, training_accuracy_, metrics_epoch_;
   std::vector<h5::Series> metrics_;  // in the order of kMetrics
   h5::Series within_histogram_, across_histogram_;
 };

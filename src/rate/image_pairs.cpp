@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <functional>
 #include <optional>
 
@@ -15,6 +16,11 @@
 
 namespace lpl::rate {
 namespace {
+
+Stl10Training stl10_training(const TrainingDescription& d) {
+  const bool labelled = d.only_judged || std::holds_alternative<SupervisedRule>(d.rule);
+  return labelled ? Stl10Training::labelled : Stl10Training::unlabelled;
+}
 
 class StoreImages final : public JudgedImages {
  public:
@@ -67,7 +73,13 @@ class Augmented final : public PairSource {
         classes_(classes_of(*set_.train.store, d)),
         column_(d.label_column),
         maker_(set_.train.store->side(), static_cast<int>(data.side), set_.normalisation) {
-    if (images() < 2) throw ConfigError(d.name + ": the data set has fewer than two images to train on");
+    if (!d.only_judged && images() < batch_)
+      throw ConfigError(fmt::format("{}: {}; {} has {} images to train on: give a batch of 2 to so many", d.name,
+                                    d.stated_batch, data.folder, images()));
+    if ((d.readout.wanted || d.only_judged) && (set_.readout_train.images.empty() || set_.test.images.empty()))
+      throw ConfigError(fmt::format("{}: readouts learn from {} images and are tested on {}; give {} more images{}",
+                                    d.name, set_.readout_train.images.size(), set_.test.images.size(), data.folder,
+                                    d.only_judged ? "" : ", or set readout.wanted = false"));
     judged_.columns = set_.test.store->columns();
     judged_.train = judged(set_.readout_train);
     judged_.test = judged(set_.test);
@@ -115,10 +127,11 @@ class Augmented final : public PairSource {
   JudgedSets* judged() override { return &judged_; }
 
  private:
+  // Images that are larger than the views are made smaller first, as published: crops are then cut out of these.
   static ImageDataSet open(const AugmentedImages& data, const TrainingDescription& d) {
     if (data.set == AugmentedImages::Set::cifar10) return open_cifar10(data.folder, d.seed);
-    const bool supervised = std::holds_alternative<SupervisedRule>(d.rule);
-    return open_stl10(data.folder, supervised ? Stl10Training::labelled : Stl10Training::unlabelled, d.seed);
+    ImageDataSet set = open_stl10(data.folder, stl10_training(d), d.seed);
+    return data.side < set.train.store->side() ? resized(set, static_cast<int>(data.side)) : set;
   }
 
   std::unique_ptr<JudgedImages> judged(const ImageSubset& subset) const {
@@ -172,8 +185,9 @@ class Frames final : public PairSource {
         images_(open(data)),
         source_{images_, data.side, {}},
         stream_(d.seed, data.trajectories, static_cast<int>(data.frames)),
-        split_(split_blocks(stream_.blocks(d.batch), data.readout_blocks, data.test_blocks)),
+        split_(split(data, d)),
         classes_(classes_of(*source_.store, d)),
+        name_(data.file.empty() ? d.name : data.file),
         column_(d.label_column) {
     judged_.columns = source_.store->columns();
     judged_.train = judged(split_.train, split_.validation);
@@ -185,6 +199,7 @@ class Frames final : public PairSource {
     images_->hold(stream_.frames(), [&](std::int64_t done) { progress.show("reading", static_cast<double>(done)); });
     progress.finish();
     source_.normalisation = measured();
+    refuse_constant_channels();
     maker_.emplace(images_->side(), static_cast<int>(source_.side), source_.normalisation);
   }
 
@@ -237,11 +252,33 @@ class Frames final : public PairSource {
     return images;
   }
 
+  BlockSplit split(const FrameSequences& data, const TrainingDescription& d) const {
+    const std::int64_t blocks = stream_.blocks(d.batch);
+    if (data.readout_blocks + data.test_blocks >= blocks)
+      throw ConfigError(fmt::format(
+          "{}: data.trajectories x data.frames, {} x {}, make {} blocks of training.batch + 1, {}, frames; {} of them "
+          "are "
+          "for readouts (data.readout_blocks) and {} for test (data.test_blocks), given or by default: none remains "
+          "for "
+          "training; use more trajectories, smaller batches or fewer blocks for readouts and test",
+          d.name, data.trajectories, data.frames, blocks, d.batch + 1, data.readout_blocks, data.test_blocks));
+    return split_blocks(blocks, data.readout_blocks, data.test_blocks);
+  }
+
   // z-scores by channel, measured on frames of the training part.
   ChannelNormalisation measured() const {
     constexpr std::size_t kFrames = 4096;
     const auto frames = std::span(stream_.frames()).first(static_cast<std::size_t>(split_.train * (batch_ + 1)));
     return measure_normalisation(*source_.store, frames.first(std::min(kFrames, frames.size())));
+  }
+
+  void refuse_constant_channels() const {
+    for (std::size_t c = 0; c < 3; ++c)
+      if (!(source_.normalisation.deviation[c] > 0))
+        throw ConfigError(
+            fmt::format("{}: every {} value of the frames to train on is {:.0f}; a channel without "
+                        "variance cannot be normalised",
+                        name_, std::array{"red", "green", "blue"}[c], 255 * source_.normalisation.mean[c]));
   }
 
   std::unique_ptr<JudgedImages> judged(std::int64_t first, std::int64_t count) const {
@@ -272,12 +309,18 @@ class Frames final : public PairSource {
   FrameStream stream_;
   BlockSplit split_;
   std::int64_t classes_;
+  std::string name_;  // of the data, for messages
   std::size_t column_;
   std::optional<ViewMaker> maker_;  // loaded
   JudgedSets judged_;
 };
 
 }  // namespace
+
+std::vector<std::string> image_files(const AugmentedImages& data, const TrainingDescription& description) {
+  if (data.set == AugmentedImages::Set::cifar10) return cifar10_files(data.folder);
+  return stl10_files(data.folder, stl10_training(description));
+}
 
 std::unique_ptr<PairSource> make_image_pairs(const AugmentedImages& data, const TrainingDescription& description) {
   return std::make_unique<Augmented>(data, description);

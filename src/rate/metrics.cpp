@@ -94,9 +94,11 @@ void count_cosines(const Matrix& unit, std::span<const std::int32_t> labels, Cos
   measures.within_histogram.assign(kBins, 0);
   const Index stride = stride_of(unit.rows());
   const Matrix sample = every(stride, unit);
+  const auto directed = (sample.rowwise().squaredNorm().array() > 0).eval();
   const Matrix cosines = sample * sample.transpose();
   for (Index i = 0; i < cosines.rows(); ++i)
     for (Index j = i + 1; j < cosines.cols(); ++j) {
+      if (!directed[i] || !directed[j]) continue;
       const bool same = labels[static_cast<std::size_t>(i * stride)] == labels[static_cast<std::size_t>(j * stride)];
       auto& histogram = same ? measures.within_histogram : measures.across_histogram;
       const double place = (cosines(i, j) + 1) / 2 * static_cast<double>(kBins);
@@ -151,10 +153,10 @@ CosineMeasures cosine_measures(const Features& features, std::span<const std::in
   std::vector<double> within;
   double sum_of_own = 0;     // Σ over classes of |Σ u|²: pairs of equal class, a row with itself among them
   double ordered_pairs = 0;  // of different class
-  const double rows = static_cast<double>(unit.rows());
+  const auto rows = static_cast<double>((squares.array() > 0).count());  // that have a direction
   for (const auto& [label, members] : classes) {
     const double own = RowVector(unit(members, Eigen::all).colwise().sum()).squaredNorm();
-    const auto size = static_cast<Index>(members.size());
+    const auto size = static_cast<Index>((squares(members).array() > 0).count());
     within.push_back(mean_of_pairs(own - squares(members).sum(), size));
     sum_of_own += own;
     ordered_pairs += static_cast<double>(size) * (rows - static_cast<double>(size));

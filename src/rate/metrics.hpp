@@ -19,12 +19,13 @@ double participation_ratio(const Features& features);
 
 double mean_activity(const Features& features);
 
-// Cosines of pairs of samples after the mean sample is subtracted; a sample equal to the mean has cosine 0 with all.
+// Cosines of pairs of samples after the mean sample is subtracted. A sample equal to the mean has no direction, and is
+// in no pair.
 struct CosineMeasures {
   static constexpr std::size_t kBins = 40;  // of equal width from -1 to 1, which belongs to the last
 
   double across_classes = 0;  // mean over all pairs of different class
-  double within_classes = 0;  // mean over classes of the mean over their pairs; NaN where a class has one sample
+  double within_classes = 0;  // mean over classes of the mean over their pairs; NaN where a class has no pair
   std::vector<std::uint64_t> across_histogram;  // (kBins): pairs of at most kPairedSamples samples
   std::vector<std::uint64_t> within_histogram;
 };
@@ -44,7 +45,7 @@ ManifoldMeasures manifold_measures(const Features& features, std::span<const std
 
 // How well a representation fills its space.
 struct PushMeasures {
-  double cosine_push = 0;  // mean squared cosine of two samples, not centred
+  double cosine_push = 0;  // mean squared cosine of two samples, not centred; 0 with a sample of zeros
   double uniformity = 0;   // log mean exp(-2 d²), d the distance of two unit rows; at most kPairedSamples samples
   double kl_to_standard_gaussian = 0;  // mean over units of KL(N(mean, variance + 1e-4) || N(0, 1))
 };

@@ -22,6 +22,15 @@ std::unique_ptr<PairSource> make_pairs(const TrainingDescription& description) {
   return std::visit(Make{description}, description.data);
 }
 
+std::vector<std::string> data_files(const TrainingDescription& description) {
+  std::vector<std::string> files = description.files.data;
+  if (const auto* images = std::get_if<AugmentedImages>(&description.data)) {
+    const auto of_set = image_files(*images, description);
+    files.insert(files.end(), of_set.begin(), of_set.end());
+  }
+  return files;
+}
+
 std::vector<std::int64_t> shuffled_positives(std::int64_t n, std::uint64_t seed, std::int64_t step) {
   std::vector<std::int64_t> order(static_cast<std::size_t>(n));
   std::iota(order.begin(), order.end(), 0);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/progress.hpp"
@@ -60,6 +61,10 @@ class PairSource {
 
 // The source that a run describes. Throws ConfigError or IoError where the data cannot be used.
 std::unique_ptr<PairSource> make_pairs(const TrainingDescription& description);
+
+// The files that a run reads besides its description: those that it names, and the image files of a named folder.
+std::vector<std::string> data_files(const TrainingDescription& description);
+std::vector<std::string> image_files(const AugmentedImages& data, const TrainingDescription& description);
 
 // The sources, by kind of data.
 std::unique_ptr<PairSource> make_image_pairs(const AugmentedImages& data, const TrainingDescription& description);

@@ -198,7 +198,11 @@ std::vector<Readout> train_readouts(const LabelledFeatures& train, const Labelle
                             test.features.units));
 
   Classifiers classifiers(static_cast<Index>(train.features.units), options);
-  for (int epoch = 0; epoch < options.epochs; ++epoch) classifiers.train_epoch(train, epoch);
+  std::vector<Classifiers::Score> before;  // the last quarter of the epochs
+  for (int epoch = 0; epoch < options.epochs; ++epoch) {
+    if (epoch == options.epochs - std::max(1, options.epochs / 4)) before = classifiers.scores(train);
+    classifiers.train_epoch(train, epoch);
+  }
 
   const auto on_train = classifiers.scores(train);
   const auto on_test = classifiers.scores(test);
@@ -211,6 +215,7 @@ std::vector<Readout> train_readouts(const LabelledFeatures& train, const Labelle
                       column, on_train[column].loss, on_test[column].loss));
     readouts[column].train_loss = on_train[column].loss;
     readouts[column].train_accuracy = on_train[column].accuracy;
+    if (!before.empty()) readouts[column].late_rise = on_train[column].accuracy - before[column].accuracy;
     readouts[column].test_accuracy = on_test[column].accuracy;
   }
   return readouts;

@@ -30,6 +30,7 @@ struct Readout {
   std::vector<float> biases;   // (classes)
   double train_loss = 0;       // mean cross-entropy [nat] over the training samples, after training
   double train_accuracy = 0;   // fraction right
+  double late_rise = 0;        // of it, in the last quarter of the epochs
   double test_accuracy = 0;
 };
 

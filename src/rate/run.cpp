@@ -10,12 +10,16 @@
 
 #include "core/errors.hpp"
 #include "core/termination.hpp"
+#include "core/text.hpp"
 #include "core/timers.hpp"
 #include "io/event_file.hpp"
 #include "io/safetensors.hpp"
 #include "rate/evaluation.hpp"
 #include "rate/history.hpp"
+#include "rate/initial_parameters.hpp"
+#include "rate/plan.hpp"
 #include "rate/schedule.hpp"
+#include "rate/soundness.hpp"
 #include "rate/trainer.hpp"
 
 namespace lpl::rate {
@@ -34,8 +38,10 @@ std::vector<LossTerm> terms_of(const Rule& rule) {
 
 // Everything that the rest of a run depends on.
 struct TrainingState {
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint32_t kVersion = 2;
+  std::string run;                               // its name in the result file
   std::int64_t step = 0;                         // steps taken
+  std::int64_t epochs = 0;                       // that were to be trained
   std::vector<std::vector<float>> value;         // by array of Encoder::state()
   std::vector<std::vector<float>> mean, square;  // by parameter
   std::vector<StaleEstimates> estimates;
@@ -44,7 +50,7 @@ struct TrainingState {
 
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
-    archive& step& value& mean& square& estimates& epoch_sums& history;
+    archive& run& step& epochs& value& mean& square& estimates& epoch_sums& history;
   }
 };
 
@@ -80,6 +86,9 @@ class Session {
     if (shape != p.shape)
       throw ConfigError(fmt::format("{}: {} has shape [{}]; the network's has [{}]", file, p.name,
                                     fmt::join(shape, ", "), fmt::join(p.shape, ", ")));
+    const auto broken = std::ranges::find_if(values, [](float v) { return !std::isfinite(v); });
+    if (broken != values.end())
+      throw ConfigError(fmt::format("{}: {} holds {}; every value must be finite", file, p.name, *broken));
     backend_.write(p.value, to_array_order(values, p.shape));
   }
 
@@ -89,6 +98,16 @@ class Session {
   }
 
  protected:
+  void show(const std::vector<LayerEvaluation>& layers, AccuracyTable& table) const {
+    table.trained.clear();
+    table.training.clear();
+    for (const LayerEvaluation& layer : layers) {
+      table.trained.push_back(layer.accuracy);
+      table.training.push_back(layer.training_accuracy);
+    }
+    table.warning = convergence_warning(layers, layout_.columns, description_.readout);
+  }
+
   const TrainingDescription& description_;
   Backend& backend_;
   Communicator& comm_;
@@ -106,11 +125,14 @@ class Run : public Session {
         facts_(facts),
         outputs_(outputs),
         checkpoint_(checkpoint),
-        kind_{facts.program, TrainingState::kVersion, facts.description},
+        kind_{facts.program, TrainingState::kVersion, facts.fixed_text, facts.inputs},
         schedule_(checkpoint) {
+    for (const std::string& warning : check_plan(description, pairs_->steps_per_epoch()))
+      if (comm.rank() == 0) fmt::print(stderr, "warning: {}\n", warning);
     state_.epoch_sums = no_losses();
+    state_.epochs = description.epochs;
     if (!checkpoint.resume_from.empty())
-      restore(resume<TrainingState>(checkpoint, kind_));
+      go_on(resume<TrainingState>(checkpoint, kind_));
     else if (!description.initial_parameters.empty())
       load_parameters(description.initial_parameters);
   }
@@ -119,15 +141,20 @@ class Run : public Session {
     const double start = wall_clock();
     agree(comm_, [&] {
       if (comm_.rank() != 0) return;
+      if (!outputs_.events.empty()) events_ = std::make_unique<EventFile>(outputs_.events, state_.step, unix_time());
+      if (!facts_.run.empty() && !outputs_.overwrite) check_replaceable(outputs_.result, facts_);
       file_ = std::make_unique<TrainingFile>(outputs_.result, facts_, layout_);
+      state_.run = file_->run();
       file_->add(state_.history);
       file_->flush();
-      if (!outputs_.events.empty()) events_ = std::make_unique<EventFile>(outputs_.events, unix_time());
+      repeat_events();
+    });
+    const LastAct mark_as_failed(comm_, [&] {
+      if (file_) file_->fail();
     });
     try {
       load_data(style);
       run_all(style);
-      if (!checkpoint_.path.empty() && !summary_.interrupted) save();
       agree(comm_, [&] { finish(wall_clock() - start); });
     } catch (...) {
       if (file_) file_->fail();
@@ -146,6 +173,11 @@ class Run : public Session {
 
   void load_parameters(const std::string& path) {
     const SafetensorsFile file(path);
+    std::vector<std::string> parameters;
+    for (const NamedArray* p : network()) parameters.push_back(p->name);
+    const std::vector<std::string> unused = unused_tensors(path, file.names(), parameters);
+    if (!unused.empty() && comm_.rank() == 0)
+      fmt::print(stderr, "warning: {}: not used: {}\n", path, join(unused, ", "));
     for (NamedArray* p : network()) {
       const StoredTensor tensor = file.read(p->name);
       set_array(*p, path, {tensor.shape.begin(), tensor.shape.end()}, tensor.values);
@@ -169,13 +201,16 @@ class Run : public Session {
     if (!checkpoint_.path.empty()) remembered.push_back(row);
   }
 
+  std::int64_t last_step() const { return planned_steps(description_, pairs_->steps_per_epoch()); }
+
+  // Checkpoints at the end of an epoch are of before its readouts, so that the run can be resumed with more epochs.
   void run_all(ProgressStyle style) {
-    const std::int64_t per_epoch = pairs_->steps_per_epoch();
-    std::int64_t last = description_.epochs * per_epoch;
-    if (description_.steps > 0) last = std::min(last, description_.steps);
+    const std::int64_t per_epoch = pairs_->steps_per_epoch(), last = last_step();
     if (state_.step == 0) add_baselines();
     Progress progress(style, comm_.rank() == 0, static_cast<double>(last), ProgressUnit::steps);
-    while (state_.step < last && !summary_.interrupted) {
+    while (!summary_.interrupted) {
+      if (state_.step > 0 && (state_.step == last || state_.step % per_epoch == 0)) read_out(state_.step == last);
+      if (state_.step == last) break;
       const std::int64_t epoch = state_.step / per_epoch;
       const std::int64_t end = std::min(last, (epoch + 1) * per_epoch);
       run_epoch(epoch, end, progress);
@@ -211,13 +246,19 @@ class Run : public Session {
     summary_.epochs = epoch + 1;
     add(row, state_.history.epochs);
     write_events(row);
-    const std::int64_t every = description_.readout.every;
-    if (!layout_.columns.empty() && (last || (every > 0 && (epoch + 1) % every == 0))) add_evaluation(epoch + 1);
+    refuse_broken_numbers(fmt::format("after epoch {}", epoch + 1));
+    if (last) store_network();
     agree(comm_, [&] {
       if (file_) file_->flush();
     });
-    const bool asked = checkpoint_.epochs > 0 && (epoch + 1) % checkpoint_.epochs == 0;
-    if (!last) save_if_due(asked);  // the end of training is saved anyway
+    save_if_due(last || (checkpoint_.epochs > 0 && (epoch + 1) % checkpoint_.epochs == 0));
+  }
+
+  // Readouts of the epoch that has just ended, where wanted.
+  void read_out(bool last) {
+    const std::int64_t per_epoch = pairs_->steps_per_epoch(), every = description_.readout.every;
+    const std::int64_t epochs = (state_.step + per_epoch - 1) / per_epoch;
+    if (!layout_.columns.empty() && (last || (every > 0 && epochs % every == 0))) add_evaluation(epochs);
   }
 
   void add_baselines() {
@@ -240,9 +281,12 @@ class Run : public Session {
 
   void add_evaluation(std::int64_t epochs) {
     const EvaluationRow row{epochs, evaluate_layers()};
-    summary_.accuracy.trained.clear();
-    for (const LayerEvaluation& layer : row.layers) summary_.accuracy.trained.push_back(layer.accuracy);
+    show(row.layers, summary_.accuracy);
     add(row, state_.history.evaluations);
+    write_events(row);
+  }
+
+  void write_events(const EvaluationRow& row) {
     if (!events_) return;
     for (std::size_t l = 0; l < row.layers.size(); ++l)
       for (std::size_t c = 0; c < layout_.columns.size(); ++c)
@@ -250,9 +294,18 @@ class Run : public Session {
                             row.layers[l].accuracy[c], unix_time());
   }
 
+  // What was said of the step at which a resumed run begins.
+  void repeat_events() {
+    const History& history = state_.history;
+    const std::int64_t epochs = state_.step / pairs_->steps_per_epoch();
+    if (!history.epochs.empty() && history.epochs.back().epoch + 1 == epochs) write_events(history.epochs.back());
+    if (!history.evaluations.empty() && history.evaluations.back().epoch == epochs)
+      write_events(history.evaluations.back());
+  }
+
   void write_events(const EpochRow& row) {
     if (!events_) return;
-    events_->add_scalar("training/total", state_.step, row.losses.total, unix_time());
+    if (!layout_.terms.empty()) events_->add_scalar("training/total", state_.step, row.losses.total, unix_time());
     events_->add_scalar("training/learning_rate", state_.step, row.learning_rate, unix_time());
     for (const LossTerm term : layout_.terms)
       for (std::size_t h = 0; h < layout_.hooks.size(); ++h)
@@ -345,15 +398,25 @@ class Run : public Session {
                           kLossNames[t], layout_.hooks[h], losses.hooks[h][t], step + 1, rate_of(step)));
   }
 
-  // Collective. Writes a checkpoint where one is due on any rank, or a rank was asked to end.
+  // Every rank holds the same numbers, so every rank throws.
+  void refuse_broken_numbers(const std::string& when) {
+    const std::string broken = broken_number(trainer_->encoder(), backend_);
+    if (!broken.empty())
+      throw Error(
+          fmt::format("{} {}; lower optimizer.learning_rate (now {:.3g}) or look for extreme values in the data",
+                      broken, when, rate_of(state_.step - 1)));
+  }
+
+  // Collective. Ends the run where a rank was asked to end; writes a checkpoint then, and where one is due on any rank.
   void save_if_due(bool asked = false) {
-    if (checkpoint_.path.empty()) return;
     summary_.interrupted = comm_.max(termination_signal()) > 0;
+    if (checkpoint_.path.empty()) return;
     if (summary_.interrupted || asked || comm_.max(schedule_.due()) > 0) save();
   }
 
   void save() {
     collect_losses();
+    refuse_broken_numbers(fmt::format("after step {}", state_.step));
     agree(comm_, [&] {
       if (comm_.rank() == 0) write_checkpoint(checkpoint_.path, kind_, snapshot());
     });
@@ -404,6 +467,32 @@ class Run : public Session {
     for (const Baseline& baseline : state_.history.baselines) recall(baseline);
   }
 
+  // From a checkpoint, of a run that may have more epochs now.
+  void go_on(TrainingState state) {
+    const std::string& path = checkpoint_.resume_from;
+    if (state.step > last_step())
+      throw ConfigError(fmt::format("{}: has taken {} steps, but this run ends after {}; give training.epochs more",
+                                    path, state.step, last_step()));
+    const std::size_t whole = static_cast<std::size_t>(state.step / pairs_->steps_per_epoch());
+    if (state.history.epochs.size() > whole && state.step < last_step())
+      throw ConfigError(
+          fmt::format("{}: training ended there in the middle of epoch {}, by training.steps, and its "
+                      "losses are those of a part; it cannot be continued",
+                      path, whole + 1));
+    if (state.epochs != description_.epochs && description_.optimizer.scheduled && comm_.rank() == 0)
+      fmt::print(
+          stderr,
+          "warning: {} epochs were to be trained, now {}: the cosine of the learning rate spans all of them, and "
+          "goes on at {:.3g}; a run of {} epochs from the start would have had other rates until here\n",
+          state.epochs, description_.epochs, rate_of(state.step), description_.epochs);
+    facts_.run = state.run;
+    restore(std::move(state));
+    state_.epochs = description_.epochs;
+    if (state_.history.epochs.empty()) return;
+    summary_.epochs = static_cast<std::int64_t>(state_.history.epochs.size());
+    summary_.final_total = state_.history.epochs.back().losses.total;
+  }
+
   // Baselines of before the checkpoint, for the summary.
   void recall(const Baseline& baseline) {
     const std::size_t columns = layout_.columns.size();
@@ -414,14 +503,26 @@ class Run : public Session {
           baseline.accuracy.begin() + static_cast<std::ptrdiff_t>((l + 1) * columns));
   }
 
-  void finish(double wall) {
-    if (!file_) return;
+  // Collective.
+  void store_network() {
+    agree(comm_, [&] {
+      if (file_) add_network();
+    });
+    stored_ = true;
+  }
+
+  void add_network() {
     for (const NamedArray* p : network()) file_->add(stored("/network/", *p, p->value));
     for (const Parameter* p : parameters()) {
       file_->add(stored("/optimizer/exp_avg/", *p, p->mean));
       if (std::holds_alternative<AdamOptimizer>(description_.optimizer.kind))
         file_->add(stored("/optimizer/exp_avg_sq/", *p, p->square));
     }
+  }
+
+  void finish(double wall) {
+    if (!file_) return;
+    if (!stored_) add_network();  // of a run that was interrupted, or resumed at its end
     file_->finish(summary_.interrupted ? "interrupted" : "complete", wall);
     if (!outputs_.parameters.empty()) export_parameters(outputs_.parameters);
   }
@@ -433,13 +534,14 @@ class Run : public Session {
     write_safetensors(path, file);
   }
 
-  const RunFacts& facts_;
+  RunFacts facts_;
   const TrainingOutputs& outputs_;
   const CheckpointOptions& checkpoint_;
   CheckpointKind kind_;
   CheckpointSchedule schedule_;
   TrainingState state_;
   std::unique_ptr<TrainingFile> file_;  // on rank 0
+  bool stored_ = false;                 // the network is in it
   std::unique_ptr<EventFile> events_;   // on rank 0, where asked for
   TrainingSummary summary_;
   double epoch_start_ = 0;
@@ -470,18 +572,22 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
           set_array(*p, path, {values.shape().begin(), values.shape().end()}, values.read<float>());
         }
       });
-      if (layout_.columns.empty())
-        throw ConfigError(path + ": its data set has no labelled images to read out; name one with --set data.set=...");
+      // Readouts are what is asked for, whether the run itself wanted any.
+      if (!pairs_->judged())
+        throw ConfigError(path +
+                          ": its data set has no labelled images to read out; name one that has, such as --set "
+                          "data.set=cifar10 --set data.folder=FOLDER");
+      layout_.columns = pairs_->judged()->columns;
     }
     AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
       const double start = wall_clock();
       load_data(ProgressStyle::automatic);
-      AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}};
+      AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}, {}, {}};
       JudgedSets& sets = *pairs_->judged();
       const auto train = layer_activity(*trainer_, *sets.train, comm_);
       auto test = layer_activity(*trainer_, *sets.test, comm_);
       EvaluationRow row{0, evaluate_activity(sets, train, test, description_.readout, description_.seed)};
-      for (const LayerEvaluation& layer : row.layers) table.trained.push_back(layer.accuracy);
+      show(row.layers, table);
       agree(comm_, [&] {
         if (comm_.rank() != 0) return;
         layout_.hooks.clear();

@@ -1,6 +1,7 @@
 // A training run from description to result file: epochs, schedule, readouts, checkpoints.
 #pragma once
 
+#include <limits>
 #include <string>
 #include <vector>
 
@@ -19,19 +20,21 @@ struct AccuracyTable {
   std::vector<LabelColumn> columns;
   std::vector<std::string> layers;
   std::vector<std::vector<double>> trained;
+  std::vector<std::vector<double>> training;   // of the same readouts, on the images that they learned from
   std::vector<std::vector<double>> untrained;  // empty if not asked for
   std::vector<double> pixels;                  // by column; empty if not asked for
+  std::string warning;                         // "" where all readouts have converged
 };
 
 struct TrainingSummary {
-  bool interrupted = false;  // a checkpoint has been written
+  bool interrupted = false;  // by a signal
   std::int64_t parameters = 0;
   std::int64_t steps = 0;
   std::int64_t epochs = 0;
   std::int64_t samples = 0;
   double wall_seconds = 0;
-  double training_seconds = 0;  // of them without readouts
-  double final_total = 0;
+  double training_seconds = 0;                                    // of them without readouts
+  double final_total = std::numeric_limits<double>::quiet_NaN();  // none before the end of an epoch, or of this rule
   AccuracyTable accuracy;
 };
 
@@ -40,10 +43,11 @@ struct TrainingOutputs {
   std::string result;      // HDF5
   std::string events;      // folder of TensorBoard event files
   std::string parameters;  // safetensors
+  bool overwrite = false;  // a resumed run replaces the result file, whatever it is
 };
 
-// Trains and writes the result file. Collective. Throws Error; a loss that is not finite ends the run with layer, step
-// and term named, and leaves the last checkpoint as it is.
+// Trains and writes the result file. A run that is resumed may have more epochs now. Collective. Throws Error; a loss
+// that is not finite ends the run with layer, step and term named, and leaves the last checkpoint as it is.
 TrainingSummary run_training(const TrainingDescription& description, Backend& backend, Communicator& comm,
                              const RunFacts& facts, const TrainingOutputs& outputs, ProgressStyle progress,
                              const CheckpointOptions& checkpoint);

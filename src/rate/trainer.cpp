@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <utility>
 
 #include "core/errors.hpp"
@@ -127,13 +128,16 @@ std::vector<StepLosses> Trainer::take_losses() {
   const LplObjective objective = objective_of(description_.rule);
   auto term = terms.begin();
   std::vector<StepLosses> steps(static_cast<std::size_t>(std::exchange(logged_, 0)));
-  for (StepLosses& losses : steps)
+  const bool has_losses = !std::holds_alternative<OjaRule>(description_.rule);
+  for (StepLosses& losses : steps) {
+    losses.total = has_losses ? 0 : std::numeric_limits<double>::quiet_NaN();
     for (std::size_t h = 0; h < hooks(); ++h, term += kLossTerms) {
       LossTerms& hook = losses.hooks.emplace_back();
       std::copy_n(term, kLossTerms, hook.begin());
       losses.total += objective.predictive * hook[kPull] + objective.hebbian * hook[kPush] +
                       objective.decorrelation * hook[kDecorrelation] + hook[kCrossEntropy];
     }
+  }
   return steps;
 }
 

@@ -32,7 +32,7 @@ struct Inspection {
 
 struct StepLosses {
   std::vector<LossTerms> hooks;  // unweighted terms
-  double total = 0;              // weighted sum over hooks
+  double total = 0;              // weighted sum over hooks; NaN for a rule without losses
 };
 
 class Trainer {

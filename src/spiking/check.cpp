@@ -5,8 +5,23 @@
 #include <algorithm>
 
 #include "spiking/engine.hpp"
+#include "spiking/result_size.hpp"
 
 namespace lpl::spiking {
+namespace {
+
+constexpr double kAssumedRate = 10;  // [Hz] mean rate of the neurons
+
+void print_result_size(const SimulationDescription& simulation, const std::vector<double>& synapses) {
+  const ResultSize size = result_size(simulation, synapses, kAssumedRate);
+  const auto megabytes = [](double bytes) { return bytes * 1e-6; };
+  fmt::print(
+      "result file  about {:.3g} MB: spikes {:.3g}, rates and samples {:.3g}, weights {:.3g}; assumed: neurons "
+      "fire at {:.0f} Hz\n",
+      megabytes(size.all()), megabytes(size.spikes), megabytes(size.samples), megabytes(size.weights), kAssumedRate);
+}
+
+}  // namespace
 
 void check_network(const SimulationDescription& simulation, Communicator& comm) {
   const Engine engine(simulation, comm);
@@ -38,6 +53,7 @@ void check_network(const SimulationDescription& simulation, Communicator& comm) 
                simulation.seconds(phase.end));
   fmt::print("memory       {:.1f} MiB on the fullest of {} ranks\n", static_cast<double>(largest) / (1 << 20),
              comm.size());
+  print_result_size(simulation, {created.begin(), created.end()});
 }
 
 namespace {
@@ -47,19 +63,21 @@ struct Part {
   double neurons = 0, synapses = 0, megabytes = 0;
 };
 
-constexpr double kAssumedRate = 10;  // [Hz] mean rate of the neurons, for the expected exchange
 constexpr int kRanksListed = 16;
 
 }  // namespace
 
 void print_partition(const SimulationDescription& simulation, int ranks) {
   std::vector<Part> parts;
+  std::vector<double> synapses(simulation.connections.size(), 0);
   for (int rank = 0; rank < ranks; ++rank) {
     const Network network(simulation, rank, ranks);
     Part& part = parts.emplace_back();
     for (const auto& population : network.populations) part.neurons += population->range().count;
     part.synapses = static_cast<double>(network.synapses());
     part.megabytes = static_cast<double>(network.bytes()) / (1 << 20);
+    for (std::size_t c = 0; c < synapses.size(); ++c)
+      synapses[c] += static_cast<double>(network.connections[c].synapses.size());
   }
   if (ranks <= kRanksListed)
     for (int rank = 0; rank < ranks; ++rank) {
@@ -92,6 +110,7 @@ void print_partition(const SimulationDescription& simulation, int ranks) {
   fmt::print(
       "exchange     every {:.6g} s of model time each rank sends {:.0f} bytes and receives {:.6g}; at {:.0f} Hz\n",
       steps * simulation.dt, bytes, bytes * ranks, kAssumedRate);
+  print_result_size(simulation, synapses);
 }
 
 }  // namespace lpl::spiking

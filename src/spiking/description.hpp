@@ -8,6 +8,7 @@
 #include <variant>
 #include <vector>
 
+#include "config/table.hpp"
 #include "core/types.hpp"
 #include "io/import.hpp"
 #include "rule/rule.hpp"
@@ -32,17 +33,30 @@ struct InitialMembrane {
   std::vector<double> values;      // [V], one per neuron; replaces the distribution where not empty
 };
 
-// A rate over time: linear between samples, looped without a seam.
+// A rate over time: intervals in which it is linear, looped.
 class RateProfile {
  public:
   static RateProfile constant(double rate);
-  // Samples at `times` (ascending from 0); where first and last rate are equal they are the same point of the loop.
-  static RateProfile sampled(std::vector<double> times, std::vector<double> rates);
+  // Samples at `times` (ascending from 0), linear in between. The loop begins again at the last of them: where first
+  // and last rate differ, the rate jumps there.
+  static RateProfile sampled(std::vector<double> times, const std::vector<double>& rates);
   // Rates at multiples of `interval`, looping after the last interval.
   static RateProfile regular(double interval, std::vector<double> rates);
 
+  struct Interval {
+    double length;    // [s]
+    double from, to;  // [Hz]
+  };
+  static RateProfile of(const std::vector<Interval>& intervals);
+  std::vector<Interval> intervals() const;
+
   double at(double time) const;                    // [Hz]
   double maximum(double begin, double end) const;  // upper bound of at() on [begin, end]
+  double maximum() const;
+  double period() const { return times_.back(); }
+  bool is_constant() const { return from_.size() == 1 && from_.front() == to_.front(); }
+  // Whether it is made of samples at multiples of one interval, without a jump.
+  bool is_regular() const;
 
   // at() for rising times from `begin` on, without searching.
   class Walk {
@@ -55,13 +69,11 @@ class RateProfile {
     double phase_;
     std::size_t interval_;
   };
-  const std::vector<double>& times() const { return times_; }
-  const std::vector<double>& rates() const { return rates_; }
 
  private:
   std::size_t interval_of(double phase) const;
-  std::vector<double> times_, rates_;  // closed: the last sample repeats the first at the loop's end
-  double period_ = 1;
+  std::vector<double> times_;      // where intervals begin; the last one ends at the last time, the period
+  std::vector<double> from_, to_;  // rates at an interval's beginning and end
 };
 
 // Neurons of a source that belong together: a group of Poisson inputs, or a whole population.
@@ -181,6 +193,9 @@ struct SimulationDescription {
   std::vector<RecordDescription> records;
   std::vector<Phase> phases;
   std::string canonical_text;
+  std::string fixed_text;  // the same without the last phase's duration, which a resumed run may change
+  DescriptionFiles files;
+  std::vector<std::string> warnings;  // of what is allowed, but hardly meant
 
   Step end() const { return phases.empty() ? 0 : phases.back().end; }
   double seconds(Step step) const { return static_cast<double>(step) * dt; }

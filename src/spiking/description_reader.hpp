@@ -21,6 +21,10 @@ class DescriptionReader {
  public:
   static constexpr NeuronId kLargestSize = 1u << 30;
   static constexpr Step kLongestDelay = 100000;  // steps
+  // Of membranes, and of what a current would add at rest; more is meant to be millivolts.
+  static constexpr double kLargestVoltage = 1, kLargestCurrent = 10;  // [V]
+  static constexpr Bounds kMembrane{-kLargestVoltage, kLargestVoltage};
+  static constexpr Bounds kDeviation{0, kLargestVoltage};
 
   explicit DescriptionReader(Document document) : document_(std::move(document)) {}
 
@@ -28,8 +32,21 @@ class DescriptionReader {
   SimulationDescription read();
 
  private:
-  // `seconds` as a whole number of steps; fails at `key` where it is none.
-  Step steps(Table& table, std::string_view key, double seconds);
+  // How far from a whole number a number of steps may be, as far as a double can tell.
+  static double on_grid(double steps);
+  // `seconds`, which were read under `key`, as a whole number of steps; fails there where they are none.
+  Step steps(Table& table, std::string_view key, double seconds) const;
+  Step read_steps(Table& table, std::string_view key, Bounds bounds, std::optional<std::string> fallback = {});
+  // A voltage within bounds of a plausible size.
+  double read_voltage(Table& table, std::string_view key, Bounds bounds, std::optional<std::string> fallback = {});
+  // A time constant of a decay that float32 can follow in intervals of `interval` seconds.
+  double read_decay(Table& table, std::string_view key, double shortest, std::string fallback);
+  void check_decay(Table& table, std::string_view key, double tau, double interval) const;
+  // Fails where an input, or a neuron, cannot fire at `rate`.
+  void check_input_rate(Table& table, std::string_view key, double rate) const;
+  void check_neuron_rate(Table& table, std::string_view key, double rate) const;
+  bool is_above_limit(double rate) const;
+  std::string above_limit() const;
   std::string read_name(Table& table, const std::string& kind, std::optional<std::string> fallback = {});
   void read_simulation_table(Table& root);
   // A cell or rule: the table [section.name] that a description holds or that was embedded from models/.
@@ -38,32 +55,50 @@ class DescriptionReader {
   // Entries of [cell] and [rule] that nothing refers to are mistakes.
   void finish_section(Table table, const std::string& section);
   Cell read_cell(Table table);
+  void read_potentials(Table& table, Cell& cell);
+  void read_initial_membrane(Table& table, Population& population);
   void read_population(Table& table, Table& root);
+  RateProfile read_rate_file(Table& table);
   RateProfile read_rate(Table& table, const std::vector<PoissonGroup>& earlier, std::uint32_t object);
   // Fig. 5: sum over i of alpha^-i a_i sin(2 pi i (t + b_i) / period), a and b uniform in [0,1), standardised over
   // the repeats, floored. Sampled at `interval`.
   RateProfile slow_signal(Table& table, std::uint32_t object);
-  // The same rates in random order at the same times.
+  // Evenly spaced samples in random order; of others, the intervals between them, each with its length and rates.
+  // Either keeps the mean.
   RateProfile shuffled(const RateProfile& original, std::uint32_t object, Table& table);
   void read_stimulus(Table& table);
   // The protocol of Fig. 6: `pairings` times at `rate`, input n fires dt_n after the pairing's time, dt_n equally
   // spaced on [-interval, +interval].
   void read_pairing(Table& table, const std::string& name);
+  Step period_of(Table& table, double rate) const;
   void read_poisson(Table& table, const std::string& name);
   void list_sources();
   void read_device(Table& table);
+  void read_series(Table& table, Device& device);
   void read_connection(Table& table, Table& root);
   void read_pattern(Table& table, ConnectionDescription& c);
-  void check_lpl(Table& table, ConnectionDescription& c);
+  void read_plasticity(Table& table, Table& root, ConnectionDescription& c);
+  void check_lpl(Table& table, Table rule_table, ConnectionDescription& c);
+  // Weights that a rule moves start within its bounds, or above them by what the rule itself may do.
+  void check_initial_weights(Table& table, const ConnectionDescription& c, double w_max, double lift) const;
   void read_phase(Table& table);
   RecordWindow read_window(Table& table);
-  Step read_interval(Table& table);
+  // At least one step.
+  Step read_interval(Table& table, std::string_view key);
+  std::vector<NeuronId> read_neurons(Table& table, NeuronId size, std::optional<std::string> fallback = {});
   void read_record(Table& table);
+  // Fails where a sampled record has no sample.
+  void check_samples(Table& table, const RecordDescription& record);
   void read_source_record(Table& table, RecordDescription& record, const std::string& kind);
   void read_state_record(Table& table, RecordDescription& record);
   void read_weight_record(Table& table, RecordDescription& record, const std::string& kind);
   void claim(Table& table, const std::string& kind, const std::string& name);
   void read_variable(Table& table, RecordDescription& record);
+  // What is allowed, but hardly meant.
+  void warn();
+  void warn_of_spikes(const SpikingStimulus& stimulus);
+  void warn_of_devices();
+  void warn_of_parrots();
 
   // The index of the element named by `key`; `what` says what it must be.
   template <class List>
@@ -94,6 +129,7 @@ class DescriptionReader {
 
   Document document_;
   SimulationDescription result_;
+  std::string dt_stated_;                                   // as the description has it
   std::vector<Table> device_tables_;                        // read after the populations that they act on are known
   std::map<std::string, std::vector<std::string>> names_;   // taken, by kind
   std::map<std::string, std::vector<std::string>> used_;    // cells and rules that something refers to

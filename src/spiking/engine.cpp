@@ -1,5 +1,7 @@
 #include "spiking/engine.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <iterator>
@@ -31,11 +33,11 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
       poisson_.emplace_back(stimulus.name, groups ? *groups : kNone, simulation.dt, simulation.seed);
       train_position_.push_back(0);
     }
-    hooks_.resize(simulation.populations.size());
+    listeners_.resize(simulation.populations.size());
     for (Connection& connection : network_->connections)
-      if (connection.stdp) hooks_[connection.description->to].members.push_back(connection.stdp.get());
-    for (std::size_t p = 0; p < hooks_.size(); ++p)
-      if (!hooks_[p].members.empty()) hooks_[p].event_steps.assign(network_->populations[p]->blocks(), 0);
+      if (connection.stdp) listeners_[connection.description->to].members.push_back(connection.stdp.get());
+    for (std::size_t p = 0; p < listeners_.size(); ++p)
+      if (!listeners_[p].members.empty()) listeners_[p].event_steps.assign(network_->populations[p]->blocks(), 0);
     local_spikes_.resize(simulation.populations.size());
     all_spikes_.resize(simulation.populations.size());
   });
@@ -53,7 +55,8 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
 //   plasticity  LPL traces, which need this rank's spikes only, while the spikes travel
 //   exchange    the epoch's spikes reach every rank
 //   record      spikes of the epoch; state as it is at the end of step to-1
-//   checkpoint  where a rank asked for one in its message, or the interval of model time is over
+//   checkpoint  where a rank asked for one in its message, or the interval of model time is over; at the end of a phase
+//               before anything that only its end brings, so that a resumed run may make the last one longer
 // An epoch ends early at the end of a phase, before a step that ends an LPL window, and after a sampled step. Where
 // epochs end does not change any result. Pending at the end of a run: spikes of the last delays, not yet arrived.
 void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progress) {
@@ -96,18 +99,28 @@ bool Engine::ends_interval(Step from, Step to) const {
 }
 
 void Engine::end_phase(const Phase& phase, Recorder& recorder) {
+  if (!checkpoints_.path.empty()) save(recorder);
+  if (interrupted_) return;
   const auto mark = Laps::mark();
   agree(comm_, error_);
   recorder.snapshot(phase.name, phase.end);
-  recorder.flush(phase.end);
+  settle(recorder);
+  laps_.charge(Activity::record, mark);
+}
+
+// Collective: everything recorded so far is in the result file, or all ranks throw.
+void Engine::settle(Recorder& recorder) {
+  agree(comm_, error_);
+  recorder.flush(now_);
   guarded([&] { recorder.check(); });
   agree(comm_, error_);
-  laps_.charge(Activity::record, mark);
-  if (!checkpoints_.path.empty() && phase.end < simulation_.end()) save(recorder);
 }
 
 CheckpointKind Engine::checkpoint_kind() const {
-  return {.program = "lpl_sim", .state_version = SimulationState::kVersion, .description = simulation_.canonical_text};
+  return {.program = "lpl_sim",
+          .state_version = SimulationState::kVersion,
+          .description = simulation_.fixed_text,
+          .inputs = inputs_};
 }
 
 // Collective. The shared part is the same on all ranks; the neurons' part stays on rank 0.
@@ -117,6 +130,10 @@ SimulationState Engine::read_state() const {
   agree(comm_, [&] {
     if (comm_.rank() != 0) return;
     state = resume<SimulationState>(checkpoints_, checkpoint_kind());
+    if (state.now > simulation_.end())
+      throw ConfigError(fmt::format("{}: has reached {} s, but the last phase '{}' ends at {} s now; make it longer",
+                                    checkpoints_.resume_from, simulation_.seconds(state.now),
+                                    simulation_.phases.back().name, simulation_.seconds(simulation_.end())));
     neurons.swap(state.neurons);
   });
   state = from_bytes<SimulationState>(comm_.broadcast(to_bytes(state), 0));
@@ -140,13 +157,18 @@ void Engine::load(SimulationState& state) {
       train_position_[i] = static_cast<std::size_t>(std::ranges::lower_bound(train->step, now_) - train->step.begin());
 }
 
-// Collective. Ends the run after it where a signal has reached any rank.
+// Collective. Writes a checkpoint where they are wanted, and ends the run where a signal has reached any rank.
 void Engine::save(Recorder& recorder) {
   const auto mark = Laps::mark();
-  agree(comm_, error_);
-  recorder.flush(now_);
-  guarded([&] { recorder.check(); });
-  agree(comm_, error_);
+  settle(recorder);
+  interrupted_ = comm_.max(termination_signal()) > 0;
+  if (!checkpoints_.path.empty()) write_state(recorder);
+  schedule_->restart();
+  laps_.charge(Activity::record, mark);
+}
+
+// Collective.
+void Engine::write_state(Recorder& recorder) {
   SimulationState state;
   state.neurons = gather_neurons(*network_, comm_);
   agree(comm_, [&] {
@@ -160,12 +182,9 @@ void Engine::save(Recorder& recorder) {
       std::vector<float>& trace = state.presynaptic_traces.emplace_back();
       if (connection.stdp) std::ranges::copy(connection.stdp->presynaptic_trace(), std::back_inserter(trace));
     }
-    state.recorder = recorder.state();
+    state.recorder = recorder.state(now_);
     write_checkpoint(checkpoints_.path, checkpoint_kind(), state);
   });
-  schedule_->restart();
-  interrupted_ = comm_.max(termination_signal()) > 0;
-  laps_.charge(Activity::record, mark);
 }
 
 Step Engine::epoch_end(Step now, Step phase_end, const Recorder& recorder) const {
@@ -199,7 +218,7 @@ void Engine::deliver(Step from, Step to, const Phase& phase) {
     const SpikeHistory& source = spikes_[description.from];
     if (connection.stdp) {
       connection.stdp->begin_epoch(from, static_cast<std::uint32_t>(to - from), source, phase.learns[i],
-                                   hooks_[description.to].event_steps.data());
+                                   listeners_[description.to].event_steps.data());
     } else if (connection.lpl && from % connection.lpl->window() == 0) {
       deliver_connection(connection, from, from + 1, from);
       const auto mark = Laps::mark();
@@ -265,10 +284,10 @@ void Engine::drive_devices(Step from, Step to) {
 void Engine::update(Step from, Step to) {
   const auto steps = static_cast<std::uint32_t>(to - from);
   for (std::size_t p = 0; p < network_->populations.size(); ++p) {
-    Hooks& hooks = hooks_[p];
-    const bool hooked = !hooks.members.empty();
-    network_->populations[p]->advance(from, steps, hooked ? &hooks : nullptr,
-                                      hooked ? hooks.event_steps.data() : nullptr, local_spikes_[p]);
+    Listeners& listeners = listeners_[p];
+    const bool heard = !listeners.members.empty();
+    network_->populations[p]->advance(from, steps, heard ? &listeners : nullptr,
+                                      heard ? listeners.event_steps.data() : nullptr, local_spikes_[p]);
   }
   laps_.lap(Activity::update);
 }
@@ -291,6 +310,7 @@ void Engine::finish_exchange(Step from, Step to) {
 RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressStyle style,
                        const CheckpointOptions& checkpoints) {
   checkpoints_ = checkpoints;
+  inputs_ = facts.inputs;
   schedule_ = std::make_unique<CheckpointSchedule>(checkpoints);
   const bool resumed = !checkpoints.resume_from.empty();
   SimulationState state;
@@ -299,6 +319,7 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
     load(state);
   }
   Recorder recorder(simulation_, *network_, comm_, path, facts, resumed ? &state.recorder : nullptr);
+  const LastAct mark_as_failed(comm_, [&] { recorder.fail(); });
   Progress progress(style, comm_.rank() == 0, simulation_.seconds(simulation_.end()));
   laps_.start();
   RunSummary summary;
@@ -308,7 +329,7 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
     guarded([&] { recorder.check(); });
     agree(comm_, error_);
     for (const Phase& phase : simulation_.phases)
-      if (now_ < phase.end && !interrupted_) run_phase(phase, recorder, progress);
+      if (now_ <= phase.end && !interrupted_) run_phase(phase, recorder, progress);
     summary.wall_seconds = laps_.wall();
     agree(comm_, [&] {
       recorder.finish(interrupted_ ? "interrupted" : "complete", earlier_wall_seconds_ + summary.wall_seconds,

@@ -31,7 +31,7 @@ struct RunSummary {
   double build_seconds = 0;
   double wall_seconds = 0;  // of the loop, since it was resumed
   double model_seconds = 0;
-  bool interrupted = false;              // by a signal, with a checkpoint written
+  bool interrupted = false;              // by a signal
   std::vector<double> activity_seconds;  // by Activity, this rank
 };
 
@@ -41,15 +41,16 @@ class Engine {
   Engine(const SimulationDescription& simulation, Communicator& comm);
 
   // Collective, once: runs all phases, or what a checkpoint has left of them, and writes `path`; writes checkpoints at
-  // their intervals, at the ends of phases, and when a signal asks to end. Throws the same error on all ranks.
+  // their intervals, at the ends of phases, and when a signal asks to end. The last phase may be longer now than when
+  // the checkpoint was written. Throws the same error on all ranks.
   RunSummary run(const std::string& path, const RunFacts& facts, ProgressStyle progress,
                  const CheckpointOptions& checkpoints = {});
 
   const Network& network() const { return *network_; }
 
  private:
-  // The hooks of one population: its symmetric-STDP connections, in order.
-  struct Hooks final : BlockHook {
+  // The listeners of one population: its symmetric-STDP connections, in order.
+  struct Listeners final : BlockListener {
     std::vector<SymmetricStdp*> members;
     std::vector<std::uint32_t> event_steps;  // by block
     void at(std::uint32_t block, std::uint32_t step, std::uint32_t spiked_lanes) override {
@@ -61,10 +62,12 @@ class Engine {
   void run_phase(const Phase& phase, Recorder& recorder, Progress& progress);
   bool ends_interval(Step from, Step to) const;
   void end_phase(const Phase& phase, Recorder& recorder);
+  void settle(Recorder& recorder);
   CheckpointKind checkpoint_kind() const;
   SimulationState read_state() const;
   void load(SimulationState& state);
   void save(Recorder& recorder);
+  void write_state(Recorder& recorder);
   void stimulate(Step from, Step to);
   void deliver(Step from, Step to, const Phase& phase);
   void deliver_connection(const Connection& connection, Step begin, Step end, Step epoch_begin);
@@ -91,10 +94,11 @@ class Engine {
   std::vector<SpikeHistory> spikes_;         // by source
   std::vector<PoissonGenerator> poisson_;    // by stimulus; empty ones for spike files
   std::vector<std::size_t> train_position_;  // by stimulus: next spike of a file
-  std::vector<Hooks> hooks_;                 // by population
+  std::vector<Listeners> listeners_;         // by population
   SpikeExchange exchange_;
   std::vector<EpochSpikes> local_spikes_, all_spikes_;  // by population
   CheckpointOptions checkpoints_;
+  std::vector<InputFile> inputs_;
   std::unique_ptr<CheckpointSchedule> schedule_;
   Step now_ = 0;
   bool interrupted_ = false;

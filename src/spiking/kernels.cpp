@@ -100,7 +100,7 @@ HWY_INLINE F16 with_input(const F16& g, float* input) {
   return sum;
 }
 
-// --- Neuron models: registers of one block, and one step of phase 1 --------------------------------------------
+// --- Neuron models: registers of one block, and stage 1 of one step --------------------------------------------
 
 struct ConductanceState {
   F16 V, threshold, g_ampa, g_nmda, g_gaba, g_adaptation, refractory;
@@ -237,10 +237,10 @@ HWY_INLINE std::uint32_t integrate_steps(const NeuronConstants& constants, const
   return any;
 }
 
-// Time contract of one step k (spiking_model section 1): neurons integrate with what step k-1 left (1), injected
-// current being part of the integration (2); the hook delivers and learns, then the input of step k is added (3);
-// V_integrated is what phase 4 sees; clamps overwrite V last (6). Only steps at which arrivals are due interrupt a
-// block: the hook hears of earlier spikes just before, in order.
+// Time contract of one step k (docs/numerics.md section 1): neurons integrate with what step k-1 left (1), injected
+// current being part of the integration (2); the listener delivers and learns, then the input of step k is added (3);
+// V_integrated is what stage 4 sees; clamps overwrite V last (6). Only steps at which arrivals are due interrupt a
+// block: the listener hears of earlier spikes just before, in order.
 template <class Model, bool kExtras>
 void advance_blocks(const NeuronConstants& c, const NeuronEpoch& e) {
   std::uint16_t fired[kLongestEpoch];
@@ -264,7 +264,8 @@ void advance_blocks(const NeuronConstants& c, const NeuronEpoch& e) {
         for (std::uint32_t k = from; k <= last; ++k) {
           if (fired[k])
             e.spikes->push_back({static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(k), fired[k]});
-          if (e.hook && (fired[k] || (due >> k & 1u))) e.hook->at(static_cast<std::uint32_t>(block), k, fired[k]);
+          if (e.listener && (fired[k] || (due >> k & 1u)))
+            e.listener->at(static_cast<std::uint32_t>(block), k, fired[k]);
         }
       }
       finish_step<Model, kExtras>(buffers, last * kBlock, s);
@@ -319,7 +320,7 @@ void AdvanceNeurons(const NeuronConstants& c, const NeuronEpoch& e) {
 
 // --- Latent predictive learning ---------------------------------------------------------------------------------
 
-// Phases 4 and 5 of section 3, postsynaptic side.
+// Stages 4 and 5 of the LPL rule, postsynaptic side (docs/numerics.md section 3).
 void AdvanceLplTraces(const LplConstants& constants, const LplTraceEpoch& epoch) {
   const LplConstants c = constants;
   const LplTraceEpoch e = epoch;

@@ -21,9 +21,9 @@ struct BlockSpikes {
 // Work that happens at single steps inside a block's epoch, in time order: plasticity whose transmitted weights
 // depend on spikes of the same epoch. Called after the neurons of the block have been integrated and before the
 // input of that step is added, where `event_steps` says so or where a neuron of the block spiked.
-class BlockHook {
+class BlockListener {
  public:
-  virtual ~BlockHook() = default;
+  virtual ~BlockListener() = default;
   virtual void at(std::uint32_t block, std::uint32_t step, std::uint32_t spiked_lanes) = 0;
 };
 
@@ -51,8 +51,8 @@ struct NeuronEpoch {
   // Output.
   float* V_integrated = nullptr;               // V after integration and reset, before clamps; may be nullptr
   std::vector<BlockSpikes>* spikes = nullptr;  // appended
-  BlockHook* hook = nullptr;
-  std::uint32_t* event_steps = nullptr;  // per block, bit s: the hook is due at step s; cleared
+  BlockListener* listener = nullptr;
+  std::uint32_t* event_steps = nullptr;  // per block, bit s: the listener is due at step s; cleared
 };
 
 // Constants of a cell, derived from its parameters and dt.
@@ -98,12 +98,12 @@ struct LplTraceEpoch {
   float* error = nullptr;
   std::size_t history = 0;
   std::size_t history_position = 0;  // slot of the epoch's first step
-  float* error_history = nullptr;    // slot of step k: the error that phase 4 of step k uses
+  float* error_history = nullptr;    // slot of step k: the error that stage 4 of step k uses
   float* derivative_history = nullptr;
 };
 void advance_lpl_traces(const LplConstants& constants, const LplTraceEpoch& epoch);
 
-// The backward filter (spiking_model section 6) over presynaptic steps, latest first. Slot h[t] gets the change of
+// The backward filter (docs/numerics.md section 6) over presynaptic steps, latest first. Slot h[t] gets the change of
 // the gradient by one arrival in that step.
 struct LplFilterChunk {
   std::size_t blocks = 0;

@@ -2,7 +2,7 @@
 //
 // Weights are constant within a window, and from arriving spikes to the gradient the rule is linear, so the gradient
 // functional is pushed backwards instead of the traces forwards: one filter per postsynaptic neuron gives h_i(t), the
-// change of G_ji by one arrival of any j in step t, and each arrival adds it once (spiking_model section 6). The
+// change of G_ji by one arrival of any j in step t, and each arrival adds it once (docs/numerics.md section 6). The
 // filter runs on beyond the window's start, with the error at zero, until its kernels have died away; the arrivals
 // there are visited again. So no eligibility is stored per synapse: a plastic synapse costs its target, weight,
 // gradient and, augmented, the squared gradient: 20 bytes.

@@ -1,8 +1,25 @@
 #include "spiking/network.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
+#include "core/errors.hpp"
+
 namespace lpl::spiking {
+namespace {
+
+constexpr std::uint64_t kPositions = std::uint64_t{1} << 32;  // places of synapses and of their targets have 32 bits
+
+void check_fits(const Population& population, EpochLayout layout, int ranks) {
+  const std::uint64_t share = (population.size - 1) / static_cast<std::uint64_t>(ranks) + 1;
+  if (layout.size(blocks_for(share)) > kPositions)
+    throw ConfigError(fmt::format(
+        "population '{}': {} neurons on {} ranks are {} a rank; at most {} are possible, so take more ranks",
+        population.name, population.size, ranks, share, kPositions / layout.slots()));
+}
+
+}  // namespace
 
 Network::Network(const SimulationDescription& simulation, int rank, int ranks) : layout(longest_epoch(simulation)) {
   std::vector<Neurons::Needs> needs(simulation.populations.size());
@@ -16,6 +33,7 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
   for (const Device& device : simulation.devices) needs[device.population].devices = true;
   for (std::size_t p = 0; p < simulation.populations.size(); ++p) {
     const Population& population = simulation.populations[p];
+    check_fits(population, layout, ranks);
     populations.push_back(std::make_unique<Neurons>(population, local_range(population.size, rank, ranks), layout,
                                                     simulation.dt, simulation.seed, needs[p]));
   }
@@ -35,6 +53,9 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
                                                        connection.synapses.size());
       memory = std::max(memory, connection.lpl->source_memory() + kLongestEpoch);
     } else {
+      if (connection.synapses.size() >= kPositions)
+        throw ConfigError(fmt::format("connection '{}': {} plastic synapses on one rank are too many; take more ranks",
+                                      c.name, connection.synapses.size()));
       connection.stdp =
           std::make_unique<SymmetricStdp>(std::get<SymmetricStdpRule>(*c.rule), c.delay, simulation.dt,
                                           connection.synapses, layout, target.blocks(), target.input(c.receptor));

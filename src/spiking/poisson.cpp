@@ -18,12 +18,12 @@ void PoissonGenerator::generate(const Stream& stream, Step segment) {
   const PoissonGroup& group = *stream.group;
   const double begin = static_cast<double>(segment * kSegment) * dt_;
   const double bound = group.profile.maximum(begin, begin + static_cast<double>(kSegment) * dt_);
-  const double probability = std::min(1.0, bound * dt_);
+  const double probability = std::min(1.0, bound * dt_);  // no rate is above 1 / dt, but for rounding
   if (probability <= 0) return;
   Random random(seed_, Draw::poisson, stream.object, static_cast<std::uint32_t>(segment));
   const Geometric gap(probability);
   const double trials = static_cast<double>(group.size) * static_cast<double>(kSegment);
-  const bool constant = group.profile.rates().size() == 2;
+  const bool constant = group.profile.is_constant();
   RateProfile::Walk rate(group.profile, begin);
   for (double trial = gap(random); trial < trials; trial += 1 + gap(random)) {
     const auto index = static_cast<std::uint64_t>(trial);

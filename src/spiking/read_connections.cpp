@@ -1,7 +1,7 @@
 // [[connection]]: wiring, delays, plasticity.
-#include "spiking/description_reader.hpp"
-
 #include <cmath>
+
+#include "spiking/description_reader.hpp"
 
 namespace lpl::spiking {
 
@@ -15,31 +15,60 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
   if (c.receptor == Receptor::nmda && (model == CellModel::leaky_integrate_and_fire || model == CellModel::parrot))
     table.fail("receptor", fmt::format("population '{}' has no NMDA receptors; use AMPA or an 'if' cell",
                                        result_.populations[c.to].name));
-  c.delay = steps(
-      table, "delay",
-      table.quantity("delay", Dimension::time, kPositive, fmt::format("{} s", result_.seconds(result_.min_delay))));
+  c.delay = read_steps(table, "delay", kPositive, fmt::format("{} s", result_.seconds(result_.min_delay)));
   if (c.delay < result_.min_delay)
-    table.fail("delay",
-               fmt::format("'delay' is {} s, below the minimum delay of {} s; raise it or lower simulation.min_delay",
-                           result_.seconds(c.delay), result_.seconds(result_.min_delay)));
+    table.fail("delay", fmt::format("{}, below the minimum delay of {} s; raise it or lower simulation.min_delay",
+                                    table.stated("delay"), result_.seconds(result_.min_delay)));
   if (c.delay > kLongestDelay)
-    table.fail("delay", fmt::format("'delay' is {} steps; at most {} are possible", c.delay, kLongestDelay));
+    table.fail("delay", fmt::format("{}, which is {} steps; at most {} are possible", table.stated("delay"), c.delay,
+                                    kLongestDelay));
   read_pattern(table, c);
-  if (table.has("plasticity")) {
-    c.rule_name = table.text("plasticity");
-    c.rule = read_rule(section_entry(table, "plasticity", root, "rule", c.rule_name));
-    if (!std::holds_alternative<LplRule>(*c.rule) && !std::holds_alternative<SymmetricStdpRule>(*c.rule))
-      table.fail("plasticity", fmt::format("the {} rule '{}' is for rate networks (lpl_rate); synapses learn by lpl or "
-                                           "symmetric_stdp",
-                                           kRuleTypes[c.rule->index()], c.rule_name));
-    if (model == CellModel::parrot) table.fail("plasticity", "synapses on a parrot population cannot be plastic");
-    if (std::holds_alternative<LplRule>(*c.rule))
-      check_lpl(table, c);
-    else if (c.receptor != Receptor::gaba)
-      table.fail("plasticity", fmt::format("the symmetric_stdp rule '{}' is for GABA synapses", c.rule_name));
-  }
+  if (table.has("plasticity")) read_plasticity(table, root, c);
   table.finish();
   result_.connections.push_back(std::move(c));
+}
+
+void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDescription& c) {
+  c.rule_name = table.text("plasticity");
+  Table rule_table = section_entry(table, "plasticity", root, "rule", c.rule_name);
+  c.rule = read_rule(rule_table);
+  if (result_.populations[c.to].cell.model == CellModel::parrot)
+    table.fail("plasticity", "synapses on a parrot population cannot be plastic");
+  if (const auto* lpl = std::get_if<LplRule>(&*c.rule)) {
+    check_lpl(table, rule_table, c);
+    check_initial_weights(table, c, lpl->w_max, 0);
+  } else if (const auto* stdp = std::get_if<SymmetricStdpRule>(&*c.rule)) {
+    if (c.receptor != Receptor::gaba)
+      table.fail("plasticity", fmt::format("the symmetric_stdp rule '{}' is for GABA synapses", c.rule_name));
+    check_neuron_rate(rule_table, "target_rate", stdp->target_rate);
+    check_decay(rule_table, "tau", stdp->tau, result_.dt);
+    // The ceiling acts at postsynaptic spikes; until the next one, an arrival may lift a weight by this much.
+    const double lift = stdp->learning_rate / -std::expm1(-result_.dt / stdp->tau);
+    check_initial_weights(table, c, stdp->w_max, lift);
+  } else {
+    table.fail("plasticity", fmt::format("the {} rule '{}' is for rate networks (lpl_rate); synapses learn by lpl or "
+                                         "symmetric_stdp",
+                                         kRuleTypes[c.rule->index()], c.rule_name));
+  }
+}
+
+void DescriptionReader::check_initial_weights(Table& table, const ConnectionDescription& c, double w_max,
+                                              double lift) const {
+  const auto refuse = [&](std::string_view key, const std::string& what) {
+    table.fail(key,
+               fmt::format("{}, above w_max = {} of the rule '{}'; lower it or raise w_max", what, w_max, c.rule_name));
+  };
+  const auto* listed = std::get_if<ConnectionDescription::Listed>(&c.pattern);
+  if (!listed || !listed->own_weights) {
+    if (c.weight > w_max + lift) refuse("weight", table.stated("weight"));
+    return;
+  }
+  const SparseMatrix& matrix = listed->matrix;
+  const auto largest = static_cast<float>(w_max + lift);
+  for (std::size_t i = 0; i < matrix.value.size(); ++i)
+    if (matrix.value[i] > largest)
+      refuse("file",
+             fmt::format("the weight of entry ({}, {}) is {}", matrix.pre[i] + 1, matrix.post[i] + 1, matrix.value[i]));
 }
 
 void DescriptionReader::read_pattern(Table& table, ConnectionDescription& c) {
@@ -53,17 +82,15 @@ void DescriptionReader::read_pattern(Table& table, ConnectionDescription& c) {
                            given.empty() ? "no wiring is given"
                                          : fmt::format("both '{}' and '{}' are given", given[0], given[1])));
   const std::string& key = given.front();
-  if (key != "file") c.weight = table.number("weight", kNonNegative);
+  if (key != "file") c.weight = table.number("weight", {0, kLargestWeight});
   const auto read_matrix = [&] {
     SparseMatrix matrix = imported(table, key, [](const auto& path) { return read_matrix_market(path); });
     if (matrix.rows != pre || matrix.columns != post)
       table.fail(key,
                  fmt::format("the matrix is {} x {}, but '{}' has {} and '{}' has {} neurons", matrix.rows,
                              matrix.columns, result_.sources[c.from].name, pre, result_.populations[c.to].name, post));
-    for (std::size_t i = 0; i < matrix.value.size(); ++i)
-      if (matrix.value[i] < 0)
-        table.fail(key, fmt::format("entry ({}, {}) is {}; weights cannot be negative (the receptor decides the sign)",
-                                    matrix.pre[i] + 1, matrix.post[i] + 1, matrix.value[i]));
+    if (matrix.pattern && key == "file")
+      table.fail(key, "the matrix is a pattern and holds no weights; use it as 'mask' and give a 'weight'");
     return matrix;
   };
   if (key == "density") {
@@ -83,26 +110,39 @@ void DescriptionReader::read_pattern(Table& table, ConnectionDescription& c) {
   }
 }
 
-void DescriptionReader::check_lpl(Table& table, ConnectionDescription& c) {
+void DescriptionReader::check_lpl(Table& table, Table rule_table, ConnectionDescription& c) {
   const auto& rule = std::get<LplRule>(*c.rule);
   if (c.receptor != Receptor::ampa)
     table.fail("plasticity", fmt::format("the lpl rule '{}' is for AMPA synapses", c.rule_name));
-  const Step window = steps(table, "plasticity", rule.window);
-  const Step horizon = steps(table, "plasticity", rule.horizon);
+  Table predictive = rule_table.table("predictive"), hebbian = rule_table.table("hebbian"),
+        eligibility = rule_table.table_or_defaults("eligibility"), update = rule_table.table_or_defaults("update");
+  const Step window = steps(update, "window", rule.window);
+  const Step horizon = steps(predictive, "horizon", rule.horizon);
   if (window < 1 || window > 10'000'000)
-    table.fail("plasticity",
-               fmt::format("rule '{}': the window is {} steps; it must be from 1 to 10,000,000", c.rule_name, window));
+    update.fail("window",
+                fmt::format("{}, which is {} steps; it must be from 1 to 10,000,000", update.stated("window"), window));
   if (horizon < result_.min_delay || horizon > kLongestDelay)
-    table.fail("plasticity",
-               fmt::format("rule '{}': the horizon is {} steps; it must be from the minimum delay ({}) to {}",
-                           c.rule_name, horizon, result_.min_delay, kLongestDelay));
-  for (const double tau : {rule.tau_rise, rule.tau_fall, rule.tau_membrane, rule.tau_synapse})
+    predictive.fail("horizon", fmt::format("{}, which is {} steps; it must be from the minimum delay ({}) to {}",
+                                           predictive.stated("horizon"), horizon, result_.min_delay, kLongestDelay));
+  const std::pair<const char*, double> filters[] = {{"tau_rise", rule.tau_rise},
+                                                    {"tau_fall", rule.tau_fall},
+                                                    {"tau_membrane", rule.tau_membrane},
+                                                    {"tau_synapse", rule.tau_synapse}};
+  for (const auto& [key, tau] : filters)
     if (tau <= result_.dt || tau > 10)
-      table.fail("plasticity", fmt::format("rule '{}': the filter time constant {} s must lie between dt and 10 s",
-                                           c.rule_name, tau));
+      eligibility.fail(key,
+                       fmt::format("{}; it must lie between dt = {} and 10 s", eligibility.stated(key), dt_stated_));
+  const std::pair<const char*, double> traces_of[] = {{"tau_mean", rule.tau_mean}, {"tau_variance", rule.tau_variance}};
+  for (const auto& [key, tau] : traces_of) {
+    if (tau < result_.dt)
+      hebbian.fail(key, fmt::format("{}; it cannot be below dt = {}", hebbian.stated(key), dt_stated_));
+    check_decay(hebbian, key, tau, result_.dt);
+  }
+  if (rule.gradient == Gradient::augmented) check_decay(update, "tau_rms", rule.tau_rms, rule.window);
   if (table.has("initial_traces")) {
     Table traces = table.table("initial_traces");
     c.initial_mean_rate = traces.quantity("mean_rate", Dimension::frequency, kNonNegative, "0 Hz");
+    check_neuron_rate(traces, "mean_rate", c.initial_mean_rate);
     c.initial_variance = traces.number("variance", kNonNegative, 0.0);
     traces.finish();
   }

@@ -7,30 +7,85 @@ Cell DescriptionReader::read_cell(Table table) {
   Cell cell;
   cell.model = static_cast<CellModel>(table.choice("model", {"if", "aif", "lif", "parrot"}));
   if (cell.model != CellModel::parrot) {
-    const bool lif = cell.model == CellModel::leaky_integrate_and_fire;
-    cell.E_leak = table.quantity("E_leak", Dimension::voltage, kAny, lif ? "-60 mV" : "-70 mV");
-    cell.E_inh = table.quantity("E_inh", Dimension::voltage, {-1, 0}, "-80 mV");
-    cell.threshold = table.quantity("threshold", Dimension::voltage, kAny, "-50 mV");
+    const bool adaptive = cell.model == CellModel::adaptive_integrate_and_fire;
+    read_potentials(table, cell);
     cell.tau_membrane = table.quantity("tau_membrane", Dimension::time, {result_.dt, 1e3}, "20 ms");
-    cell.tau_ampa = table.quantity("tau_ampa", Dimension::time, kPositive, "5 ms");
-    cell.tau_gaba = table.quantity("tau_gaba", Dimension::time, kPositive, "10 ms");
-    if (lif) {
+    cell.tau_ampa = read_decay(table, "tau_ampa", 0, "5 ms");
+    cell.tau_gaba = read_decay(table, "tau_gaba", 0, "10 ms");
+    if (cell.model == CellModel::leaky_integrate_and_fire) {
+      constexpr Step kLongestRefractory = Step{1} << 24;  // counted in float32
       cell.refractory = table.quantity("refractory", Dimension::time, kNonNegative, "5 ms");
-      cell.drive = table.quantity("drive", Dimension::voltage, kAny, "0 mV");
+      if (steps(table, "refractory", cell.refractory) > kLongestRefractory)
+        table.fail("refractory",
+                   fmt::format("{}, which is more than {} steps", table.stated("refractory"), kLongestRefractory));
+      cell.drive = read_voltage(table, "drive", {-kLargestCurrent, kLargestCurrent}, "0 mV");
     } else {
-      cell.threshold_jump = table.quantity("threshold_jump", Dimension::voltage, kNonNegative, "100 mV");
-      cell.tau_threshold = table.quantity("tau_threshold", Dimension::time, kPositive, "5 ms");
-      cell.tau_nmda = table.quantity("tau_nmda", Dimension::time, kPositive, "100 ms");
+      cell.threshold_jump = read_voltage(table, "threshold_jump", kDeviation, "100 mV");
+      cell.tau_threshold = read_decay(table, "tau_threshold", 0, "5 ms");
+      // The adapting model follows by dt / tau, which must not pass 1.
+      cell.tau_nmda = read_decay(table, "tau_nmda", adaptive ? result_.dt : 0, "100 ms");
       cell.ampa_nmda_ratio = table.number("ampa_nmda_ratio", kPositive, 1.0);
     }
-    if (cell.model == CellModel::adaptive_integrate_and_fire) {
-      cell.tau_adaptation = table.quantity("tau_adaptation", Dimension::time, kPositive, "100 ms");
-      cell.adaptation_jump = table.number("adaptation_jump", kNonNegative, 1.0);
+    if (adaptive) {
+      cell.tau_adaptation = read_decay(table, "tau_adaptation", 0, "100 ms");
+      cell.adaptation_jump = table.number("adaptation_jump", {0, kLargestWeight}, 1.0);
     }
-    if (cell.E_inh > cell.E_leak) table.fail("E_inh", "'E_inh' lies above 'E_leak'; V is held in [E_inh, 0]");
   }
   table.finish();
   return cell;
+}
+
+// All models hold V in [E_inh, 0]: what lies outside of it is never rested at, nor reached.
+void DescriptionReader::read_potentials(Table& table, Cell& cell) {
+  const bool lif = cell.model == CellModel::leaky_integrate_and_fire;
+  cell.E_leak = read_voltage(table, "E_leak", kMembrane, lif ? "-60 mV" : "-70 mV");
+  cell.E_inh = read_voltage(table, "E_inh", {-kLargestVoltage, 0}, "-80 mV");
+  cell.threshold = read_voltage(table, "threshold", kMembrane, "-50 mV");
+  if (cell.E_inh > cell.E_leak)
+    table.fail("E_inh", fmt::format("{} and above 'E_leak'; V is held in [E_inh, 0]", table.stated("E_inh")));
+  if (cell.E_leak > 0)
+    table.fail("E_leak",
+               fmt::format("{}, but V is held in [E_inh, 0]; shift all potentials down", table.stated("E_leak")));
+  if (cell.threshold >= 0)
+    table.fail("threshold",
+               fmt::format("{} and never reached, as V is held in [E_inh, 0] and must exceed it; shift all "
+                           "potentials down, such that the threshold lies below 0",
+                           table.stated("threshold")));
+  if (cell.threshold < cell.E_inh)
+    table.fail("threshold", fmt::format("{} and always exceeded, as V is held in [E_inh, 0] and E_inh is {} V",
+                                        table.stated("threshold"), cell.E_inh));
+}
+
+void DescriptionReader::read_initial_membrane(Table& table, Population& population) {
+  InitialMembrane& start = population.initial_membrane;
+  const double lowest = population.cell.E_inh;
+  start.mean = population.cell.E_leak;
+  const auto read_mean = [&](Table& from, std::string_view key) {
+    start.mean = read_voltage(from, key, kMembrane);
+    if (start.mean < lowest || start.mean > 0)
+      from.fail(key, fmt::format("{}, but V is held in [E_inh, 0], from {} V", from.stated(key), lowest));
+  };
+  if (!table.has("initial_membrane")) return;
+  if (population.cell.model == CellModel::parrot) table.fail("initial_membrane", "a parrot has no membrane");
+  if (!table.is_table("initial_membrane")) return read_mean(table, "initial_membrane");
+  Table initial = table.table("initial_membrane");
+  if (initial.has("file")) {
+    imported(initial, "file", [&](const auto& path) {
+      for_each_row(path, [&](const TextRow& row) {
+        row.expect(1, "the voltage in V of one neuron");
+        if (row[0] < -kLargestVoltage || row[0] > 0)
+          row.fail(0, fmt::format("{} V lies outside the plausible range of {} V to 0 V; did you mean mV?", row[0],
+                                  -kLargestVoltage));
+        start.values.push_back(row[0]);
+      });
+    });
+    if (start.values.size() != population.size)
+      initial.fail("file", fmt::format("holds {} values for {} neurons", start.values.size(), population.size));
+  } else {
+    read_mean(initial, "mean");
+    start.deviation = read_voltage(initial, "deviation", kDeviation);
+  }
+  initial.finish();
 }
 
 void DescriptionReader::read_population(Table& table, Table& root) {
@@ -39,23 +94,7 @@ void DescriptionReader::read_population(Table& table, Table& root) {
   population.size = static_cast<NeuronId>(table.integer("size", 1, kLargestSize));
   const std::string cell = table.text("cell");
   population.cell = read_cell(section_entry(table, "cell", root, "cell", cell));
-  population.initial_membrane.mean = population.cell.E_leak;
-  if (table.is_table("initial_membrane")) {
-    Table initial = table.table("initial_membrane");
-    if (initial.has("file")) {
-      for (const auto& row : imported(initial, "file", [](const auto& path) { return read_columns(path, 1); }))
-        population.initial_membrane.values.push_back(row[0]);
-      if (population.initial_membrane.values.size() != population.size)
-        initial.fail("file", fmt::format("holds {} values for {} neurons", population.initial_membrane.values.size(),
-                                         population.size));
-    } else {
-      population.initial_membrane.mean = initial.quantity("mean", Dimension::voltage, kAny);
-      population.initial_membrane.deviation = initial.quantity("deviation", Dimension::voltage, kNonNegative);
-    }
-    initial.finish();
-  } else if (table.has("initial_membrane")) {
-    population.initial_membrane.mean = table.quantity("initial_membrane", Dimension::voltage, kAny);
-  }
+  read_initial_membrane(table, population);
   table.finish();
   result_.populations.push_back(std::move(population));
 }

@@ -3,15 +3,24 @@
 
 #include <algorithm>
 
+#include "spiking/record_windows.hpp"
+
 namespace lpl::spiking {
+namespace {
+
+// What the recorder calls snapshots of weights beside those at the ends of phases.
+bool is_snapshot(const std::string& name) { return name == "initial" || name.starts_with("step_"); }
+
+}  // namespace
 
 void DescriptionReader::read_phase(Table& table) {
   Phase phase;
   phase.name = read_name(table, "phase");
   phase.begin = result_.end();
-  const Step duration = steps(table, "duration", table.quantity("duration", Dimension::time, kPositive));
-  if (duration < 1) table.fail("duration", "'duration' is shorter than one step");
-  phase.end = phase.begin + duration;
+  phase.end = phase.begin + read_interval(table, "duration");
+  if (phase.end > kLongestRun)
+    table.fail("duration", fmt::format("with this phase the run has {} steps of dt = {}; at most {} are possible",
+                                       phase.end, dt_stated_, kLongestRun));
   if (!table.has("plasticity") || table.is_flag("plasticity")) {
     phase.learns.assign(result_.connections.size(), table.flag("plasticity", true));
   } else {
@@ -23,26 +32,40 @@ void DescriptionReader::read_phase(Table& table) {
       phase.learns[i] = true;
     }
   }
-  if (phase.name == "initial") table.fail("name", "'initial' is what the first snapshot of weights is called");
+  if (is_snapshot(phase.name))
+    table.fail("name", fmt::format("'{}' is what a snapshot of weights is called; give another 'name'", phase.name));
   table.finish();
   result_.phases.push_back(std::move(phase));
 }
 
 RecordWindow DescriptionReader::read_window(Table& table) {
   RecordWindow window;
-  if (table.has("phases"))
+  if (table.has("phases")) {
     for (const std::string& name : table.texts("phases"))
       window.phases.push_back(named(table, "phases", name, result_.phases, "phase"));
-  else
+    if (window.phases.empty()) table.fail("phases", "'phases' lists no phase; leave it out to record in all");
+  } else {
     for (std::size_t i = 0; i < result_.phases.size(); ++i) window.phases.push_back(i);
-  if (table.has("last")) window.last = steps(table, "last", table.quantity("last", Dimension::time, kPositive));
+  }
+  if (table.has("last")) window.last = read_interval(table, "last");
   return window;
 }
 
-Step DescriptionReader::read_interval(Table& table) {
-  const Step every = steps(table, "every", table.quantity("every", Dimension::time, kPositive));
-  if (every < 1) table.fail("every", "'every' is shorter than one step");
-  return every;
+Step DescriptionReader::read_interval(Table& table, std::string_view key) {
+  const Step interval = read_steps(table, key, kPositive);
+  if (interval < 1) table.fail(key, fmt::format("{}, which is shorter than one step", table.stated(key)));
+  return interval;
+}
+
+std::vector<NeuronId> DescriptionReader::read_neurons(Table& table, NeuronId size,
+                                                      std::optional<std::string> fallback) {
+  std::vector<NeuronId> neurons = table.indices("neurons", size, std::move(fallback));
+  std::sort(neurons.begin(), neurons.end());
+  const auto twin = std::adjacent_find(neurons.begin(), neurons.end());
+  if (twin != neurons.end())
+    table.fail("neurons", fmt::format("'neurons' lists {} twice; each can be listed once", *twin));
+  if (neurons.empty()) table.fail("neurons", "'neurons' is empty; list at least one, or write \"all\"");
+  return neurons;
 }
 
 void DescriptionReader::read_record(Table& table) {
@@ -63,8 +86,24 @@ void DescriptionReader::read_record(Table& table) {
     default:
       read_weight_record(table, record, kinds[kind]);
   }
+  check_samples(table, record);
   table.finish();
   result_.records.push_back(std::move(record));
+}
+
+void DescriptionReader::check_samples(Table& table, const RecordDescription& record) {
+  using What = RecordDescription::What;
+  const bool sampled =
+      record.what == What::state || record.what == What::synapses || record.what == What::group_weights;
+  if (!sampled || result_.phases.empty()) return;
+  const auto windows = windows_of(record.window, result_.phases);
+  if (!sampled_stretches(windows, *record.every).empty()) return;
+  table.fail(
+      "every",
+      fmt::format("nothing would be recorded: samples are taken at the multiples of 'every' ({} s), and none lies "
+                  "in what is recorded (first from {} to {} s); shorten 'every' or lengthen 'last'",
+                  result_.seconds(*record.every), result_.seconds(windows.front().begin),
+                  result_.seconds(windows.front().end)));
 }
 
 void DescriptionReader::read_source_record(Table& table, RecordDescription& record, const std::string& kind) {
@@ -72,20 +111,14 @@ void DescriptionReader::read_source_record(Table& table, RecordDescription& reco
     record.sources.push_back(named(table, "of", name, result_.sources, "population or stimulus"));
     claim(table, kind, name);
   }
-  if (record.what == RecordDescription::What::rates) record.every = read_interval(table);
+  if (record.what == RecordDescription::What::rates) record.every = read_interval(table, "every");
 }
 
 void DescriptionReader::read_state_record(Table& table, RecordDescription& record) {
   record.target = named(table, "of", table.text("of"), result_.populations, "population");
   read_variable(table, record);
-  const NeuronId size = result_.populations[record.target].size;
-  for (const auto neuron : table.integers("neurons", 0, size - 1))
-    record.neurons.push_back(static_cast<NeuronId>(neuron));
-  std::sort(record.neurons.begin(), record.neurons.end());
-  if (record.neurons.empty() ||
-      std::adjacent_find(record.neurons.begin(), record.neurons.end()) != record.neurons.end())
-    table.fail("neurons", "'neurons' must list at least one neuron, each once");
-  record.every = read_interval(table);
+  record.neurons = read_neurons(table, result_.populations[record.target].size);
+  record.every = read_interval(table, "every");
 }
 
 void DescriptionReader::read_weight_record(Table& table, RecordDescription& record, const std::string& kind) {
@@ -93,23 +126,23 @@ void DescriptionReader::read_weight_record(Table& table, RecordDescription& reco
   const ConnectionDescription& connection = result_.connections[record.target];
   if (record.what == RecordDescription::What::weights) {
     claim(table, kind, connection.name);
-    if (table.has("every")) record.every = read_interval(table);
+    if (table.has("every")) record.every = read_interval(table, "every");
     return;
   }
   // Snapshots of the same connection lie beside this record in the file.
   const bool is_phase = std::any_of(result_.phases.begin(), result_.phases.end(),
                                     [&](const Phase& phase) { return phase.name == record.name; });
-  if (is_phase || record.name == "initial")
+  if (is_phase || is_snapshot(record.name))
     table.fail("name", fmt::format("'{}' is what a snapshot of weights is called; give another 'name'", record.name));
   if (record.what == RecordDescription::What::synapses) {
     const NeuronId pre = result_.sources[connection.from].size, post = result_.populations[connection.to].size;
-    for (const auto id : table.integers("pre", 0, pre - 1)) record.pre.push_back(static_cast<NeuronId>(id));
-    for (const auto id : table.integers("post", 0, post - 1)) record.post.push_back(static_cast<NeuronId>(id));
+    record.pre = table.indices("pre", pre);
+    record.post = table.indices("post", post);
     if (record.pre.empty() || record.pre.size() != record.post.size())
       table.fail("post", fmt::format("'pre' lists {} and 'post' {} neurons; they must name the same number of synapses",
                                      record.pre.size(), record.post.size()));
   }
-  record.every = read_interval(table);
+  record.every = read_interval(table, "every");
 }
 
 // A thing is recorded by one record of a kind only: it has one place in the file.

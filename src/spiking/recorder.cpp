@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <set>
 
 #include "core/errors.hpp"
 #include "core/timers.hpp"
@@ -42,6 +43,12 @@ std::string units_of_variable(const std::string& variable) {
 
 Step next_multiple_end(Step now, Step every) { return (now + every - 1) / every * every + 1; }
 
+const StepRange* active(const std::vector<StepRange>& windows, Step step) {
+  for (const StepRange& window : windows)
+    if (window.begin <= step && step < window.end) return &window;
+  return nullptr;
+}
+
 }  // namespace
 
 Recorder::Recorder(const SimulationDescription& simulation, const Network& network, Communicator& comm,
@@ -55,7 +62,7 @@ Recorder::Recorder(const SimulationDescription& simulation, const Network& netwo
           add_spike_record(record);
           break;
         case What::weights:
-          snapshots_.push_back(&record);
+          snapshots_.push_back({&record, windows_of(record.window, simulation.phases)});
           break;
         default:
           add_sample_record(record);
@@ -79,31 +86,36 @@ Recorder::Recorder(const SimulationDescription& simulation, const Network& netwo
   }
   agree(comm_, [&] {
     if (resume) {
+      refuse_other_end(*resume);
       if (resume->rate_counts.size() != rates_.size()) throw IoError("the checkpoint has other records than this run");
       for (std::size_t i = 0; i < rates_.size(); ++i) rates_[i].count = resume->rate_counts[i];
       snapshots_done_ = resume->snapshots_done;
     }
     if (comm_.rank() != 0) return;
-    file_ = resume ? std::make_unique<ResultFile>(path, resume->file) : std::make_unique<ResultFile>(path, facts);
+    file_ =
+        resume ? std::make_unique<ResultFile>(path, facts, resume->file) : std::make_unique<ResultFile>(path, facts);
     create_series();
   });
 }
 
-std::vector<Recorder::Window> Recorder::windows_of(const RecordDescription& record) const {
-  std::vector<Window> windows;
-  for (const std::size_t p : record.window.phases) {
-    const Phase& phase = simulation_.phases[p];
-    const Step begin = record.window.last ? std::max(phase.begin, phase.end - *record.window.last) : phase.begin;
-    windows.push_back({begin, phase.end});
+// What was recorded before the checkpoint must be what a run that ends when this one does would have recorded.
+void Recorder::refuse_other_end(const RecorderState& resume) const {
+  const Phase& last = simulation_.phases.back();
+  if (resume.end == last.end) return;
+  const auto fail = [&](const RecordDescription& record, const std::string& why) {
+    throw ConfigError(
+        fmt::format("record '{}' {}, so the phase '{}', {} s long when the checkpoint was written, cannot "
+                    "be continued to another length; keep its duration",
+                    record.name, why, last.name, simulation_.seconds(resume.end - last.begin)));
+  };
+  for (const RecordDescription& record : simulation_.records) {
+    const auto& phases = record.window.phases;
+    if (std::ranges::find(phases, simulation_.phases.size() - 1) == phases.end()) continue;
+    if (record.window.last && resume.now > std::max(last.begin, resume.end - *record.window.last))
+      fail(record, "has recorded some of the phase's last steps");
+    if (record.what == What::rates && resume.now == resume.end && resume.now % *record.every != 0)
+      fail(record, "has counted a bin that ended early with the phase");
   }
-  std::sort(windows.begin(), windows.end(), [](const Window& a, const Window& b) { return a.begin < b.begin; });
-  return windows;
-}
-
-const Recorder::Window* Recorder::active(const std::vector<Window>& windows, Step step) {
-  for (const Window& window : windows)
-    if (window.begin <= step && step < window.end) return &window;
-  return nullptr;
 }
 
 void Recorder::add_spike_record(const RecordDescription& record) {
@@ -111,11 +123,11 @@ void Recorder::add_spike_record(const RecordDescription& record) {
     if (record.what == What::spikes) {
       SpikeRecord& spikes = spikes_.emplace_back();
       spikes.source = source;
-      spikes.windows = windows_of(record);
+      spikes.windows = windows_of(record.window, simulation_.phases);
     } else {
       RateRecord& rates = rates_.emplace_back();
       rates.source = source;
-      rates.windows = windows_of(record);
+      rates.windows = windows_of(record.window, simulation_.phases);
       rates.every = *record.every;
     }
   }
@@ -124,7 +136,7 @@ void Recorder::add_spike_record(const RecordDescription& record) {
 void Recorder::add_sample_record(const RecordDescription& description) {
   SampleRecord& record = samples_.emplace_back();
   record.description = &description;
-  record.windows = windows_of(description);
+  record.windows = windows_of(description.window, simulation_.phases);
   record.columns.resize(static_cast<std::size_t>(comm_.size()));
   if (description.what == What::group_weights) {
     record.width = simulation_.sources[simulation_.connections[description.target].from].groups.size();
@@ -172,36 +184,61 @@ void Recorder::create_series() {
   }
   for (const Phase& phase : simulation_.phases)
     file_->write_phase(phase.name, simulation_.seconds(phase.begin), simulation_.seconds(phase.end));
-  for (SpikeRecord& record : spikes_)
-    record.series = std::make_unique<SpikeSeries>(file_->create_spikes(simulation_.sources[record.source].name));
+  for (SpikeRecord& record : spikes_) {
+    std::vector<double> recorded;
+    for (const StepRange& window : record.windows)
+      recorded.insert(recorded.end(), {simulation_.seconds(window.begin), simulation_.seconds(window.end)});
+    record.series =
+        std::make_unique<SpikeSeries>(file_->create_spikes(simulation_.sources[record.source].name, recorded));
+  }
   for (RateRecord& record : rates_)
-    record.series = std::make_unique<SampleSeries>(
+    record.series = std::make_unique<RateSeries>(
         file_->create_rates(simulation_.sources[record.source].name, simulation_.seconds(record.every)));
   for (SampleRecord& record : samples_) {
     const RecordDescription& d = *record.description;
-    if (d.what == What::state) {
-      const double start = record.windows.empty() ? 0 : simulation_.seconds(record.windows.front().begin);
-      const double stop = record.windows.empty() ? 0 : simulation_.seconds(record.windows.back().end);
-      record.series = std::make_unique<SampleSeries>(file_->create_report(
-          d.name, d.variable, units_of_variable(d.variable), d.neurons, start, stop, simulation_.seconds(*d.every)));
+    if (d.what == What::state) continue;
+    const ConnectionDescription& connection = simulation_.connections[d.target];
+    if (d.what == What::synapses) {
+      record.series = std::make_unique<SampleSeries>(file_->create_synapses(connection.name, d.name, d.pre, d.post));
     } else {
-      const ConnectionDescription& connection = simulation_.connections[d.target];
-      if (d.what == What::synapses) {
-        record.series = std::make_unique<SampleSeries>(file_->create_synapses(connection.name, d.name, d.pre, d.post));
-      } else {
-        std::vector<std::string> groups;
-        for (const Group& group : simulation_.sources[connection.from].groups) groups.push_back(group.name);
-        record.series = std::make_unique<SampleSeries>(file_->create_group_weights(connection.name, d.name, groups));
-      }
+      std::vector<std::string> groups;
+      for (const Group& group : simulation_.sources[connection.from].groups) groups.push_back(group.name);
+      record.series = std::make_unique<SampleSeries>(file_->create_group_weights(connection.name, d.name, groups));
     }
   }
+  create_reports();
   file_->flush();
+}
+
+// SONATA names a report by its population, and has one report a file, with one regular time axis: the first report of a
+// population bears its name, others also that of their record, and further stretches of a record their number.
+void Recorder::create_reports() {
+  std::set<std::string> reported;
+  for (SampleRecord& record : samples_) {
+    const RecordDescription& d = *record.description;
+    if (d.what != What::state) continue;
+    const std::string& population = simulation_.populations[d.target].name;
+    ReportDescription report{.group = reported.insert(population).second ? population : population + "." + d.name,
+                             .population = population,
+                             .record = d.name,
+                             .variable = d.variable,
+                             .units = units_of_variable(d.variable),
+                             .neurons = d.neurons,
+                             .step = simulation_.seconds(*d.every)};
+    if (d.trace_connection) report.variable = simulation_.connections[*d.trace_connection].name + "." + d.variable;
+    for (const StepRange& stretch : sampled_stretches(record.windows, *d.every)) {
+      if (!record.reports.empty())
+        report.group = fmt::format("{}.{}.{}", population, d.name, record.reports.size() + 1);
+      report.start = simulation_.seconds(stretch.begin);
+      record.reports.push_back({stretch.end, file_->create_report(report)});
+    }
+  }
 }
 
 Step Recorder::next_sample_end(Step now) const {
   Step next = kNever;
-  const auto consider = [&](const std::vector<Window>& windows, Step every) {
-    for (const Window& window : windows) {
+  const auto consider = [&](const std::vector<StepRange>& windows, Step every) {
+    for (const StepRange& window : windows) {
       const Step candidate = next_multiple_end(std::max(now, window.begin), every);
       if (candidate <= window.end) {
         next = std::min(next, candidate);
@@ -210,8 +247,8 @@ Step Recorder::next_sample_end(Step now) const {
     }
   };
   for (const SampleRecord& record : samples_) consider(record.windows, *record.description->every);
-  for (const RecordDescription* record : snapshots_)
-    if (record->every) consider({{0, simulation_.end()}}, *record->every);
+  for (const SnapshotRecord& record : snapshots_)
+    if (record.description->every) consider(record.windows, *record.description->every);
   return next;
 }
 
@@ -219,7 +256,7 @@ void Recorder::observe(Step from, Step to, const std::vector<SpikeHistory>& spik
   if (comm_.rank() == 0) {
     for (SpikeRecord& record : spikes_) {
       // Epochs never straddle a phase, but a window may begin inside one.
-      const Window* const window = active(record.windows, to - 1);
+      const StepRange* const window = active(record.windows, to - 1);
       if (!window) continue;
       for (Step step = std::max(from, window->begin); step < to; ++step)
         for (const NeuronId id : spikes[record.source].at(step)) {
@@ -229,7 +266,7 @@ void Recorder::observe(Step from, Step to, const std::vector<SpikeHistory>& spik
       if (record.ids.size() >= kSpikesPerWrite) write_spikes();
     }
     for (RateRecord& record : rates_) {
-      const Window* const window = active(record.windows, to - 1);
+      const StepRange* const window = active(record.windows, to - 1);
       if (!window) continue;
       for (Step begin = std::max(from, window->begin); begin < to;) {
         // A bin ends at a multiple of its width, or early with its window.
@@ -240,7 +277,8 @@ void Recorder::observe(Step from, Step to, const std::vector<SpikeHistory>& spik
         if (end < bin_end) break;
         const Step bin_begin = std::max((bin_end - 1) / record.every * record.every, window->begin);
         const double seconds = simulation_.seconds(bin_end - bin_begin);
-        record.times.push_back(simulation_.seconds(bin_begin));
+        record.begins.push_back(simulation_.seconds(bin_begin));
+        record.ends.push_back(simulation_.seconds(bin_end));
         record.rates.push_back(static_cast<float>(static_cast<double>(record.count) /
                                                   (seconds * simulation_.sources[record.source].size)));
         record.count = 0;
@@ -277,19 +315,22 @@ void Recorder::sample(SampleRecord& record) {
   for (const std::size_t index : record.local) record.values.push_back(std::bit_cast<std::int32_t>(values[index]));
 }
 
+// Whether a periodic snapshot falls onto the step that ends at `now`.
+bool Recorder::snapshot_due(const SnapshotRecord& record, Step now) const {
+  const std::optional<Step>& every = record.description->every;
+  return every && (now - 1) % *every == 0 && now - 1 > 0 && now != snapshots_done_ && active(record.windows, now - 1);
+}
+
 bool Recorder::gather_due(Step now) const {
   for (const SampleRecord& record : samples_)
     if (record.steps.size() * record.width >= kValuesPerGather) return true;
-  for (const RecordDescription* record : snapshots_)
-    if (record->every && (now - 1) % *record->every == 0 && now - 1 > 0 && now != snapshots_done_) return true;
-  return false;
+  return std::ranges::any_of(snapshots_, [&](const SnapshotRecord& record) { return snapshot_due(record, now); });
 }
 
 void Recorder::gather(Step now) {
   for (SampleRecord& record : samples_) gather_samples(record);
-  for (const RecordDescription* record : snapshots_)
-    if (record->every && (now - 1) % *record->every == 0 && now - 1 > 0 && now != snapshots_done_)
-      write_snapshot(*record, fmt::format("step_{:012}", now - 1), now - 1);
+  for (const SnapshotRecord& record : snapshots_)
+    if (snapshot_due(record, now)) write_snapshot(*record.description, fmt::format("step_{:012}", now - 1), now - 1);
   snapshots_done_ = now;
 }
 
@@ -298,8 +339,6 @@ void Recorder::gather_samples(SampleRecord& record) {
   const std::vector<std::string> parts = comm_.gather(bytes_of(record.values));
   on_root([&] {
     const std::size_t rows = record.steps.size();
-    std::vector<double> times(rows);
-    for (std::size_t row = 0; row < rows; ++row) times[row] = simulation_.seconds(record.steps[row]);
     std::vector<float> values(rows * record.width);
     if (record.description->what == What::group_weights) {
       std::vector<std::int64_t> sums(values.size(), 0);
@@ -319,10 +358,25 @@ void Recorder::gather_samples(SampleRecord& record) {
               std::bit_cast<float>(static_cast<std::int32_t>(sent[i]));
       }
     }
-    record.series->append(times, values);
+    append_samples(record, values);
   });
   record.steps.clear();
   record.values.clear();
+}
+
+// State goes to the report of its stretch.
+void Recorder::append_samples(SampleRecord& record, const std::vector<float>& values) {
+  std::vector<double> times;
+  for (const Step step : record.steps) times.push_back(simulation_.seconds(step));
+  if (record.series) record.series->append(times, values);
+  std::size_t row = 0;
+  for (Report& report : record.reports) {
+    const std::size_t first = row;
+    while (row < record.steps.size() && record.steps[row] < report.end) ++row;
+    const auto value = [&](std::size_t at) { return values.begin() + static_cast<std::ptrdiff_t>(at * record.width); };
+    const auto time = [&](std::size_t at) { return times.begin() + static_cast<std::ptrdiff_t>(at); };
+    if (row > first) report.series.append({time(first), time(row)}, {value(first), value(row)});
+  }
 }
 
 void Recorder::write_snapshot(const RecordDescription& record, const std::string& name, Step now) {
@@ -362,7 +416,8 @@ void Recorder::write_snapshot(const RecordDescription& record, const std::string
 }
 
 void Recorder::snapshot(const std::string& name, Step now) {
-  for (const RecordDescription* record : snapshots_) write_snapshot(*record, name, now);
+  for (const SnapshotRecord& record : snapshots_)
+    if (now == 0 || active(record.windows, now - 1)) write_snapshot(*record.description, name, now);
 }
 
 void Recorder::write_spikes() {
@@ -372,8 +427,9 @@ void Recorder::write_spikes() {
     record.ids.clear();
   }
   for (RateRecord& record : rates_) {
-    record.series->append(record.times, record.rates);
-    record.times.clear();
+    record.series->append(record.begins, record.ends, record.rates);
+    record.begins.clear();
+    record.ends.clear();
     record.rates.clear();
   }
   if (wall_clock() - last_flush_ > kSecondsBetweenFlushes) {
@@ -403,8 +459,10 @@ void Recorder::check() {
   if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
-RecorderState Recorder::state() {
+RecorderState Recorder::state(Step now) {
   RecorderState state;
+  state.now = now;
+  state.end = simulation_.end();
   if (!file_) return state;
   state.file = file_->sync();
   for (const RateRecord& record : rates_) state.rate_counts.push_back(record.count);

@@ -22,7 +22,7 @@ using NeuronStates = std::vector<std::string>;
 
 struct SimulationState {
   // Raised with every change of what is saved or in which order.
-  static constexpr std::uint32_t kVersion = 1;
+  static constexpr std::uint32_t kVersion = 2;
 
   Step now = 0;  // the steps before it are done
   std::int64_t spikes = 0, input_spikes = 0;

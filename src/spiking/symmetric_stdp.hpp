@@ -1,4 +1,4 @@
-// Symmetric inhibitory plasticity (spiking_model section 4).
+// Symmetric inhibitory plasticity (docs/numerics.md section 4).
 //
 // What an arriving spike transmits depends on postsynaptic spikes of the same epoch, so this connection is not
 // delivered ahead: its arrivals of an epoch are sorted by block of targets, and the neuron kernel calls back at the
@@ -15,7 +15,7 @@
 
 namespace lpl::spiking {
 
-class SymmetricStdp final : public BlockHook {
+class SymmetricStdp final : public BlockListener {
  public:
   SymmetricStdp(const SymmetricStdpRule& rule, Step delay, double dt, Synapses& synapses, EpochLayout layout,
                 std::size_t post_blocks, float* input);
@@ -56,7 +56,7 @@ class SymmetricStdp final : public BlockHook {
   std::vector<std::vector<Arrival>> arrivals_;  // by block, in step order
   std::vector<std::size_t> next_;               // by block
   std::vector<float> decay_table_;              // exp(-lag dt / tau) by lag in steps
-  // Presynaptic traces at phase 3 of each step of the epoch, [step][pre], advanced densely; the row after the
+  // Presynaptic traces at stage 3 of each step of the epoch, [step][pre], advanced densely; the row after the
   // epoch's last step is where the next epoch starts.
   std::size_t padded_pre_;
   AlignedVector<float> pre_trace_;

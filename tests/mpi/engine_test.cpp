@@ -7,6 +7,7 @@
 #include "core/errors.hpp"
 #include "spiking/engine.hpp"
 #include "spiking/state.hpp"
+#include "support/spiking_run.hpp"
 #include "support/world.hpp"
 
 namespace lpl::spiking {
@@ -112,7 +113,8 @@ TEST(Engine, GivesTheSameResultOnAnyNumberOfRanksBlocksAndRecordings) {
          {"/spikes/input/timestamps", "/spikes/exc/timestamps", "/spikes/exc/node_ids", "/spikes/inh/node_ids",
           "/rates/exc/rate", "/rates/exc/time", "/weights/input_exc/learn/value", "/weights/input_exc/learn/pre",
           "/weights/input_exc/learn/post", "/weights/input_exc/step_000000007000/value",
-          "/weights/inh_exc/groups/value", "/report/v/data", "/report/v/time", "/report/mean/data"})
+          "/weights/inh_exc/groups/value", "/report/exc/data", "/report/exc/time", "/report/exc/mapping/time",
+          "/report/exc.mean/data"})
       expect_same_dataset(a, b, name);
     // Without recordings that end epochs early, the network does the same.
     std::string bare = kNetwork.substr(0, kNetwork.find("[[record]]\nwhat = \"rates\"")) +
@@ -146,12 +148,13 @@ TEST(Engine, GathersTheSameStateFromAnyNumberOfRanks) {
 // A rank that fails while the others are well ends the run on all ranks with its message.
 TEST(Engine, StopsEverywhereWhenTheResultFileCannotBeCreated) {
   const auto simulation = read_simulation_text(kNetwork, "net.sim");
+  const test::Scratch scratch;
+  const std::string path = scratch.path("absent/r.h5");
   try {
-    test::run_to_file(simulation, test::world(), "/nonexistent/folder/r.h5");
+    test::run_to_file(simulation, test::world(), path);
     FAIL();
   } catch (const std::exception& error) {
-    EXPECT_NE(std::string(error.what()).find("cannot create /nonexistent/folder/r.h5"), std::string::npos)
-        << error.what();
+    EXPECT_NE(std::string(error.what()).find("cannot create " + path), std::string::npos) << error.what();
   }
 }
 

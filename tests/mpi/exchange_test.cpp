@@ -3,6 +3,9 @@
 
 #include <gtest/gtest.h>
 
+#include <chrono>
+#include <thread>
+
 #include "core/errors.hpp"
 #include "core/random.hpp"
 #include "spiking/synapses.hpp"
@@ -93,6 +96,16 @@ TEST(SpikeExchange, TellsEveryRankThatOneWantsACheckpoint) {
     EXPECT_EQ(exchange.checkpoint_wanted(), wanting >= 0);
     EXPECT_EQ(found[0].ids.size(), spikes * static_cast<std::size_t>(comm.size()));
   }
+}
+
+TEST(Communicator, IsPatientWithARankThatWorksForLong) {
+  Communicator& comm = test::world();
+  comm.end_when_stalled(1, "test");
+  for (int working = 0; working < comm.size(); ++working) {
+    if (comm.rank() == working) std::this_thread::sleep_for(std::chrono::seconds(3));
+    EXPECT_EQ(comm.max(comm.rank()), comm.size() - 1);
+  }
+  comm.end_when_stalled(0, "test");
 }
 
 TEST(Communicator, GathersAndScattersBytes) {

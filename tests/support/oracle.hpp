@@ -1,6 +1,6 @@
-// The time-driven form: a plain transcription of the model (spiking_model sections 1-4), every synapse in every step.
-// The slow twin that the event-driven engine is compared with. Neurons use float32 in the order of the vector kernels;
-// plasticity uses float64.
+// The time-driven form: a plain transcription of the model (docs/numerics.md sections 1-4), every synapse in every
+// step. The slow twin that the event-driven engine is compared with. Neurons use float32 in the order of the vector
+// kernels; plasticity uses float64.
 #pragma once
 
 #include <vector>

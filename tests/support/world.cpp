@@ -1,22 +1,15 @@
 #include "support/world.hpp"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <cmath>
+#include <cstdlib>
 #include <fstream>
-
-#include "io/hdf5.hpp"
-#include "spiking/engine.hpp"
+#include <stdexcept>
 
 namespace lpl::test {
 
 Scratch::Scratch() {
-  static int count = 0;
-  const std::string name = fmt::format("lpl-test-{}-{}", getpid(), count++);
-  folder_ = world().broadcast((std::filesystem::temp_directory_path() / name).string(), 0);
-  if (world().rank() == 0) std::filesystem::create_directories(folder_);
-  world().max(0);
+  std::string folder = (std::filesystem::temp_directory_path() / "lpl-test-XXXXXX").string();
+  if (world().rank() == 0 && !mkdtemp(folder.data())) throw std::runtime_error("cannot create " + folder);
+  folder_ = world().broadcast(folder, 0);
 }
 
 Scratch::~Scratch() {
@@ -29,33 +22,6 @@ std::string Scratch::write(const std::string& name, const std::string& content) 
   if (world().rank() == 0) std::ofstream(path(name), std::ios::binary) << content;
   world().max(0);
   return path(name);
-}
-
-void run_to_file(const spiking::SimulationDescription& simulation, Communicator& comm, const std::string& path) {
-  spiking::Engine engine(simulation, comm);
-  engine.run(path,
-             {.program = "test",
-              .command_line = "",
-              .ranks = comm.size(),
-              .seed = simulation.seed,
-              .dt = simulation.dt,
-              .description = simulation.canonical_text},
-             ProgressStyle::none);
-}
-
-RecordedSpikes read_recorded_spikes(const std::string& path, const std::string& population, double dt) {
-  const h5::File file = h5::File::open_read_only(path);
-  RecordedSpikes spikes;
-  for (const double time : file.read<double>("/spikes/" + population + "/timestamps"))
-    spikes.step.push_back(std::llround(time * 1e-3 / dt));
-  for (const std::uint64_t id : file.read<std::uint64_t>("/spikes/" + population + "/node_ids"))
-    spikes.id.push_back(static_cast<NeuronId>(id));
-  return spikes;
-}
-
-std::vector<float> read_recorded_weights(const std::string& path, const std::string& connection,
-                                         const std::string& snapshot) {
-  return h5::File::open_read_only(path).read<float>("/weights/" + connection + "/" + snapshot + "/value");
 }
 
 }  // namespace lpl::test

@@ -57,6 +57,25 @@ def fields(message):
         yield tag >> 3, value
 
 
+def starts(event):
+    """Whether an event says that a run starts here, so that earlier files hold nothing of its step and later."""
+    return 7 in event and dict(fields(event[7])).get(1) == 1
+
+
+def shown(folder):
+    """What a reader shows of all files of a folder: {(tag, step): [values]}, without what a later start makes void."""
+    found = {}
+    for path in sorted(folder.iterdir(), key=lambda file: file.stat().st_mtime_ns):
+        for payload in records(path):
+            event = dict(fields(payload))
+            if starts(event):
+                found = {key: values for key, values in found.items() if key[1] < event.get(2, 0)}
+            for _, entry in fields(event.get(5, b"")):
+                value = dict(fields(entry))
+                found.setdefault((value[1].decode(), event.get(2, 0)), []).append(struct.unpack("<f", value[2])[0])
+    return found
+
+
 def read_events(path):
     """(version, [(wall time, step, tag, value), ...])"""
     version, scalars = None, []

@@ -1,5 +1,6 @@
 """Runs the programs as a user does, and reads what they write."""
 
+import contextlib
 import os
 import pathlib
 import subprocess
@@ -74,6 +75,19 @@ def status(path):
     with h5py.File(path, "r") as file:
         value = file.attrs["status"]
         return value.decode() if isinstance(value, bytes) else value
+
+
+@contextlib.contextmanager
+def small_disk(folder, size):
+    """A disk of its own at `folder`, which it creates. Skips the test where mounting is not permitted."""
+    folder.mkdir(exist_ok=True)
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", folder], capture_output=True, text=True)
+    if mounted.returncode != 0:
+        raise unittest.SkipTest(f"a small disk cannot be mounted here: {mounted.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
 
 
 class InFolder(unittest.TestCase):

@@ -3,6 +3,8 @@
 
 import contextlib
 import io
+import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -10,7 +12,7 @@ import time
 import types
 import unittest
 
-from support import EXAMPLES, LPL_SIM, ROOT, InFolder, environment, h5py, lpl_sim
+from support import EXAMPLES, LPL_SIM, ROOT, InFolder, environment, h5py, lpl_rate, lpl_sim
 
 import numpy as np
 from scipy import stats
@@ -19,7 +21,8 @@ from training_file import LAYERS, write_training_file
 import lpl as program
 from lpl_analysis import measures, selectivity
 from lpl_analysis.disentanglement import disentanglement, dissimilarity, steadiest_units
-from lpl_analysis.results import Group, Result, Snapshot
+from lpl_analysis import export, identity, output
+from lpl_analysis.results import Group, Result, ResultError, Snapshot
 
 NETWORK = """
 simulation = { seed = 3 }
@@ -44,6 +47,52 @@ type = "poisson"
   size = 40
   rate = { shuffle_of = "slow" }
 """
+
+
+WINDOWS = """
+simulation = { seed = 3 }
+phase = [{ name = "first", duration = "1 s" }, { name = "second", duration = "2.0005 s" }]
+record = [{ what = "spikes", of = ["input", "exc"], last = "500 ms" },
+          { what = "rates", of = ["exc"], every = "300 ms", last = "500 ms" },
+          { what = "state", name = "v", of = "exc", variable = "V", neurons = [5, 1], every = "0.3 ms", last = "100 ms" },
+          { what = "state", name = "t", of = "exc", variable = "threshold", neurons = [0], every = "7 ms" },
+          { what = "state", name = "m", of = "exc", variable = "input_exc.mean", neurons = [2], every = "10 ms", phases = ["second"] },
+          { what = "state", name = "i", of = "inh", variable = "V", neurons = [0], every = "1 s" },
+          { what = "weights", of = "input_exc", phases = ["second"], every = "400 ms" }]
+connection = [{ name = "input_exc", from = "input", to = "exc", density = 0.5, weight = 0.6, plasticity = "lpl" },
+              { name = "input_inh", from = "input", to = "inh", density = 0.5, weight = 0.6 }]
+population = [{ name = "exc", cell = "if", size = 12 }, { name = "inh", cell = "lif", size = 2 }]
+[[stimulus]]
+name = "input"
+type = "poisson"
+group = [{ name = "A,left", size = 40, rate = "20 Hz" }, { name = "_B$x$", size = 40, rate = "10 Hz" }]
+"""
+
+
+def read_as_libsonata(file, population):
+    """Times [ms], node ids and data of a report, by the steps of libsonata's reader."""
+    group = file[f"report/{population}"]
+    ids, pointers = group["mapping/node_ids"][:], group["mapping/index_pointers"][:]
+    assert len(pointers) == len(ids) + 1 and group["mapping/node_ids"].attrs["sorted"]
+    start, stop, step = group["mapping/time"][:]
+    assert group["mapping/time"].attrs["units"] == b"ms" and group["data"].attrs["units"]
+    assert group["data"].dtype == np.float32 and len(group["mapping/element_ids"]) == pointers[-1]
+    times, t = [], start
+    while t < stop - 1e-6:
+        times.append(t)
+        t += step
+    return np.array(times), ids, np.array([group["data"][i] for i in range(len(times))])
+
+
+def read_as_bmtk(file, population, node):
+    """Times [ms] and trace of a node, by the steps of bmtk's reader."""
+    mapping, data = file[f"report/{population}/mapping"], file[f"report/{population}/data"]
+    start, stop, step = (float(value) for value in mapping["time"])
+    count = int((stop - start) / step)
+    at = list(mapping["node_ids"]).index(node)
+    columns = slice(mapping["index_pointer"][at], mapping["index_pointer"][at + 1])
+    assert len(mapping["element_pos"][columns]) == 1
+    return start + step * np.arange(count), data[0:count, columns][:, 0]
 
 
 def lpl(*arguments):
@@ -99,7 +148,7 @@ class Measures(unittest.TestCase):
         found = disentanglement(np.hstack([silent, factors * 1.0]), factors, images=50)
         self.assertEqual(found.score, 1)
         self.assertEqual(found.votes[:2].sum(), 0)
-        self.assertEqual(disentanglement(silent, factors)[:2], (0, 0))
+        self.assertTrue(np.isnan(disentanglement(silent, factors)[:2]).all())
 
     def test_the_steadiest_unit_against_a_loop(self):
         factors = self.scenes(300)
@@ -173,6 +222,26 @@ class Measures(unittest.TestCase):
         self.assertEqual(measures.class_selectivity(z, np.array([True, False, False, True])), 0.0)
         self.assertTrue(np.isnan(measures.class_selectivity(np.ones(4), second)))
 
+    def test_undefined_is_no_number(self):
+        activity, signals = self.random.poisson(2, (400, 3)).astype(float), self.random.poisson(2, (400, 2)).astype(float)
+        half_dead = np.column_stack([signals[:, 0], np.full(400, 7.0)])
+        self.assertTrue(np.isfinite(measures.decode(activity, signals)).all())
+        self.assertEqual([np.isnan(r2) for r2 in measures.decode(activity, half_dead)], [False, True])
+        self.assertEqual(measures.undecodable(activity, half_dead), ["", "the input does not vary"])
+        silent = np.zeros((400, 3))
+        self.assertTrue(np.isnan(measures.decode(silent, signals)).all())
+        self.assertEqual(measures.undecodable(silent, signals), ["the activity does not vary"] * 2)
+        # Two groups of different rates: a prediction of the means alone is related to nothing in time.
+        unequal = signals * [1, 10]
+        self.assertTrue(np.isnan(measures.correlation(*measures.reconstruct(silent, unequal))))
+        self.assertEqual(measures.unrelated(*measures.reconstruct(silent, unequal)), "the prediction does not vary")
+        self.assertTrue(np.isnan(measures.class_selectivity(np.arange(4.0), np.ones(4, bool))))
+        self.assertTrue(np.isnan(dissimilarity(np.ones((4, 2)), np.array([0, 0, 1, 1]))).all())
+
+    def test_spikes_after_the_last_whole_bin_are_left_out(self):
+        counts = measures.count_spikes(np.array([0.0, 0.049, 0.055]), np.zeros(3, int), 1, 0.0, 0.06)
+        np.testing.assert_array_equal(counts, [[1], [1]])
+
     def test_mean_weight_by_group(self):
         groups = [Group("a", 0, 3), Group("b", 3, 2), Group("none", 5, 1)]
         pre, value = np.array([0, 4, 2, 3, 2], "u4"), np.array([1, 2, 3, 4, 5], "f4")
@@ -204,6 +273,233 @@ class ResultFiles(InFolder):
         identities = re.findall(r' id="([^"]*)"', text)
         self.assertTrue(all(f"#{name}" in text for name in identities))
         return text
+
+    def windows(self, *settings):
+        path = self.folder / "windows.h5"
+        done = lpl_sim(self.write("windows.sim", WINDOWS), "--out", path, "--overwrite", "--progress", "none",
+                       *[part for setting in settings for part in ("--set", setting)])
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return path
+
+    def test_readers_of_sonata_find_every_sample_at_its_time(self):
+        with h5py.File(self.windows()) as file:
+            self.assertEqual(set(file["report"]), {"exc", "exc.v.2", "exc.t", "exc.m", "inh"})
+            # Samples are taken at multiples of the interval: in steps of 0.1 ms, first and after the last of each.
+            expected = {"exc": (9000, 10002, 3), "exc.v.2": (29007, 30006, 3), "exc.t": (0, 30030, 70),
+                        "exc.m": (10000, 30100, 100), "inh": (0, 40000, 10000)}
+            for name, (first, after, every) in expected.items():
+                times, ids, data = read_as_libsonata(file, name)
+                steps = np.arange(first, after, every)
+                self.assertEqual(len(data), len(file[f"report/{name}/data"]), name)
+                np.testing.assert_allclose(times, steps * 0.1, atol=1e-6, err_msg=name)
+                np.testing.assert_allclose(file[f"report/{name}/time"][:], steps * 1e-4, atol=1e-9, err_msg=name)
+                for i, node in enumerate(ids):
+                    bmtk_times, trace = read_as_bmtk(file, name, node)
+                    np.testing.assert_allclose(bmtk_times, times, atol=1e-6, err_msg=name)
+                    np.testing.assert_array_equal(trace, data[:, i])
+            self.assertEqual(file["report/exc/mapping/node_ids"][:].tolist(), [1, 5])
+            self.assertEqual(file["report/exc.m/data"].attrs["variable"], b"input_exc.mean")
+            self.assertEqual(file["report/exc.v.2"].attrs["population"], b"exc")
+            for source in file["spikes"].values():
+                self.assertTrue((np.diff(source["timestamps"][:]) >= 0).all())
+                self.assertEqual(h5py.check_enum_dtype(source.attrs.get_id("sorting").dtype)["by_time"],
+                                 source.attrs["sorting"])
+            # Bins end with their windows; snapshots are of the phases that the record names.
+            np.testing.assert_allclose(file["rates/exc/time"][:], [0.5, 0.6, 0.9, 2.5005, 2.7, 3.0])
+            np.testing.assert_allclose(file["rates/exc/end"][:], [0.6, 0.9, 1.0, 2.7, 3.0, 3.0005])
+            self.assertEqual([name for name in file["weights/input_exc"]],
+                             ["initial", "second", *(f"step_{k:012}" for k in range(12000, 30000, 4000))])
+
+    def test_samples_do_not_depend_on_the_windows_around_them(self):
+        with h5py.File(self.windows()) as file:
+            parts = [(file[f"report/{name}/time"][:], file[f"report/{name}/data"][:]) for name in ("exc", "exc.v.2")]
+        with h5py.File(self.windows("record.v.last=10 s")) as file:
+            self.assertEqual(set(file["report"]), {"exc", "exc.t", "exc.m", "inh"})
+            whole = dict(zip(np.rint(file["report/exc/time"][:] * 1e4), file["report/exc/data"][:].tolist()))
+        for times, data in parts:
+            self.assertEqual([whole[step] for step in np.rint(times * 1e4)], data.tolist())
+
+    def test_a_record_without_a_sample_is_refused(self):
+        for setting, message in (("record.v.last=0.2 ms", "none lies in what is recorded (first from 0.9998 to 1 s)"),
+                                 ("record.v.phases=[]", "lists no phase")):
+            done = lpl_sim(self.write("windows.sim", WINDOWS), "--check", "--set", setting, "--set", "record.v.every=7 ms")
+            self.assertEqual(done.returncode, 2, setting)
+            self.assertIn("windows.sim", done.stderr)
+            self.assertIn(message, done.stderr)
+
+    def test_recorded_state_is_read_and_exported(self):
+        path = self.windows()
+        with Result(path) as result, h5py.File(path) as file:
+            self.assertEqual(set(result.reports()), {"v", "t", "m", "i"})
+            report = result.report("v")
+            self.assertEqual((report.variable, report.unit, report.neurons.tolist()), ("V", "V", [1, 5]))
+            first, second = file["report/exc/time"][:], file["report/exc.v.2/time"][:]
+            np.testing.assert_array_equal(report.time, [*first, np.nan, *second])
+            self.assertTrue(np.isnan(report.data[len(first)]).all())
+        for name in ("v.csv", "v.npz"):
+            self.assertEqual(lpl("state", path, "v", "-o", self.folder / name).returncode, 0)
+        table, arrays = np.loadtxt(self.folder / "v.csv", delimiter=",", skiprows=1), np.load(self.folder / "v.npz")
+        np.testing.assert_array_equal(arrays["time"], [*first, *second])
+        np.testing.assert_array_equal(table[:, 1:].astype("f4"), arrays["value"])
+        refused = lpl("state", path, "v", "-o", self.folder / "v.h5")
+        self.assertIn("choose one with --window", refused.stderr)
+        self.assertEqual(lpl("state", path, "v", "-o", self.folder / "v.h5", "--window", "2").returncode, 0)
+        with h5py.File(self.folder / "v.h5") as sonata:
+            self.assertEqual(list(sonata["report"]), ["exc"])
+            times, ids, data = read_as_libsonata(sonata, "exc")
+            np.testing.assert_allclose(times, second * 1e3, atol=1e-6)
+            np.testing.assert_array_equal(data, arrays["value"][len(first):])
+
+    def test_seconds_that_were_not_recorded_are_not_silent(self):
+        path = self.windows()
+        with Result(path) as result:
+            rows = selectivity.analyse(result, selectivity.find_pathway(result))
+            self.assertEqual([(row["begin"], row["end"]) for row in rows], [(0.5, 1.0), (2.5005, 3.0005)])
+            for row in rows:
+                ids = result.spikes("exc", row["begin"], row["end"])[1]
+                self.assertAlmostEqual(row["rate"], len(ids) / 12 / 0.5)
+                self.assertIn("no decoding: 0.5 s were recorded", row["notes"][0])
+        self.assertIn("n/a", lpl("selectivity", path).stdout)
+
+    def test_names_of_groups_may_hold_anything(self):
+        path = self.windows("record.spikes.last=10 s")
+        with Result(path) as result:
+            self.assertEqual([group.name for group in result.groups("input")], ["A,left", "_B$x$"])
+            rows = selectivity.analyse(result, selectivity.find_pathway(result))
+        printed = lpl("selectivity", path, "--picture", self.folder / "p.png").stdout
+        header, row = printed.splitlines()[1], printed.splitlines()[2]
+        for name in ("A,left", "_B$x$"):
+            self.assertIn(f"R2 {name}", header)
+            self.assertIn(f"w {name}", header)
+        self.assertIn(f"{rows[0]['r2'][1]:.3f}", row)
+        self.assert_says(self.report(path), "R² of _B$x$")
+
+    def test_files_of_version_0_1_are_read(self):
+        path = self.windows("record.spikes.last=10 s")
+        old = self.folder / "old.h5"
+        with h5py.File(path) as file, h5py.File(old, "w") as past:
+            for name, value in file.attrs.items():
+                past.attrs[name] = value
+            for name in ("config", "network", "phases", "spikes", "rates", "weights"):
+                file.copy(name, past)
+            past["network/input"].attrs["groups"] = b"A,left,_B$x$"
+            past["network/exc"].attrs["groups"] = b"exc"
+            for source in past["spikes"].values():
+                del source.attrs["recorded"]
+            del past["rates/exc/end"]
+            file.copy("report/exc", past.create_group("report"), name="v")
+            for name in ("record", "population"):
+                del past["report/v"].attrs[name]
+            past["report/v/mapping/time"][:] = 900.0, 3000.5, 0.3
+            times = file["report/exc/time"][:]
+        with Result(old) as result:
+            self.assertEqual(result.reports(), ["v"])
+            np.testing.assert_array_equal(result.report("v").time, times)
+            # Two groups, three names: they cannot be told apart.
+            self.assertEqual([group.name for group in result.groups("input")], ["group 1", "group 2"])
+            self.assertEqual(result.bins("exc")[1][0], 0.5 + 0.3)
+        self.report(old)
+        self.assertEqual(lpl("state", old, "v", "-o", self.folder / "old_v.h5").returncode, 0)
+        with h5py.File(self.folder / "old_v.h5") as sonata:
+            np.testing.assert_allclose(sonata["report/v/mapping/time"][:], [900.0, 900.0 + 0.3 * len(times), 0.3])
+
+    def test_what_is_missing_is_named(self):
+        path = self.network()
+        with h5py.File(path, "r+") as file:
+            del file["rates/exc/rate"], file["spikes/exc/node_ids"], file["phases/run"].attrs["end"]
+            file["spikes/input/timestamps"].attrs["units"] = "s"
+        for arguments, message in ((("spikes", path, "exc", "-o", self.folder / "o.npz"), "there is no /spikes/exc/node_ids"),
+                                   (("spikes", path, "input", "-o", self.folder / "o.npz"), "is in 's'; lpl_sim writes ms"),
+                                   (("report", path, "-o", self.folder / "o.html"), "run.h5: "),
+                                   (("info", path), "/phases/run has no attribute 'end'")):
+            done = lpl(*arguments)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(message, done.stderr)
+
+    def test_outputs_spare_what_is_there(self):
+        path = self.network()
+        before = path.read_bytes()
+        link, twin, other = (self.folder / name for name in ("link.html", "twin.html", "notes.html"))
+        link.symlink_to(path)
+        os.link(path, twin)
+        other.write_text("mine")
+        os.mkfifo(self.folder / "pipe.html")
+        commands = {"report": ("report", path, "-o"), "selectivity": ("selectivity", path, "--picture"),
+                    "spikes": ("spikes", path, "exc", "-o"), "weights": ("weights", path, "input_exc", "-o"),
+                    "state": ("state", path, "state", "-o"), "export": ("export", path, "rates/exc/rate", "-o")}
+        for name, command in commands.items():
+            for target, message in ((path, "is also read"), (link, "is also read"), (twin, "is also read"),
+                                    (other, "is there already"), (self.folder, "is no regular file"),
+                                    (self.folder / "pipe.html", "is no regular file"),
+                                    (self.folder / "none" / "x.html", "there is no folder")):
+                for more in (("--overwrite",), ()) if "also" in message or "regular" in message else ((),):
+                    done = lpl(*command, target, *more)
+                    self.assertEqual(done.returncode, 2, (name, target))
+                    self.assertIn(message, done.stderr)
+        self.assertEqual(path.read_bytes(), before)
+        self.assertEqual(other.read_text(), "mine")
+        self.assertFalse([entry for entry in self.folder.iterdir() if entry.name.startswith(".")])
+
+    def test_outputs_are_replaced_where_that_is_asked_for(self):
+        path, page, table = self.network(), self.folder / "page.html", self.folder / "rate.csv"
+        for _ in range(2):  # a page of ours is replaced
+            self.assertEqual(lpl("report", path, "-o", page).returncode, 0)
+            self.assertEqual(lpl("selectivity", path, "--picture", self.folder / "p.png").returncode, 0)
+        real = self.folder / "real.csv"
+        real.write_text("old")
+        real.chmod(0o640)
+        table.symlink_to(real)
+        self.assertEqual(lpl("export", path, "rates/exc/rate", "-o", table, "--overwrite").returncode, 0)
+        self.assertTrue(table.is_symlink())
+        self.assertEqual(len(real.read_text().split()), 30)
+        self.assertEqual(real.stat().st_mode & 0o777, 0o640)
+        with self.assertRaises(ZeroDivisionError), output.replacing(real) as new:
+            new.write_text("half")
+            raise ZeroDivisionError
+        self.assertEqual(len(real.read_text().split()), 30)
+
+    def test_the_size_of_a_result_is_told_before(self):
+        """Of known counts: 2000 samples of 8 neurons, and five snapshots of some 100,000 synapses."""
+        source = self.write("size.sim", """
+simulation = { seed = 3 }
+connection = [{ name = "c", from = "input", to = "exc", density = 0.5, weight = 0.01 }]
+phase = [{ name = "run", duration = "500 ms" }]
+population = [{ name = "exc", cell = "if", size = 400 }]
+stimulus = [{ name = "input", type = "poisson", size = 500, rate = "20 Hz" }]
+record = [{ what = "state", of = "exc", variable = "V", neurons = [0, 1, 2, 3, 4, 5, 6, 7], every = "0.1 ms", last = "200 ms" },
+          { what = "weights", of = "c", every = "150 ms" }]
+""")
+        said = []
+        for arguments in (("--check",), ("--dry-run", "3")):
+            done = lpl_sim(source, *arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            said.append(float(re.search(r"result file +about ([\d.]+) MB.*assumed: neurons fire at 10 Hz", done.stdout)[1]))
+        self.assertEqual(said[0], said[1])
+        self.assertEqual(lpl_sim(source, "--out", self.folder / "size.h5", "--progress", "none").returncode, 0)
+        real = (self.folder / "size.h5").stat().st_size * 1e-6
+        self.assertAlmostEqual(said[0] / real, 1, delta=0.2)
+
+    def test_the_size_of_a_training_result_is_told_before(self):
+        source = EXAMPLES / "shapes.rate"
+        settings = [part for setting in (
+            "training.batch=16", "training.epochs=2", "optimizer.warmup_epochs=1",
+            "data={set='scenes', trajectories=50, blocks_per_epoch=1, readout_blocks=1, test_blocks=1}",
+            "net.vgg11.channels=[8, 8, 16, 16, 64, 64, 64, 64]", "readout={pixels=false, untrained=false, epochs=1}",
+            "record.parameters=[1, 2]") for part in ("--set", setting)]
+        done = lpl_rate(source, "--check", *settings)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        said = float(re.search(r"result file +about ([\d.]+) MB", done.stdout)[1])
+        done = lpl_rate(source, "--out", self.folder / "r.h5", "--progress", "none", *settings)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertAlmostEqual(said / ((self.folder / "r.h5").stat().st_size * 1e-6), 1, delta=0.2)
+
+    def test_steps_beyond_32_bits_are_refused(self):
+        times, ids = np.array([0.0, 429496.7295]), np.array([0, 1])
+        self.assertEqual(export.auryn_records(times, ids, 1e-4)[-1].tolist(), [2**32 - 1, 1])
+        with self.assertRaisesRegex(ResultError, "steps up to 4294967295, 429497 s .* at 429496.7296 s"):
+            export.auryn_records(times + 1e-4, ids, 1e-4)
+        with self.assertRaisesRegex(ResultError, "last 0.0003 s"):
+            export.auryn_records(times[:1], ids[:1], 3e-4)
 
     def test_a_report_shows_what_was_recorded(self):
         page = self.report(self.network())
@@ -247,7 +543,16 @@ class ResultFiles(InFolder):
         page = self.report(silent)
         self.assertIn("Spikes", titles(page))  # of the input
         self.assert_says(page, "<td>rate (Hz)</td><td>0.00</td>")
-        self.assertEqual(lpl("selectivity", silent).returncode, 0)
+        # Nothing can be decoded from silence: there is no number for it, and the reason is said.
+        self.assert_says(page, "<td>input-output correlation</td><td>undefined</td>")
+        self.assert_says(page, "<td>R² of slow</td><td>undefined</td>")
+        self.assert_says(page, "R2 of slow: the activity does not vary")
+        printed = lpl("selectivity", silent)
+        self.assertEqual(printed.returncode, 0)
+        row = printed.stdout.splitlines()[2].split()
+        self.assertEqual(row[:3] + row[3:7], ["run", "0.00", "0.0"] + ["undefined"] * 4)
+        self.assertIn("after run, correlation: the prediction does not vary", printed.stdout)
+        self.assertEqual(printed.stderr, "")
 
     def test_a_run_without_records(self):
         path = self.folder / "coba.h5"
@@ -255,7 +560,7 @@ class ResultFiles(InFolder):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assert_says(self.report(path), "No spikes are in this file.")
         refused = lpl("selectivity", path)
-        self.assertEqual(refused.returncode, 1)
+        self.assertEqual(refused.returncode, 2)
         self.assertIn("record spikes of both", refused.stderr)
 
     def test_a_file_that_is_being_written_and_one_that_was_left(self):
@@ -276,13 +581,72 @@ class ResultFiles(InFolder):
             run.send_signal(signal.SIGKILL)
             run.wait()
         self.assertIn("Spikes", titles(self.report(path)))
-        self.assertIn("the run is running", lpl("selectivity", path).stderr)
+        for arguments in (("selectivity",), ("info",), ("spikes", "input", "-o", self.folder / "s.npz"),
+                          ("weights", "input_exc", "-o", self.folder / "w.npz")):
+            said = lpl(arguments[0], path, *arguments[1:])
+            self.assertIn("This run was still going on, or was killed", said.stderr + said.stdout)
 
     def test_statuses_are_said(self):
         path = self.folder / "t.h5"
         for status, words in (("interrupted", "This run was interrupted"), ("failed", "This run failed")):
             write_training_file(path, status=status, only_training=True)
             self.assert_says(self.report(path), words)
+
+    def test_every_command_says_that_a_run_has_not_ended_well(self):
+        path = self.network()
+        commands = (("info", path), ("selectivity", path, "--picture", self.folder / "p.png"),
+                    ("spikes", path, "exc", "-o", self.folder / "o.npz", "--overwrite"),
+                    ("state", path, "state", "-o", self.folder / "o.npz", "--overwrite"),
+                    ("weights", path, "input_exc", "-o", self.folder / "o.npz", "--overwrite"),
+                    ("export", path, "rates/exc/rate", "-o", self.folder / "o.npy", "--overwrite"),
+                    ("report", path, "-o", self.folder / "o.html"))
+        for status, words in (("interrupted", "This run was interrupted"), ("failed", "This run failed"),
+                              ("odd", "This run's status is 'odd'")):
+            with h5py.File(path, "r+") as file:
+                file.attrs["status"] = status
+            for command in commands:
+                done = lpl(*command)
+                self.assertEqual(done.returncode, 0, (command, done.stderr))
+                self.assertIn(words, done.stderr + done.stdout, command)
+
+    def test_undefined_measures_of_training_are_shown_as_that(self):
+        path = self.folder / "t.h5"
+        write_training_file(path)
+        with h5py.File(path, "r+") as file:
+            file["metrics/cosine_within"][-1, 3] = np.nan
+            file["metrics/participation_ratio"][:, 0] = np.nan
+            file["metrics/cosine_histogram/within"][:] = 0
+        page = self.report(path)
+        self.assertEqual(page.count("<!-- undefined -->"), 2)
+        self.assert_says(page, "<!-- epoch (3 of 24 values undefined) -->")
+        self.assert_says(page, "<!-- within: no pairs -->")
+
+    def test_a_run_is_known_by_the_files_it_reads(self):
+        folder = self.folder / "d"
+        folder.mkdir()
+        source = folder / "x.sim"
+        source.write_text('cell = "own"\nstimulus = [{ file = "in.ras" }]\ndata = "images"\n')
+        (folder / "own.cell").write_text("1")
+        (folder / "in.ras").write_text("2")
+        (folder / "other.ras").write_text("3")
+        (folder / "images").mkdir()
+        (folder / "images/a.bin").write_text("4")
+        names = {pathlib.Path(path).name for path in identity.inputs(source, [])}
+        self.assertEqual(names, {"x.sim", "own.cell", "in.ras", "a.bin"})
+        for setting in ('stimulus.0.file="other.ras"', "stimulus.0.file=other.ras"):
+            self.assertIn("other.ras", {pathlib.Path(path).name for path in identity.inputs(source, [setting])})
+        before = identity.digest(source, ["a=1"])
+        self.assertEqual(before, identity.digest(source, ["a=1"]))
+        self.assertNotEqual(before, identity.digest(source, ["a=2"]))
+        then = identity.inputs(source, [])
+        for name in ("own.cell", "in.ras", "images/a.bin", "x.sim"):
+            text = (folder / name).read_text()
+            (folder / name).write_text(text + " ")
+            self.assertNotEqual(before, identity.digest(source, ["a=1"]), name)
+            self.assertEqual([pathlib.Path(path).name for path in identity.changed(then, identity.inputs(source, []))],
+                             [pathlib.Path(name).name])
+            (folder / name).write_text(text)
+        self.assertEqual(before, identity.digest(source, ["a=1"]))
 
     def test_spikes_come_back_through_auryns_format(self):
         path = self.network()
@@ -361,12 +725,19 @@ class ResultFiles(InFolder):
             (("weights", path, "input_exc", "--snapshot", "end", "-o", out), "there are initial, run"),
             (("weights", path, "input_exc", "-o", out), "use .csv, .npz, .wmat, .mtx"),
             (("export", path, "rates/exc", "-o", out), "there is no dataset rates/exc"),
+            (("export", path, "rates/none", "-o", out), "there is no /rates/none"),
+            (("state", path, "u", "-o", out), "no state 'u' was recorded; there are state"),
+            (("state", path, "state", "-o", out), "use .csv, .npz, .h5"),
+            (("state", path, "state", "-o", out, "--window", "2"), "--window is 2; 'state' has 1"),
+            (("spikes", path, "exc", "-o", out, "--begin", "2", "--end", "1"), "there is no time between"),
+            (("spikes", path, "exc", "-o", out, "--end", "nan"), "there is no time between"),
             (("export", path, "rates/exc/rate", "-o", out), "goes to .npy or .csv"),
         ):
             done = lpl(*arguments)
-            self.assertEqual(done.returncode, 1, arguments)
+            self.assertEqual(done.returncode, 2, arguments)
             self.assertIn(message, done.stderr)
             self.assertNotIn("Traceback", done.stderr)
+            self.assertFalse(out.exists())
 
     def test_training_runs(self):
         path = self.folder / "lpl.h5"
@@ -398,7 +769,7 @@ class ResultFiles(InFolder):
         path = self.folder / "young.h5"
         write_training_file(path, epochs=0, status="running")
         self.assert_says(self.report(path), "still going on")
-        self.assertIn("lpl_rate 0.1.0, running", lpl("info", path).stdout)
+        self.assertIn("lpl_rate 0.2.0, running", lpl("info", path).stdout)
 
     def test_layers_are_named(self):
         path = self.folder / "lpl.h5"

@@ -69,6 +69,17 @@ class MakeDigits(Scripts):
         self.assertEqual({row[0] for row in rows}, {5, 6})
         self.assertTrue(all(len(row) == 65 and max(row[1:]) <= 1 and min(row[1:]) >= 0 for row in rows))
 
+    def test_spares_what_is_there(self):
+        (self.folder / "mine.txt").write_text("mine")
+        for out, more, code, message in (("mine.txt", (), 2, "is there already"), ("none/d.txt", (), 2, "there is no folder"),
+                                         ("mine.txt", ("--overwrite",), 0, ""), ("mine.txt", (), 0, "")):
+            done = self.run_script("make_digits.py", out, *more)
+            self.assertEqual(done.returncode, code, done.stderr)
+            self.assertIn(message, done.stderr)
+            if code:
+                self.assertEqual((self.folder / "mine.txt").read_text(), "mine")
+        self.assertEqual(len((self.folder / "mine.txt").read_text().splitlines()[0].split()), 65)
+
     def test_misuse(self):
         for digits, message in (("5,x", "expected numbers"), ("12", "digits are 0 to 9")):
             done = self.run_script("make_digits.py", "digits.txt", "--digits", digits)

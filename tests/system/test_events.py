@@ -7,7 +7,7 @@ import subprocess
 import tempfile
 import unittest
 
-from event_reader import crc32c, read_events
+from event_reader import crc32c, fields, read_events, records, shown, starts
 
 
 def single(value):
@@ -32,6 +32,12 @@ class Events(unittest.TestCase):
                 (1700000003, 9007199254740993, "große Schicht", single(1 / 3)),
             ],
         )
+
+    def test_a_file_makes_void_what_earlier_ones_hold_of_its_first_step_and_later(self):
+        events = [dict(fields(payload)) for payload in records(self.path)]
+        self.assertEqual([event.get(2, 0) for event in events if starts(event)], [300])
+        shown_here = shown(self.path.parent)
+        self.assertEqual(len(shown_here), 3)
 
     def test_every_byte_is_checked(self):
         whole = self.path.read_bytes()

@@ -31,7 +31,8 @@ class Figures(InFolder):
         numbers, width = {}, lines[header].index("published") - 2
         for line in lines[header + 1:]:
             if not line.startswith("pictures:"):
-                numbers[line[:width].strip()] = [float(value) for value in line[width:].split()]
+                numbers[line[:width].strip()] = [np.nan if value == "undefined" else float(value)
+                                                 for value in line[width:].split()]
         return done.stdout, numbers
 
     def test_fig5(self):

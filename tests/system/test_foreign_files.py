@@ -239,7 +239,7 @@ class InitialParameters(ForeignFiles):
                                (pickle.dumps({"a": [1] * 20}, protocol=2), "pickled by Python")):
             (self.folder / "p.safetensors").write_bytes(content)
             with self.subTest(words=words):
-                message = self.refused(lpl_rate, path, "--set", 'training.initial="p.safetensors"')
+                message = self.refused(lpl_rate, path, "--overwrite", "--set", 'training.initial="p.safetensors"')
                 self.assertIn("p.safetensors: is no safetensors file", message)
                 self.assertIn(words, message)
 
@@ -250,13 +250,13 @@ class InitialParameters(ForeignFiles):
         tensors = read_tensors(self.folder / "p.safetensors")
         self.file(**tensors, step=("I32", (1,), struct.pack("<i", 7)), mask=("BOOL", (3,), b"\1\0\1"),
                   moment=("F32", (1,), struct.pack("<f", float("inf"))))
-        done = lpl_rate(path, "--set", 'training.initial="p.safetensors"', cwd=self.folder)
+        done = lpl_rate(path, "--overwrite", "--set", 'training.initial="p.safetensors"', cwd=self.folder)
         self.assertEqual(done.returncode, 0, done.stderr)
         name = min(tensors)
         tensors[name] = ("F32", tensors[name][1], struct.pack("<f", float("nan")) * (len(tensors[name][2]) // 4))
         self.file(**tensors)
         self.assertIn(f"tensor '{name}' holds values that are not finite",
-                      self.refused(lpl_rate, path, "--set", 'training.initial="p.safetensors"'))
+                      self.refused(lpl_rate, path, "--overwrite", "--set", 'training.initial="p.safetensors"'))
 
 
 def read_tensors(path):
@@ -277,7 +277,7 @@ class SpikeFiles(ForeignFiles):
         def make(file):
             file["spikes/p/node_ids"] = np.array([-1])
             file["spikes/p/timestamps"] = np.array([1.0])
-        self.assertIn("s.h5/spikes/p/node_ids: entry 0 is -1", self.refusal(make))
+        self.assertIn("s.h5: /spikes/p/node_ids[0]: neuron -1 does not exist", self.refusal(make))
 
     def test_data_in_other_files(self):
         with h5py.File(self.folder / "other.h5", "w") as file:

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """One result, bit for bit: on any number of ranks, for any block length, in every run, and from its own canonical text."""
 
+import os
 import re
 import unittest
 
@@ -70,6 +71,18 @@ class OneResult(InFolder):
 
     def test_sixteen_ranks_on_two_cores_end(self):
         self.assert_same(self.run_example("one"), self.run_example("sixteen", ranks=16))
+
+    def test_ranks_that_share_a_core_give_it_away(self):
+        core = min(os.sched_getaffinity(0))
+
+        def seconds(ranks):
+            done = lpl_sim(EXAMPLES / "invariance.sim", "--out", self.folder / "shared.h5", "--progress", "none", "--set", "phase.prime.duration=1 s",
+                           "--set", "phase.learn.duration=10 s", ranks=ranks, preexec_fn=lambda: os.sched_setaffinity(0, {core}))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            return float(re.search(r"time +([\d.]+) s wall", done.stdout)[1])
+
+        # Some 10 times as long as alone; spinning before they give the core away, hundreds of times.
+        self.assertLess(min(seconds(4) for _ in range(3)), 50 * min(seconds(1) for _ in range(3)))
 
 
 if __name__ == "__main__":

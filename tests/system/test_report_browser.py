@@ -90,6 +90,6 @@ class InBrowser(InFolder):
 
 if __name__ == "__main__":
     if BROWSER is None:
-        print("skipped: there is no Chromium; install it (scripts/install_dependencies.sh chromium)")
+        print("skipped: there is no Chromium; install it (scripts/install_dependencies.sh browser)")
         sys.exit(SKIPPED)
     unittest.main()

@@ -26,11 +26,11 @@ def setUpModule():
         raise unittest.SkipTest("starting SLURM needs root")
     global FOLDER
     FOLDER = pathlib.Path(tempfile.mkdtemp(prefix="lpl-slurm-"))
+    os.environ["SLURM_CONF"] = str(FOLDER / "slurm.conf")  # never a SLURM that the machine may have
     unittest.addModuleCleanup(stop)
     started = subprocess.run([SCRIPTS / "local_slurm.sh", "start", FOLDER], capture_output=True, text=True)
     if started.returncode != 0:
         raise unittest.SkipTest(f"SLURM does not start here: {started.stderr}")
-    os.environ["SLURM_CONF"] = str(FOLDER / "slurm.conf")
     os.environ["LPL_HOME"] = str(ROOT)
 
 

@@ -9,7 +9,7 @@ import sys
 import time
 import unittest
 
-from support import EXAMPLES, ROOT, InFolder, datasets, environment, h5py, lpl_sim
+from support import EXAMPLES, LPL_SIM, ROOT, InFolder, datasets, environment, h5py, lpl_sim
 
 SWEEP = ROOT / "scripts/sweep.py"
 
@@ -76,6 +76,61 @@ class Sweep(InFolder):
         row = next(row for row in rows if row["seed"] == "1")
         self.assertEqual(datasets(self.folder / "plain.h5"), datasets(self.folder / "sweep" / row["file"]))
 
+    def test_what_has_changed_is_run_again(self):
+        """A rule beside the description, a file of spikes, and the description itself."""
+        (self.folder / "own.rule").write_text((ROOT / "models/lpl.rule").read_text())
+        self.write("in.ras", "0.1 0\n0.2 1\n")
+        self.write("net.sim", """
+simulation = { seed = 1 }
+stimulus = [{ name = "in", type = "spikes", size = 2, file = "in.ras" }]
+population = [{ name = "exc", cell = "if", size = 2 }]
+connection = [{ name = "c", from = "in", to = "exc", density = 1.0, weight = 0.2, plasticity = "own" }]
+phase = [{ name = "run", duration = "1 s" }]
+record = [{ what = "spikes", of = ["in"] }, { what = "weights", of = "c" }]
+""")
+        arguments = ("net.sim", "--vary", "seed=1", "--result", "spikes/in/node_ids:size", "--result", "weights/c/initial/value:mean")
+        self.assertEqual(self.sweep(*arguments).returncode, 0)
+        self.assertEqual(self.table()[0]["spikes/in/node_ids:size"], "2.0")
+        first = self.results()
+        self.write("in.ras", "0.1 0\n0.2 1\n0.3 0\n")
+        self.assertEqual(self.sweep(*arguments).returncode, 0)
+        self.assertEqual(self.table()[0]["spikes/in/node_ids:size"], "3.0")
+        rule = (self.folder / "own.rule").read_text()
+        self.write("own.rule", rule.replace("strength", "strength ", 1))
+        self.assertEqual(self.sweep(*arguments).returncode, 0)
+        self.write("net.sim", (self.folder / "net.sim").read_text().replace("weight = 0.2", "weight = 0.4"))
+        self.assertEqual(self.sweep(*arguments).returncode, 0)
+        self.assertAlmostEqual(float(self.table()[0]["weights/c/initial/value:mean"]), 0.4, places=6)
+        # Four runs, each with its own file; one row.
+        self.assertEqual((len(self.results()), len(self.table())), (4, 1))
+        self.assertEqual({path: self.results()[path] for path in first}, first)
+        # Back to the first content: its result is still there.
+        self.write("in.ras", "0.1 0\n0.2 1\n")
+        self.write("own.rule", rule)
+        self.write("net.sim", (self.folder / "net.sim").read_text().replace("weight = 0.4", "weight = 0.2"))
+        self.assertEqual(self.sweep(*arguments).returncode, 0)
+        self.assertEqual((len(self.results()), self.table()[0]["file"]), (4, next(iter(first)).name))
+
+    def test_a_file_that_changes_while_the_sweep_runs_is_named(self):
+        self.write("in.ras", "0.1 0\n")
+        self.write("net.sim", """
+simulation = { seed = 1 }
+stimulus = [{ name = "in", type = "spikes", size = 2, file = "in.ras" }]
+phase = [{ name = "run", duration = "1 s" }]
+record = [{ what = "spikes", of = ["in"] }]
+""")
+        # A program that changes what the next run reads.
+        folder = self.folder / "bin"
+        folder.mkdir()
+        program = folder / "lpl_sim"
+        program.write_text(f'#!/bin/sh\n{LPL_SIM} "$@"\necho "0.5 1" >> {self.folder}/in.ras\n')
+        program.chmod(0o755)
+        done = subprocess.run(self.command("net.sim", "--vary", "seed=1"), cwd=self.folder, capture_output=True, text=True,
+                              env=dict(environment(), LPL_BIN=str(folder)), timeout=300)
+        self.assertEqual(done.returncode, 75)
+        self.assertIn(f"{self.folder / 'in.ras'} changed since the sweep began", done.stderr)
+        self.assertEqual(self.table(), [])
+
     def test_varies_keys_together_and_names_what_failed(self):
         done = self.sweep(EXAMPLES / "minimal.sim", "--vary", "seed,population.exc.size=1|10,2|-3")
         self.assertEqual(done.returncode, 1)
@@ -85,6 +140,10 @@ class Sweep(InFolder):
     def test_misuse(self):
         for arguments, message in ((["none.sim"], "none.sim: there is no such file"), ([SWEEP], "suffix must be one of .sim, .rate"),
                                    ([EXAMPLES / "minimal.sim", "--vary", "seed"], "write KEY=VALUE"),
+                                   ([EXAMPLES / "minimal.sim", "--vary", "seed=5..1"], "the range is empty"),
+                                   ([EXAMPLES / "minimal.sim", "--vary", "seed=1,2,1"], "seed=1: the sweep has this point twice"),
+                                   ([EXAMPLES / "minimal.sim", "--jobs", "0"], "whole number from 1 on"),
+                                   ([EXAMPLES / "minimal.sim", "--result", "@status"], "holds no number there"),
                                    ([EXAMPLES / "minimal.sim", "--result", "spikes"], "write DATASET:REDUCTION")):
             done = self.sweep(*arguments)
             self.assertEqual(done.returncode, 2)

@@ -12,7 +12,7 @@ def write_training_file(path, epochs=6, status="complete", supervised=False, col
     fall = 0.5 ** np.arange(epochs)
     with h5py.File(path, "w") as file:
         file.attrs.update({"magic": np.uint32(0x0A7A), "version": np.array([0, 1], "u4"), "status": status,
-                           "program": "lpl_rate", "program_version": "0.1.0", "git_revision": "abc", "seed": 1,
+                           "program": "lpl_rate", "program_version": "0.2.0", "git_revision": "abc", "seed": 1,
                            "ranks": 1, "command_line": "lpl_rate test.rate", "wall_time": 12.5, "model_time": 0.0})
         file["config/description"] = "[training]\nepochs = 6\n"
         training = file.create_group("training")

@@ -4,7 +4,7 @@
 #include "io/event_file.hpp"
 
 int main(int, char** argv) {
-  lpl::EventFile events(argv[1], 1700000000.5);
+  lpl::EventFile events(argv[1], 300, 1700000000.5);
   events.add_scalar("layer_0/pull", 0, 0.25, 1700000001);
   events.add_scalar("layer_0/pull", 300, -1e-20, 1700000002.125);
   events.add_scalar("große Schicht", 9007199254740993, 1 / 3.0, 1700000003);

@@ -9,6 +9,8 @@
 #include <set>
 
 #include "core/random.hpp"
+#include "rate/pairs.hpp"
+#include "support/world.hpp"
 
 // Slow, literal forms of the transforms: one image, whole numbers or double precision, one pixel at a time.
 namespace lpl::rate::literal {
@@ -337,6 +339,59 @@ TEST(Augment, ResizedStoreKeepsLabels) {
       difference({pixels.begin(), pixels.end()}, literal::resize(as_image(records.pixels, 64), 32).bytes);
   EXPECT_LE(d.largest, 1);
   EXPECT_LT(d.share, 0.002);
+}
+
+// The bytes of a view of `side` x `side` pixels that was normalised as STL-10 is.
+std::vector<int> bytes_of_view(const std::vector<float>& views, std::size_t view, int side) {
+  const auto size = static_cast<std::size_t>(3 * side * side);
+  std::vector<int> bytes;
+  for (std::size_t i = 0; i < size; ++i)
+    bytes.push_back(static_cast<int>(std::lround(
+        255 * (views[view * size + i] * kStl10Normalisation.deviation[i % 3] + kStl10Normalisation.mean[i % 3]))));
+  return bytes;
+}
+
+// STL-10 downsampled, as published: images become smaller first, crops are cut out of the small ones. The images are of
+// fine detail, so that resampling twice or once can be told apart.
+TEST(Augment, ImagesAreDownsampledBeforeTheyAreCropped) {
+  constexpr std::uint32_t kImages = 20;
+  const test::Scratch scratch;
+  std::vector<literal::Image> images;
+  std::string bytes;
+  Random random(3, Draw::toy, 0, 0);
+  for (std::uint32_t i = 0; i < kImages; ++i) {
+    std::vector<std::uint8_t> pixels(3 * 96 * 96);
+    for (auto& byte : pixels) byte = static_cast<std::uint8_t>(random.bits());
+    images.push_back(as_image(pixels, 96));
+    for (std::size_t c = 0; c < 3; ++c)
+      for (std::size_t x = 0; x < 96; ++x)
+        for (std::size_t y = 0; y < 96; ++y) bytes += static_cast<char>(pixels[(y * 96 + x) * 3 + c]);
+  }
+  for (const char* set : {"unlabeled", "train", "test"}) scratch.write(std::string(set) + "_X.bin", bytes);
+  for (const char* set : {"train", "test"}) scratch.write(std::string(set) + "_y.bin", std::string(kImages, 1));
+  const auto pairs = make_pairs(read_training_text(
+      "[training]\nbatch = 8\n[network]\nnet = \"n\"\n[net.n]\ntype = \"convolutional\"\nchannels = [8]\n[learning]\n"
+      "rule = \"r\"\n[rule.r]\ntype = \"contrastive\"\n[data]\nset = \"stl10\"\nfolder = \"" +
+          scratch.path(".") + "\"\ndownsample = true\n",
+      scratch.path("test.rate"), {}));
+  EXPECT_EQ(pairs->sample(), (Shape{1, 3, 32, 32}));
+  double share = 0;
+  const std::vector<ViewRequest> requests = pairs->views(0, {0, 8});
+  const std::vector<float> views = pairs->make(0, {0, 8});
+  for (std::size_t v = 0; v < requests.size(); ++v) {
+    const auto& [image, choices] = requests[v];
+    EXPECT_LE(choices.crop.top + choices.crop.height, 32);
+    const literal::Image expected = literal::augment(literal::resize(images[image], 32), choices, 32);
+    share += difference(bytes_of_view(views, v, 32), expected.bytes).share / static_cast<double>(requests.size());
+  }
+  EXPECT_LT(share, 0.01);
+  const std::vector<float> judged = pairs->judged()->test->make(0, kImages);
+  for (std::uint32_t i = 0; i < kImages; ++i) {
+    const literal::Image enlarged = literal::resize(literal::resize(images[i], 32), 35);
+    const Difference d = difference(bytes_of_view(judged, i, 32), literal::crop(enlarged, {2, 2, 32, 32}).bytes);
+    EXPECT_LE(d.largest, 1);
+    EXPECT_LT(d.share, 0.01);
+  }
 }
 
 // Largest distance between the distribution of the samples and a distribution function, in units of what chance

@@ -152,17 +152,47 @@ TEST_F(Checkpoint, ThatCannotBeWrittenLeavesTheOldOne) {
   EXPECT_FALSE(std::filesystem::exists(path_ + ".new"));
 }
 
+TEST_F(Checkpoint, IsOfTheDataThatItWasWrittenWith) {
+  CheckpointKind kind = kKind;
+  kind.inputs = {{"/data/a.ras", "00000000000000a1"}, {"/data/b.mtx", "00000000000000b1"}};
+  write_checkpoint(path_, kind, State{});
+  EXPECT_EQ(refusal(path_, kind), "accepted");
+  kind.inputs[1].checksum = "00000000000000b2";
+  EXPECT_THAT(refusal(path_, kind), testing::HasSubstr("/data/b.mtx has changed (checksum 00000000000000b1 then, "
+                                                       "00000000000000b2 now)"));
+  kind.inputs.pop_back();
+  EXPECT_THAT(refusal(path_, kind), testing::HasSubstr("/data/b.mtx is not read any more"));
+}
+
+TEST(Checksum, IsCrc64Xz) {
+  EXPECT_EQ(crc64("123456789"), 0x995DC9BBDF1939FAu);  // the check value of the catalogue of CRCs
+  const test::Scratch scratch;
+  const std::string path = scratch.write("a", "123456789");
+  EXPECT_EQ(with_checksums({path}).at(0).checksum, "995dc9bbdf1939fa");
+  EXPECT_THROW(with_checksums({scratch.path("none")}), ConfigError);
+}
+
+// In a process of its own: what it remembers would end the runs of other tests.
 TEST(Termination, IsRememberedAndHarmless) {
-  watch_for_termination();
-  EXPECT_EQ(termination_signal(), 0);
-  const CheckpointSchedule none(CheckpointOptions{.path = {}, .resume_from = {}});
-  const CheckpointSchedule schedule(CheckpointOptions{.path = "c", .resume_from = {}});
-  EXPECT_FALSE(schedule.due());
-  std::raise(SIGUSR1);
-  EXPECT_EQ(termination_signal(), SIGUSR1);
-  EXPECT_TRUE(schedule.due());
-  EXPECT_FALSE(none.due());
-  for (const int signal : {SIGTERM, SIGINT, SIGUSR1}) std::signal(signal, SIG_DFL);
+  const auto remembers = [] {
+    watch_for_termination(false);
+    const CheckpointSchedule none(CheckpointOptions{.path = {}, .resume_from = {}});
+    const CheckpointSchedule schedule(CheckpointOptions{.path = "c", .resume_from = {}});
+    const bool quiet = termination_signal() == 0 && !schedule.due() && !none.due();
+    std::raise(SIGUSR1);
+    return quiet && termination_signal() == SIGUSR1 && schedule.due() && none.due();
+  };
+  EXPECT_EXIT(std::_Exit(remembers() ? 0 : 1), testing::ExitedWithCode(0), "");
+}
+
+TEST(Termination, ASecondSignalEndsTheProcessWhereAsked) {
+  const auto raise_twice = [] {
+    watch_for_termination(true);
+    std::raise(SIGINT);
+    if (termination_signal() != SIGINT) std::_Exit(1);
+    std::raise(SIGTERM);
+  };
+  EXPECT_EXIT(raise_twice(), testing::KilledBySignal(SIGTERM), "");
 }
 
 }  // namespace

@@ -191,6 +191,24 @@ TEST(CudaBodies, PoolingAndItsGradientFollowTheWinners) {
   EXPECT_EQ(tiled, std::vector<bool>({true, false, false, false, true, false, false, false}));
 }
 
+TEST(CudaBodies, TheRectifierPassesOnWhatIsNoNumber) {
+  const float none = std::numeric_limits<float>::quiet_NaN(), bias = 0;
+  for (const float given : {none, -none}) {
+    float y = given;
+    AddBias<float>{&bias, 1, true, &y}(0);
+    EXPECT_TRUE(std::isnan(y));
+    Bfloat narrow_y = 0;
+    narrow(given, narrow_y);
+    AddBias<Bfloat>{&bias, 1, true, &narrow_y}(0);
+    EXPECT_TRUE(std::isnan(widen(narrow_y)));
+  }
+}
+
+TEST(CudaBodies, NoFormOfTheHebbianLossHidesWhatIsNoNumber) {
+  for (const HebbianForm form : {HebbianForm::log_variance, HebbianForm::hinge, HebbianForm::variance})
+    EXPECT_TRUE(std::isnan(push_of(form, 1e-4, std::numeric_limits<double>::quiet_NaN(), 8).loss));
+}
+
 TEST(CudaBodies, PoolingPassesOnWhatIsNoNumber) {
   const float x[] = {1, std::numeric_limits<float>::quiet_NaN(), 3, 4}, bias = 0;
   float y;
@@ -233,8 +251,8 @@ TEST(CudaBodies, MeansOverSpace) {
 }
 
 TEST(CudaBodies, AdaptiveMeansAndTheirGradients) {
-  for (const auto& [rows, columns, side] :
-       std::vector<std::array<Index, 3>>{{6, 6, 3}, {7, 5, 3}, {3, 4, 6}, {5, 1, 1}}) {
+  for (const auto& sizes : std::vector<std::array<Index, 3>>{{6, 6, 3}, {7, 5, 3}, {3, 4, 6}, {5, 1, 1}}) {
+    const Index rows = sizes[0], columns = sizes[1], side = sizes[2];  // not bound: Clang 14 cannot capture bindings
     const MapSize in{rows, columns, 2}, out{side, side, 2};
     const std::vector<float> x = draw(2 * std::size_t{rows} * columns * 2, 8);
     const std::vector<float> dy = draw(2 * std::size_t{side} * side * 2, 9);

@@ -5,10 +5,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
+#include <tuple>
 
 #include "core/errors.hpp"
 #include "core/random.hpp"
+#include "spiking/network.hpp"
 #include "support/world.hpp"
 
 namespace lpl::spiking {
@@ -141,7 +144,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"recorded_twice", "of = \"exc\"", "of = [\"exc\", \"exc\"]", "recorded already"},
         Refusal{"snapshot_name", "what = \"spikes\"\nof = \"exc\"",
                 "what = \"group_weights\"\nname = \"run\"\nof = \"input_exc\"\nevery = \"1 s\"", "give another 'name'"},
-        Refusal{"phase_initial", "name = \"run\"", "name = \"initial\"", "first snapshot"},
+        Refusal{"phase_initial", "name = \"run\"", "name = \"initial\"", "what a snapshot of weights is called"},
         Refusal{"name_twice", "name = \"exc\"", "name = \"input\"", "is taken"},
         Refusal{"negative_rate", "\"10 Hz\"", "\"-10 Hz\"", "not below 0"},
         Refusal{"unused_rule", "[[phase]]", "[rule.other]\ntype = \"lpl\"\n[[phase]]",
@@ -175,7 +178,301 @@ TEST(Description, RefusesBadDataFiles) {
                         "type = \"spikes\"\nsize = 20\nfile = \"short.spk\""),
               testing::HasSubstr("truncated or of another format"));
   EXPECT_THAT(with_file("size = 10", "size = 10\ninitial_membrane = { file = \"back.dat\" }"),
-              testing::HasSubstr("each line holds 1"));
+              testing::HasSubstr("back.dat:1:3: the line has 2 numbers; expected 1"));
+}
+
+// What a method cannot do is refused, never clamped or rounded.
+INSTANTIATE_TEST_SUITE_P(
+    BeyondTheMethod, Refuses,
+    testing::Values(
+        Refusal{"rate", "\"10 Hz\"", "\"16 kHz\"", "'rate' is \"16 kHz\", above 1/dt = 10000 Hz"},
+        Refusal{"signal_rate", "\"10 Hz\"", "{ period = \"1 s\", mean = \"9 kHz\", deviation = \"2 kHz\" }",
+                "the signal rises to 1[0-9.]+ Hz, above 1/dt"},
+        Refusal{"signal_without_samples", "\"10 Hz\"", "{ period = \"15 ms\" }", "it must hold two samples at least"},
+        Refusal{"signal_loop", "\"10 Hz\"", "{ period = \"1e-30 s\", interval = \"1e-31 s\" }", "not below 0.0001"},
+        Refusal{"signal_terms", "\"10 Hz\"", "{ period = \"9000 s\", harmonics = 4096 }", "terms to add"},
+        Refusal{"mean_rate", "density", "initial_traces = { mean_rate = \"20 kHz\" }\ndensity",
+                "'mean_rate' is \"20 kHz\", above 1/dt = 10000 Hz: a neuron"},
+        Refusal{"default_min_delay", "seed = 7", "dt = \"1 ms\"",
+                "'min_delay' is not given, so it is \"0.8 ms\" by default, which is no multiple of the step dt = \"1 "
+                "ms\"; write a multiple, such as min_delay = \"1 ms\""},
+        Refusal{"duration_off_grid", "\"1 s\"", "\"1000.00005 s\"",
+                "'duration' is \"1000.00005 s\", which is no multiple of the step dt = \"0.1 ms\""},
+        Refusal{"duration_beyond_numbers", "\"1 s\"", "\"1e300 s\"", "in size it must be 0 or from"},
+        Refusal{"duration_beyond_steps", "\"1 s\"", "\"1e9 s\"", "more than 549755813888 steps"},
+        Refusal{"duration_outside_double", "\"1 s\"", "\"1e999 s\"", "lies outside what a number can hold"},
+        Refusal{"phases_beyond_steps", "[[record]]",
+                "[[phase]]\nname = \"b\"\nduration = \"5e7 s\"\n[[phase]]\nname = \"c\"\nduration = \"5e7 "
+                "s\"\n[[record]]",
+                "with this phase the run has"},
+        Refusal{"decimal_comma", "\"1 s\"", "\"0,5 s\"", "has a decimal comma"},
+        Refusal{"weight_above_w_max", "weight = 0.2", "weight = 1.5",
+                "'weight' is 1.5, above w_max = 1 of the rule 'lpl'"},
+        Refusal{"weight_beyond_float", "weight = 0.2", "weight = 1e39", "not above 1000000"},
+        Refusal{"weight_below_float", "weight = 0.2", "weight = 1e-50", "'weight' is 1e-50; in size it must be 0"},
+        Refusal{"seed", "seed = 7", "seed = -1", "'seed' is -1; it must be from 0"},
+        Refusal{"control_character", "name = \"exc\"", "name = \"e\\u001Bxc\"", "the name is \"e.x1bxc\"; it must"},
+        Refusal{"null_character", "name = \"exc\"", "name = \"e\\u0000xc\"", "the name is \"e.x00xc\"; it must"},
+        Refusal{"control_character_of_two_bytes", "name = \"exc\"", "name = \"e\\u009Bxc\"", "the name is \"e.x9bxc\""},
+        Refusal{"step_name", "name = \"run\"", "name = \"step_1\"", "what a snapshot of weights is called"}),
+    [](const auto& tested) { return tested.param.name; });
+
+const std::string kCell = "cell = \"c\"\nsize = 10\n[cell.c]\nmodel = \"lif\"\n";
+
+class RefusesCells : public testing::TestWithParam<Refusal> {};
+
+TEST_P(RefusesCells, WithWhatTheyCannotDo) {
+  const Refusal& r = GetParam();
+  const std::string text =
+      replaced(replaced(kSmall, "cell = \"if\"\nsize = 10\n", kCell + r.to + "\n"), "plasticity = \"lpl\"", "");
+  EXPECT_THAT(refusal(text), testing::ContainsRegex("^net\\.sim:[0-9]+:[0-9]+: cell 'c': " + r.message));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    States, RefusesCells,
+    testing::Values(
+        Refusal{"refractory", "", "refractory = \"0.45 ms\"", "'refractory' is \"0.45 ms\", which is no multiple"},
+        Refusal{"long_refractory", "", "refractory = \"2000 s\"",
+                "'refractory' is \"2000 s\", which is more than 16777216 steps"},
+        Refusal{"threshold", "", "threshold = \"20 mV\"", "'threshold' is \"20 mV\" and never reached"},
+        Refusal{"threshold_at_zero", "", "threshold = \"0 V\"", "'threshold' is \"0 V\" and never reached"},
+        Refusal{"threshold_below", "", "threshold = \"-90 mV\"", "'threshold' is \"-90 mV\" and always exceeded"},
+        Refusal{"leak", "", "E_leak = \"10 mV\"", "'E_leak' is \"10 mV\", but V is held in"},
+        Refusal{"leak_below", "", "E_leak = \"-90 mV\"",
+                "'E_inh' is not given, so it is \"-80 mV\" by default and above"},
+        Refusal{"millivolts", "", "E_leak = \"-65 V\"", "'E_leak' is \"-65 V\"; .* did you mean mV"},
+        Refusal{"inhibition", "", "E_inh = \"-80 V\"", "'E_inh' is \"-80 V\"; .* did you mean mV"},
+        Refusal{"drive", "", "drive = \"20 V\"", "'drive' is \"20 V\"; .* did you mean mV"},
+        Refusal{"slow", "", "tau_gaba = \"1 h\"", "'tau_gaba' is \"1 h\"; .* float32 can follow is 3355.44 s"}),
+    [](const auto& tested) { return tested.param.name; });
+
+TEST(Description, MillisecondsOnTheGridAreTakenAtAnyDuration) {
+  for (const auto& [text, steps] : std::vector<std::pair<std::string, Step>>{
+           {"1000.0001 s", 10'000'001}, {"100000.0003 s", 1'000'000'003}, {"0.3 ms", 3}, {"7 h", 252'000'000}})
+    EXPECT_EQ(read_simulation_text(replaced(kSmall, "\"1 s\"", '"' + text + '"'), "net.sim").end(), steps) << text;
+}
+
+TEST(Description, RulesAreBlamedWhereTheyStand) {
+  EXPECT_THAT(refusal(kSmall, {"rule.lpl.update.window=500.03 ms"}),
+              testing::HasSubstr("rule 'lpl' update: 'window' is \"500.03 ms\", which is no multiple"));
+  EXPECT_THAT(refusal(kSmall, {"rule.lpl.predictive.horizon=0.5 ms"}),
+              testing::HasSubstr("'horizon' is \"0.5 ms\", which is 5 steps; it must be from the minimum delay (8)"));
+  EXPECT_THAT(refusal(kSmall, {"rule.lpl.hebbian.tau_mean=2 h"}), testing::HasSubstr("float32 can follow"));
+  EXPECT_THAT(refusal(kSmall, {"rule.lpl.hebbian.epsilon=1e-35"}), testing::HasSubstr("not below 1e-30"));
+  EXPECT_THAT(refusal(kSmall, {"rule.lpl.hebbian.strength=1e38"}), testing::HasSubstr("not above 1000000000"));
+  EXPECT_THAT(refusal(kSmall, {"rule.lpl.eligibility.surrogate_floor=10 mV"}), testing::HasSubstr("not above 0"));
+  EXPECT_THAT(refusal(kSmall, {"rule.lpl.update.w_max=0.1"}), testing::HasSubstr("'weight' is 0.2, above w_max = 0.1"));
+}
+
+TEST(Description, NamesMayHoldAnyPrintableCharacter) {
+  const auto s =
+      read_simulation_text(replaced(kSmall, "name = \"exc\"\ncell", "name = \"E,l;'\u00e4\u5de6\"\ncell"), "net.sim",
+                           {"connection.input_exc.to=E,l;'\u00e4\u5de6", "record.spikes.of=E,l;'\u00e4\u5de6"});
+  EXPECT_EQ(s.populations[0].name, "E,l;'\u00e4\u5de6");
+}
+
+TEST(Description, ReadsListsOfNeurons) {
+  const auto neurons = [](const std::string& list) {
+    return read_simulation_text(
+               kSmall +
+                   "[[record]]\nwhat = \"state\"\nof = \"exc\"\nvariable = \"V\"\nevery = \"1 ms\"\nneurons = " + list,
+               "net.sim")
+        .records.back()
+        .neurons;
+  };
+  const std::vector<NeuronId> all = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+  EXPECT_EQ(neurons("\"all\""), all);
+  EXPECT_EQ(neurons("\"0:10\""), all);
+  EXPECT_EQ(neurons("\":\""), all);
+  EXPECT_THAT(neurons("[7, \"0:3\", 9]"), testing::ElementsAre(0u, 1u, 2u, 7u, 9u));
+  EXPECT_THAT(neurons("3"), testing::ElementsAre(3u));
+  EXPECT_THAT(neurons("\"8:\""), testing::ElementsAre(8u, 9u));
+  for (const auto& [list, message] : std::vector<std::pair<std::string, std::string>>{
+           {"\"0:11\"", "holds \"0:11\"; write \"all\", or a range from 0 to 10"},
+           {"\"5:5\"", "holds \"5:5\""},
+           {"\"-3:5\"", "holds \"-3:5\""},
+           {"\"0:4294967297\"", "holds \"0:4294967297\""},
+           {"[2, \"0:3\"]", "lists 2 twice"},
+           {"[10]", "holds 10; it must hold whole numbers from 0 to 9"},
+           {"[-1]", "holds -1"},
+           {"[]", "is empty"},
+           {"\"some\"", "holds \"some\""}})
+    EXPECT_THAT(
+        refusal(kSmall +
+                "[[record]]\nwhat = \"state\"\nof = \"exc\"\nvariable = \"V\"\nevery = \"1 ms\"\nneurons = " + list),
+        testing::HasSubstr(message))
+        << list;
+}
+
+// Mean of a profile over its loop.
+double mean_of(const RateProfile& profile) {
+  double sum = 0;
+  for (const auto& interval : profile.intervals()) sum += interval.length * (interval.from + interval.to) / 2;
+  return sum / profile.period();
+}
+
+TEST(Description, AShuffledProfileKeepsLengthRatesAndMean) {
+  const test::Scratch scratch;
+  const auto groups = [&](const std::string& samples) {
+    scratch.write("rate.txt", samples);
+    scratch.write("net.sim", replaced(kSmall, "size = 20\nrate = \"10 Hz\"",
+                                      "[[stimulus.group]]\nname = \"a\"\nsize = 10\nrate = { file = \"rate.txt\" }\n"
+                                      "[[stimulus.group]]\nname = \"b\"\nsize = 10\nrate = { shuffle_of = \"a\" }"));
+    return std::get<std::vector<PoissonGroup>>(read_simulation(scratch.path("net.sim"), {}, {}).stimuli[0].spikes);
+  };
+  using Pieces = std::vector<std::tuple<double, double, double>>;
+  const auto pieces = [](const RateProfile& profile) {
+    Pieces list;
+    for (const auto& i : profile.intervals()) list.emplace_back(std::round(i.length * 1e9), i.from, i.to);
+    return list;
+  };
+  const auto irregular = groups("0 50\n1 50\n2 0\n3.5 20\n3.7 20\n10 0\n");
+  EXPECT_EQ(irregular[1].profile.period(), irregular[0].profile.period());
+  EXPECT_NEAR(mean_of(irregular[1].profile), mean_of(irregular[0].profile), 1e-9);
+  EXPECT_NE(pieces(irregular[1].profile), pieces(irregular[0].profile));
+  EXPECT_THAT(pieces(irregular[1].profile), testing::UnorderedElementsAreArray(pieces(irregular[0].profile)));
+  // Evenly spaced samples change places one by one, and stay joined.
+  const auto regular = groups("0 1\n1 2\n2 3\n3 4\n4 5\n5 1\n");
+  EXPECT_TRUE(regular[1].profile.is_regular());
+  EXPECT_NEAR(mean_of(regular[1].profile), 3, 1e-12);
+  EXPECT_NE(pieces(regular[1].profile), pieces(regular[0].profile));
+}
+
+TEST(Description, RefusesProfilesThatCannotBe) {
+  const test::Scratch scratch;
+  const auto read = [&](const std::string& samples) {
+    scratch.write("rate.txt", samples);
+    scratch.write("net.sim", replaced(kSmall, "\"10 Hz\"", "{ file = \"rate.txt\" }"));
+    return test::refusal([&] { read_simulation(scratch.path("net.sim"), {}, {}); });
+  };
+  EXPECT_THAT(read("0 5000\n1 30000\n2 5000\n"), testing::HasSubstr("rate.txt:2:3: the rate is 30000 Hz, above 1/dt"));
+  EXPECT_THAT(read("0 5\n1e-300 6\n"),
+              testing::HasSubstr("begins again, at 1e-300 s; it must last a step of \"0.1 ms\""));
+  EXPECT_THAT(read("0 5\n1 -6\n"), testing::HasSubstr("rate.txt:2:3: the rate is -6 Hz"));
+  EXPECT_THAT(read("1 5\n2 6\n"), testing::HasSubstr("rate.txt:1:1: the time is 1 s; times must start at 0"));
+  EXPECT_THAT(read("0 5\n1 6\n1 7\n"), testing::HasSubstr("rate.txt:3:1: the time is 1 s after 1 s"));
+  EXPECT_THAT(read("# nothing\n"), testing::HasSubstr("rate.txt: holds no numbers"));
+  EXPECT_EQ(read("0 5000\n1 10000\n2 5000\n"), "accepted");
+}
+
+TEST(Description, PairingsLieOnTheGrid) {
+  const auto with = [](const std::string& keys) {
+    return replaced(kSmall, "type = \"poisson\"\nsize = 20\nrate = \"10 Hz\"",
+                    "type = \"pairing\"\nsize = 20\ninterval = \"50 ms\"\npairings = 3\n" + keys);
+  };
+  EXPECT_THAT(refusal(with("first = \"100 ms\"\nrate = \"30 Hz\"")),
+              testing::HasSubstr("'rate' is \"30 Hz\": the 0.0333333333333 s between pairings are no multiple"));
+  EXPECT_THAT(refusal(with("first = \"100 ms\"\nrate = \"20 kHz\"")), testing::HasSubstr("above 1/dt"));
+  EXPECT_THAT(refusal(with("first = \"100.05 ms\"\nrate = \"10 Hz\"")),
+              testing::HasSubstr("'first' is \"100.05 ms\", which"));
+  EXPECT_THAT(refusal(with("first = \"10 ms\"\nrate = \"10 Hz\"")), testing::HasSubstr("cannot be below 'interval'"));
+  // What the message proposes is taken.
+  const std::string proposal = refusal(with("first = \"100 ms\"\nrate = \"30 Hz\""));
+  const std::string near = proposal.substr(proposal.rfind("is \"") + 3);
+  const auto train = std::get<SpikeTrain>(
+      read_simulation_text(with("first = \"100 ms\"\nrate = " + near), "net.sim").stimuli[0].spikes);
+  ASSERT_EQ(train.step.size(), 60u);
+  EXPECT_EQ(train.step.front(), 500);
+  EXPECT_EQ(train.step.back(), 1000 + 2 * 333 + 500);
+}
+
+TEST(Description, RefusesVoltagesThatCannotBe) {
+  const test::Scratch scratch;
+  scratch.write("vm.txt", "-0.07\n-65\n");
+  scratch.write("clamp.txt", "0 -0.065\n0.01 -65\n");
+  const auto read = [&](const std::string& from, const std::string& to) {
+    scratch.write("net.sim", replaced(kSmall, from, to));
+    return test::refusal([&] { read_simulation(scratch.path("net.sim"), {}, {}); });
+  };
+  const auto device = [&](const std::string& keys) {
+    return read("[[phase]]", "[[stimulus]]\nname = \"d\"\nto = \"exc\"\n" + keys + "\n[[phase]]");
+  };
+  EXPECT_THAT(
+      read("size = 10", "size = 10\ninitial_membrane = { file = \"vm.txt\" }"),
+      testing::HasSubstr("vm.txt:2:1: -65 V lies outside the plausible range of -1 V to 0 V; did you mean mV?"));
+  EXPECT_THAT(read("size = 10", "size = 10\ninitial_membrane = \"-65 V\""), testing::HasSubstr("did you mean mV?"));
+  EXPECT_THAT(read("size = 10", "size = 10\ninitial_membrane = \"10 mV\""),
+              testing::HasSubstr("V is held in [E_inh, 0]"));
+  EXPECT_THAT(device("type = \"clamp\"\nfile = \"clamp.txt\""),
+              testing::HasSubstr("clamp.txt:2:6: -65 V lies outside"));
+  EXPECT_THAT(device("type = \"clamp\"\ntimes = [\"0 s\"]\nvalues = [\"20 mV\"]"),
+              testing::HasSubstr("0.02 V lies outside the range in which V is held, of -0.08 V to 0 V"));
+  EXPECT_THAT(device("type = \"current\"\nfile = \"clamp.txt\""), testing::HasSubstr("did you mean mV?"));
+  EXPECT_THAT(device("type = \"current\"\ntimes = [\"1 s\", \"0 s\"]\nvalues = [\"1 mV\", \"2 mV\"]"),
+              testing::HasSubstr("time 0 s follows 1 s; times must rise"));
+  EXPECT_EQ(device("type = \"current\"\ntimes = [\"0 s\"]\nvalues = [\"600 mV\"]\nneurons = [\"0:5\", 7]"), "accepted");
+}
+
+TEST(Description, RefusesMatricesThatTheRuleWouldClip) {
+  const test::Scratch scratch;
+  scratch.write("w.mtx", "%%MatrixMarket matrix coordinate real general\n20 10 2\n1 1 1\n20 10 1.5\n");
+  scratch.write("p.mtx", "%%MatrixMarket matrix coordinate pattern general\n20 10 2\n1 1\n20 10\n");
+  const auto read = [&](const std::string& from, const std::string& to) {
+    scratch.write("net.sim", replaced(kSmall, from, to));
+    return test::refusal([&] { read_simulation(scratch.path("net.sim"), {}, {}); });
+  };
+  const std::string wiring = "density = 0.5\nweight = 0.2";
+  EXPECT_THAT(read(wiring, "file = \"w.mtx\""),
+              testing::HasSubstr("the weight of entry (20, 10) is 1.5, above w_max = 1 of the rule 'lpl'"));
+  EXPECT_EQ(read(wiring, "mask = \"w.mtx\"\nweight = 0.2"), "accepted");
+  EXPECT_THAT(read(wiring, "file = \"p.mtx\""),
+              testing::HasSubstr("is a pattern and holds no weights; use it as 'mask'"));
+  EXPECT_EQ(read(wiring, "mask = \"p.mtx\"\nweight = 0.2"), "accepted");
+}
+
+TEST(Description, WarnsOfWhatIsHardlyMeant) {
+  const test::Scratch scratch;
+  const auto warnings = [&](const std::string& from, const std::string& to) {
+    scratch.write("net.sim", replaced(kSmall, from, to));
+    return read_simulation(scratch.path("net.sim"), {}, {}).warnings;
+  };
+  const auto spikes = [&](const std::string& text) {
+    scratch.write("in.ras", text);
+    return warnings("type = \"poisson\"\nsize = 20\nrate = \"10 Hz\"",
+                    "type = \"spikes\"\nsize = 20\nfile = \"in.ras\"");
+  };
+  EXPECT_THAT(warnings("seed = 7", "seed = 8"), testing::IsEmpty());
+  EXPECT_THAT(spikes("0.1 1\n0.9999 2\n"), testing::IsEmpty());
+  EXPECT_THAT(spikes("0.1 1\n1 2\n"),
+              testing::ElementsAre("stimulus 'input': 1 of 2 spikes come after the end of the run at 1 s"));
+  EXPECT_THAT(spikes("100 1\n200 2\n"), testing::ElementsAre(testing::HasSubstr("all 2 spikes come after the end")));
+  EXPECT_THAT(spikes("# none\n"), testing::ElementsAre("stimulus 'input': has no spike"));
+  EXPECT_THAT(spikes("0.1 1\n0.20004 2\n"),
+              testing::ElementsAre(testing::HasSubstr("1 of 2 spikes lie between the steps")));
+  const auto device = [&](const std::string& keys) {
+    return warnings("[[phase]]",
+                    "[[stimulus]]\nname = \"d\"\ntype = \"current\"\nto = \"exc\"\ntimes = [\"0 s\", \"10 "
+                    "ms\"]\nvalues = [\"1 mV\", \"1 mV\"]\n" +
+                        keys + "\n[[phase]]");
+  };
+  EXPECT_THAT(device("start = \"2 s\""), testing::ElementsAre(testing::HasSubstr("begins at 2 s, after the end")));
+  EXPECT_THAT(device("repeats = 3\nevery = \"5 ms\""), testing::ElementsAre(testing::HasSubstr("the rest is cut off")));
+  EXPECT_THAT(device("repeats = 3\nevery = \"10 ms\""), testing::IsEmpty());
+}
+
+TEST(Description, WarnsOfParrotsThatMergeSpikes) {
+  const auto warnings = [](const std::string& wiring) {
+    std::string text = replaced(kSmall, "cell = \"if\"\nsize = 10", "cell = \"parrot\"\nsize = 20");
+    return read_simulation_text(replaced(text, "density = 0.5\nweight = 0.2\nplasticity = \"lpl\"", wiring), "net.sim")
+        .warnings;
+  };
+  const auto merges = testing::ElementsAre(testing::HasSubstr("a parrot with several inputs repeats those"));
+  EXPECT_THAT(warnings("one_to_one = true\nweight = 1"), testing::IsEmpty());
+  EXPECT_THAT(warnings("density = 0.5\nweight = 1"), merges);
+  EXPECT_THAT(warnings("one_to_one = true\nweight = 1\n[[connection]]\nname = \"b\"\nfrom = \"input\"\nto = "
+                       "\"exc\"\none_to_one = true\nweight = 1"),
+              merges);
+}
+
+// The places of a rank's neurons have 32 bits; more are refused before any memory is asked for.
+TEST(Description, NetworksTooLargeForARankAreRefused) {
+  const auto s = read_simulation_text(
+      "simulation = {}\n[[population]]\nname = \"p\"\ncell = \"if\"\nsize = 1073741824\n[[phase]]\nname = "
+      "\"r\"\nduration = \"1 s\"\n",
+      "large.sim");
+  EXPECT_THAT(
+      test::refusal([&] { Network(s, 0, 1); }),
+      testing::HasSubstr("1073741824 neurons on 1 ranks are 1073741824 a rank; at most 536870912 are possible"));
 }
 
 // Mutated descriptions never crash: they are read or refused with a message.

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <filesystem>
 #include <numeric>
 #include <optional>
 
@@ -225,11 +224,23 @@ TEST(Measures, AreNotDefinedWithoutPairsOrVariance) {
   EXPECT_TRUE(std::isnan(participation_ratio(collapsed)));
   EXPECT_FLOAT_EQ(static_cast<float>(mean_activity(collapsed)), 0.3f);
   const Labels labels{0, 0, 1, 1}, one_class{2, 2, 2, 2}, singleton{0, 0, 0, 1};
-  EXPECT_EQ(cosine_measures(collapsed, labels).across_classes, 0);
+  EXPECT_TRUE(std::isnan(cosine_measures(collapsed, labels).across_classes));
+  EXPECT_TRUE(std::isnan(cosine_measures(collapsed, labels).within_classes));
   EXPECT_TRUE(std::isnan(cosine_measures(collapsed, one_class).across_classes));
   EXPECT_TRUE(std::isnan(cosine_measures(collapsed, singleton).within_classes));
   EXPECT_TRUE(std::isnan(manifold_measures(collapsed, labels).class_correlation));
   EXPECT_TRUE(std::isnan(push_measures({std::span(constant).first(3), 1, 3}).cosine_push));
+}
+
+// The third sample is the mean.
+TEST(Measures, LeaveOutSamplesWithoutADirection) {
+  const std::vector<float> values{1, 0, -1, 0, 0, 0, 1, 0, -1, 0};
+  const Labels labels{0, 1, 0, 0, 1};
+  const CosineMeasures found = cosine_measures({values, 5, 2}, labels);
+  EXPECT_DOUBLE_EQ(found.within_classes, 1);
+  EXPECT_DOUBLE_EQ(found.across_classes, -1);
+  EXPECT_EQ(std::accumulate(found.within_histogram.begin(), found.within_histogram.end(), std::uint64_t{0}), 2u);
+  EXPECT_EQ(std::accumulate(found.across_histogram.begin(), found.across_histogram.end(), std::uint64_t{0}), 4u);
 }
 
 TEST(Measures, RefuseFeaturesThatAreNotFiniteAndSizesThatDisagree) {
@@ -245,9 +256,7 @@ TEST(Measures, RefuseFeaturesThatAreNotFiniteAndSizesThatDisagree) {
 class Recorded : public testing::Test {
  protected:
   void SetUp() override {
-    const std::string path = std::string(LPL_RATE_REFERENCE) + "/metrics.h5";
-    if (!std::filesystem::exists(path)) GTEST_SKIP() << "no recording " << path;
-    file_.emplace(h5::File::open_read_only(path));
+    file_.emplace(h5::File::open_read_only(LPL_RECORDED "/metrics.h5"));
     values_ = file_->read<float>("/input/features");
   }
   Features features() const { return {values_, 64, 32}; }

@@ -8,6 +8,7 @@
 
 #include "spiking/synapses.hpp"
 #include "support/oracle.hpp"
+#include "support/spiking_run.hpp"
 #include "support/world.hpp"
 
 namespace lpl::spiking {

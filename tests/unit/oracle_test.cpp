@@ -4,6 +4,7 @@
 
 #include "core/random.hpp"
 #include "support/oracle.hpp"
+#include "support/spiking_run.hpp"
 #include "support/world.hpp"
 
 namespace lpl::spiking {

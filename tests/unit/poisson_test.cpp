@@ -95,8 +95,67 @@ TEST(Poisson, DependsOnTheSeedAndOnNothingElse) {
   EXPECT_NE(list(a), list(b));
 }
 
+// At every legal rate, also where the profile's peak reaches one spike a step.
+TEST(Poisson, ThinsToTheRateBesideAnyLegalPeak) {
+  for (const double peak : {6000.0, 9000.0, 10000.0}) {
+    // A tenth of a segment at the peak, in each of its loops; the rest at 5 kHz.
+    const std::vector<PoissonGroup> groups = {group(
+        0, 100,
+        RateProfile::sampled({0, 0.005, 0.00505, 0.0064, 0.00645, 0.0128}, {5000, 5000, peak, peak, 5000, 5000}))};
+    const Step steps = 128 * 200;
+    const SpikeHistory history = spikes_of(groups, steps);
+    double below = 0, at_peak = 0;
+    for (Step k = 0; k < steps; ++k) {
+      const Step phase = k % 128;
+      if (phase < 50 || phase > 65) below += static_cast<double>(history.at(k).size());
+      if (phase > 51 && phase < 63) at_peak += static_cast<double>(history.at(k).size());
+    }
+    const double trials = 200 * 100 * (50 + 62), peak_trials = 200 * 100 * 11;
+    EXPECT_NEAR(below / trials, 0.5, 5 * std::sqrt(0.25 / trials)) << peak;
+    const double p = peak * kDt;
+    EXPECT_NEAR(at_peak / peak_trials, p, 5 * std::sqrt(p * (1 - p) / peak_trials)) << peak;
+  }
+}
+
+TEST(Poisson, FiresInEveryStepAtOneSpikeAStep) {
+  const SpikeHistory history = spikes_of({group(0, 7, RateProfile::constant(1 / kDt))}, 1000);
+  for (Step k = 0; k < 1000; ++k) ASSERT_EQ(history.at(k).size(), 7u);
+}
+
+// As in Auryn: the loop begins again at the last sample, and jumps where it differs from the first.
+TEST(RateProfile, BeginsAgainAtItsLastSample) {
+  const RateProfile ramp = RateProfile::sampled({0, 10}, {0, 100});
+  EXPECT_EQ(ramp.period(), 10);
+  EXPECT_FALSE(ramp.is_constant());
+  for (const double loop : {0.0, 10.0, 70.0}) {
+    EXPECT_DOUBLE_EQ(ramp.at(loop + 2.5), 25);
+    EXPECT_DOUBLE_EQ(ramp.at(loop + 7.5), 75);
+    EXPECT_DOUBLE_EQ(ramp.at(loop), 0);
+  }
+  EXPECT_DOUBLE_EQ(ramp.maximum(9.9, 10.1), 100);
+  EXPECT_DOUBLE_EQ(ramp.maximum(10, 10.1), 100);
+  RateProfile::Walk walk(ramp, 9.9);
+  EXPECT_NEAR(walk.at(0.05), 99.5, 1e-9);
+  EXPECT_NEAR(walk.at(0.2), 1, 1e-9);
+  EXPECT_TRUE(RateProfile::sampled({0}, {5}).is_constant());
+}
+
+// Intervals that change places keep the rates and their mean over the loop.
+TEST(RateProfile, IsMadeOfIntervals) {
+  const RateProfile p = RateProfile::of({{8, 0, 0}, {1, 50, 50}, {1, 50, 0}});
+  EXPECT_EQ(p.period(), 10);
+  EXPECT_DOUBLE_EQ(p.at(7.9), 0);
+  EXPECT_DOUBLE_EQ(p.at(8.5), 50);
+  EXPECT_DOUBLE_EQ(p.at(9.5), 25);
+  EXPECT_DOUBLE_EQ(p.maximum(7.5, 8.1), 50);
+  EXPECT_FALSE(p.is_regular());
+  EXPECT_TRUE(RateProfile::sampled({0, 1, 2}, {2, 6, 2}).is_regular());
+  EXPECT_FALSE(RateProfile::sampled({0, 1, 2}, {2, 6, 4}).is_regular());
+  EXPECT_FALSE(RateProfile::sampled({0, 1, 3}, {2, 6, 2}).is_regular());
+}
+
 TEST(RateProfile, InterpolatesAndBounds) {
-  const RateProfile p = RateProfile::sampled({0, 1, 2}, {2, 6, 4});  // closes at 3 s with 2 Hz
+  const RateProfile p = RateProfile::sampled({0, 1, 2, 3}, {2, 6, 4, 2});
   EXPECT_DOUBLE_EQ(p.at(0.5), 4);
   EXPECT_DOUBLE_EQ(p.at(2.5), 3);
   EXPECT_DOUBLE_EQ(p.at(3.5), 4);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <map>
 
 #include "comm/communicator.hpp"
@@ -32,6 +33,17 @@ LplObjective only(double pull, double push, double decorrelation, HebbianForm fo
 }
 
 class Losses : public testing::TestWithParam<LossCase> {};
+
+TEST(LossTerms, ShowWhatIsNoNumber) {
+  const HookShape shape{4, 1, 3};
+  for (const HebbianForm form : {HebbianForm::log_variance, HebbianForm::hinge, HebbianForm::variance}) {
+    std::vector<float> z(12, 1.0f), d1(12), d2(12);
+    z[5] = std::numeric_limits<float>::quiet_NaN();
+    const LossTerms terms =
+        lpl_loss(only(1, 1, 1, form), shape, z.data(), z.data(), nullptr, nullptr, d1.data(), d2.data());
+    for (const LossTerm term : {kPull, kPush, kDecorrelation}) EXPECT_TRUE(std::isnan(terms[term])) << term;
+  }
+}
 
 TEST_P(Losses, GradientIsTheSlope) {
   const LossCase& c = GetParam();

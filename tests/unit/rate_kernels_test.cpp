@@ -8,12 +8,14 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <limits>
 
 #include "comm/communicator.hpp"
 #include "core/aligned.hpp"
 #include "core/errors.hpp"
 #include "core/random.hpp"
 #include "rate/cpu/backend.hpp"
+#include "rate/cpu/bfloat16.hpp"
 #include "rate/encoder.hpp"
 #include "rate/pairs.hpp"
 
@@ -29,10 +31,84 @@ std::vector<float> rectified(std::size_t size, std::uint64_t seed) {
   return values;
 }
 
+// Numbers of either sign, of every size, and zeros of either sign.
+std::vector<float> any_numbers(std::size_t size, std::uint64_t seed) {
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr std::array kSpecial{0.0f, -0.0f, kInfinity, -kInfinity, 1e-40f, -1e-40f, 3e38f, -3e38f};
+  Random random(seed, Draw::toy, 24, 1);
+  std::vector<float> values(size);
+  for (float& v : values)
+    v = random.below(4) == 0 ? kSpecial[random.below(kSpecial.size())] : static_cast<float>(random.normal());
+  return values;
+}
+
+// What is no number, as it comes: of either sign, with the fewest and the most bits set.
+std::vector<float> no_numbers() {
+  std::vector<float> values;
+  for (const std::uint32_t bits : {0x7fc00000u, 0xffc00000u, 0x7f810000u, 0xff810000u, 0x7fffffffu, 0xffffffffu})
+    values.push_back(std::bit_cast<float>(bits));
+  return values;
+}
+
+TEST(Rectify, IsTheLargerOfNothingAndANumberAndPassesOnWhatIsNone) {
+  std::vector<float> x = any_numbers(10 * kLanes, 2);
+  std::vector<std::uint16_t> narrow_x;
+  for (const float v : x) narrow_x.push_back(bfloat(v));
+  const std::vector<float> before = x;
+  const std::vector<std::uint16_t> narrow_before = narrow_x;
+  rectify_blocks(10, x.data());
+  rectify_blocks(10, narrow_x.data());
+  for (std::size_t i = 0; i < x.size(); ++i) {
+    const bool positive = before[i] > 0;
+    ASSERT_EQ(std::bit_cast<std::uint32_t>(x[i]), positive ? std::bit_cast<std::uint32_t>(before[i]) : 0u) << before[i];
+    ASSERT_EQ(narrow_x[i], positive ? narrow_before[i] : 0) << before[i];
+  }
+  for (const float none : no_numbers()) {
+    std::vector<float> block(kLanes, none);
+    std::vector<std::uint16_t> narrow_block(kLanes, bfloat(none));
+    rectify_blocks(1, block.data());
+    rectify_blocks(1, narrow_block.data());
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      EXPECT_TRUE(std::isnan(block[lane]));
+      EXPECT_TRUE(std::isnan(widen(narrow_block[lane])));
+    }
+  }
+}
+
+TEST(PoolMax, PassesOnWhatIsNoNumberWhereverItStands) {
+  constexpr PoolShape kShape{1, 2, 2, 2, 2};
+  for (const float none : no_numbers())
+    for (std::size_t place = 0; place < 4; ++place) {
+      std::vector<float> x(4 * kLanes, 3.0f), y(kLanes);
+      std::vector<std::uint16_t> narrow_x(4 * kLanes, bfloat(3.0f)), narrow_y(kLanes);
+      std::vector<std::uint8_t> winners(kLanes), narrow_winners(kLanes);
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        x[place * kLanes + lane] = none;
+        narrow_x[place * kLanes + lane] = bfloat(none);
+      }
+      pool_max(kShape, x.data(), y.data(), winners.data());
+      pool_max(kShape, narrow_x.data(), narrow_y.data(), narrow_winners.data());
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        EXPECT_TRUE(std::isnan(y[lane]));
+        EXPECT_TRUE(std::isnan(widen(narrow_y[lane])));
+        EXPECT_TRUE(winners[lane] < 4 || winners[lane] == kSilent);
+        EXPECT_TRUE(narrow_winners[lane] < 4 || narrow_winners[lane] == kSilent);
+      }
+    }
+}
+
+TEST(Bfloat16, WhatIsNoNumberStaysNone) {
+  for (const float none : no_numbers()) {
+    std::uint16_t narrowed = 0;
+    narrow(none, narrowed);
+    EXPECT_TRUE(std::isnan(widen(narrowed)));
+  }
+}
+
 TEST(PoolMax, FindsTheFirstLargestOrSilence) {
   for (const PoolShape shape : {PoolShape{2, 4, 6, 2, 2}, PoolShape{1, 7, 5, 3, 2}, PoolShape{1, 5, 5, 2, 2}}) {
     const std::size_t in = static_cast<std::size_t>(shape.maps * shape.height * shape.width * kLanes);
-    std::vector<float> x = rectified(in, 1);
+    std::vector<float> x = any_numbers(in, 1);
     for (std::size_t i = 0; i < in; i += 3) x[i] = 0;  // ties of silence
     const std::int64_t rows = (shape.height - shape.side) / shape.stride + 1;
     const std::int64_t columns = (shape.width - shape.side) / shape.stride + 1;
@@ -60,12 +136,12 @@ TEST(PoolMax, FindsTheFirstLargestOrSilence) {
                 largest = x[input(w)];
                 winner = static_cast<std::uint8_t>(w);
               }
-              if (narrow_x[input(w)] > narrow_largest) {
+              if (widen(narrow_x[input(w)]) > widen(narrow_largest)) {
                 narrow_largest = narrow_x[input(w)];
                 narrow_winner = static_cast<std::uint8_t>(w);
               }
             }
-            ASSERT_EQ(y[at], largest);
+            ASSERT_EQ(std::bit_cast<std::uint32_t>(y[at]), std::bit_cast<std::uint32_t>(largest));
             ASSERT_EQ(winners[at], winner);
             ASSERT_EQ(narrow_y[at], narrow_largest);
             ASSERT_EQ(narrow_winners[at], narrow_winner);
@@ -178,6 +254,44 @@ TEST_F(CpuBackendTest, MapsComeBackAsTheyWent) {
   const Shape shape{3, 19, 4, 5};
   const std::vector<float> values = rectified(static_cast<std::size_t>(shape.size()), 10);
   EXPECT_EQ(backend_->download(backend_->upload(values, shape, Precision::float32)), values);
+}
+
+// One pixel that is no number, in the middle of a map: every output that sees it shows it, and no other.
+TEST_F(CpuBackendTest, WhatIsNoNumberPassesThroughEveryRectifier) {
+  for (const Precision precision : {Precision::float32, Precision::bfloat16}) {
+    if (!backend_->supports(precision)) continue;
+    for (const std::int64_t channels : {8, 32})
+      for (const std::int64_t pool : {0, 2})
+        for (const float none : {std::numeric_limits<float>::quiet_NaN(), -std::numeric_limits<float>::quiet_NaN()}) {
+          const Convolution layer{channels, channels, 3, 1, 1, true, true, pool, pool};
+          const Shape shape{2, channels, 8, 8};
+          std::vector<float> x(static_cast<std::size_t>(shape.size()), 1.0f);
+          x[static_cast<std::size_t>((3 * 8 + 4) * channels)] = none;
+          Array weight = backend_->zeros(layer.weights()), bias = backend_->zeros(layer.out);
+          backend_->write(weight, std::vector<float>(static_cast<std::size_t>(layer.weights()), -0.1f));
+          const Tensor y = backend_->forward(layer, backend_->prepare(layer, weight, bias, precision),
+                                             backend_->upload(x, shape, precision), nullptr);
+          const std::vector<float> values = backend_->download(y);
+          const std::int64_t side = pool ? 4 : 8;
+          for (std::int64_t n = 0; n < 2; ++n)
+            for (std::int64_t r = 0; r < side; ++r)
+              for (std::int64_t c = 0; c < side; ++c) {
+                const bool sees = n == 0 && (pool ? r >= 1 && r <= 2 && c >= 1 && c <= 2
+                                                  : std::abs(r - 3) <= 1 && std::abs(c - 4) <= 1);
+                for (std::int64_t k = 0; k < channels; ++k) {
+                  const float value = values[static_cast<std::size_t>(((n * side + r) * side + c) * channels + k)];
+                  ASSERT_EQ(std::isnan(value), sees) << n << ' ' << r << ' ' << c << ' ' << k << ' ' << pool;
+                  if (!sees) {
+                    ASSERT_EQ(value, 0.0f);
+                  }
+                }
+              }
+          const Tensor rectified = backend_->rectify({2, 2, 0}, backend_->upload(x, shape, precision), nullptr);
+          const std::vector<float> pooled = backend_->download(rectified);
+          EXPECT_TRUE(std::isnan(pooled[static_cast<std::size_t>((1 * 4 + 2) * channels)]));
+          EXPECT_EQ(std::count_if(pooled.begin(), pooled.end(), [](float v) { return std::isnan(v); }), 1);
+        }
+  }
 }
 
 // A bfloat16 has 8 bits: products of rounded factors are right to about a hundredth.

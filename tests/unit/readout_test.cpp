@@ -174,6 +174,15 @@ TEST(Readout, OfOneColumnDoesNotDependOnTheOthers) {
             alone[0].weights);
 }
 
+TEST(Readout, SaysWhatItLearnedInTheLastQuarter) {
+  const ReadoutOptions twelve{.classes = {6}, .seed = 5, .epochs = 12}, nine{.classes = {6}, .seed = 5, .epochs = 9};
+  const Data data = clusters(600, 30, {6}, 1, 6);
+  const Readout last = train_readouts(data.view(), data.view(), twelve)[0];
+  const Readout before = train_readouts(data.view(), data.view(), nine)[0];
+  EXPECT_GT(last.late_rise, 0);
+  EXPECT_DOUBLE_EQ(last.late_rise, last.train_accuracy - before.train_accuracy);
+}
+
 TEST(Readout, RefusesWhatDoesNotFit) {
   const ReadoutOptions options{.classes = {3}, .epochs = 1};
   const Data good = clusters(20, 4, {3}, 1, 1);

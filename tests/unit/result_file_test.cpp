@@ -21,6 +21,18 @@ std::string text_attribute(hid_t file, const char* object, const char* key) {
   return text.substr(0, text.find('\0'));
 }
 
+std::vector<std::string> text_attributes(hid_t file, const char* object, const char* key) {
+  const h5::Handle attribute(H5Aopen_by_name(file, object, key, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
+  const h5::Handle type(H5Aget_type(attribute.get()), H5Tclose), space(H5Aget_space(attribute.get()), H5Sclose);
+  const std::size_t width = H5Tget_size(type.get());
+  const auto count = static_cast<std::size_t>(H5Sget_simple_extent_npoints(space.get()));
+  std::string bytes(width * count, '\0');
+  H5Aread(attribute.get(), type.get(), bytes.data());
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < count; ++i) texts.emplace_back(bytes.substr(i * width, width).c_str());
+  return texts;
+}
+
 template <class T>
 std::vector<T> attribute(hid_t file, const char* object, const char* key, std::size_t count) {
   const h5::Handle handle(H5Aopen_by_name(file, object, key, H5P_DEFAULT, H5P_DEFAULT), H5Aclose);
@@ -39,8 +51,20 @@ TEST(ResultFile, FollowsSonata) {
     spikes.append({0.1, 0.5}, {3, 1});
     spikes.append({0.5}, {2});
     file.create_spikes("silent");
-    SampleSeries report = file.create_report("v", "V", "V", {4, 7}, 0, 1, 0.5);
-    report.append<float>({0, 0.5}, {1, 2, 3, 4});
+    ReportSeries report = file.create_report({.group = "exc",
+                                              .population = "exc",
+                                              .record = "v",
+                                              .variable = "V",
+                                              .units = "V",
+                                              .neurons = {4, 7},
+                                              .start = 0.1,
+                                              .step = 0.1});
+    report.append({0.1, 0.2}, {1, 2, 3, 4});
+    report.append({0.3}, {5, 6});
+    file.write_source("in", 5, {"a,b", "µ", "c"}, {0, 1, 3}, {1, 2, 2});
+    file.create_group_weights("c", "means", {"a,b", "c"});
+    RateSeries rates = file.create_rates("exc", 0.5);
+    rates.append({0, 0.5}, {0.5, 0.7}, {1, 2});
     file.write_snapshot("c", "initial", 0, 5, 6, {0, 1}, {2, 3}, {0.5f, 0.25f});
     file.write_snapshot("c", "end", 1, 5, 6, {0, 1}, {2, 3}, {0.75f, 0.5f});
     file.finish("complete", 2, 1);
@@ -64,16 +88,31 @@ TEST(ResultFile, FollowsSonata) {
   char name[16];
   H5Tenum_nameof(type.get(), &value, name, sizeof name);
   EXPECT_STREQ(name, "by_time");
-  // Reports.
-  EXPECT_THAT(file.read<float>("/report/v/data"), testing::ElementsAre(1, 2, 3, 4));
-  EXPECT_EQ(text_attribute(file.get(), "/report/v/data", "units"), "V");
-  EXPECT_THAT(file.read<std::uint64_t>("/report/v/mapping/node_ids"), testing::ElementsAre(4u, 7u));
-  EXPECT_THAT(file.read<std::uint64_t>("/report/v/mapping/index_pointers"), testing::ElementsAre(0u, 1u, 2u));
-  EXPECT_THAT(file.read<std::uint64_t>("/report/v/mapping/index_pointer"), testing::ElementsAre(0u, 1u, 2u));
-  EXPECT_THAT(file.read<std::uint32_t>("/report/v/mapping/element_ids"), testing::ElementsAre(0u, 0u));
-  EXPECT_THAT(file.read<float>("/report/v/mapping/element_pos"), testing::ElementsAre(0, 0));
-  EXPECT_THAT(file.read<double>("/report/v/mapping/time"), testing::ElementsAre(0, 1000, 500));
-  EXPECT_EQ(text_attribute(file.get(), "/report/v/mapping/time", "units"), "ms");
+  // Reports, named by their population.
+  EXPECT_THAT(file.shape("/report/exc/data"), testing::ElementsAre(3u, 2u));
+  EXPECT_THAT(file.read<float>("/report/exc/data"), testing::ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_EQ(text_attribute(file.get(), "/report/exc/data", "units"), "V");
+  EXPECT_EQ(text_attribute(file.get(), "/report/exc/data", "variable"), "V");
+  EXPECT_EQ(text_attribute(file.get(), "/report/exc", "record"), "v");
+  EXPECT_EQ(text_attribute(file.get(), "/report/exc", "population"), "exc");
+  EXPECT_THAT(file.read<std::uint64_t>("/report/exc/mapping/node_ids"), testing::ElementsAre(4u, 7u));
+  EXPECT_THAT(attribute<std::uint8_t>(file.get(), "/report/exc/mapping/node_ids", "sorted", 1),
+              testing::ElementsAre(1u));
+  EXPECT_THAT(file.read<std::uint64_t>("/report/exc/mapping/index_pointers"), testing::ElementsAre(0u, 1u, 2u));
+  EXPECT_THAT(file.read<std::uint64_t>("/report/exc/mapping/index_pointer"), testing::ElementsAre(0u, 1u, 2u));
+  EXPECT_THAT(file.read<std::uint32_t>("/report/exc/mapping/element_ids"), testing::ElementsAre(0u, 0u));
+  EXPECT_THAT(file.read<float>("/report/exc/mapping/element_pos"), testing::ElementsAre(0, 0));
+  EXPECT_EQ(text_attribute(file.get(), "/report/exc/mapping/time", "units"), "ms");
+  // Start, stop and step of the three samples; bmtk takes the whole part of (stop - start) / step for their number.
+  const auto axis = file.read<double>("/report/exc/mapping/time");
+  EXPECT_THAT(axis, testing::Pointwise(testing::DoubleNear(1e-9), {100, 400, 100}));
+  EXPECT_EQ(static_cast<int>((axis[1] - axis[0]) / axis[2]), 3);
+  EXPECT_THAT(file.read<double>("/report/exc/time"), testing::ElementsAre(0.1, 0.2, 0.3));
+  // Names are texts of their own, whatever stands in them.
+  EXPECT_THAT(text_attributes(file.get(), "/network/in", "groups"), testing::ElementsAre("a,b", "µ", "c"));
+  EXPECT_THAT(text_attributes(file.get(), "/weights/c/means", "groups"), testing::ElementsAre("a,b", "c"));
+  EXPECT_THAT(file.read<double>("/rates/exc/time"), testing::ElementsAre(0, 0.5));
+  EXPECT_THAT(file.read<double>("/rates/exc/end"), testing::ElementsAre(0.5, 0.7));
   // Weights: structure once, linked.
   EXPECT_THAT(file.read<NeuronId>("/weights/c/end/pre"), testing::ElementsAre(0u, 1u));
   EXPECT_THAT(file.read<float>("/weights/c/end/value"), testing::ElementsAre(0.75f, 0.5f));
@@ -89,10 +128,16 @@ TEST(ResultFile, IsReadableWhileItIsBeingWritten) {
   ResultFile file(scratch.path("r.h5"), {.program = "test", .command_line = "", .description = ""});
   SpikeSeries spikes = file.create_spikes("exc");
   spikes.append({0.1}, {3});
+  ReportSeries report = file.create_report(
+      {.group = "exc", .population = "exc", .record = "v", .variable = "V", .units = "V", .neurons = {0}, .step = 1});
+  report.append({0}, {1});
   file.flush();
+  report.append({1}, {1});  // not flushed
   const h5::File reader = h5::File::open_read_only(scratch.path("r.h5"));
   EXPECT_EQ(text_attribute(reader.get(), "/", "status"), "running");
   EXPECT_THAT(reader.read<double>("/spikes/exc/timestamps"), testing::ElementsAre(0.1));
+  EXPECT_THAT(reader.shape("/report/exc/data"), testing::ElementsAre(1u, 1u));
+  EXPECT_THAT(reader.read<double>("/report/exc/mapping/time"), testing::ElementsAre(0, 1000, 1000));
 }
 
 // Whatever happens to the file after a sync, resuming brings it back to there and goes on.
@@ -111,10 +156,16 @@ TEST(ResultFile, GoesOnFromASyncWhateverCameAfterIt) {
   };
   const auto part = [&](ResultFile& file, int number) {
     SpikeSeries spikes = file.create_spikes("exc");
-    SampleSeries report = file.create_report("v", "V", "V", {4, 7}, 0, 1, 0.5);
+    ReportSeries report = file.create_report({.group = "exc",
+                                              .population = "exc",
+                                              .record = "v",
+                                              .variable = "V",
+                                              .units = "V",
+                                              .neurons = {4, 7},
+                                              .step = 1});
     const auto [times, ids] = spikes_of(30000.0 * number);
     spikes.append(times, ids);
-    report.append<float>({1.0 * number}, {1.0f + static_cast<float>(number), 2});
+    report.append({1.0 * number}, {1.0f + static_cast<float>(number), 2});
     file.write_snapshot("c", fmt::format("part_{}", number), number, 5, 6, {0, 1}, {2, 3},
                         {0.5f, static_cast<float>(number)});
   };
@@ -127,7 +178,7 @@ TEST(ResultFile, GoesOnFromASyncWhateverCameAfterIt) {
   for (const char* what : {"nothing", "more data", "torn metadata"}) {
     SCOPED_TRACE(what);
     {
-      ResultFile file(path, from_bytes<ResultFileState>(state));
+      ResultFile file(path, facts, from_bytes<ResultFileState>(state));
       part(file, 1);
       if (std::string(what) == "more data") part(file, 2);
       file.finish("complete", 2, 1);
@@ -138,7 +189,7 @@ TEST(ResultFile, GoesOnFromASyncWhateverCameAfterIt) {
       bytes.close();
       EXPECT_THROW(h5::File::open_read_only(path), IoError);
     }
-    ResultFile file(path, from_bytes<ResultFileState>(state));
+    ResultFile file(path, facts, from_bytes<ResultFileState>(state));
     part(file, 1);
     file.finish("complete", 2, 1);
     const h5::File read = h5::File::open_read_only(path);
@@ -147,7 +198,8 @@ TEST(ResultFile, GoesOnFromASyncWhateverCameAfterIt) {
     expected.insert(expected.end(), second.begin(), second.end());
     EXPECT_EQ(read.read<double>("/spikes/exc/timestamps"), expected);
     EXPECT_EQ(read.read<std::uint64_t>("/spikes/exc/node_ids").size(), 60000u);
-    EXPECT_THAT(read.read<float>("/report/v/data"), testing::ElementsAre(1, 2, 2, 2));
+    EXPECT_THAT(read.read<float>("/report/exc/data"), testing::ElementsAre(1, 2, 2, 2));
+    EXPECT_THAT(read.read<double>("/report/exc/mapping/time"), testing::ElementsAre(0, 2000, 1000));
     EXPECT_THAT(read.children("/weights/c"), testing::ElementsAre("part_0", "part_1"));
     EXPECT_THAT(read.read<float>("/weights/c/part_1/value"), testing::ElementsAre(0.5f, 1));
     EXPECT_EQ(text_attribute(read.get(), "/", "status"), "complete");
@@ -161,7 +213,7 @@ TEST(ResultFile, RefusesToGoOnInAnotherRunsFile) {
   const ResultFileState state = ResultFile(path, facts).sync();
   const auto refusal = [&] {
     try {
-      ResultFile(path, state);
+      ResultFile(path, facts, state);
     } catch (const IoError& error) {
       return std::string(error.what());
     }
@@ -177,11 +229,13 @@ TEST(ResultFile, RefusesToGoOnInAnotherRunsFile) {
 }
 
 TEST(ResultFile, SaysWhatCannotBeCreated) {
+  const test::Scratch scratch;
+  const std::string path = scratch.path("absent/r.h5");
   try {
-    ResultFile("/nonexistent/r.h5", {.program = "", .command_line = "", .description = ""});
+    ResultFile(path, {.program = "", .command_line = "", .description = ""});
     FAIL();
   } catch (const IoError& error) {
-    EXPECT_THAT(error.what(), testing::HasSubstr("cannot create /nonexistent/r.h5"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("cannot create " + path));
   }
 }
 

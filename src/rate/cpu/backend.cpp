@@ -51,10 +51,10 @@ struct ConvolutionFilters {
   memory bias;
 };
 
-using LayerKey = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, bool>;
+using LayerKey = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
 using PlanKey = std::tuple<LayerKey, std::int64_t, std::int64_t, std::int64_t, Precision>;
 
-LayerKey key_of(const Convolution& c) { return {c.in, c.out, c.kernel, c.stride, c.padding, c.rectified}; }
+LayerKey key_of(const Convolution& c) { return {c.in, c.out, c.kernel, c.stride, c.padding}; }
 
 class CpuBackend final : public MapOperations {
  public:
@@ -203,18 +203,12 @@ const CpuBackend::Plan& CpuBackend::plan(const Convolution& layer, const Shape& 
   const memory::desc weights({layer.out, layer.in, layer.kernel, layer.kernel}, type, memory::format_tag::any);
   const memory::desc bias({layer.out}, memory::data_type::f32, memory::format_tag::x);
   const memory::desc destination = liked_layout(layer.convolved(x), precision);
-  dnnl::primitive_attr attributes;
-  if (layer.rectified) {
-    dnnl::post_ops rectifier;
-    rectifier.append_eltwise(1.0f, dnnl::algorithm::eltwise_relu, 0.0f, 0.0f);
-    attributes.set_post_ops(rectifier);
-  }
   const memory::dims stride{layer.stride, layer.stride};
   const memory::dims padding{layer.padding, layer.padding};
   const dnnl::convolution_forward::primitive_desc description(
       {dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, source, weights, bias, destination,
        stride, padding, padding},
-      attributes, engine_);
+      engine_);
   return plans_.emplace(key, Plan{description, dnnl::convolution_forward(description)}).first->second;
 }
 
@@ -254,6 +248,16 @@ Filters CpuBackend::prepare(const Convolution& layer, const Array& weight, const
   return {filters};
 }
 
+void rectify_in_place(const Tensor& maps) {
+  constexpr std::int64_t kPiece = 1 << 10;  // blocks that a thread takes at once
+  const std::int64_t count = padded_size(maps.shape) / kLanes;
+  with_elements(maps, [&](auto* x) {
+#pragma omp parallel for schedule(static)
+    for (std::int64_t first = 0; first < count; first += kPiece)
+      rectify_blocks(std::min(kPiece, count - first), x + first * kLanes);
+  });
+}
+
 Tensor CpuBackend::forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) {
   const auto& own = *as<ConvolutionFilters>(filters.data);
   const Plan& p = plan(layer, x.shape, x.precision);
@@ -271,6 +275,7 @@ Tensor CpuBackend::forward(const Convolution& layer, const Filters& filters, con
   stream_.wait();
   auto kept = std::make_shared<ConvolutionTrace>();
   if (layer.pool == 0) {
+    if (layer.rectified) rectify_in_place(y);
     kept->y = y;
   } else {
     const Tensor pooled = new_tensor(layer.output(x.shape), x.precision);
@@ -490,8 +495,8 @@ std::vector<Tensor> CpuBackend::lpl_loss(const LplObjective& objective, const Ba
   Views v = gather(batch, z);
   StaleEstimates estimates;
   if (stale && stale->mean.size != 0 && stale->mean.size != v.shape.units)
-    throw IoError(fmt::format("the checkpoint holds estimates of {} units for a layer of {}", stale->mean.size,
-                              v.shape.units));
+    throw IoError(
+        fmt::format("the checkpoint holds estimates of {} units for a layer of {}", stale->mean.size, v.shape.units));
   if (stale) estimates = {read(stale->mean), read(stale->variance)};
   const LossTerms terms = rate::lpl_loss(objective, v.shape, v.z[0].data(), v.z[1].data(),
                                          positives ? positives->of_first.data.get() : nullptr,

@@ -17,47 +17,85 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 using Tag = hn::CappedTag<float, 16>;
 
-// Plain loops over the 16 lanes: compiled once per target, they become vector instructions. Rectified values are
-// never negative, so their bits compare like integers, in float32 and bfloat16 alike.
-template <class Element, class Bits>
-void PoolMax(const PoolShape& shape, const Element* x, Element* y, std::uint8_t* winners) {
-  const std::int64_t rows = (shape.height - shape.side) / shape.stride + 1;
-  const std::int64_t columns = (shape.width - shape.side) / shape.stride + 1;
-  for (std::int64_t map = 0; map < shape.maps; ++map) {
-    const Element* in = x + map * shape.height * shape.width * kLanes;
-    Element* out = y + map * rows * columns * kLanes;
-    std::uint8_t* won = winners ? winners + map * rows * columns * kLanes : nullptr;
-    for (std::int64_t r = 0; r < rows; ++r)
-      for (std::int64_t c = 0; c < columns; ++c, out += kLanes) {
-        Bits best[kLanes] = {};
-        Bits winner[kLanes];
-        for (std::int64_t lane = 0; lane < kLanes; ++lane) winner[lane] = kSilent;
-        for (std::int64_t i = 0; i < shape.side; ++i)
-          for (std::int64_t j = 0; j < shape.side; ++j) {
-            Bits value[kLanes];
-            std::memcpy(value, in + ((r * shape.stride + i) * shape.width + c * shape.stride + j) * kLanes,
-                        sizeof value);
-            const auto index = static_cast<Bits>(i * shape.side + j);
-            for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-              winner[lane] = value[lane] > best[lane] ? index : winner[lane];
-              best[lane] = value[lane] > best[lane] ? value[lane] : best[lane];
-            }
-          }
-        std::memcpy(out, best, sizeof best);
-        if (won) {
-          for (std::int64_t lane = 0; lane < kLanes; ++lane) won[lane] = static_cast<std::uint8_t>(winner[lane]);
-          won += kLanes;
-        }
-      }
-  }
+// Elements are handled as the signed integers of their bits, in float32 and bfloat16 alike: those of negative numbers
+// do not exceed those of -infinity, those of positive ones are in the order of the numbers, and what is no number lies
+// above its infinity.
+template <class Element>
+using ElementTag = hn::CappedTag<Element, kLanes>;
+template <class Element>
+using BitsTag = hn::RebindToSigned<ElementTag<Element>>;
+
+template <class Element>
+HWY_INLINE hn::Vec<BitsTag<Element>> LoadBits(const Element* x) {
+  return hn::BitCast(BitsTag<Element>(), hn::LoadU(ElementTag<Element>(), x));
+}
+template <class Element>
+HWY_INLINE void StoreBits(hn::Vec<BitsTag<Element>> bits, Element* x) {
+  hn::StoreU(hn::BitCast(ElementTag<Element>(), bits), ElementTag<Element>(), x);
+}
+template <class Element>
+HWY_INLINE hn::Vec<BitsTag<Element>> MinusInfinity() {
+  using Bits = hn::TFromD<BitsTag<Element>>;
+  return hn::Set(BitsTag<Element>(), static_cast<Bits>(std::uint64_t{0xff80} << (8 * sizeof(Bits) - 16)));
 }
 
-// Signed: vectors compare signed integers at once, and the sign bit of a rectified value is never set.
+template <class Element>
+void Rectify(std::int64_t blocks, Element* x) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(ElementTag<Element>()));
+  const auto minus_infinity = MinusInfinity<Element>();
+  for (std::int64_t i = 0; i < blocks * kLanes; i += lanes) {
+    const auto value = LoadBits(x + i);
+    StoreBits(hn::IfThenElseZero(hn::Gt(value, minus_infinity), value), x + i);
+  }
+}
+void RectifyFloat(std::int64_t blocks, float* x) { Rectify(blocks, x); }
+void RectifyBfloat(std::int64_t blocks, std::uint16_t* x) { Rectify(blocks, x); }
+
+// One output of pool_max(), as many lanes as a vector has, of the window that begins at `window`.
+template <class Element>
+HWY_INLINE void PoolWindow(const PoolShape& shape, const Element* window, Element* out, std::uint8_t* won) {
+  const BitsTag<Element> d;
+  const hn::RebindToUnsigned<decltype(d)> unsigned_d;
+  const hn::Rebind<std::uint8_t, decltype(d)> byte_d;
+  using Bits = hn::TFromD<decltype(d)>;
+  auto best = hn::Zero(d), winner = hn::Set(d, Bits{kSilent});
+  auto top = hn::Zero(unsigned_d);
+  for (std::int64_t i = 0; i < shape.side; ++i)
+    for (std::int64_t j = 0; j < shape.side; ++j) {
+      const auto value = LoadBits(window + (i * shape.width + j) * kLanes);
+      winner = hn::IfThenElse(hn::Gt(value, best), hn::Set(d, static_cast<Bits>(i * shape.side + j)), winner);
+      best = hn::Max(best, value);
+      top = hn::Max(top, hn::BitCast(unsigned_d, value));
+    }
+  // What is no number and has a sign is on top of everything.
+  const auto signed_top = hn::BitCast(d, top);
+  const auto none = hn::And(hn::Gt(hn::Zero(d), signed_top), hn::Gt(signed_top, MinusInfinity<Element>()));
+  StoreBits(hn::IfThenElse(none, signed_top, best), out);
+  if (won) hn::StoreU(hn::DemoteTo(byte_d, winner), byte_d, won);
+}
+
+template <class Element>
+void PoolMax(const PoolShape& shape, const Element* x, Element* y, std::uint8_t* winners) {
+  const auto lanes = static_cast<std::int64_t>(hn::Lanes(ElementTag<Element>()));
+  const std::int64_t rows = (shape.height - shape.side) / shape.stride + 1;
+  const std::int64_t columns = (shape.width - shape.side) / shape.stride + 1;
+  for (std::int64_t map = 0; map < shape.maps; ++map)
+    for (std::int64_t r = 0; r < rows; ++r)
+      for (std::int64_t c = 0; c < columns; ++c) {
+        const Element* const window =
+            x + ((map * shape.height + r * shape.stride) * shape.width + c * shape.stride) * kLanes;
+        for (std::int64_t part = 0; part < kLanes; part += lanes, y += lanes) {
+          PoolWindow(shape, window + part, y, winners);
+          if (winners) winners += lanes;
+        }
+      }
+}
+
 void PoolMaxFloat(const PoolShape& shape, const float* x, float* y, std::uint8_t* winners) {
-  PoolMax<float, std::int32_t>(shape, x, y, winners);
+  PoolMax(shape, x, y, winners);
 }
 void PoolMaxBfloat(const PoolShape& shape, const std::uint16_t* x, std::uint16_t* y, std::uint8_t* winners) {
-  PoolMax<std::uint16_t, std::int16_t>(shape, x, y, winners);
+  PoolMax(shape, x, y, winners);
 }
 
 template <class Element>
@@ -183,6 +221,8 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace lpl::rate {
+HWY_EXPORT(RectifyFloat);
+HWY_EXPORT(RectifyBfloat);
 HWY_EXPORT(PoolMaxFloat);
 HWY_EXPORT(PoolMaxBfloat);
 HWY_EXPORT(PadMapFloat);
@@ -194,6 +234,8 @@ HWY_EXPORT(MeanFloat);
 HWY_EXPORT(MeanBfloat);
 HWY_EXPORT(AdamUpdate);
 
+void rectify_blocks(std::int64_t blocks, float* x) { HWY_DYNAMIC_DISPATCH(RectifyFloat)(blocks, x); }
+void rectify_blocks(std::int64_t blocks, std::uint16_t* x) { HWY_DYNAMIC_DISPATCH(RectifyBfloat)(blocks, x); }
 void pool_max(const PoolShape& shape, const float* x, float* y, std::uint8_t* winners) {
   HWY_DYNAMIC_DISPATCH(PoolMaxFloat)(shape, x, y, winners);
 }

@@ -26,8 +26,13 @@ struct PoolShape {
   std::int64_t height, width, side, stride;
 };
 
-// Max-pooling of rectified maps, float32 or bfloat16 by the element's size; winners (may be null) receive the index
-// of each window's first largest element, or kSilent where that is not positive.
+// x = max(0, x) for `blocks` of kLanes elements, float32 or bfloat16 by their size. What is no number stays none, so
+// that the losses show it (oneDNN's rectifier makes it 0).
+void rectify_blocks(std::int64_t blocks, float* x);
+void rectify_blocks(std::int64_t blocks, std::uint16_t* x);
+
+// Max-pooling of max(0, x); winners (may be null) receive the index of each window's first largest element, or kSilent
+// where that is not positive. What is no number is larger than any; then a winner may be any.
 void pool_max(const PoolShape& shape, const float* x, float* y, std::uint8_t* winners);
 void pool_max(const PoolShape& shape, const std::uint16_t* x, std::uint16_t* y, std::uint8_t* winners);
 

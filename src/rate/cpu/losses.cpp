@@ -83,7 +83,7 @@ Push push_of(const LplObjective& objective, double variance, double samples) {
       return {-std::log(variance + objective.epsilon), -2.0 / ((samples - 1) * (variance + objective.epsilon))};
     case HebbianForm::hinge: {
       const double deviation = std::sqrt(variance + 1e-8);
-      return deviation < 1 ? Push{1 - deviation, -1.0 / ((samples - 1) * deviation)} : Push{0, 0};
+      return deviation >= 1 ? Push{0, 0} : Push{1 - deviation, -1.0 / ((samples - 1) * deviation)};
     }
     case HebbianForm::variance:
       return {-variance, -2.0 / (samples - 1)};

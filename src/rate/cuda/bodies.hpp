@@ -476,7 +476,7 @@ LPL_DEVICE inline Push push_of(HebbianForm form, double epsilon, double variance
       return {-std::log(variance + epsilon), -2.0 / ((samples - 1) * (variance + epsilon))};
     case HebbianForm::hinge: {
       const double deviation = std::sqrt(variance + 1e-8);
-      return deviation < 1 ? Push{1 - deviation, -1.0 / ((samples - 1) * deviation)} : Push{0, 0};
+      return deviation >= 1 ? Push{0, 0} : Push{1 - deviation, -1.0 / ((samples - 1) * deviation)};
     }
     case HebbianForm::variance:
       return {-variance, -2.0 / (samples - 1)};

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <numeric>
 
 #include "core/random.hpp"
 
@@ -358,17 +360,32 @@ void ViewMaker::whole_bytes(const std::uint8_t* pixels, std::uint8_t* view) cons
 }
 
 std::shared_ptr<const MemoryImages> resized(const ImageStore& store, int side) {
+  constexpr std::int64_t kPortion = 1024;  // images that are fetched at once
   const ViewMaker maker(store.side(), side, {});
   ImageRecords records{.side = side, .pixels = {}, .labels = {store.labels().begin(), store.labels().end()}};
-  const std::size_t bytes = values_of(side);
-  records.pixels.resize(static_cast<std::size_t>(store.count()) * bytes);
-  std::vector<std::uint8_t> pixels(store.bytes_per_image());
-  for (std::int64_t i = 0; i < store.count(); ++i) {
-    store.fetch(std::span(&i, 1), pixels.data());
-    maker.whole_bytes(pixels.data(), records.pixels.data() + static_cast<std::size_t>(i) * bytes);
+  const std::size_t from = store.bytes_per_image(), to = static_cast<std::size_t>(3 * side * side);
+  records.pixels.resize(static_cast<std::size_t>(store.count()) * to);
+  std::vector<std::uint8_t> pixels(static_cast<std::size_t>(std::min(kPortion, store.count())) * from);
+  for (std::int64_t first = 0; first < store.count(); first += kPortion) {
+    std::vector<std::int64_t> images(static_cast<std::size_t>(std::min(kPortion, store.count() - first)));
+    std::iota(images.begin(), images.end(), first);
+    store.fetch(images, pixels.data());
+#pragma omp parallel for schedule(static)
+    for (std::size_t i = 0; i < images.size(); ++i)
+      maker.whole_bytes(pixels.data() + i * from, records.pixels.data() + static_cast<std::size_t>(images[i]) * to);
   }
   return std::make_shared<const MemoryImages>(std::move(records),
                                               store.columns().empty() ? LabelColumn{} : store.columns().front());
+}
+
+ImageDataSet resized(ImageDataSet set, int side) {
+  std::map<std::shared_ptr<const ImageStore>, std::shared_ptr<const ImageStore>> made;
+  for (ImageSubset* part : {&set.train, &set.validation, &set.readout_train, &set.test}) {
+    std::shared_ptr<const ImageStore>& small = made[part->store];
+    if (!small) small = resized(*part->store, side);
+    part->store = small;
+  }
+  return set;
 }
 
 }  // namespace lpl::rate

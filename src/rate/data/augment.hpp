@@ -99,5 +99,7 @@ class ViewMaker {
 
 // The images of a store with at most one label column, resized and held in memory.
 std::shared_ptr<const MemoryImages> resized(const ImageStore& store, int side);
+// The same for all parts of a set; parts of one store stay parts of one.
+ImageDataSet resized(ImageDataSet set, int side);
 
 }  // namespace lpl::rate

@@ -135,13 +135,29 @@ ChannelNormalisation measure_normalisation(const ImageStore& store, std::span<co
   return result;
 }
 
+std::vector<std::string> cifar10_files(const std::string& folder) {
+  std::vector<std::string> files;
+  for (int i = 1; i <= 5; ++i) files.push_back(folder + "/data_batch_" + std::to_string(i) + ".bin");
+  files.push_back(folder + "/test_batch.bin");
+  return files;
+}
+
+std::vector<std::string> stl10_files(const std::string& folder, Stl10Training training) {
+  std::vector<std::string> files;
+  for (const char* name : {"train_X.bin", "train_y.bin", "test_X.bin", "test_y.bin"})
+    files.push_back(folder + "/" + name);
+  if (training == Stl10Training::unlabelled) files.push_back(folder + "/unlabeled_X.bin");
+  return files;
+}
+
 ImageDataSet open_cifar10(const std::string& folder, std::uint64_t seed) {
   const LabelColumn column{"class", 10};
-  std::vector<std::string> batches;
-  for (int i = 1; i <= 5; ++i) batches.push_back(folder + "/data_batch_" + std::to_string(i) + ".bin");
+  std::vector<std::string> batches = cifar10_files(folder);
+  const std::string test_batch = batches.back();
+  batches.pop_back();
   const auto images = std::make_shared<const MemoryImages>(read_cifar10(batches), column);
   auto [train, validation] = split(images, images->count() / 5, seed, "cifar10");
-  const auto test = std::make_shared<const MemoryImages>(read_cifar10({folder + "/test_batch.bin"}), column);
+  const auto test = std::make_shared<const MemoryImages>(read_cifar10({test_batch}), column);
   return {.train = std::move(train),
           .validation = validation,
           .readout_train = validation,

@@ -111,12 +111,14 @@ struct ImageDataSet {
 // CIFAR-10 from a folder with data_batch_1.bin .. data_batch_5.bin and test_batch.bin. The training images are split
 // at random, by the seed, into 4/5 for training and 1/5 for validation (40,000 and 10,000), which is also what the
 // readouts learn from; test is the test batch.
+std::vector<std::string> cifar10_files(const std::string& folder);
 ImageDataSet open_cifar10(const std::string& folder, std::uint64_t seed);
 
 // STL-10 from a folder with unlabeled_X.bin, train_X.bin, train_y.bin, test_X.bin and test_y.bin, split at random by
 // the seed. Readouts learn from 9/10 of the labelled training images (4,500), and so do supervised networks, with the
 // rest for validation; other networks learn from 19/20 of the unlabelled images (95,000), the rest is for validation.
 enum class Stl10Training { unlabelled, labelled };
+std::vector<std::string> stl10_files(const std::string& folder, Stl10Training training);
 ImageDataSet open_stl10(const std::string& folder, Stl10Training training, std::uint64_t seed);
 
 // 0 .. n-1 in random order, by (seed, epoch): the order of images or blocks in an epoch.

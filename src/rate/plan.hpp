@@ -1,0 +1,19 @@
+// How long a training is, and whether what is asked of it happens in that time.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "rate/description.hpp"
+
+namespace lpl::rate {
+
+// The number of steps of a run with so many steps an epoch.
+std::int64_t planned_steps(const TrainingDescription& description, std::int64_t steps_per_epoch);
+
+// Throws ConfigError where [record] names steps that are never taken. Returns warnings of what is allowed, but hardly
+// meant: a schedule that has no time to reach its rate.
+std::vector<std::string> check_plan(const TrainingDescription& description, std::int64_t steps_per_epoch);
+
+}  // namespace lpl::rate

@@ -1,0 +1,84 @@
+// What a description may say, but hardly means.
+#include <algorithm>
+
+#include "spiking/description_reader.hpp"
+
+namespace lpl::spiking {
+
+void DescriptionReader::warn() {
+  for (const SpikingStimulus& stimulus : result_.stimuli) warn_of_spikes(stimulus);
+  warn_of_devices();
+  warn_of_parrots();
+}
+
+void DescriptionReader::warn_of_spikes(const SpikingStimulus& stimulus) {
+  const auto* const train = std::get_if<SpikeTrain>(&stimulus.spikes);
+  if (!train) return;
+  const auto say = [&](const std::string& what) {
+    result_.warnings.push_back(fmt::format("stimulus '{}': {}", stimulus.name, what));
+  };
+  const auto all = static_cast<std::ptrdiff_t>(train->step.size());
+  const auto late = train->step.end() - std::lower_bound(train->step.begin(), train->step.end(), result_.end());
+  const double end = result_.seconds(result_.end());
+  if (all == 0)
+    say("has no spike");
+  else if (late == all)
+    say(
+        fmt::format("all {} spikes come after the end of the run at {} s, the first at {} s; are the times in another "
+                    "unit?",
+                    all, end, result_.seconds(train->step.front())));
+  else if (late > 0)
+    say(fmt::format("{} of {} spikes come after the end of the run at {} s", late, all, end));
+  if (train->rounded > 0)
+    say(fmt::format("{} of {} spikes lie between the steps of dt = {} and come at the nearest one", train->rounded, all,
+                    dt_stated_));
+}
+
+void DescriptionReader::warn_of_devices() {
+  for (const Device& device : result_.devices) {
+    const auto say = [&](const std::string& what) {
+      result_.warnings.push_back(fmt::format("stimulus '{}': {}", device.name, what));
+    };
+    const double begin = result_.seconds(device.start) + device.times.front();
+    if (begin >= result_.seconds(result_.end()))
+      say(fmt::format("begins at {} s, after the end of the run at {} s", begin, result_.seconds(result_.end())));
+    if (device.repeats > 1 && device.times.back() > result_.seconds(device.every) * (1 + 1e-9))
+      say(fmt::format("repeats begin every {} s, so that of the series, which lasts {} s, the rest is cut off",
+                      result_.seconds(device.every), device.times.back()));
+  }
+}
+
+namespace {
+
+// Whether several synapses of the connection may lead to one neuron.
+bool converges(const ConnectionDescription& c, NeuronId pre_size) {
+  if (std::holds_alternative<ConnectionDescription::OneToOne>(c.pattern) || pre_size == 1) return false;
+  const auto* const listed = std::get_if<ConnectionDescription::Listed>(&c.pattern);
+  if (!listed) return true;
+  std::vector<NeuronId> targets;
+  for (std::size_t i = 0; i < listed->matrix.post.size(); ++i)
+    if (listed->matrix.value[i] != 0) targets.push_back(listed->matrix.post[i]);
+  std::sort(targets.begin(), targets.end());
+  return std::adjacent_find(targets.begin(), targets.end()) != targets.end();
+}
+
+}  // namespace
+
+void DescriptionReader::warn_of_parrots() {
+  for (std::size_t p = 0; p < result_.populations.size(); ++p) {
+    if (result_.populations[p].cell.model != CellModel::parrot) continue;
+    std::size_t connections = 0;
+    bool convergent = false;
+    for (const ConnectionDescription& c : result_.connections) {
+      if (c.to != p) continue;
+      convergent = convergent || ++connections > 1 || converges(c, result_.sources[c.from].size);
+    }
+    if (convergent)
+      result_.warnings.push_back(
+          fmt::format("population '{}': a parrot with several inputs repeats those that arrive in the same step as one "
+                      "spike; for all of them, give each input a parrot (one_to_one)",
+                      result_.populations[p].name));
+  }
+}
+
+}  // namespace lpl::spiking

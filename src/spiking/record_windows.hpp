@@ -1,0 +1,21 @@
+// The steps that a record sees.
+#pragma once
+
+#include <vector>
+
+#include "spiking/description.hpp"
+
+namespace lpl::spiking {
+
+struct StepRange {
+  Step begin, end;
+};
+
+// When a record is on, ascending, an entry a phase.
+std::vector<StepRange> windows_of(const RecordWindow& window, const std::vector<Phase>& phases);
+
+// Samples are taken at the multiples of `every` inside windows. A stretch of them has no gap: it samples begin,
+// begin + every, ... before end, and end - begin is a multiple of `every`.
+std::vector<StepRange> sampled_stretches(const std::vector<StepRange>& windows, Step every);
+
+}  // namespace lpl::spiking
