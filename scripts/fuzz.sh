@@ -1,4 +1,4 @@
-#!/bin/bash
+#!/usr/bin/env bash
 # Fuzzes every reader of foreign bytes under AddressSanitizer and UBSan: each harness of tests/fuzz runs over its corpus,
 # then for SECONDS (default 20) with new inputs. Fails at the first finding, whose input it leaves in build/fuzz.
 # Usage: scripts/fuzz.sh [SECONDS [HARNESS...]]
@@ -6,9 +6,8 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 seconds=${1:-20}
 shift || true
-# The harnesses need clang with its run-time library: clang and libclang-rt-14-dev on Debian 12.
-cmake --preset fuzz > build-fuzz.log || { cat build-fuzz.log; exit 1; }
-rm build-fuzz.log
+scripts/install_dependencies.sh run check # clang with its run-time library
+cmake --preset fuzz >/dev/null
 cmake --build --preset fuzz --target fuzz_harnesses
 if [ $# -eq 0 ]; then
   for source in tests/fuzz/*.cpp; do set -- "$@" "$(basename "$source" .cpp)"; done

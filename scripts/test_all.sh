@@ -20,6 +20,8 @@ many_kills() {
 }
 
 stage "CI" .ci/run
+stage "package" scripts/test_package.sh build/release
+stage "clang's analyzer" scripts/check_style.sh --analyze
 stage "lpl_sim alone" alone spiking
 stage "lpl_rate alone" alone rate
 stage "sanitizers, all tests" preset asan '.'

@@ -15,7 +15,7 @@ namespace fs = std::filesystem;
 
 // In this order: LPL_MODELS, what is installed with the program, what the program was built from.
 std::string models_directory() {
-  if (const char* const given = std::getenv("LPL_MODELS")) return given;
+  if (const char* const given = std::getenv("LPL_MODELS"); given && *given) return given;
   std::error_code ignored;
   const fs::path program = fs::read_symlink("/proc/self/exe", ignored);
   const fs::path installed = (program.parent_path() / LPL_MODELS_FROM_PROGRAM).lexically_normal();

@@ -237,7 +237,7 @@ SonataPlace sonata_place(const h5::File& file, std::string population) {
                                     names.size(), names.empty() ? "" : ": " + join(names, ", ")));
     population = names.front();
   }
-  const SonataPlace place{"/spikes/" + population + "/timestamps", "/spikes/" + population + "/node_ids"};
+  SonataPlace place{"/spikes/" + population + "/timestamps", "/spikes/" + population + "/node_ids"};
   if (!file.exists(place.times) || !file.exists(place.neurons))
     throw ConfigError(fmt::format("{}: has no {} and node_ids; /spikes holds {}", path, place.times,
                                   names.empty() ? "nothing" : join(names, ", ")));

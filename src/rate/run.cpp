@@ -245,7 +245,7 @@ class Run : public Session {
     summary_.samples += epoch_samples_;
     summary_.epochs = epoch + 1;
     add(row, state_.history.epochs);
-    write_events(row);
+    agree(comm_, [&] { write_events(row); });
     refuse_broken_numbers(fmt::format("after epoch {}", epoch + 1));
     if (last) store_network();
     agree(comm_, [&] {
@@ -283,7 +283,7 @@ class Run : public Session {
     const EvaluationRow row{epochs, evaluate_layers()};
     show(row.layers, summary_.accuracy);
     add(row, state_.history.evaluations);
-    write_events(row);
+    agree(comm_, [&] { write_events(row); });
   }
 
   void write_events(const EvaluationRow& row) {
