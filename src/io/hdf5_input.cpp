@@ -159,7 +159,7 @@ std::string text_by(hid_t type, Read&& read, const std::string& name) {
   H5Tset_cset(memory.get(), H5Tget_cset(type));
   char* text = nullptr;
   checked(read(memory.get(), &text), name);
-  const std::string copy = text ? text : "";
+  std::string copy = text ? text : "";
   H5free_memory(text);
   return copy;
 }

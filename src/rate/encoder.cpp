@@ -34,7 +34,7 @@ std::vector<std::int64_t> per_layer(Table& table, std::string_view key, std::siz
 std::vector<std::string> layer_names(Table& table, std::size_t layers) {
   std::vector<std::string> fallback;
   for (std::size_t i = 0; i < layers; ++i) fallback.push_back(fmt::format("blocks.{}.module.0", i));
-  const std::vector<std::string> names = table.texts("names", std::move(fallback));
+  std::vector<std::string> names = table.texts("names", std::move(fallback));
   if (names.size() != layers)
     table.fail("names",
                fmt::format("'names' has {} entries; give {}, one for each of 'channels'", names.size(), layers));

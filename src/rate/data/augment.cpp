@@ -363,7 +363,7 @@ std::shared_ptr<const MemoryImages> resized(const ImageStore& store, int side) {
   constexpr std::int64_t kPortion = 1024;  // images that are fetched at once
   const ViewMaker maker(store.side(), side, {});
   ImageRecords records{.side = side, .pixels = {}, .labels = {store.labels().begin(), store.labels().end()}};
-  const std::size_t from = store.bytes_per_image(), to = static_cast<std::size_t>(3 * side * side);
+  const std::size_t from = store.bytes_per_image(), to = values_of(side);
   records.pixels.resize(static_cast<std::size_t>(store.count()) * to);
   std::vector<std::uint8_t> pixels(static_cast<std::size_t>(std::min(kPortion, store.count())) * from);
   for (std::int64_t first = 0; first < store.count(); first += kPortion) {
