@@ -100,6 +100,13 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& device, cons
   TrainingDescription training;
   agree(comm, [&] {
     std::vector<std::string> overrides = options.overrides;
+    for (const std::string& assignment : overrides)
+      if (!assignment.starts_with("data.") && !assignment.starts_with("readout."))
+        throw ConfigError(
+            fmt::format("--set {}: a network is read out as it was trained; keys of data and readout can be "
+                        "set",
+                        assignment));
+    if (options.seed) overrides.push_back(fmt::format("training.seed={}", *options.seed));
     if (!images.empty()) overrides.push_back(data_override(images));
     training = h5::of_user([&] {
       const h5::File file = h5::File::open_read_only(options.description);

@@ -140,7 +140,7 @@ Document Document::from_file(const std::string& path) {
   std::ostringstream text;
   text << in.rdbuf();
   Document document = from_text(text.str(), path);
-  document.content_->files.texts.push_back(fs::absolute(path).lexically_normal().string());
+  document.content_->files.texts.push_back(fs::absolute(path).string());
   return document;
 }
 
@@ -515,6 +515,8 @@ std::string Table::existing(std::string_view key, bool folder, std::string_view 
   if (folder ? !fs::is_directory(path, ignored) : !fs::is_regular_file(path, ignored))
     fail(key, fmt::format("'{}': there is no {} {}; paths start at the description's folder{}{}", key,
                           folder ? "folder" : "file", absolute, source.empty() ? "" : "; it comes from ", source));
+  // ".." behind a link leads elsewhere than the letters of a path say.
+  if (!fs::equivalent(absolute, path, ignored)) absolute = fs::canonical(path).string();
   as_echo(echo_).insert_or_assign(key, absolute);
   if (!folder) document_->files.data.push_back(absolute);
   return absolute;

@@ -6,6 +6,7 @@
 #include <boost/crc.hpp>
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 
 #include "core/errors.hpp"
@@ -37,7 +38,8 @@ std::uint64_t crc64(std::string_view bytes) {
 
 std::vector<InputFile> with_checksums(const std::vector<std::string>& paths) {
   std::vector<InputFile> files;
-  for (const std::string& path : paths) files.push_back({path, checksum_of_file(path)});
+  for (const std::string& path : paths)
+    if (std::filesystem::exists(path)) files.push_back({path, checksum_of_file(path)});
   return files;
 }
 

@@ -22,7 +22,7 @@ struct InputFile {
   }
 };
 
-// Reads every file. Throws ConfigError.
+// Of every file that is there: what is missing is for its reader to say. Throws ConfigError where one cannot be read.
 std::vector<InputFile> with_checksums(const std::vector<std::string>& paths);
 
 // The first way in which `now` differs from `then`, such as "spikes.ras has changed", or "" where they agree.

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <optional>
 #include <utility>
 
@@ -39,14 +40,26 @@ std::string kind_of(fs::file_type type) {
   }
 }
 
-// One name for a place, whether or not something is there.
+// One name for a place, whether or not something is there. Links come first: ".." behind one leads elsewhere than the
+// letters of a path say.
 std::string place_of(const std::string& path) {
   std::error_code ignored;
-  const fs::path place = fs::absolute(behind_links(path)).lexically_normal();
+  const fs::path place = fs::absolute(behind_links(path));
   return (fs::weakly_canonical(place.parent_path(), ignored) / place.filename()).string();
 }
 
 std::string folder_of(const std::string& path) { return fs::path(path).parent_path().string(); }
+
+// Whether a file beside an output may be what a run that was killed has left there: a part of a result, a checkpoint or
+// parameters, or a lock.
+bool may_be_left_over(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string head(16, '\0');
+  file.read(head.data(), static_cast<std::streamsize>(head.size()));
+  head.resize(static_cast<std::size_t>(file.gcount()));
+  return head.empty() || head.starts_with("\x89HDF") || head.starts_with("LPL checkpoint") ||
+         head.starts_with("process ") || (head.size() > 8 && head[8] == '{');
+}
 
 void check_place(const OutputFile& output) {
   for (const char* suffix : kSuffixes) {
@@ -55,6 +68,11 @@ void check_place(const OutputFile& output) {
     if (type != fs::file_type::regular && type != fs::file_type::not_found)
       throw ConfigError(fmt::format("{} {}: {}{} is {}, no regular file; name another", output.option, output.path,
                                     output.path, suffix, kind_of(type)));
+    if (*suffix && type == fs::file_type::regular && !may_be_left_over(output.path + suffix))
+      throw ConfigError(
+          fmt::format("{} {}: {}{}, which is written beside it, is there already and is no file of a run; "
+                      "move it away or name another output",
+                      output.option, output.path, output.path, suffix));
   }
   std::error_code ignored;
   const std::string folder = folder_of(output.path);

@@ -565,6 +565,10 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
     void load(const std::string& path) {
       h5::of_user([&] {
         const h5::File file = h5::File::open_read_only(path);
+        const std::string status = file.text_attribute("/", "status").value_or("unknown");
+        if (status != "complete" && comm_.rank() == 0)
+          fmt::print(stderr, "warning: {}: its status is '{}': the network has not been trained to the end\n", path,
+                     status);
         for (NamedArray* p : network()) {
           const std::string name = "/network/" + p->name;
           if (!file.exists(name)) throw ConfigError(fmt::format("{}: has no {}; has the run finished?", path, name));

@@ -99,6 +99,7 @@ class DescriptionReader {
   void warn_of_spikes(const SpikingStimulus& stimulus);
   void warn_of_devices();
   void warn_of_parrots();
+  void warn_of_slow_membranes();
 
   // The index of the element named by `key`; `what` says what it must be.
   template <class List>

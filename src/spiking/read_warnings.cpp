@@ -9,6 +9,18 @@ void DescriptionReader::warn() {
   for (const SpikingStimulus& stimulus : result_.stimuli) warn_of_spikes(stimulus);
   warn_of_devices();
   warn_of_parrots();
+  warn_of_slow_membranes();
+}
+
+// A step moves V by about (E - V) dt / tau; single precision near the resting potential resolves 7.5e-9 V.
+void DescriptionReader::warn_of_slow_membranes() {
+  constexpr double kMostSteps = 2e4;
+  for (const Population& population : result_.populations)
+    if (const double steps = population.cell.tau_membrane / result_.dt; steps > kMostSteps)
+      result_.warnings.push_back(fmt::format(
+          "population '{}': tau_membrane is {:.3g} steps of dt; beyond {:.0g} a step changes V by little more "
+          "than single precision resolves, and V comes out wrong by percents; use a longer dt",
+          population.name, steps, kMostSteps));
 }
 
 void DescriptionReader::warn_of_spikes(const SpikingStimulus& stimulus) {

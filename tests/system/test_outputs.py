@@ -117,6 +117,23 @@ class Places(Runs):
                 with self.subTest(arguments=arguments, ranks=ranks):
                     self.refused(message, *arguments, ranks=ranks)
 
+    def test_a_parent_behind_a_link_is_that_of_what_the_link_leads_to(self):
+        (self.folder / "real/sub").mkdir(parents=True)
+        (self.folder / "link").symlink_to("real/sub")
+        self.refused("--out .*would overwrite .*spikes.ras", "--overwrite", "--out", "link/../../spikes.ras")
+        self.write("real/below.ras", SPIKES)
+        reads_below = ["--set", "stimulus.input.file=link/../below.ras", "--overwrite", "--out"]
+        self.refused("--out .*would overwrite .*real/below.ras", *reads_below, "real/below.ras")
+        self.write("below.ras", "mine")
+        self.done(*reads_below, "a.h5")
+        self.assertEqual((self.folder / "below.ras").read_text(), "mine")
+
+    def test_files_of_others_beside_an_output_stay(self):
+        for name in ("a.h5.new", "a.h5.lock", "a.h5.previous"):
+            self.write(name, "mine")
+            self.refused(f"--out .*{name}, which is written beside it, is there already and is no file of a run", "--overwrite", "--out", "a.h5")
+            (self.folder / name).unlink()
+
     def test_the_default_output_is_no_input_either(self):
         with h5py.File(self.folder / "net.h5", "w") as file:
             times = file.create_dataset("spikes/input/timestamps", data=[1.0, 2.0])
@@ -163,6 +180,9 @@ class Places(Runs):
         done = lpl_rate("eval", "net.h5", "--out", "link.h5", cwd=self.folder)
         self.assertEqual(done.returncode, 2, done.stderr)
         self.assertIn("would overwrite", done.stderr)
+        refused = lpl_rate("eval", "net.h5", "--set", "network.biases=false", cwd=self.folder)
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("--set network.biases=false: a network is read out as it was trained", refused.stderr)
         self.assertEqual(lpl_rate("eval", "net.h5", cwd=self.folder).returncode, 0)
         self.assertTrue((self.folder / "net.eval.h5").exists())
         self.assertEqual((self.folder / "net.h5").read_bytes(), before)
@@ -259,6 +279,7 @@ class Ends(Runs):
         self.assertEqual(process.returncode, 1, errors)
         self.assertIn("interrupted  run.h5 holds what was done", out)
         self.assertEqual(status(self.folder / "run.h5"), "interrupted")
+        self.assertIn("run.h5: its status is 'interrupted'", lpl_rate("eval", "run.h5", cwd=self.folder).stderr)
 
     def test_looking_needs_no_mpi(self):
         variables = dict(environment(), OMPI_MCA_ess="none", OMPI_MCA_pmix="none", PMIX_MCA_gds="none")  # MPI cannot start

@@ -307,6 +307,10 @@ class Neurons(Case):
         # The drive reaches the threshold in the step after two at rest.
         np.testing.assert_allclose(np.diff(times), 3)
 
+    def test_a_membrane_too_slow_for_single_precision_is_warned_of(self):
+        self.write("case.sim", neuron('tau_membrane = "100 s"'))
+        self.assertIn("tau_membrane is 1e+06 steps of dt", lpl_sim("case.sim", "--check", cwd=self.folder).stderr)
+
     def test_any_printable_name(self):
         groups = "".join(f'[[stimulus.group]]\nname = "{name}"\nsize = 10\nrate = "10 Hz"\n' for name in ("A,left", "B\u00e4;"))
         self.assertIsNotNone(self.result_of(poisson(groups)))

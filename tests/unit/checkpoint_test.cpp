@@ -169,7 +169,7 @@ TEST(Checksum, IsCrc64Xz) {
   const test::Scratch scratch;
   const std::string path = scratch.write("a", "123456789");
   EXPECT_EQ(with_checksums({path}).at(0).checksum, "995dc9bbdf1939fa");
-  EXPECT_THROW(with_checksums({scratch.path("none")}), ConfigError);
+  EXPECT_TRUE(with_checksums({scratch.path("none")}).empty());
 }
 
 // In a process of its own: what it remembers would end the runs of other tests.
