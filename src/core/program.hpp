@@ -1,0 +1,75 @@
+// Straight-line programs on numbered registers: what the equations of models and rules are translated to. One list of
+// instructions is run by the scalar interpreter (below: the oracle) and by the register machine on vector lanes
+// (spiking/model/machine.hpp), with the same bits: every operation is elementwise, in the written order, rounded once.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace lpl {
+
+enum class Op : std::uint8_t {
+  copy,
+  negate,
+  add,
+  subtract,
+  multiply,
+  divide,
+  fma,   // a * b + c, rounded once
+  fnma,  // c - a * b, rounded once
+  min,
+  max,
+  abs,
+  sqrt,
+  floor,
+  exp,
+  expm1,
+  log,
+  log1p,
+  exprel,  // (exp(a) - 1) / a, 1 at 0
+  tanh,
+  sin,
+  cos,
+  power,  // exp(b log a)
+  // Truth values: operands and results of these are 0 or 1.
+  greater,
+  greater_equal,
+  less,
+  less_equal,
+  equal,
+  both,
+  either,
+  negation,
+  select,  // a ? b : c
+  uniform,
+  normal,   // random numbers; `a` counts the draws of the text
+  poisson,  // of mean b; `a` counts the draws of the text
+  // What a step of a neuron meets; `a` is no register there.
+  time,     // to = time at the beginning of the step [s]
+  arrival,  // to = the summed weights that arrive in this step at receptor a
+  hook,     // plasticity that acts within epochs may add to the arrivals of this step
+  fired,    // the neurons where register b is true spike
+  clamp,    // to = the clamp's value where one acts
+};
+
+// Registers are numbered through: states, then values by neuron, then constants (the same for all neurons), then
+// temporaries.
+struct Instruction {
+  Op op;
+  std::uint16_t to = 0, a = 0, b = 0, c = 0;
+  bool operator==(const Instruction&) const = default;
+};
+
+struct Program {
+  std::uint16_t states = 0;       // registers 0 .. states-1: live through steps
+  std::uint16_t by_neuron = 0;    // registers that follow: parameters and derived values that differ between neurons
+  std::vector<double> constants;  // registers that follow
+  std::uint16_t temporaries = 0;
+  std::vector<Instruction> code;
+
+  std::uint16_t first_constant() const { return static_cast<std::uint16_t>(states + by_neuron); }
+  std::uint16_t first_temporary() const { return static_cast<std::uint16_t>(first_constant() + constants.size()); }
+  std::uint16_t registers() const { return static_cast<std::uint16_t>(first_temporary() + temporaries); }
+};
+
+}  // namespace lpl
