@@ -11,8 +11,8 @@
 // update(W) runs after the arrivals of step W were delivered with the old weights, before any later arrival.
 #pragma once
 
-#include "spiking/kernels.hpp"
 #include "spiking/neurons.hpp"
+#include "spiking/plasticity/lpl_kernels.hpp"
 #include "spiking/spike_history.hpp"
 #include "spiking/synapses.hpp"
 

@@ -9,6 +9,7 @@
 #include "core/denormals.hpp"
 #include "spiking/kernels.hpp"
 #include "spiking/network.hpp"
+#include "spiking/plasticity/lpl_kernels.hpp"
 #include "spiking/poisson.hpp"
 
 namespace lpl::spiking::oracle {

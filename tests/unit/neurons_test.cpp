@@ -9,6 +9,7 @@
 #include "spiking/synapses.hpp"
 #include "support/oracle.hpp"
 #include "support/spiking_run.hpp"
+#include "support/vector_targets.hpp"
 #include "support/world.hpp"
 
 namespace lpl::spiking {
@@ -141,7 +142,7 @@ TEST(Neurons, CurrentAddsItsVoltageAtRest) {
   EXPECT_NEAR(rig.V(), -0.06, 1e-5);
 }
 
-// Every model, static network, all receptors: spikes equal to the scalar twin's.
+// Every model with every instruction set, static network, all receptors: spikes equal to the scalar twin's.
 class KernelTwin : public testing::TestWithParam<const char*> {};
 
 TEST_P(KernelTwin, GivesTheSameSpikes) {
@@ -166,12 +167,14 @@ TEST_P(KernelTwin, GivesTheSameSpikes) {
   const auto simulation = read_simulation_text(text, "twin.sim");
   const auto expected = oracle::run(simulation);
   const auto comm = make_serial_communicator();
-  test::run_to_file(simulation, *comm, scratch.path("r.h5"));
-  const auto found = test::read_recorded_spikes(scratch.path("r.h5"), "p", kDt);
-  ASSERT_GT(found.step.size(), 100u);
-  ASSERT_EQ(found.step.size(), expected.spikes[0].size());
-  for (std::size_t i = 0; i < found.step.size(); ++i)
-    ASSERT_EQ((oracle::Spike{found.step[i], found.id[i]}), expected.spikes[0][i]) << i;
+  test::with_every_target([&] {
+    test::run_to_file(simulation, *comm, scratch.path("r.h5"));
+    const auto found = test::read_recorded_spikes(scratch.path("r.h5"), "p", kDt);
+    ASSERT_GT(found.step.size(), 100u);
+    ASSERT_EQ(found.step.size(), expected.spikes[0].size());
+    for (std::size_t i = 0; i < found.step.size(); ++i)
+      ASSERT_EQ((oracle::Spike{found.step[i], found.id[i]}), expected.spikes[0][i]) << i;
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, KernelTwin, testing::Values("if", "aif", "lif", "parrot"));
