@@ -28,14 +28,20 @@ Population population(const std::string& cell, NeuronId size, const std::string&
 struct Rig {
   Rig(Population p, bool devices = false)
       : layout(8),
-        neurons(p, {0, p.size}, layout, kDt, 1, {.nmda_input = true, .devices = devices, .spike_lanes_kept = 0}) {}
+        neurons(p, {0, p.size}, layout, kDt, 1, {.nmda_input = true, .devices = devices, .spike_lanes_kept = 0}) {
+    neurons.list(variables, 0);
+  }
   void advance(std::uint32_t steps) {
     neurons.advance(step, steps, nullptr, nullptr, spikes);
     step += steps;
   }
-  float V(std::size_t n = 0) const { return neurons.variable("V")[n]; }
+  float state(std::string_view name, std::size_t n = 0) const {
+    return std::get<std::span<float>>(variables.find(By::neuron, 0, name)->data)[n];
+  }
+  float V(std::size_t n = 0) const { return state("V", n); }
   EpochLayout layout;
   Neurons neurons;
+  Variables variables;
   EpochSpikes spikes;
   Step step = 0;
 };
@@ -106,7 +112,7 @@ TEST(Neurons, SpikeResetsAndRaisesTheThreshold) {
   rig.advance(1);
   EXPECT_EQ(rig.spikes.ids, std::vector<NeuronId>{0});
   EXPECT_EQ(rig.V(0), -0.07f);
-  EXPECT_EQ(rig.neurons.variable("threshold")[0], 0.1f);
+  EXPECT_EQ(rig.state("threshold"), 0.1f);
 }
 
 TEST(Neurons, LifFiresRegularlyWithDriveAndRefractoryPeriod) {
