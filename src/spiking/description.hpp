@@ -164,13 +164,12 @@ struct RecordDescription {
   enum class What { spikes, rates, state, weights, synapses, group_weights };
   std::string name;
   What what = What::spikes;
-  std::vector<std::size_t> sources;             // spikes, rates
-  std::size_t target = 0;                       // state: population; weights: connection
-  std::string variable;                         // state
-  std::optional<std::size_t> trace_connection;  // state: the LPL connection whose trace it is
-  std::vector<NeuronId> neurons;                // state; ascending
-  std::vector<NeuronId> pre, post;              // synapses
-  std::optional<Step> every;  // all but spikes; weights: periodic snapshots besides those at phase ends
+  std::vector<std::size_t> sources;  // spikes, rates
+  std::size_t target = 0;            // state: population; weights: connection
+  std::string variable;              // state: "V", or a trace, "CONNECTION.TRACE"
+  std::vector<NeuronId> neurons;     // state; ascending
+  std::vector<NeuronId> pre, post;   // synapses
+  std::optional<Step> every;         // all but spikes; weights: periodic snapshots besides those at phase ends
   RecordWindow window;
 };
 

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <iterator>
 #include <limits>
 
 #include "core/denormals.hpp"
@@ -123,10 +122,10 @@ CheckpointKind Engine::checkpoint_kind() const {
           .inputs = inputs_};
 }
 
-// Collective. The shared part is the same on all ranks; the neurons' part stays on rank 0.
+// Collective. The shared part is the same on all ranks; variables stay on rank 0.
 SimulationState Engine::read_state() const {
   SimulationState state;
-  std::vector<NeuronStates> neurons;
+  std::vector<SavedVariable> variables;
   agree(comm_, [&] {
     if (comm_.rank() != 0) return;
     state = resume<SimulationState>(checkpoints_, checkpoint_kind());
@@ -134,24 +133,21 @@ SimulationState Engine::read_state() const {
       throw ConfigError(fmt::format("{}: has reached {} s, but the last phase '{}' ends at {} s now; make it longer",
                                     checkpoints_.resume_from, simulation_.seconds(state.now),
                                     simulation_.phases.back().name, simulation_.seconds(simulation_.end())));
-    neurons.swap(state.neurons);
+    variables.swap(state.variables);
   });
   state = from_bytes<SimulationState>(comm_.broadcast(to_bytes(state), 0));
-  state.neurons.swap(neurons);
+  state.variables.swap(variables);
   return state;
 }
 
-void Engine::load(SimulationState& state) {
-  check_shared_state(state, simulation_, *network_);
+void Engine::load(const SimulationState& state) {
+  check_shared_state(state, simulation_);
   now_ = state.now;
   spike_count_ = state.spikes;
   input_spike_count_ = state.input_spikes;
   earlier_wall_seconds_ = state.wall_seconds;
-  scatter_neurons(state.neurons, simulation_, *network_, comm_);
+  scatter_variables(state.variables, *network_, simulation_, comm_);
   for (std::size_t s = 0; s < spikes_.size(); ++s) spikes_[s].load(state.sources[s]);
-  for (std::size_t c = 0; c < network_->connections.size(); ++c)
-    if (SymmetricStdp* const stdp = network_->connections[c].stdp.get())
-      std::ranges::copy(state.presynaptic_traces[c], stdp->presynaptic_trace().begin());
   for (std::size_t i = 0; i < simulation_.stimuli.size(); ++i)
     if (const auto* train = std::get_if<SpikeTrain>(&simulation_.stimuli[i].spikes))
       train_position_[i] = static_cast<std::size_t>(std::ranges::lower_bound(train->step, now_) - train->step.begin());
@@ -170,7 +166,7 @@ void Engine::save(Recorder& recorder) {
 // Collective.
 void Engine::write_state(Recorder& recorder) {
   SimulationState state;
-  state.neurons = gather_neurons(*network_, comm_);
+  state.variables = gather_variables(*network_, simulation_, comm_);
   agree(comm_, [&] {
     if (comm_.rank() != 0) return;
     state.now = now_;
@@ -178,10 +174,6 @@ void Engine::write_state(Recorder& recorder) {
     state.input_spikes = input_spike_count_;
     state.wall_seconds = earlier_wall_seconds_ + laps_.wall();
     for (const SpikeHistory& source : spikes_) state.sources.push_back(source.save());
-    for (const Connection& connection : network_->connections) {
-      std::vector<float>& trace = state.presynaptic_traces.emplace_back();
-      if (connection.stdp) std::ranges::copy(connection.stdp->presynaptic_trace(), std::back_inserter(trace));
-    }
     state.recorder = recorder.state(now_);
     write_checkpoint(checkpoints_.path, checkpoint_kind(), state);
   });

@@ -65,7 +65,7 @@ class Engine {
   void settle(Recorder& recorder);
   CheckpointKind checkpoint_kind() const;
   SimulationState read_state() const;
-  void load(SimulationState& state);
+  void load(const SimulationState& state);
   void save(Recorder& recorder);
   void write_state(Recorder& recorder);
   void stimulate(Step from, Step to);

@@ -153,18 +153,32 @@ void LplPlasticity::apply(Synapses& synapses, bool learns) {
   }
 }
 
-const float* LplPlasticity::trace(const std::string& name) const {
-  if (name == "mean") return mean_.data();
-  if (name == "variance") return variance_.data();
-  return error_.data();
+void LplPlasticity::list(Variables& variables, const std::string& name, std::size_t connection,
+                         std::size_t population) {
+  const auto add = [&](const char* what, std::span<float> values, std::size_t history = 1) {
+    variables.add({.name = name + "." + what,
+                   .unit = "1",
+                   .by = By::neuron,
+                   .owner = population,
+                   .data = values,
+                   .history = history});
+  };
+  add("mean", mean_);
+  add("variance", variance_);
+  add("error_rise", error_rise_);
+  add("error", error_);
+  add("error_history", error_history_, history_);
+  add("derivative_history", derivative_history_, history_);
+  if (rule_.gradient == Gradient::augmented)
+    variables.add({.name = name + ".squared_gradient",
+                   .unit = "1",
+                   .by = By::synapse,
+                   .owner = connection,
+                   .data = std::span<float>(squared_gradient_)});
 }
 
-std::size_t LplPlasticity::bytes() const {
-  std::size_t floats = 0;
-  for (const auto* v : {&mean_, &variance_, &error_rise_, &error_, &error_history_, &derivative_history_, &adjoint_,
-                        &sensitivity_, &squared_gradient_})
-    floats += v->size();
-  return floats * sizeof(float) + gradient_.size() * sizeof(double);
+std::size_t LplPlasticity::buffer_bytes() const {
+  return (adjoint_.size() + sensitivity_.size()) * sizeof(float) + gradient_.size() * sizeof(double);
 }
 
 }  // namespace lpl::spiking

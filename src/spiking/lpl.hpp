@@ -11,8 +11,8 @@
 // update(W) runs after the arrivals of step W were delivered with the old weights, before any later arrival.
 #pragma once
 
-#include "spiking/kernels.hpp"
 #include "spiking/neurons.hpp"
+#include "spiking/plasticity/lpl_kernels.hpp"
 #include "spiking/spike_history.hpp"
 #include "spiking/synapses.hpp"
 
@@ -34,23 +34,11 @@ class LplPlasticity {
   // Closes the window that ends at step `now`; moves the weights where `learns`.
   void update(Step now, const SpikeHistory& source, Synapses& synapses, bool learns);
 
-  // "mean", "variance" or "error", one float per local neuron and padding.
-  const float* trace(const std::string& name) const;
+  // The variables of connection `name`, number `connection`, onto `population`.
+  void list(Variables& variables, const std::string& name, std::size_t connection, std::size_t population);
 
-  std::size_t bytes() const;
-
-  // As Neurons::visit_state, for the first `neurons` local neurons.
-  template <class Visit>
-  void visit_state(std::size_t neurons, const Synapses& synapses, Visit&& visit) {
-    for (std::size_t n = 0; n < neurons; ++n) {
-      for (auto* trace : {&mean_, &variance_, &error_rise_, &error_}) visit(n, (*trace)[n]);
-      for (auto* history : {&error_history_, &derivative_history_})
-        for (std::size_t h = 0; h < history_; ++h)
-          visit(n, (*history)[(n / kBlock * history_ + h) * kBlock + n % kBlock]);
-    }
-    for (std::size_t s = 0; s < squared_gradient_.size(); ++s)
-      visit(layout_.neuron_of(synapses.target[s]), squared_gradient_[s]);
-  }
+  // Of buffers, beside the variables.
+  std::size_t buffer_bytes() const;
 
  private:
   void accumulate_gradient(Step now, const SpikeHistory& source, const Synapses& synapses);

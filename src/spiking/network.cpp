@@ -61,6 +61,23 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
                                           connection.synapses, layout, target.blocks(), target.input(c.receptor));
     }
   }
+  list_variables();
+}
+
+void Network::list_variables() {
+  for (std::size_t p = 0; p < populations.size(); ++p) populations[p]->list(variables, p);
+  for (std::size_t c = 0; c < connections.size(); ++c) {
+    Connection& connection = connections[c];
+    const ConnectionDescription& d = *connection.description;
+    if (connection.lpl) connection.lpl->list(variables, d.name, c, d.to);
+    if (connection.stdp) connection.stdp->list(variables, d.name, d.from, d.to);
+    variables.add({.name = d.name + ".weight",
+                   .unit = "1",
+                   .by = By::synapse,
+                   .owner = c,
+                   .data = std::span<float>(connection.synapses.weight),
+                   .saved = d.rule.has_value()});
+  }
 }
 
 std::size_t Network::synapses() const {
@@ -70,12 +87,12 @@ std::size_t Network::synapses() const {
 }
 
 std::size_t Network::bytes() const {
-  std::size_t sum = 0;
-  for (const auto& population : populations) sum += population->bytes();
+  std::size_t sum = variables.bytes();
+  for (const auto& population : populations) sum += population->buffer_bytes();
   for (const Connection& connection : connections) {
-    sum += connection.synapses.bytes();
-    if (connection.lpl) sum += connection.lpl->bytes();
-    if (connection.stdp) sum += connection.stdp->bytes();
+    sum += connection.synapses.wiring_bytes();
+    if (connection.lpl) sum += connection.lpl->buffer_bytes();
+    if (connection.stdp) sum += connection.stdp->buffer_bytes();
   }
   return sum;
 }

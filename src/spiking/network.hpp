@@ -10,6 +10,7 @@
 #include "spiking/neurons.hpp"
 #include "spiking/symmetric_stdp.hpp"
 #include "spiking/synapses.hpp"
+#include "spiking/variables.hpp"
 
 namespace lpl::spiking {
 
@@ -35,23 +36,13 @@ struct Network {
   // Steps of each source's spikes that delivery and plasticity look back on.
   std::vector<Step> source_memory;
 
-  // Calls visit(local neuron, value) for the state of population `p` and of the plastic synapses onto it. A neuron's
-  // values come in an order that does not depend on ranks; its synapses come by presynaptic neuron.
-  template <class Visit>
-  void visit_state(std::size_t p, Visit&& visit) {
-    populations[p]->visit_state(visit);
-    const std::size_t neurons = populations[p]->range().count;
-    for (Connection& connection : connections) {
-      if (connection.description->to != p || !connection.description->rule) continue;
-      if (connection.lpl) connection.lpl->visit_state(neurons, connection.synapses, visit);
-      if (connection.stdp) connection.stdp->visit_state(neurons, visit);
-      for (std::size_t s = 0; s < connection.synapses.size(); ++s)
-        visit(layout.neuron_of(connection.synapses.target[s]), connection.synapses.weight[s]);
-    }
-  }
+  Variables variables;  // of all of them
 
   std::size_t synapses() const;
   std::size_t bytes() const;
+
+ private:
+  void list_variables();
 };
 
 }  // namespace lpl::spiking

@@ -109,22 +109,29 @@ void Neurons::sort_spikes(std::uint32_t steps, EpochSpikes& spikes) {
                                                              static_cast<std::uint32_t>(std::countr_zero(lanes)));
 }
 
-const float* Neurons::variable(const std::string& name) const {
-  if (name == "V") return V_.data();
-  if (name == "threshold") return threshold_.data();
-  if (name == "g_ampa") return g_ampa_.data();
-  if (name == "g_nmda") return g_nmda_.data();
-  if (name == "g_gaba") return g_gaba_.data();
-  if (name == "g_adaptation") return g_adaptation_.data();
-  return nullptr;
+void Neurons::list(Variables& variables, std::size_t population) {
+  const auto add = [&](const char* name, const char* unit, std::span<float> values) {
+    variables.add({.name = name, .unit = unit, .by = By::neuron, .owner = population, .data = values});
+  };
+  add("V", "V", V_);
+  add("threshold", "V", threshold_);
+  add("g_ampa", "1", g_ampa_);
+  add("g_nmda", "1", g_nmda_);
+  add("g_gaba", "1", g_gaba_);
+  add("g_adaptation", "1", g_adaptation_);
+  add("refractory", "1", refractory_);
+  if (ring_ > 0)
+    variables.add({.name = "spikes",
+                   .unit = "1",
+                   .by = By::neuron,
+                   .owner = population,
+                   .data = SpikeLanes{spike_lanes_, blocks_}});
 }
 
-std::size_t Neurons::bytes() const {
+std::size_t Neurons::buffer_bytes() const {
   std::size_t floats = 0;
-  for (const auto* v : {&V_, &threshold_, &g_ampa_, &g_nmda_, &g_gaba_, &g_adaptation_, &refractory_, &in_ampa_,
-                        &in_nmda_, &in_gaba_, &clamp_, &current_, &V_integrated_})
-    floats += v->size();
-  return floats * sizeof(float) + spike_lanes_.size() * sizeof(std::uint16_t);
+  for (const auto* v : {&in_ampa_, &in_nmda_, &in_gaba_, &clamp_, &current_, &V_integrated_}) floats += v->size();
+  return floats * sizeof(float);
 }
 
 }  // namespace lpl::spiking

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "comm/spike_exchange.hpp"
@@ -10,6 +9,7 @@
 #include "spiking/kernels.hpp"
 #include "spiking/layout.hpp"
 #include "spiking/synapses.hpp"
+#include "spiking/variables.hpp"
 
 namespace lpl::spiking {
 
@@ -43,25 +43,11 @@ class Neurons {
   const std::uint16_t* spike_lanes() const { return spike_lanes_.data(); }
   std::size_t ring() const { return ring_; }
 
-  // A state variable by its name (state_variables()), one float per local neuron and padding.
-  const float* variable(const std::string& name) const;
+  // The variables of this population, which has index `population`.
+  void list(Variables& variables, std::size_t population);
 
-  std::size_t bytes() const;
-
-  // Calls visit(local neuron, value) for every value that outlives an epoch, in an order that does not depend on ranks.
-  template <class Visit>
-  void visit_state(Visit&& visit) {
-    for (std::size_t n = 0; n < range_.count; ++n) {
-      for (auto* state : {&V_, &threshold_, &g_ampa_, &g_nmda_, &g_gaba_, &g_adaptation_, &refractory_})
-        visit(n, (*state)[n]);
-      for (std::size_t slot = 0; slot < ring_; ++slot) {
-        std::uint16_t& lanes = spike_lanes_[slot * blocks_ + n / kBlock];
-        auto spiked = static_cast<std::uint8_t>(lanes >> n % kBlock & 1);
-        visit(n, spiked);
-        lanes = static_cast<std::uint16_t>((lanes & ~(1u << n % kBlock)) | std::uint32_t{spiked} << n % kBlock);
-      }
-    }
-  }
+  // Of buffers, beside the variables.
+  std::size_t buffer_bytes() const;
 
  private:
   void keep_spike_lanes(Step first, std::uint32_t steps);

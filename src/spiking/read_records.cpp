@@ -162,11 +162,7 @@ void DescriptionReader::read_variable(Table& table, RecordDescription& record) {
       continue;
     for (const std::string& trace : trace_variables()) {
       known.push_back(connection.name + "." + trace);
-      if (known.back() == record.variable) {
-        record.trace_connection = i;
-        record.variable = trace;
-        return;
-      }
+      if (known.back() == record.variable) return;
     }
   }
   table.fail("variable", fmt::format("'variable' is \"{}\"; it must be {}", record.variable, join_or(known)));

@@ -36,11 +36,6 @@ std::vector<T> values_from(const std::string& bytes) {
   return values;
 }
 
-std::string units_of_variable(const std::string& variable) {
-  if (variable == "V" || variable == "threshold") return "V";
-  return "1";
-}
-
 Step next_multiple_end(Step now, Step every) { return (now + every - 1) / every * every + 1; }
 
 const StepRange* active(const std::vector<StepRange>& windows, Step step) {
@@ -222,10 +217,9 @@ void Recorder::create_reports() {
                              .population = population,
                              .record = d.name,
                              .variable = d.variable,
-                             .units = units_of_variable(d.variable),
+                             .units = variable_of(d).unit,
                              .neurons = d.neurons,
                              .step = simulation_.seconds(*d.every)};
-    if (d.trace_connection) report.variable = simulation_.connections[*d.trace_connection].name + "." + d.variable;
     for (const StepRange& stretch : sampled_stretches(record.windows, *d.every)) {
       if (!record.reports.empty())
         report.group = fmt::format("{}.{}.{}", population, d.name, record.reports.size() + 1);
@@ -293,10 +287,9 @@ void Recorder::observe(Step from, Step to, const std::vector<SpikeHistory>& spik
     }
 }
 
-const float* Recorder::values_of(const RecordDescription& record) const {
-  if (record.what == What::synapses) return network_.connections[record.target].synapses.weight.data();
-  if (record.trace_connection) return network_.connections[*record.trace_connection].lpl->trace(record.variable);
-  return network_.populations[record.target]->variable(record.variable);
+const Variable& Recorder::variable_of(const RecordDescription& record) const {
+  if (record.what == What::state) return *network_.variables.find(By::neuron, record.target, record.variable);
+  return *network_.variables.find(By::synapse, record.target, simulation_.connections[record.target].name + ".weight");
 }
 
 void Recorder::sample(SampleRecord& record) {
@@ -311,7 +304,7 @@ void Recorder::sample(SampleRecord& record) {
     }
     return;
   }
-  const float* const values = values_of(*record.description);
+  const auto values = std::get<std::span<float>>(variable_of(*record.description).data);
   for (const std::size_t index : record.local) record.values.push_back(std::bit_cast<std::int32_t>(values[index]));
 }
 

@@ -117,7 +117,7 @@ class Recorder {
   void write_snapshot(const RecordDescription& record, const std::string& name, Step now);
   void write_spikes();
   void on_root(const std::function<void()>& body);
-  const float* values_of(const RecordDescription& record) const;
+  const Variable& variable_of(const RecordDescription& record) const;  // state, synapses
 
   const SimulationDescription& simulation_;
   const Network& network_;

@@ -3,12 +3,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstring>
 #include <string>
 #include <vector>
 
 #include "comm/communicator.hpp"
-#include "core/errors.hpp"
 #include "core/types.hpp"
 #include "spiking/network.hpp"
 #include "spiking/recorder.hpp"
@@ -16,37 +14,46 @@
 
 namespace lpl::spiking {
 
-// Of each neuron of a population, by id: its own state and that of the plastic synapses onto it, as bytes in the order
-// of Network::visit_state.
-using NeuronStates = std::vector<std::string>;
+// A variable's values on all ranks: by neuron, each with its history; synapses by postsynaptic, then presynaptic
+// neuron.
+struct SavedVariable {
+  std::string name, owner;
+  std::uint8_t by = 0;
+  std::string values;
+  bool operator==(const SavedVariable&) const = default;
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& name& owner& by& values;
+  }
+};
 
 struct SimulationState {
-  // Raised with every change of what is saved or in which order.
-  static constexpr std::uint32_t kVersion = 2;
+  // Of the members below; variables say themselves what they are.
+  static constexpr std::uint32_t kVersion = 3;
 
   Step now = 0;  // the steps before it are done
   std::int64_t spikes = 0, input_spikes = 0;
   double wall_seconds = 0;
-  std::vector<SpikeHistory::Saved> sources;            // by source
-  std::vector<std::vector<float>> presynaptic_traces;  // by connection; empty where it has none
+  std::vector<SpikeHistory::Saved> sources;  // by source
   RecorderState recorder;
-  std::vector<NeuronStates> neurons;  // by population
+  std::vector<SavedVariable> variables;
 
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
-    archive& now& spikes& input_spikes& wall_seconds& sources& presynaptic_traces& recorder& neurons;
+    archive& now& spikes& input_spikes& wall_seconds& sources& recorder& variables;
   }
 };
 
 // Throws IoError where what all ranks share of a state is not that of such a run.
-void check_shared_state(const SimulationState& state, const SimulationDescription& simulation, Network& network);
+void check_shared_state(const SimulationState& state, const SimulationDescription& simulation);
 
-// Collective: the states of all neurons, on rank 0.
-std::vector<NeuronStates> gather_neurons(Network& network, Communicator& comm);
+// Collective: the network's variables, on rank 0.
+std::vector<SavedVariable> gather_variables(const Network& network, const SimulationDescription& simulation,
+                                            Communicator& comm);
 
-// Collective: gives every rank's network the states of its neurons; `states` matters on rank 0 and is used up. Throws
-// IoError on all ranks where the states are of another network.
-void scatter_neurons(std::vector<NeuronStates>& states, const SimulationDescription& simulation, Network& network,
-                     Communicator& comm);
+// Collective: gives every rank's network its part; `saved` matters on rank 0. Throws IoError on all ranks where the
+// variables are of another network.
+void scatter_variables(const std::vector<SavedVariable>& saved, Network& network,
+                       const SimulationDescription& simulation, Communicator& comm);
 
 }  // namespace lpl::spiking

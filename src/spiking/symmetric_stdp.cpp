@@ -24,7 +24,8 @@ SymmetricStdp::SymmetricStdp(const SymmetricStdpRule& rule, Step delay, double d
       arrivals_(post_blocks),
       next_(post_blocks, 0),
       padded_pre_(blocks_for(synapses.pre_size()) * kBlock),
-      pre_trace_(padded_pre_ * static_cast<std::size_t>(kLongestEpoch + 1), 0.0f),
+      pre_trace_(padded_pre_, 0.0f),
+      pre_traces_(padded_pre_ * static_cast<std::size_t>(kLongestEpoch), 0.0f),
       post_value_(post_blocks * kBlock, 0.0f),
       post_last_(post_blocks * kBlock, 0) {
   for (double lag = 0; lag <= kForgottenAfter * rule.tau / dt + 1; ++lag)
@@ -54,15 +55,14 @@ void SymmetricStdp::begin_epoch(Step first, std::uint32_t steps, const SpikeHist
   learns_ = learns;
   const std::size_t pre_size = padded_pre_;
   const float decay_one = decay_table_[1];
-  std::copy_n(pre_trace_.data() + epoch_steps_ * pre_size, pre_size, pre_trace_.data());
-  epoch_steps_ = steps;
+  std::ranges::copy(pre_trace_, pre_traces_.begin());
   for (std::size_t b = 0; b < arrivals_.size(); ++b) {
     arrivals_[b].clear();
     next_[b] = 0;
   }
   for (std::uint32_t step = 0; step < steps; ++step) {
-    float* const now = pre_trace_.data() + step * pre_size;
-    float* const later = now + pre_size;
+    const float* const now = pre_traces_.data() + step * pre_size;
+    float* const later = step + 1 < steps ? pre_traces_.data() + (step + 1) * pre_size : pre_trace_.data();
     for (std::size_t pre = 0; pre < pre_size; ++pre) later[pre] = now[pre] * decay_one;
     for (const NeuronId pre : source.at(first + step - delay_)) {
       later[pre] += decay_one;  // (x + 1) decay
@@ -86,7 +86,7 @@ void SymmetricStdp::at(std::uint32_t block, std::uint32_t step, std::uint32_t sp
     if (learns_)
       weight = std::max(0.0f, weight + learning_rate_ * (postsynaptic_trace(layout_.neuron_of(target), now) - offset_));
   }
-  const float* const pre_trace = pre_trace_.data() + step * padded_pre_;
+  const float* const pre_trace = pre_traces_.data() + step * padded_pre_;
   for (; spiked_lanes != 0; spiked_lanes &= spiked_lanes - 1) {
     const auto neuron =
         static_cast<std::uint32_t>(block * kBlock + static_cast<std::uint32_t>(std::countr_zero(spiked_lanes)));
@@ -100,8 +100,26 @@ void SymmetricStdp::at(std::uint32_t block, std::uint32_t step, std::uint32_t sp
   }
 }
 
-std::size_t SymmetricStdp::bytes() const {
-  return (pre_trace_.size() + post_value_.size() * 3 + column_.size() + column_synapse_.size() * 2) * 4;
+void SymmetricStdp::list(Variables& variables, const std::string& name, std::size_t source, std::size_t population) {
+  variables.add({.name = name + ".post_trace",
+                 .unit = "1",
+                 .by = By::neuron,
+                 .owner = population,
+                 .data = std::span<float>(post_value_)});
+  variables.add({.name = name + ".post_trace_since",
+                 .unit = "1",
+                 .by = By::neuron,
+                 .owner = population,
+                 .data = std::span<Step>(post_last_)});
+  variables.add({.name = name + ".pre_trace",
+                 .unit = "1",
+                 .by = By::source,
+                 .owner = source,
+                 .data = std::span<float>(pre_trace_).first(synapses_.pre_size())});
+}
+
+std::size_t SymmetricStdp::buffer_bytes() const {
+  return (pre_traces_.size() + column_.size() + column_synapse_.size() * 2) * 4;
 }
 
 }  // namespace lpl::spiking

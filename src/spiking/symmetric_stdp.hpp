@@ -6,7 +6,6 @@
 // postsynaptic spikes change their synapses. Both traces are read before they advance.
 #pragma once
 
-#include <span>
 #include <vector>
 
 #include "spiking/neurons.hpp"
@@ -25,18 +24,11 @@ class SymmetricStdp final : public BlockListener {
                    std::uint32_t* event_steps);
   void at(std::uint32_t block, std::uint32_t step, std::uint32_t spiked_lanes) override;
 
-  std::size_t bytes() const;
+  // The variables of connection `name` from `source` onto `population`.
+  void list(Variables& variables, const std::string& name, std::size_t source, std::size_t population);
 
-  // As Neurons::visit_state, for the first `neurons` local neurons.
-  template <class Visit>
-  void visit_state(std::size_t neurons, Visit&& visit) {
-    for (std::size_t n = 0; n < neurons; ++n) {
-      visit(n, post_value_[n]);
-      visit(n, post_last_[n]);
-    }
-  }
-  // The presynaptic traces that the next epoch starts from; the same on all ranks.
-  std::span<float> presynaptic_trace() { return {pre_trace_.data() + epoch_steps_ * padded_pre_, padded_pre_}; }
+  // Of buffers, beside the variables.
+  std::size_t buffer_bytes() const;
 
  private:
   struct Arrival {
@@ -56,11 +48,10 @@ class SymmetricStdp final : public BlockListener {
   std::vector<std::vector<Arrival>> arrivals_;  // by block, in step order
   std::vector<std::size_t> next_;               // by block
   std::vector<float> decay_table_;              // exp(-lag dt / tau) by lag in steps
-  // Presynaptic traces at stage 3 of each step of the epoch, [step][pre], advanced densely; the row after the
-  // epoch's last step is where the next epoch starts.
+  // Presynaptic traces, advanced densely: those that the next epoch starts from, and at stage 3 of each step of this
+  // one, [step][pre].
   std::size_t padded_pre_;
-  AlignedVector<float> pre_trace_;
-  std::size_t epoch_steps_ = 0;
+  AlignedVector<float> pre_trace_, pre_traces_;
   // Postsynaptic traces, advanced where read: value just after the spike of `last_`.
   std::vector<float> post_value_;
   std::vector<Step> post_last_;

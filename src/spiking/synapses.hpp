@@ -26,7 +26,7 @@ struct Synapses {
 
   std::size_t size() const { return target.size(); }
   std::size_t pre_size() const { return row.size() - 1; }
-  std::size_t bytes() const { return row.size() * 8 + size() * 8; }
+  std::size_t wiring_bytes() const { return row.size() * sizeof row[0] + target.size() * sizeof target[0]; }
 
   // Adds a row's weights to the input of one step.
   void deliver(NeuronId pre, float* input) const {

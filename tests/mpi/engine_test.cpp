@@ -129,20 +129,42 @@ TEST(Engine, GathersTheSameStateFromAnyNumberOfRanks) {
   const auto simulation = read_simulation_text(kNetwork, "net.sim");
   const auto serial = make_serial_communicator();
   Network parts(simulation, test::world().rank(), test::world().size()), whole(simulation, 0, 1);
-  const auto gathered = gather_neurons(parts, test::world());
-  const auto expected = gather_neurons(whole, *serial);
-  const std::vector<NeuronStates> nothing(expected.size());
+  const auto gathered = gather_variables(parts, simulation, test::world());
+  const auto expected = gather_variables(whole, simulation, *serial);
+  const std::vector<SavedVariable> nothing;
   EXPECT_EQ(gathered, test::world().rank() == 0 ? expected : nothing);
   // Given back to a network in another state, it becomes the same.
   const auto elsewhere = read_simulation_text(kNetwork, "net.sim", {"connection.inh_exc.weight=0.7"});
   Network other(elsewhere, test::world().rank(), test::world().size());
-  auto states = expected;
-  scatter_neurons(states, simulation, other, test::world());
-  const auto again = gather_neurons(other, test::world());
+  scatter_variables(expected, other, simulation, test::world());
+  const auto again = gather_variables(other, simulation, test::world());
   EXPECT_EQ(again, test::world().rank() == 0 ? expected : nothing);
-  auto foreign = expected;
-  foreign[0][3] += "more";
-  EXPECT_THROW(scatter_neurons(foreign, simulation, other, test::world()), IoError);
+}
+
+// What differs is said on all ranks.
+TEST(Engine, RefusesTheStateOfAnotherNetwork) {
+  const auto simulation = read_simulation_text(kNetwork, "net.sim");
+  const auto serial = make_serial_communicator();
+  Network whole(simulation, 0, 1), parts(simulation, test::world().rank(), test::world().size());
+  const auto saved = gather_variables(whole, simulation, *serial);
+  const auto refused = [&](const std::vector<SavedVariable>& foreign, const std::string& message) {
+    try {
+      scatter_variables(foreign, parts, simulation, test::world());
+      ADD_FAILURE() << message;
+    } catch (const IoError& error) {
+      EXPECT_NE(std::string(error.what()).find(message), std::string::npos) << error.what();
+    }
+  };
+  auto foreign = saved;
+  foreign.push_back({.name = "other.error", .owner = "exc", .values = ""});
+  refused(foreign, "the checkpoint has 'other.error' of 'exc', this network has not");
+  foreign = saved;
+  const auto error = std::ranges::find_if(foreign, [](const auto& v) { return v.name == "input_exc.error"; });
+  ASSERT_NE(error, foreign.end());
+  error->values += "more";
+  refused(foreign, "'input_exc.error' of 'exc' is 136 bytes in the checkpoint and 132 in this network");
+  foreign.erase(error);
+  refused(foreign, "this network has 'input_exc.error' of 'exc', the checkpoint has not");
 }
 
 // A rank that fails while the others are well ends the run on all ranks with its message.

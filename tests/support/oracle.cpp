@@ -9,6 +9,7 @@
 #include "core/denormals.hpp"
 #include "spiking/kernels.hpp"
 #include "spiking/network.hpp"
+#include "spiking/plasticity/lpl_kernels.hpp"
 #include "spiking/poisson.hpp"
 
 namespace lpl::spiking::oracle {
@@ -96,7 +97,7 @@ class Simulator {
   explicit Simulator(const SimulationDescription& simulation) : sim_(simulation), network_(simulation, 0, 1) {
     flush_denormals();
     for (std::size_t p = 0; p < sim_.populations.size(); ++p) {
-      const float* V = network_.populations[p]->variable("V");
+      const auto V = std::get<std::span<float>>(network_.variables.find(By::neuron, p, "V")->data);
       neurons_.emplace_back();
       for (NeuronId n = 0; n < sim_.populations[p].size; ++n) neurons_.back().push_back({.V = V[n]});
       constants_.push_back(neuron_constants(sim_.populations[p].cell, sim_.dt));

@@ -9,6 +9,7 @@
 #include "spiking/synapses.hpp"
 #include "support/oracle.hpp"
 #include "support/spiking_run.hpp"
+#include "support/vector_targets.hpp"
 #include "support/world.hpp"
 
 namespace lpl::spiking {
@@ -27,14 +28,20 @@ Population population(const std::string& cell, NeuronId size, const std::string&
 struct Rig {
   Rig(Population p, bool devices = false)
       : layout(8),
-        neurons(p, {0, p.size}, layout, kDt, 1, {.nmda_input = true, .devices = devices, .spike_lanes_kept = 0}) {}
+        neurons(p, {0, p.size}, layout, kDt, 1, {.nmda_input = true, .devices = devices, .spike_lanes_kept = 0}) {
+    neurons.list(variables, 0);
+  }
   void advance(std::uint32_t steps) {
     neurons.advance(step, steps, nullptr, nullptr, spikes);
     step += steps;
   }
-  float V(std::size_t n = 0) const { return neurons.variable("V")[n]; }
+  float state(std::string_view name, std::size_t n = 0) const {
+    return std::get<std::span<float>>(variables.find(By::neuron, 0, name)->data)[n];
+  }
+  float V(std::size_t n = 0) const { return state("V", n); }
   EpochLayout layout;
   Neurons neurons;
+  Variables variables;
   EpochSpikes spikes;
   Step step = 0;
 };
@@ -105,7 +112,7 @@ TEST(Neurons, SpikeResetsAndRaisesTheThreshold) {
   rig.advance(1);
   EXPECT_EQ(rig.spikes.ids, std::vector<NeuronId>{0});
   EXPECT_EQ(rig.V(0), -0.07f);
-  EXPECT_EQ(rig.neurons.variable("threshold")[0], 0.1f);
+  EXPECT_EQ(rig.state("threshold"), 0.1f);
 }
 
 TEST(Neurons, LifFiresRegularlyWithDriveAndRefractoryPeriod) {
@@ -141,7 +148,7 @@ TEST(Neurons, CurrentAddsItsVoltageAtRest) {
   EXPECT_NEAR(rig.V(), -0.06, 1e-5);
 }
 
-// Every model, static network, all receptors: spikes equal to the scalar twin's.
+// Every model with every instruction set, static network, all receptors: spikes equal to the scalar twin's.
 class KernelTwin : public testing::TestWithParam<const char*> {};
 
 TEST_P(KernelTwin, GivesTheSameSpikes) {
@@ -166,12 +173,14 @@ TEST_P(KernelTwin, GivesTheSameSpikes) {
   const auto simulation = read_simulation_text(text, "twin.sim");
   const auto expected = oracle::run(simulation);
   const auto comm = make_serial_communicator();
-  test::run_to_file(simulation, *comm, scratch.path("r.h5"));
-  const auto found = test::read_recorded_spikes(scratch.path("r.h5"), "p", kDt);
-  ASSERT_GT(found.step.size(), 100u);
-  ASSERT_EQ(found.step.size(), expected.spikes[0].size());
-  for (std::size_t i = 0; i < found.step.size(); ++i)
-    ASSERT_EQ((oracle::Spike{found.step[i], found.id[i]}), expected.spikes[0][i]) << i;
+  test::with_every_target([&] {
+    test::run_to_file(simulation, *comm, scratch.path("r.h5"));
+    const auto found = test::read_recorded_spikes(scratch.path("r.h5"), "p", kDt);
+    ASSERT_GT(found.step.size(), 100u);
+    ASSERT_EQ(found.step.size(), expected.spikes[0].size());
+    for (std::size_t i = 0; i < found.step.size(); ++i)
+      ASSERT_EQ((oracle::Spike{found.step[i], found.id[i]}), expected.spikes[0][i]) << i;
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, KernelTwin, testing::Values("if", "aif", "lif", "parrot"));

@@ -5,6 +5,7 @@
 #include "core/random.hpp"
 #include "support/oracle.hpp"
 #include "support/spiking_run.hpp"
+#include "support/vector_targets.hpp"
 #include "support/world.hpp"
 
 namespace lpl::spiking {
@@ -113,6 +114,19 @@ TEST_P(EventDrivenEqualsTimeDriven, OnRandomNetwork) {
     expect_same_weights(expected.weights[i], test::read_recorded_weights(path, c.name, "learn"),
                         test::read_recorded_weights(path, c.name, "initial"));
   }
+}
+
+TEST(Engine, GivesTheSameBitsWithEveryInstructionSet) {
+  const test::Scratch scratch;
+  const SimulationDescription simulation = read_simulation_text(random_description(3), scratch.path("random.sim"));
+  const auto comm = make_serial_communicator();
+  std::vector<std::vector<float>> weights;
+  test::with_every_target([&] {
+    test::run_to_file(simulation, *comm, scratch.path("result.h5"));
+    weights.push_back(test::read_recorded_weights(scratch.path("result.h5"), "input_exc", "learn"));
+    EXPECT_EQ(weights.back(), weights.front());
+    EXPECT_NE(weights.back(), test::read_recorded_weights(scratch.path("result.h5"), "input_exc", "initial"));
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, EventDrivenEqualsTimeDriven, testing::Range(1u, 41u));

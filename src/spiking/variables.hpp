@@ -1,0 +1,62 @@
+// Whatever outlives an epoch. What can be recorded and what a checkpoint saves is this list.
+#pragma once
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "core/types.hpp"
+
+namespace lpl::spiking {
+
+enum class By : std::uint8_t { neuron, synapse, source };  // source: by presynaptic neuron, the same on all ranks
+
+// Spikes of the steps that are kept, [step][block], a bit a lane.
+struct SpikeLanes {
+  std::span<std::uint16_t> words;
+  std::size_t blocks;
+};
+
+struct Variable {
+  std::string name;  // "V", "input_exc.mean", "input_exc.weight"
+  std::string unit;
+  By by = By::neuron;
+  std::size_t owner = 0;  // index of the population, connection or source
+  // By neuron: an element a local neuron, and padding of the last block.
+  std::variant<std::span<float>, std::span<Step>, SpikeLanes> data;
+  std::size_t history = 1;  // values an element, [block][history][16] where above 1
+  bool saved = true;
+
+  std::size_t bytes() const {
+    if (const auto* floats = std::get_if<std::span<float>>(&data)) return floats->size_bytes();
+    if (const auto* steps = std::get_if<std::span<Step>>(&data)) return steps->size_bytes();
+    return std::get<SpikeLanes>(data).words.size_bytes();
+  }
+};
+
+// In an order that does not depend on ranks.
+class Variables {
+ public:
+  void add(Variable variable) { list_.push_back(std::move(variable)); }
+  const Variable* find(By by, std::size_t owner, std::string_view name) const {
+    const auto found = std::ranges::find_if(
+        list_, [&](const Variable& v) { return v.by == by && v.owner == owner && v.name == name; });
+    return found == list_.end() ? nullptr : &*found;
+  }
+  const std::vector<Variable>& all() const { return list_; }
+  std::size_t bytes() const {
+    std::size_t sum = 0;
+    for (const Variable& variable : list_) sum += variable.bytes();
+    return sum;
+  }
+
+ private:
+  std::vector<Variable> list_;
+};
+
+}  // namespace lpl::spiking
