@@ -295,9 +295,9 @@ double Table::quantity(std::string_view key, Dimension dimension, Bounds bounds,
   const void* found = find(key);
   if (!found && !fallback) fail_missing(key);
   if (found && !as_node(found).is_string())
-    fail(key, fmt::format("'{}' is {}, a {} needs a unit; write it as \"{} {}\"", key, shown(as_node(found)),
-                          name_of(dimension), as_node(found).is_number() ? shown(as_node(found)) : "1",
-                          units_of(dimension).front()));
+    fail(key, fmt::format("'{}' is {}, {} needs a unit; write it as \"{} {}\"", key, shown(as_node(found)),
+                          a_name_of(dimension), as_node(found).is_number() ? shown(as_node(found)) : "1",
+                          unit_of(dimension)));
   const std::string text = found ? as_node(found).as_string()->get() : *fallback;
   double value = 0;
   try {
@@ -305,7 +305,7 @@ double Table::quantity(std::string_view key, Dimension dimension, Bounds bounds,
   } catch (const ConfigError& error) {
     fail(key, fmt::format("'{}': {}", key, error.what()));
   }
-  check(key, value, bounds, '"' + text + '"', ' ' + units_of(dimension).front());
+  check(key, value, bounds, '"' + text + '"', ' ' + unit_of(dimension));
   as_echo(echo_).insert_or_assign(key, text);
   return value;
 }
@@ -440,7 +440,7 @@ std::vector<double> Table::quantities(std::string_view key, Dimension dimension,
     } catch (const ConfigError& error) {
       fail(key, fmt::format("'{}': {}", key, error.what()));
     }
-    check(key, values.back(), bounds, '"' + text + '"', ' ' + units_of(dimension).front());
+    check(key, values.back(), bounds, '"' + text + '"', ' ' + unit_of(dimension));
   }
   return values;
 }

@@ -46,9 +46,11 @@ enum class Op : std::uint8_t {
   poisson,  // of mean b; `a` counts the draws of the text
   // What a step of a neuron meets; `a` is no register there.
   time,     // to = time at the beginning of the step [s]
-  arrival,  // to = the summed weights that arrive in this step at receptor a
+  input,    // to = what devices add to input a in this step
+  arrival,  // to = the summed weights that arrive in this step at receptor a; once a step and receptor
   hook,     // plasticity that acts within epochs may add to the arrivals of this step
-  fired,    // the neurons where register b is true spike
+  fired,    // the neurons where register b is true spike, as often as register c says where a = 1 (at least once);
+            // what plasticity sees of the membrane is its value here
   clamp,    // to = the clamp's value where one acts
 };
 
