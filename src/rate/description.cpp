@@ -181,9 +181,6 @@ void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& netwo
   const auto* lpl = std::get_if<LplRule>(&d.rule);
   const bool contrastive = std::holds_alternative<ContrastiveRule>(d.rule);
   const bool stale = lpl && lpl->rate.stale_estimates;
-  if (std::holds_alternative<SymmetricStdpRule>(d.rule))
-    learning.fail("rule",
-                  "the symmetric_stdp rule is for spiking networks (lpl_sim); use lpl, contrastive, supervised or oja");
   if (d.net.residual() && d.scope == Scope::layer_local)
     network.fail("net", fmt::format("'{}' has skip connections, which have no layer-local form; set learning.scope = "
                                     "\"end_to_end\", or use vgg11 or alexnet",
