@@ -66,9 +66,9 @@ void DescriptionReader::read_simulation_table(Table& root) {
 
 Table DescriptionReader::section_entry(Table& user, std::string_view key, Table& root, const std::string& section,
                                        const std::string& name) {
-  if (!root.is_table(section)) user.fail(key, no_such_model(section, name));
+  if (!root.is_table(section)) user.fail(key, no_such_model(section, section, name));
   Table outer = root.table(section);
-  if (!outer.is_table(name)) user.fail(key, no_such_model(section, name));
+  if (!outer.is_table(name)) user.fail(key, no_such_model(section, section, name));
   used_[section].push_back(name);
   Table entry = outer.table(name);
   entry.rename(fmt::format("{} '{}'", section, name));
@@ -101,7 +101,7 @@ namespace {
 
 SimulationDescription read(Document document, std::vector<std::string> overrides, std::optional<std::uint64_t> seed) {
   if (seed) overrides.push_back(fmt::format("simulation.seed={}", *seed));
-  resolve(document, overrides, {{"population", "cell", "cell"}, {"connection", "plasticity", "rule"}});
+  resolve(document, overrides, {{"population", "cell", "cell", "cell"}, {"connection", "plasticity", "rule", "rule"}});
   return DescriptionReader(std::move(document)).read();
 }
 
