@@ -204,12 +204,16 @@ void Document::ensure_table(const std::string& name) {
 
 std::vector<std::string> Document::strings_in(const std::string& list, const std::string& key) const {
   std::vector<std::string> found;
-  if (const auto* table = content_->source.get_as<toml::table>(list))
-    if (const auto* value = table->get_as<std::string>(key)) found.push_back(value->get());
+  const auto look_in = [&](const toml::node& node) {
+    if (const auto* table = node.as_table())
+      if (const auto* value = table->get_as<std::string>(key)) found.push_back(value->get());
+  };
+  if (const auto* table = content_->source.get_as<toml::table>(list)) {
+    look_in(*table);
+    for (const auto& [name, member] : *table) look_in(member);
+  }
   if (const auto* elements = content_->source.get_as<toml::array>(list))
-    for (const auto& element : *elements)
-      if (const auto* table = element.as_table())
-        if (const auto* value = table->get_as<std::string>(key)) found.push_back(value->get());
+    for (const auto& element : *elements) look_in(element);
   return found;
 }
 

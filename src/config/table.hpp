@@ -61,8 +61,8 @@ class Document {
   // Moves the whole of `other` in as [section.name].
   void embed(const std::string& section, const std::string& name, Document other);
 
-  // The strings under key `key` of the table `list`, or of every table in the list of that name (unread, unchecked: for
-  // finding references).
+  // The strings under key `key` of the table `list` and of its members, or of every table in the list of that name
+  // (unread, unchecked: for finding references).
   std::vector<std::string> strings_in(const std::string& list, const std::string& key) const;
 
   // The table to read from. The document must outlive it.

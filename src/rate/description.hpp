@@ -9,7 +9,7 @@
 
 #include "config/table.hpp"
 #include "rate/encoder.hpp"
-#include "rule/rule.hpp"
+#include "rate/rule.hpp"
 
 namespace lpl::rate {
 

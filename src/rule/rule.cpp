@@ -3,11 +3,10 @@
 namespace lpl {
 namespace {
 
-// Of what engines compute with in float32: products of a few of them must not overflow, and divisors not vanish.
-constexpr Bounds kStrength{0, 1e9};
-constexpr Bounds kDivisor{1e-30, 1e9};
 constexpr Bounds kPotential{-1, 1};
 constexpr double kLargestWeight = 1e6;
+
+}  // namespace
 
 LplRule read_lpl(Table& table) {
   LplRule rule{};
@@ -65,66 +64,6 @@ LplRule read_lpl(Table& table) {
   rule.rate.stale_estimates = rate.choice("estimates", {"batch", "stale"}, "batch") == 1;
   rule.rate.gradient = static_cast<PredictiveGradient>(rate.choice("gradient", {"both", "later"}, "both"));
   rate.finish();
-  return rule;
-}
-
-SymmetricStdpRule read_symmetric_stdp(Table& table) {
-  SymmetricStdpRule rule{};
-  rule.learning_rate = table.number("learning_rate", kStrength);
-  rule.target_rate = table.quantity("target_rate", Dimension::frequency, kNonNegative);
-  rule.tau = table.quantity("tau", Dimension::time, {0, 100, true}, "20 ms");
-  rule.w_max = table.number("w_max", {0, kLargestWeight, true}, 1.0);
-  return rule;
-}
-
-// Rules without a Hebbian term over a batch have no use for its estimates and forms.
-void refuse_rate_terms(Table& table, const std::string& type) {
-  if (table.has("rate"))
-    table.fail("rate", "the " + type +
-                           " rule estimates no variance, so stale estimates, forms and epsilon mean nothing "
-                           "to it; remove 'rate'");
-}
-
-ContrastiveRule read_contrastive(Table& table) {
-  refuse_rate_terms(table, "contrastive");
-  ContrastiveRule rule{};
-  Table predictive = table.table_or_defaults("predictive");
-  rule.predictive_strength = predictive.number("strength", kStrength, 1.0);
-  predictive.finish();
-  Table hebbian = table.table_or_defaults("hebbian");
-  rule.hebbian_strength = hebbian.number("strength", kStrength, 1.0);
-  hebbian.finish();
-  Table decorrelation = table.table_or_defaults("decorrelation");
-  if (decorrelation.number("strength", kStrength, 0.0) != 0)
-    decorrelation.fail("strength",
-                       "the contrastive rule has no decorrelation term: different samples already repel; "
-                       "set 'strength' to 0");
-  decorrelation.finish();
-  return rule;
-}
-
-}  // namespace
-
-Rule read_rule(Table table) {
-  Rule rule;
-  switch (table.choice("type", kRuleTypes)) {
-    case 0:
-      rule = read_lpl(table);
-      break;
-    case 1:
-      rule = read_symmetric_stdp(table);
-      break;
-    case 2:
-      rule = read_contrastive(table);
-      break;
-    case 3:
-      refuse_rate_terms(table, "supervised");
-      rule = SupervisedRule{};
-      break;
-    default:
-      rule = OjaRule{};
-  }
-  table.finish();
   return rule;
 }
 

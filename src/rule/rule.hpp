@@ -1,12 +1,8 @@
-// The plasticity rules as described by *.rule files: the terms of latent predictive learning (LPL, Halvagal & Zenke
-// 2023), which both engines consume, the symmetric inhibitory rule of spiking networks, and the baselines of rate
-// networks.
+// Latent predictive learning (LPL, Halvagal & Zenke 2023) as described by *.rule files: its terms, which both engines
+// consume. Other rules are of one engine only, which reads them.
 #pragma once
 
 #include <optional>
-#include <string>
-#include <variant>
-#include <vector>
 
 #include "config/table.hpp"
 
@@ -66,30 +62,11 @@ struct LplRule {
   LplRateTerms rate;
 };
 
-// Symmetric spike-timing-dependent plasticity of inhibitory synapses (Vogels et al. 2011).
-struct SymmetricStdpRule {
-  double learning_rate;  // zeta
-  double target_rate;    // kappa [Hz]
-  double tau;            // [s]
-  double w_max;
-};
+// Bounds of what engines compute with in float32: products of a few of them must not overflow, and divisors not vanish.
+inline constexpr Bounds kStrength{0, 1e9};
+inline constexpr Bounds kDivisor{1e-30, 1e9};
 
-// Baselines of rate networks: cosine similarity of positives against that of different samples,
-struct ContrastiveRule {
-  double predictive_strength;
-  double hebbian_strength;
-};
-// labels by a linear classifier at every hook,
-struct SupervisedRule {};
-// and Oja's rule (1982) for a linear layer.
-struct OjaRule {};
-
-using Rule = std::variant<LplRule, SymmetricStdpRule, ContrastiveRule, SupervisedRule, OjaRule>;
-
-// The words for the alternatives of Rule, in their order, as rule files say them.
-inline const std::vector<std::string> kRuleTypes{"lpl", "symmetric_stdp", "contrastive", "supervised", "oja"};
-
-// Reads the table of a rule. Throws ConfigError.
-Rule read_rule(Table table);
+// Reads the table of an LPL rule but for its end. Throws ConfigError.
+LplRule read_lpl(Table& table);
 
 }  // namespace lpl

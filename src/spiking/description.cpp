@@ -32,48 +32,6 @@ SimulationDescription DescriptionReader::read() {
   return std::move(result_);
 }
 
-double DescriptionReader::on_grid(double steps) { return 1e-6 + 4 * std::numeric_limits<double>::epsilon() * steps; }
-
-Step DescriptionReader::steps(Table& table, std::string_view key, double seconds) const {
-  const double count = seconds / result_.dt, whole = std::round(count);
-  if (!(whole <= static_cast<double>(kLongestRun)))
-    table.fail(key, fmt::format("{}, which is more than {} steps of dt = {}, the longest run", table.stated(key),
-                                kLongestRun, dt_stated_));
-  if (std::abs(count - whole) > on_grid(count)) {
-    const auto milliseconds = [&](double steps) { return fmt::format("\"{:.12g} ms\"", steps * result_.dt * 1e3); };
-    table.fail(key, fmt::format("{}, which is no multiple of the step dt = {}; write a multiple, such as {} = {}",
-                                table.stated(key), dt_stated_, key, milliseconds(std::max(1.0, whole))));
-  }
-  return static_cast<Step>(whole);
-}
-
-Step DescriptionReader::read_steps(Table& table, std::string_view key, Bounds bounds,
-                                   std::optional<std::string> fallback) {
-  return steps(table, key, table.quantity(key, Dimension::time, bounds, std::move(fallback)));
-}
-
-double DescriptionReader::read_voltage(Table& table, std::string_view key, Bounds bounds,
-                                       std::optional<std::string> fallback) {
-  const double value = table.quantity(key, Dimension::voltage, kAny, std::move(fallback));
-  if (value < bounds.low || value > bounds.high)
-    table.fail(key, fmt::format("{}; it must lie from {} V to {} V{}", table.stated(key), bounds.low, bounds.high,
-                                std::abs(value) > kLargestVoltage ? "; did you mean mV?" : ""));
-  return value;
-}
-
-double DescriptionReader::read_decay(Table& table, std::string_view key, double shortest, std::string fallback) {
-  const double tau =
-      table.quantity(key, Dimension::time, {shortest, Bounds{}.high, shortest == 0}, std::move(fallback));
-  check_decay(table, key, tau, result_.dt);
-  return tau;
-}
-
-void DescriptionReader::check_decay(Table& table, std::string_view key, double tau, double interval) const {
-  if (static_cast<float>(std::exp(-interval / tau)) == 1.0f)
-    table.fail(key, fmt::format("{}; at this dt the longest time constant that float32 can follow is {:.6g} s",
-                                table.stated(key), interval * 0x1p25));
-}
-
 std::string DescriptionReader::read_name(Table& table, const std::string& kind, std::optional<std::string> fallback) {
   std::string name = table.text("name", std::move(fallback));
   if (name.empty() || name.find_first_of("/. ") != std::string::npos || name.size() > 100 || printable(name) != name)
@@ -92,11 +50,13 @@ void DescriptionReader::read_simulation_table(Table& root) {
   Table table = root.table("simulation");
   table.rename("simulation");
   result_.dt = table.quantity("dt", Dimension::time, {1e-6, 1e-2}, "0.1 ms");
-  dt_stated_ = table.written("dt");
-  result_.min_delay = read_steps(table, "min_delay", kPositive, "0.8 ms");
+  grid_.dt = result_.dt;
+  grid_.stated = table.written("dt");
+  result_.min_delay = grid_.read_steps(table, "min_delay", kPositive, "0.8 ms");
   if (result_.min_delay < 1 || result_.min_delay > kLongestDelay)
     table.fail("min_delay", fmt::format("{}, which is {} steps; it must be from 1 to {}", table.stated("min_delay"),
                                         result_.min_delay, kLongestDelay));
+  grid_.min_delay = result_.min_delay;
   result_.plasticity_block = table.integer("plasticity_block", 1, 1 << 20, 256);
   const auto seed = table.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 1);
   result_.seed = static_cast<std::uint64_t>(seed);
@@ -105,9 +65,9 @@ void DescriptionReader::read_simulation_table(Table& root) {
 
 Table DescriptionReader::section_entry(Table& user, std::string_view key, Table& root, const std::string& section,
                                        const std::string& name) {
-  if (!root.is_table(section)) user.fail(key, no_such_model(section, name));
+  if (!root.is_table(section)) user.fail(key, no_such_model(section, section, name));
   Table outer = root.table(section);
-  if (!outer.is_table(name)) user.fail(key, no_such_model(section, name));
+  if (!outer.is_table(name)) user.fail(key, no_such_model(section, section, name));
   used_[section].push_back(name);
   Table entry = outer.table(name);
   entry.rename(fmt::format("{} '{}'", section, name));
@@ -140,7 +100,7 @@ namespace {
 
 SimulationDescription read(Document document, std::vector<std::string> overrides, std::optional<std::uint64_t> seed) {
   if (seed) overrides.push_back(fmt::format("simulation.seed={}", *seed));
-  resolve(document, overrides, {{"population", "cell", "cell"}, {"connection", "plasticity", "rule"}});
+  resolve(document, overrides, {{"population", "cell", "cell", "cell"}, {"connection", "plasticity", "rule", "rule"}});
   return DescriptionReader(std::move(document)).read();
 }
 
@@ -169,7 +129,5 @@ std::vector<std::string> state_variables(CellModel model) {
   }
   return {};
 }
-
-std::vector<std::string> trace_variables() { return {"mean", "variance", "error"}; }
 
 }  // namespace lpl::spiking

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -11,7 +12,6 @@
 #include "config/table.hpp"
 #include "core/types.hpp"
 #include "io/import.hpp"
-#include "rule/rule.hpp"
 
 namespace lpl::spiking {
 
@@ -27,6 +27,8 @@ struct Cell {
   double tau_adaptation = 0, adaptation_jump = 0;                     // [s], leak units; aif
   double refractory = 0, drive = 0;                                   // [s], [V]; lif
 };
+
+struct RuleDescription;  // spiking/plasticity/plasticity.hpp
 
 struct InitialMembrane {
   double mean = 0, deviation = 0;  // [V], normal distribution
@@ -149,9 +151,7 @@ struct ConnectionDescription {
   std::variant<RandomPattern, OneToOne, GaussianMask, Listed> pattern;
 
   std::string rule_name;  // "" where static
-  std::optional<Rule> rule;
-  double initial_mean_rate = 0;  // [Hz]; LPL: the mean trace starts at this rate
-  double initial_variance = 0;   // LPL: the variance trace starts here
+  std::shared_ptr<const RuleDescription> rule;
 };
 
 // When a record or a phase-bound action is on: the last `last` steps (or all) of the listed phases.
@@ -209,9 +209,7 @@ SimulationDescription read_simulation(const std::string& path, const std::vector
 SimulationDescription read_simulation_text(const std::string& text, const std::string& name,
                                            const std::vector<std::string>& overrides = {});
 
-// The state variables that a population can record (traces of LPL connections excluded).
+// The state variables that a population can record (traces of plastic connections excluded).
 std::vector<std::string> state_variables(CellModel model);
-// The traces of an LPL connection, recorded as "CONNECTION.TRACE".
-std::vector<std::string> trace_variables();
 
 }  // namespace lpl::spiking

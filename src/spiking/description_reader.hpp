@@ -14,17 +14,13 @@
 #include "core/errors.hpp"
 #include "core/text.hpp"
 #include "spiking/description.hpp"
+#include "spiking/grid.hpp"
 
 namespace lpl::spiking {
 
 class DescriptionReader {
  public:
   static constexpr NeuronId kLargestSize = 1u << 30;
-  static constexpr Step kLongestDelay = 100000;  // steps
-  // Of membranes, and of what a current would add at rest; more is meant to be millivolts.
-  static constexpr double kLargestVoltage = 1, kLargestCurrent = 10;  // [V]
-  static constexpr Bounds kMembrane{-kLargestVoltage, kLargestVoltage};
-  static constexpr Bounds kDeviation{0, kLargestVoltage};
 
   explicit DescriptionReader(Document document) : document_(std::move(document)) {}
 
@@ -32,21 +28,6 @@ class DescriptionReader {
   SimulationDescription read();
 
  private:
-  // How far from a whole number a number of steps may be, as far as a double can tell.
-  static double on_grid(double steps);
-  // `seconds`, which were read under `key`, as a whole number of steps; fails there where they are none.
-  Step steps(Table& table, std::string_view key, double seconds) const;
-  Step read_steps(Table& table, std::string_view key, Bounds bounds, std::optional<std::string> fallback = {});
-  // A voltage within bounds of a plausible size.
-  double read_voltage(Table& table, std::string_view key, Bounds bounds, std::optional<std::string> fallback = {});
-  // A time constant of a decay that float32 can follow in intervals of `interval` seconds.
-  double read_decay(Table& table, std::string_view key, double shortest, std::string fallback);
-  void check_decay(Table& table, std::string_view key, double tau, double interval) const;
-  // Fails where an input, or a neuron, cannot fire at `rate`.
-  void check_input_rate(Table& table, std::string_view key, double rate) const;
-  void check_neuron_rate(Table& table, std::string_view key, double rate) const;
-  bool is_above_limit(double rate) const;
-  std::string above_limit() const;
   std::string read_name(Table& table, const std::string& kind, std::optional<std::string> fallback = {});
   void read_simulation_table(Table& root);
   // A cell or rule: the table [section.name] that a description holds or that was embedded from models/.
@@ -78,13 +59,10 @@ class DescriptionReader {
   void read_connection(Table& table, Table& root);
   void read_pattern(Table& table, ConnectionDescription& c);
   void read_plasticity(Table& table, Table& root, ConnectionDescription& c);
-  void check_lpl(Table& table, Table rule_table, ConnectionDescription& c);
   // Weights that a rule moves start within its bounds, or above them by what the rule itself may do.
-  void check_initial_weights(Table& table, const ConnectionDescription& c, double w_max, double lift) const;
+  void check_initial_weights(Table& table, const ConnectionDescription& c) const;
   void read_phase(Table& table);
   RecordWindow read_window(Table& table);
-  // At least one step.
-  Step read_interval(Table& table, std::string_view key);
   std::vector<NeuronId> read_neurons(Table& table, NeuronId size, std::optional<std::string> fallback = {});
   void read_record(Table& table);
   // Fails where a sampled record has no sample.
@@ -130,7 +108,7 @@ class DescriptionReader {
 
   Document document_;
   SimulationDescription result_;
-  std::string dt_stated_;                                   // as the description has it
+  Grid grid_;
   std::vector<Table> device_tables_;                        // read after the populations that they act on are known
   std::map<std::string, std::vector<std::string>> names_;   // taken, by kind
   std::map<std::string, std::vector<std::string>> used_;    // cells and rules that something refers to

@@ -32,11 +32,11 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
       poisson_.emplace_back(stimulus.name, groups ? *groups : kNone, simulation.dt, simulation.seed);
       train_position_.push_back(0);
     }
-    listeners_.resize(simulation.populations.size());
+    hooks_.resize(simulation.populations.size());
+    for (std::size_t p = 0; p < hooks_.size(); ++p) hooks_[p].event_steps.assign(network_->populations[p]->blocks(), 0);
     for (Connection& connection : network_->connections)
-      if (connection.stdp) listeners_[connection.description->to].members.push_back(connection.stdp.get());
-    for (std::size_t p = 0; p < listeners_.size(); ++p)
-      if (!listeners_[p].members.empty()) listeners_[p].event_steps.assign(network_->populations[p]->blocks(), 0);
+      if (connection.moves() == Moves::within_epochs)
+        hooks_[connection.description->to].members.push_back(connection.plasticity->hook());
     local_spikes_.resize(simulation.populations.size());
     all_spikes_.resize(simulation.populations.size());
   });
@@ -48,15 +48,15 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
 // A spike emitted in step k arrives in step k + delay, and no delay is below the minimum delay, so all arrivals of an
 // epoch of at most one minimum delay are known when it begins. An epoch runs:
 //   stimulate   spikes of stimuli up to `to`
-//   deliver     arrivals of steps from .. to-1 into the input buffers. Where an LPL window ends at `from`: arrivals of
+//   deliver     arrivals of steps from .. to-1 into the input buffers. Where a window ends at `from`: arrivals of
 //               step `from` with the old weights, then the weight update, then the rest with the new ones.
-//   update      neurons step by step: integrate, spike, inhibitory plasticity, input, clamps
-//   plasticity  LPL traces, which need this rank's spikes only, while the spikes travel
+//   update      neurons step by step: integrate, spike, plasticity within epochs, input, clamps
+//   plasticity  postsynaptic traces, which need this rank's spikes only, while the spikes travel
 //   exchange    the epoch's spikes reach every rank
 //   record      spikes of the epoch; state as it is at the end of step to-1
 //   checkpoint  where a rank asked for one in its message, or the interval of model time is over; at the end of a phase
 //               before anything that only its end brings, so that a resumed run may make the last one longer
-// An epoch ends early at the end of a phase, before a step that ends an LPL window, and after a sampled step. Where
+// An epoch ends early at the end of a phase, before a step that ends a window, and after a sampled step. Where
 // epochs end does not change any result. Pending at the end of a run: spikes of the last delays, not yet arrived.
 void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progress) {
   for (std::uint64_t epoch = 0; now_ < phase.end && !interrupted_; ++epoch) {
@@ -181,8 +181,11 @@ void Engine::write_state(Recorder& recorder) {
 
 Step Engine::epoch_end(Step now, Step phase_end, const Recorder& recorder) const {
   Step end = std::min({now + longest_epoch(simulation_), phase_end, recorder.next_sample_end(now)});
-  for (const Connection& connection : network_->connections)
-    if (connection.lpl) end = std::min(end, (now / connection.lpl->window() + 1) * connection.lpl->window());
+  for (const Connection& connection : network_->connections) {
+    if (connection.moves() != Moves::at_windows) continue;
+    const Step window = connection.description->rule->window;
+    end = std::min(end, (now / window + 1) * window);
+  }
   return end;
 }
 
@@ -208,13 +211,14 @@ void Engine::deliver(Step from, Step to, const Phase& phase) {
     Connection& connection = network_->connections[i];
     const ConnectionDescription& description = *connection.description;
     const SpikeHistory& source = spikes_[description.from];
-    if (connection.stdp) {
-      connection.stdp->begin_epoch(from, static_cast<std::uint32_t>(to - from), source, phase.learns[i],
-                                   listeners_[description.to].event_steps.data());
-    } else if (connection.lpl && from % connection.lpl->window() == 0) {
+    const Moves moves = connection.moves();
+    if (moves == Moves::within_epochs) {
+      connection.plasticity->begin_epoch(from, static_cast<std::uint32_t>(to - from), source, phase.learns[i],
+                                         hooks_[description.to].event_steps.data());
+    } else if (moves == Moves::at_windows && from % description.rule->window == 0) {
       deliver_connection(connection, from, from + 1, from);
       const auto mark = Laps::mark();
-      connection.lpl->update(from, source, connection.synapses, phase.learns[i]);
+      connection.plasticity->update(from, source, phase.learns[i]);
       laps_.charge(Activity::plasticity, mark);
       deliver_connection(connection, from + 1, to, from);
     } else {
@@ -276,19 +280,18 @@ void Engine::drive_devices(Step from, Step to) {
 void Engine::update(Step from, Step to) {
   const auto steps = static_cast<std::uint32_t>(to - from);
   for (std::size_t p = 0; p < network_->populations.size(); ++p) {
-    Listeners& listeners = listeners_[p];
-    const bool heard = !listeners.members.empty();
-    network_->populations[p]->advance(from, steps, heard ? &listeners : nullptr,
-                                      heard ? listeners.event_steps.data() : nullptr, local_spikes_[p]);
+    Hooks& hooks = hooks_[p];
+    network_->populations[p]->advance(from, steps, hooks.members.empty() ? nullptr : &hooks, hooks.event_steps.data(),
+                                      local_spikes_[p]);
   }
   laps_.lap(Activity::update);
 }
 
 void Engine::advance_traces(Step from, Step to) {
   for (Connection& connection : network_->connections)
-    if (connection.lpl)
-      connection.lpl->advance(*network_->populations[connection.description->to], from,
-                              static_cast<std::uint32_t>(to - from));
+    if (connection.plasticity)
+      connection.plasticity->advance(*network_->populations[connection.description->to], from,
+                                     static_cast<std::uint32_t>(to - from));
 }
 
 void Engine::finish_exchange(Step from, Step to) {

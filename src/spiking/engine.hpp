@@ -49,12 +49,15 @@ class Engine {
   const Network& network() const { return *network_; }
 
  private:
-  // The listeners of one population: its symmetric-STDP connections, in order.
-  struct Listeners final : BlockListener {
-    std::vector<SymmetricStdp*> members;
+  // The connections onto one population whose weights move within epochs, in order.
+  struct Hooks final : BlockHook {
+    std::vector<BlockHook*> members;
     std::vector<std::uint32_t> event_steps;  // by block
-    void at(std::uint32_t block, std::uint32_t step, std::uint32_t spiked_lanes) override {
-      for (SymmetricStdp* member : members) member->at(block, step, spiked_lanes);
+    void arrive(std::uint32_t block, std::uint32_t step) override {
+      for (BlockHook* member : members) member->arrive(block, step);
+    }
+    void spiked(std::uint32_t block, std::uint32_t step, std::uint32_t lanes) override {
+      for (BlockHook* member : members) member->spiked(block, step, lanes);
     }
   };
 
@@ -94,7 +97,7 @@ class Engine {
   std::vector<SpikeHistory> spikes_;         // by source
   std::vector<PoissonGenerator> poisson_;    // by stimulus; empty ones for spike files
   std::vector<std::size_t> train_position_;  // by stimulus: next spike of a file
-  std::vector<Listeners> listeners_;         // by population
+  std::vector<Hooks> hooks_;                 // by population
   SpikeExchange exchange_;
   std::vector<EpochSpikes> local_spikes_, all_spikes_;  // by population
   CheckpointOptions checkpoints_;

@@ -158,9 +158,9 @@ HWY_INLINE std::uint32_t integrate_steps(const NeuronConstants& constants, const
 }
 
 // Time contract of one step k (docs/numerics.md section 1): neurons integrate with what step k-1 left (1), injected
-// current being part of the integration (2); the listener delivers and learns, then the input of step k is added (3);
+// current being part of the integration (2); the hook delivers and learns, then the input of step k is added (3);
 // V_integrated is what stage 4 sees; clamps overwrite V last (6). Only steps at which arrivals are due interrupt a
-// block: the listener hears of earlier spikes just before, in order.
+// block: the hook hears of earlier spikes just before, in order.
 template <class Model, bool kExtras>
 void advance_blocks(const NeuronConstants& c, const NeuronEpoch& e) {
   std::uint16_t fired[kLongestEpoch];
@@ -182,10 +182,11 @@ void advance_blocks(const NeuronConstants& c, const NeuronEpoch& e) {
       const std::uint32_t any = integrate_steps<Model, kExtras>(c, buffers, e.lanes[block], from, last + 1, s, fired);
       if (HWY_UNLIKELY(any | left)) {
         for (std::uint32_t k = from; k <= last; ++k) {
-          if (fired[k])
-            e.spikes->push_back({static_cast<std::uint32_t>(block), static_cast<std::uint16_t>(k), fired[k]});
-          if (e.listener && (fired[k] || (due >> k & 1u)))
-            e.listener->at(static_cast<std::uint32_t>(block), k, fired[k]);
+          const auto at_block = static_cast<std::uint32_t>(block);
+          if (due >> k & 1u) e.hook->arrive(at_block, k);
+          if (!fired[k]) continue;
+          e.spikes->push_back({at_block, static_cast<std::uint16_t>(k), fired[k]});
+          if (e.hook) e.hook->spiked(at_block, k, fired[k]);
         }
       }
       finish_step<Model, kExtras>(buffers, last * kBlock, s);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/types.hpp"
+#include "spiking/block_hook.hpp"
 #include "spiking/description.hpp"
 
 namespace lpl::spiking {
@@ -16,15 +17,6 @@ struct BlockSpikes {
   std::uint32_t block;
   std::uint16_t step;  // of the epoch
   std::uint16_t lanes;
-};
-
-// Work that happens at single steps inside a block's epoch, in time order: plasticity whose transmitted weights
-// depend on spikes of the same epoch. Called after the neurons of the block have been integrated and before the
-// input of that step is added, where `event_steps` says so or where a neuron of the block spiked.
-class BlockListener {
- public:
-  virtual ~BlockListener() = default;
-  virtual void at(std::uint32_t block, std::uint32_t step, std::uint32_t spiked_lanes) = 0;
 };
 
 // One population's epoch. Arrays of state hold 16 floats per block; buffers are [block][slot][16].
@@ -51,8 +43,8 @@ struct NeuronEpoch {
   // Output.
   float* V_integrated = nullptr;               // V after integration and reset, before clamps; may be nullptr
   std::vector<BlockSpikes>* spikes = nullptr;  // appended
-  BlockListener* listener = nullptr;
-  std::uint32_t* event_steps = nullptr;  // per block, bit s: the listener is due at step s; cleared
+  BlockHook* hook = nullptr;
+  std::uint32_t* event_steps = nullptr;  // per block, bit s: the hook is due at step s; cleared
 };
 
 // Constants of a cell, derived from its parameters and dt.

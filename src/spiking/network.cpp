@@ -25,10 +25,7 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
   std::vector<Neurons::Needs> needs(simulation.populations.size());
   for (const ConnectionDescription& c : simulation.connections) {
     if (c.receptor == Receptor::nmda) needs[c.to].nmda_input = true;
-    if (c.rule)
-      if (const auto* rule = std::get_if<LplRule>(&*c.rule))
-        needs[c.to].spike_lanes_kept = std::max(needs[c.to].spike_lanes_kept,
-                                                LplPlasticity::own_memory(*rule, simulation.dt, simulation.min_delay));
+    if (c.rule) needs[c.to].spike_lanes_kept = std::max(needs[c.to].spike_lanes_kept, c.rule->own_memory);
   }
   for (const Device& device : simulation.devices) needs[device.population].devices = true;
   for (std::size_t p = 0; p < simulation.populations.size(); ++p) {
@@ -47,19 +44,14 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
     Step& memory = source_memory[c.from];
     memory = std::max(memory, c.delay + kLongestEpoch);
     if (!c.rule) continue;
-    if (const auto* lpl_rule = std::get_if<LplRule>(&*c.rule)) {
-      connection.lpl = std::make_unique<LplPlasticity>(*lpl_rule, c, simulation.dt, simulation.min_delay,
-                                                       simulation.plasticity_block, target.blocks(), layout,
-                                                       connection.synapses.size());
-      memory = std::max(memory, connection.lpl->source_memory() + kLongestEpoch);
-    } else {
-      if (connection.synapses.size() >= kPositions)
-        throw ConfigError(fmt::format("connection '{}': {} plastic synapses on one rank are too many; take more ranks",
-                                      c.name, connection.synapses.size()));
-      connection.stdp =
-          std::make_unique<SymmetricStdp>(std::get<SymmetricStdpRule>(*c.rule), c.delay, simulation.dt,
-                                          connection.synapses, layout, target.blocks(), target.input(c.receptor));
-    }
+    memory = std::max(memory, c.rule->source_memory + kLongestEpoch);
+    connection.plasticity = c.rule->make({.connection = c,
+                                          .index = connections.size() - 1,
+                                          .synapses = connection.synapses,
+                                          .input = target.input(c.receptor),
+                                          .post_blocks = target.blocks(),
+                                          .layout = layout,
+                                          .plasticity_block = simulation.plasticity_block});
   }
   list_variables();
 }
@@ -69,14 +61,13 @@ void Network::list_variables() {
   for (std::size_t c = 0; c < connections.size(); ++c) {
     Connection& connection = connections[c];
     const ConnectionDescription& d = *connection.description;
-    if (connection.lpl) connection.lpl->list(variables, d.name, c, d.to);
-    if (connection.stdp) connection.stdp->list(variables, d.name, d.from, d.to);
+    if (connection.plasticity) connection.plasticity->list(variables);
     variables.add({.name = d.name + ".weight",
                    .unit = "1",
                    .by = By::synapse,
                    .owner = c,
                    .data = std::span<float>(connection.synapses.weight),
-                   .saved = d.rule.has_value()});
+                   .saved = d.rule != nullptr});
   }
 }
 
@@ -91,8 +82,7 @@ std::size_t Network::bytes() const {
   for (const auto& population : populations) sum += population->buffer_bytes();
   for (const Connection& connection : connections) {
     sum += connection.synapses.wiring_bytes();
-    if (connection.lpl) sum += connection.lpl->buffer_bytes();
-    if (connection.stdp) sum += connection.stdp->buffer_bytes();
+    if (connection.plasticity) sum += connection.plasticity->buffer_bytes();
   }
   return sum;
 }

@@ -6,9 +6,8 @@
 
 #include "comm/communicator.hpp"
 #include "spiking/description.hpp"
-#include "spiking/lpl.hpp"
 #include "spiking/neurons.hpp"
-#include "spiking/symmetric_stdp.hpp"
+#include "spiking/plasticity/plasticity.hpp"
 #include "spiking/synapses.hpp"
 #include "spiking/variables.hpp"
 
@@ -22,8 +21,8 @@ inline Step longest_epoch(const SimulationDescription& simulation) {
 struct Connection {
   const ConnectionDescription* description = nullptr;
   Synapses synapses;
-  std::unique_ptr<LplPlasticity> lpl;
-  std::unique_ptr<SymmetricStdp> stdp;
+  std::unique_ptr<Plasticity> plasticity;  // nullptr: static
+  Moves moves() const { return plasticity ? description->rule->moves : Moves::never; }
 };
 
 struct Network {

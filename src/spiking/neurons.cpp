@@ -56,7 +56,7 @@ float* Neurons::input(Receptor receptor) {
   return nullptr;
 }
 
-void Neurons::advance(Step first, std::uint32_t steps, BlockListener* listener, std::uint32_t* event_steps,
+void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps,
                       EpochSpikes& spikes) {
   fired_.clear();
   NeuronEpoch epoch;
@@ -78,7 +78,7 @@ void Neurons::advance(Step first, std::uint32_t steps, BlockListener* listener, 
   epoch.current = current_.empty() ? nullptr : current_.data();
   epoch.V_integrated = V_integrated_.empty() ? nullptr : V_integrated_.data();
   epoch.spikes = &fired_;
-  epoch.listener = listener;
+  epoch.hook = hook;
   epoch.event_steps = event_steps;
   advance_neurons(constants_, epoch);
   if (ring_ > 0) keep_spike_lanes(first, steps);

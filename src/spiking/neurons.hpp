@@ -35,8 +35,7 @@ class Neurons {
   float* current() { return current_.data(); }
 
   // Advances all neurons over `steps` steps from step `first`. `spikes` gets the spikes in (step, id) order.
-  void advance(Step first, std::uint32_t steps, BlockListener* listener, std::uint32_t* event_steps,
-               EpochSpikes& spikes);
+  void advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps, EpochSpikes& spikes);
 
   // The potential after integration, [block][slot][16], and spike lanes, [ring][block], for plasticity.
   const float* integrated_potential() const { return V_integrated_.data(); }

@@ -1,7 +1,9 @@
 // [[connection]]: wiring, delays, plasticity.
 #include <cmath>
 
+#include "spiking/catalogue.hpp"
 #include "spiking/description_reader.hpp"
+#include "spiking/plasticity/plasticity.hpp"
 
 namespace lpl::spiking {
 
@@ -15,7 +17,7 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
   if (c.receptor == Receptor::nmda && (model == CellModel::leaky_integrate_and_fire || model == CellModel::parrot))
     table.fail("receptor", fmt::format("population '{}' has no NMDA receptors; use AMPA or an 'if' cell",
                                        result_.populations[c.to].name));
-  c.delay = read_steps(table, "delay", kPositive, fmt::format("{} s", result_.seconds(result_.min_delay)));
+  c.delay = grid_.read_steps(table, "delay", kPositive, fmt::format("{} s", result_.seconds(result_.min_delay)));
   if (c.delay < result_.min_delay)
     table.fail("delay", fmt::format("{}, below the minimum delay of {} s; raise it or lower simulation.min_delay",
                                     table.stated("delay"), result_.seconds(result_.min_delay)));
@@ -31,29 +33,16 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
 void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDescription& c) {
   c.rule_name = table.text("plasticity");
   Table rule_table = section_entry(table, "plasticity", root, "rule", c.rule_name);
-  c.rule = read_rule(rule_table);
   if (result_.populations[c.to].cell.model == CellModel::parrot)
     table.fail("plasticity", "synapses on a parrot population cannot be plastic");
-  if (const auto* lpl = std::get_if<LplRule>(&*c.rule)) {
-    check_lpl(table, rule_table, c);
-    check_initial_weights(table, c, lpl->w_max, 0);
-  } else if (const auto* stdp = std::get_if<SymmetricStdpRule>(&*c.rule)) {
-    if (c.receptor != Receptor::gaba)
-      table.fail("plasticity", fmt::format("the symmetric_stdp rule '{}' is for GABA synapses", c.rule_name));
-    check_neuron_rate(rule_table, "target_rate", stdp->target_rate);
-    check_decay(rule_table, "tau", stdp->tau, result_.dt);
-    // The ceiling acts at postsynaptic spikes; until the next one, an arrival may lift a weight by this much.
-    const double lift = stdp->learning_rate / -std::expm1(-result_.dt / stdp->tau);
-    check_initial_weights(table, c, stdp->w_max, lift);
-  } else {
-    table.fail("plasticity", fmt::format("the {} rule '{}' is for rate networks (lpl_rate); synapses learn by lpl or "
-                                         "symmetric_stdp",
-                                         kRuleTypes[c.rule->index()], c.rule_name));
-  }
+  const RuleEntry& entry = rules()[rule_table.choice("type", types_of(rules()))];
+  c.rule = entry.read({.rule = rule_table, .connection = table, .described = c, .grid = grid_});
+  rule_table.finish();
+  check_initial_weights(table, c);
 }
 
-void DescriptionReader::check_initial_weights(Table& table, const ConnectionDescription& c, double w_max,
-                                              double lift) const {
+void DescriptionReader::check_initial_weights(Table& table, const ConnectionDescription& c) const {
+  const double w_max = c.rule->w_max, lift = c.rule->lift;
   const auto refuse = [&](std::string_view key, const std::string& what) {
     table.fail(key,
                fmt::format("{}, above w_max = {} of the rule '{}'; lower it or raise w_max", what, w_max, c.rule_name));
@@ -107,44 +96,6 @@ void DescriptionReader::read_pattern(Table& table, ConnectionDescription& c) {
     mask.finish();
   } else {
     c.pattern = ConnectionDescription::Listed{read_matrix(), key == "file"};
-  }
-}
-
-void DescriptionReader::check_lpl(Table& table, Table rule_table, ConnectionDescription& c) {
-  const auto& rule = std::get<LplRule>(*c.rule);
-  if (c.receptor != Receptor::ampa)
-    table.fail("plasticity", fmt::format("the lpl rule '{}' is for AMPA synapses", c.rule_name));
-  Table predictive = rule_table.table("predictive"), hebbian = rule_table.table("hebbian"),
-        eligibility = rule_table.table_or_defaults("eligibility"), update = rule_table.table_or_defaults("update");
-  const Step window = steps(update, "window", rule.window);
-  const Step horizon = steps(predictive, "horizon", rule.horizon);
-  if (window < 1 || window > 10'000'000)
-    update.fail("window",
-                fmt::format("{}, which is {} steps; it must be from 1 to 10,000,000", update.stated("window"), window));
-  if (horizon < result_.min_delay || horizon > kLongestDelay)
-    predictive.fail("horizon", fmt::format("{}, which is {} steps; it must be from the minimum delay ({}) to {}",
-                                           predictive.stated("horizon"), horizon, result_.min_delay, kLongestDelay));
-  const std::pair<const char*, double> filters[] = {{"tau_rise", rule.tau_rise},
-                                                    {"tau_fall", rule.tau_fall},
-                                                    {"tau_membrane", rule.tau_membrane},
-                                                    {"tau_synapse", rule.tau_synapse}};
-  for (const auto& [key, tau] : filters)
-    if (tau <= result_.dt || tau > 10)
-      eligibility.fail(key,
-                       fmt::format("{}; it must lie between dt = {} and 10 s", eligibility.stated(key), dt_stated_));
-  const std::pair<const char*, double> traces_of[] = {{"tau_mean", rule.tau_mean}, {"tau_variance", rule.tau_variance}};
-  for (const auto& [key, tau] : traces_of) {
-    if (tau < result_.dt)
-      hebbian.fail(key, fmt::format("{}; it cannot be below dt = {}", hebbian.stated(key), dt_stated_));
-    check_decay(hebbian, key, tau, result_.dt);
-  }
-  if (rule.gradient == Gradient::augmented) check_decay(update, "tau_rms", rule.tau_rms, rule.window);
-  if (table.has("initial_traces")) {
-    Table traces = table.table("initial_traces");
-    c.initial_mean_rate = traces.quantity("mean_rate", Dimension::frequency, kNonNegative, "0 Hz");
-    check_neuron_rate(traces, "mean_rate", c.initial_mean_rate);
-    c.initial_variance = traces.number("variance", kNonNegative, 0.0);
-    traces.finish();
   }
 }
 

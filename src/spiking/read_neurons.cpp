@@ -10,24 +10,24 @@ Cell DescriptionReader::read_cell(Table table) {
     const bool adaptive = cell.model == CellModel::adaptive_integrate_and_fire;
     read_potentials(table, cell);
     cell.tau_membrane = table.quantity("tau_membrane", Dimension::time, {result_.dt, 1e3}, "20 ms");
-    cell.tau_ampa = read_decay(table, "tau_ampa", 0, "5 ms");
-    cell.tau_gaba = read_decay(table, "tau_gaba", 0, "10 ms");
+    cell.tau_ampa = grid_.read_decay(table, "tau_ampa", 0, "5 ms");
+    cell.tau_gaba = grid_.read_decay(table, "tau_gaba", 0, "10 ms");
     if (cell.model == CellModel::leaky_integrate_and_fire) {
       constexpr Step kLongestRefractory = Step{1} << 24;  // counted in float32
       cell.refractory = table.quantity("refractory", Dimension::time, kNonNegative, "5 ms");
-      if (steps(table, "refractory", cell.refractory) > kLongestRefractory)
+      if (grid_.steps(table, "refractory", cell.refractory) > kLongestRefractory)
         table.fail("refractory",
                    fmt::format("{}, which is more than {} steps", table.stated("refractory"), kLongestRefractory));
       cell.drive = read_voltage(table, "drive", {-kLargestCurrent, kLargestCurrent}, "0 mV");
     } else {
       cell.threshold_jump = read_voltage(table, "threshold_jump", kDeviation, "100 mV");
-      cell.tau_threshold = read_decay(table, "tau_threshold", 0, "5 ms");
+      cell.tau_threshold = grid_.read_decay(table, "tau_threshold", 0, "5 ms");
       // The adapting model follows by dt / tau, which must not pass 1.
-      cell.tau_nmda = read_decay(table, "tau_nmda", adaptive ? result_.dt : 0, "100 ms");
+      cell.tau_nmda = grid_.read_decay(table, "tau_nmda", adaptive ? result_.dt : 0, "100 ms");
       cell.ampa_nmda_ratio = table.number("ampa_nmda_ratio", kPositive, 1.0);
     }
     if (adaptive) {
-      cell.tau_adaptation = read_decay(table, "tau_adaptation", 0, "100 ms");
+      cell.tau_adaptation = grid_.read_decay(table, "tau_adaptation", 0, "100 ms");
       cell.adaptation_jump = table.number("adaptation_jump", {0, kLargestWeight}, 1.0);
     }
   }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "spiking/plasticity/plasticity.hpp"
 #include "spiking/record_windows.hpp"
 
 namespace lpl::spiking {
@@ -17,10 +18,10 @@ void DescriptionReader::read_phase(Table& table) {
   Phase phase;
   phase.name = read_name(table, "phase");
   phase.begin = result_.end();
-  phase.end = phase.begin + read_interval(table, "duration");
+  phase.end = phase.begin + grid_.read_interval(table, "duration");
   if (phase.end > kLongestRun)
     table.fail("duration", fmt::format("with this phase the run has {} steps of dt = {}; at most {} are possible",
-                                       phase.end, dt_stated_, kLongestRun));
+                                       phase.end, grid_.stated, kLongestRun));
   if (!table.has("plasticity") || table.is_flag("plasticity")) {
     phase.learns.assign(result_.connections.size(), table.flag("plasticity", true));
   } else {
@@ -47,14 +48,8 @@ RecordWindow DescriptionReader::read_window(Table& table) {
   } else {
     for (std::size_t i = 0; i < result_.phases.size(); ++i) window.phases.push_back(i);
   }
-  if (table.has("last")) window.last = read_interval(table, "last");
+  if (table.has("last")) window.last = grid_.read_interval(table, "last");
   return window;
-}
-
-Step DescriptionReader::read_interval(Table& table, std::string_view key) {
-  const Step interval = read_steps(table, key, kPositive);
-  if (interval < 1) table.fail(key, fmt::format("{}, which is shorter than one step", table.stated(key)));
-  return interval;
 }
 
 std::vector<NeuronId> DescriptionReader::read_neurons(Table& table, NeuronId size,
@@ -111,14 +106,14 @@ void DescriptionReader::read_source_record(Table& table, RecordDescription& reco
     record.sources.push_back(named(table, "of", name, result_.sources, "population or stimulus"));
     claim(table, kind, name);
   }
-  if (record.what == RecordDescription::What::rates) record.every = read_interval(table, "every");
+  if (record.what == RecordDescription::What::rates) record.every = grid_.read_interval(table, "every");
 }
 
 void DescriptionReader::read_state_record(Table& table, RecordDescription& record) {
   record.target = named(table, "of", table.text("of"), result_.populations, "population");
   read_variable(table, record);
   record.neurons = read_neurons(table, result_.populations[record.target].size);
-  record.every = read_interval(table, "every");
+  record.every = grid_.read_interval(table, "every");
 }
 
 void DescriptionReader::read_weight_record(Table& table, RecordDescription& record, const std::string& kind) {
@@ -126,7 +121,7 @@ void DescriptionReader::read_weight_record(Table& table, RecordDescription& reco
   const ConnectionDescription& connection = result_.connections[record.target];
   if (record.what == RecordDescription::What::weights) {
     claim(table, kind, connection.name);
-    if (table.has("every")) record.every = read_interval(table, "every");
+    if (table.has("every")) record.every = grid_.read_interval(table, "every");
     return;
   }
   // Snapshots of the same connection lie beside this record in the file.
@@ -142,7 +137,7 @@ void DescriptionReader::read_weight_record(Table& table, RecordDescription& reco
       table.fail("post", fmt::format("'pre' lists {} and 'post' {} neurons; they must name the same number of synapses",
                                      record.pre.size(), record.post.size()));
   }
-  record.every = read_interval(table, "every");
+  record.every = grid_.read_interval(table, "every");
 }
 
 // A thing is recorded by one record of a kind only: it has one place in the file.
@@ -158,9 +153,8 @@ void DescriptionReader::read_variable(Table& table, RecordDescription& record) {
   std::vector<std::string> known = plain;
   for (std::size_t i = 0; i < result_.connections.size(); ++i) {
     const ConnectionDescription& connection = result_.connections[i];
-    if (connection.to != record.target || !connection.rule || !std::holds_alternative<LplRule>(*connection.rule))
-      continue;
-    for (const std::string& trace : trace_variables()) {
+    if (connection.to != record.target || !connection.rule) continue;
+    for (const std::string& trace : connection.rule->recordable) {
       known.push_back(connection.name + "." + trace);
       if (known.back() == record.variable) return;
     }

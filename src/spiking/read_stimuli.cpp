@@ -12,32 +12,10 @@ namespace {
 const std::vector<std::string> kStimulusTypes = {"poisson", "spikes", "pairing", "clamp", "current"};
 }
 
-bool DescriptionReader::is_above_limit(double rate) const {
-  constexpr double kRounding = 1e-9;
-  return rate * result_.dt > 1 + kRounding;
-}
-
-std::string DescriptionReader::above_limit() const {
-  return fmt::format(
-      "above 1/dt = {:.9g} Hz: an input spikes at most once in a step; share the rate among more inputs, or "
-      "take a smaller dt",
-      1 / result_.dt);
-}
-
-void DescriptionReader::check_input_rate(Table& table, std::string_view key, double rate) const {
-  if (is_above_limit(rate)) table.fail(key, fmt::format("{}, {}", table.stated(key), above_limit()));
-}
-
-void DescriptionReader::check_neuron_rate(Table& table, std::string_view key, double rate) const {
-  if (is_above_limit(rate))
-    table.fail(key, fmt::format("{}, above 1/dt = {:.9g} Hz: a neuron spikes at most once in a step", table.stated(key),
-                                1 / result_.dt));
-}
-
 RateProfile DescriptionReader::read_rate(Table& table, const std::vector<PoissonGroup>& earlier, std::uint32_t object) {
   if (!table.is_table("rate")) {
     const double constant = table.quantity("rate", Dimension::frequency, kNonNegative);
-    check_input_rate(table, "rate", constant);
+    grid_.check_input_rate(table, "rate", constant);
     return RateProfile::constant(constant);
   }
   Table rate = table.table("rate");
@@ -67,14 +45,14 @@ RateProfile DescriptionReader::read_rate_file(Table& table) {
         row.fail(0, fmt::format("the time is {} s{}; times must start at 0 and rise", row[0],
                                 times.empty() ? "" : fmt::format(" after {} s", times.back())));
       if (row[1] < 0) row.fail(1, fmt::format("the rate is {} Hz; rates cannot be negative", row[1]));
-      if (is_above_limit(row[1])) row.fail(1, fmt::format("the rate is {} Hz, {}", row[1], above_limit()));
+      if (grid_.is_above_limit(row[1])) row.fail(1, fmt::format("the rate is {} Hz, {}", row[1], grid_.above_limit()));
       times.push_back(row[0]);
       rates.push_back(row[1]);
     });
   });
   if (times.size() > 1 && times.back() < result_.dt)
     table.fail("file", fmt::format("the profile ends, and begins again, at {} s; it must last a step of {} at least",
-                                   times.back(), dt_stated_));
+                                   times.back(), grid_.stated));
   return RateProfile::sampled(std::move(times), rates);
 }
 
@@ -117,8 +95,8 @@ RateProfile DescriptionReader::slow_signal(Table& table, std::uint32_t object) {
   const double spread = std::sqrt(squares / samples);
   for (double& value : signal) value = std::max(floor, mean + deviation * (value - centre) / spread);
   const double highest = *std::max_element(signal.begin(), signal.end());
-  if (is_above_limit(highest))
-    table.fail("mean", fmt::format("the signal rises to {:.9g} Hz, {}", highest, above_limit()));
+  if (grid_.is_above_limit(highest))
+    table.fail("mean", fmt::format("the signal rises to {:.9g} Hz, {}", highest, grid_.above_limit()));
   return RateProfile::regular(interval, std::move(signal));
 }
 
@@ -163,11 +141,11 @@ void DescriptionReader::read_pairing(Table& table, const std::string& name) {
   SpikingStimulus stimulus{
       .name = name, .size = static_cast<NeuronId>(table.integer("size", 2, 1'000'000)), .spikes = {}};
   const double interval = table.quantity("interval", Dimension::time, kPositive);
-  const Step half = steps(table, "interval", interval);
+  const Step half = grid_.steps(table, "interval", interval);
   const double rate = table.quantity("rate", Dimension::frequency, kPositive);
-  check_input_rate(table, "rate", rate);
+  grid_.check_input_rate(table, "rate", rate);
   const auto pairings = table.integer("pairings", 1, 100'000);
-  const Step first = read_steps(table, "first", kNonNegative);
+  const Step first = grid_.read_steps(table, "first", kNonNegative);
   table.finish();
   constexpr std::int64_t kMostSpikes = 100'000'000;
   if (pairings * stimulus.size > kMostSpikes)
@@ -198,10 +176,10 @@ Step DescriptionReader::period_of(Table& table, double rate) const {
   const double whole = std::round(count);
   if (whole >= static_cast<double>(kLongestRun) / 100'000)
     table.fail("rate", fmt::format("{}: pairings lie further apart than a run can last", table.stated("rate")));
-  if (std::abs(count - whole) > on_grid(count))
+  if (std::abs(count - whole) > grid_.on_grid(count))
     table.fail("rate", fmt::format("{}: the {:.12g} s between pairings are no multiple of the step dt = {}; near it is "
                                    "\"{:.15g} Hz\"",
-                                   table.stated("rate"), 1 / rate, dt_stated_, 1 / (whole * result_.dt)));
+                                   table.stated("rate"), 1 / rate, grid_.stated, 1 / (whole * result_.dt)));
   return static_cast<Step>(whole);
 }
 
@@ -283,9 +261,9 @@ void DescriptionReader::read_device(Table& table) {
   device.neurons = read_neurons(table, target.size, "all");
   if (device.neurons.size() == target.size) device.neurons.clear();
   read_series(table, device);
-  device.start = read_steps(table, "start", kNonNegative, "0 s");
+  device.start = grid_.read_steps(table, "start", kNonNegative, "0 s");
   device.repeats = table.integer("repeats", 1, 1'000'000'000, 1);
-  if (device.repeats > 1) device.every = read_interval(table, "every");
+  if (device.repeats > 1) device.every = grid_.read_interval(table, "every");
   table.finish();
   result_.devices.push_back(std::move(device));
 }

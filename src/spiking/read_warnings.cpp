@@ -43,7 +43,7 @@ void DescriptionReader::warn_of_spikes(const SpikingStimulus& stimulus) {
     say(fmt::format("{} of {} spikes come after the end of the run at {} s", late, all, end));
   if (train->rounded > 0)
     say(fmt::format("{} of {} spikes lie between the steps of dt = {} and come at the nearest one", train->rounded, all,
-                    dt_stated_));
+                    grid_.stated));
 }
 
 void DescriptionReader::warn_of_devices() {

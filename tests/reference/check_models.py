@@ -41,10 +41,12 @@ class Simulator:
             for file, content in files.items():
                 (folder / file).write_text(content)
             (folder / "case.sim").write_text(text)
-            command = [self.program, "case.sim", "--out", "case.h5", "--quiet", "--overwrite"]
+            command = [self.program, "case.sim", "--out", "case.h5", "--progress", "none", "--overwrite"]
             if self.ranks > 1:
                 command = ["mpirun", "-n", str(self.ranks)] + command
-            done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+            variables = dict(os.environ, OMPI_MCA_rmaps_base_oversubscribe="1", OMPI_ALLOW_RUN_AS_ROOT="1",
+                             OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
+            done = subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True)
             if done.returncode != 0:
                 raise RuntimeError(f"{name}: lpl_sim ended with {done.returncode}: {done.stderr.strip()}")
             with h5py.File(folder / "case.h5", "r") as result:
@@ -365,7 +367,7 @@ GROUPS = ((auryn_cases, ("auryn_neuron_inputs.csv", "auryn_neuron_states.csv", "
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--lpl-sim", default=os.environ.get("LPL_SIM", str(ROOT / "build/release/lpl_sim")))
+    parser.add_argument("--lpl-sim", default=os.environ.get("LPL_SIM", str(ROOT / "build/release/bin/lpl_sim")))
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--only", help="cases whose name has this text")
     parser.add_argument("--keep", help="folder that keeps descriptions and results")

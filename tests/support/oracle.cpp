@@ -9,7 +9,9 @@
 #include "core/denormals.hpp"
 #include "spiking/kernels.hpp"
 #include "spiking/network.hpp"
+#include "spiking/plasticity/lpl.hpp"
 #include "spiking/plasticity/lpl_kernels.hpp"
+#include "spiking/plasticity/symmetric_stdp.hpp"
 #include "spiking/poisson.hpp"
 
 namespace lpl::spiking::oracle {
@@ -111,9 +113,10 @@ class Simulator {
       const ConnectionDescription& c = sim_.connections[i];
       const NeuronId pre = sim_.sources[c.from].size, post = sim_.populations[c.to].size;
       Traces t;
-      if (c.rule && std::holds_alternative<LplRule>(*c.rule))
-        t.mean.assign(post, static_cast<float>(c.initial_mean_rate * std::get<LplRule>(*c.rule).tau_mean));
-      t.variance.assign(post, static_cast<float>(c.initial_variance));
+      if (const auto* const lpl = dynamic_cast<const Lpl*>(c.rule.get())) {
+        t.mean.assign(post, static_cast<float>(lpl->initial_mean_rate * lpl->rule.tau_mean));
+        t.variance.assign(post, static_cast<float>(lpl->initial_variance));
+      }
       for (auto* v : {&t.sigma, &t.x_post}) v->assign(post, 0.0);
       for (auto* v : {&t.e1, &t.e}) v->assign(post, 0.0f);
       for (auto* v : {&t.psp, &t.r, &t.x_pre}) v->assign(pre, 0.0);
@@ -193,7 +196,7 @@ class Simulator {
   }
 
   bool is_stdp(std::size_t i) const {
-    return sim_.connections[i].rule && std::holds_alternative<SymmetricStdpRule>(*sim_.connections[i].rule);
+    return dynamic_cast<const SymmetricStdp*>(sim_.connections[i].rule.get()) != nullptr;
   }
 
   void fire(std::size_t population, Step k, NeuronId n) {
@@ -207,7 +210,7 @@ class Simulator {
       if (!spiked(c.from, k - c.delay, s.pre)) continue;
       input[c.to][s.post][static_cast<std::size_t>(c.receptor)] += s.w;
       if (is_stdp(i) && learns) {
-        const auto& rule = std::get<SymmetricStdpRule>(*c.rule);
+        const auto& rule = dynamic_cast<const SymmetricStdp&>(*c.rule);
         s.w = static_cast<float>(
             std::max(0.0, s.w + rule.learning_rate * (traces_[i].x_post[s.post] - 2 * rule.target_rate * rule.tau)));
       }
@@ -216,7 +219,7 @@ class Simulator {
 
   void learn_inhibition(std::size_t i, Step k, bool learns) {
     const ConnectionDescription& c = sim_.connections[i];
-    const auto& rule = std::get<SymmetricStdpRule>(*c.rule);
+    const auto& rule = dynamic_cast<const SymmetricStdp&>(*c.rule);
     for (Synapse& s : synapses_[i])
       if (learns && spiked(c.to, k, s.post))
         s.w = static_cast<float>(std::min(rule.w_max, s.w + rule.learning_rate * traces_[i].x_pre[s.pre]));
@@ -224,7 +227,7 @@ class Simulator {
 
   void advance_stdp_traces(std::size_t i, Step k) {
     const ConnectionDescription& c = sim_.connections[i];
-    const double decay = std::exp(-sim_.dt / std::get<SymmetricStdpRule>(*c.rule).tau);
+    const double decay = std::exp(-sim_.dt / dynamic_cast<const SymmetricStdp&>(*c.rule).tau);
     Traces& t = traces_[i];
     for (NeuronId j = 0; j < t.x_pre.size(); ++j) t.x_pre[j] = (t.x_pre[j] + spiked(c.from, k - c.delay, j)) * decay;
     for (NeuronId n = 0; n < t.x_post.size(); ++n) t.x_post[n] = (t.x_post[n] + spiked(c.to, k, n)) * decay;
@@ -232,7 +235,7 @@ class Simulator {
 
   void learn_lpl(std::size_t i, Step k, bool learns) {
     const ConnectionDescription& c = sim_.connections[i];
-    const auto& rule = std::get<LplRule>(*c.rule);
+    const auto& rule = dynamic_cast<const Lpl&>(*c.rule).rule;
     const double dt = sim_.dt;
     const auto late = static_cast<std::size_t>(sim_.min_delay);
     const Step horizon = std::llround(rule.horizon / dt), window = std::llround(rule.window / dt);

@@ -12,6 +12,7 @@
 #include "core/errors.hpp"
 #include "core/random.hpp"
 #include "spiking/network.hpp"
+#include "spiking/plasticity/lpl.hpp"
 #include "support/world.hpp"
 
 namespace lpl::spiking {
@@ -58,6 +59,8 @@ std::string refusal(const std::string& text, const std::vector<std::string>& ove
   return "accepted";
 }
 
+const LplRule& lpl_of(const SimulationDescription& s) { return dynamic_cast<const Lpl&>(*s.connections[0].rule).rule; }
+
 TEST(Description, ReadsWhatItSays) {
   const auto s = read_simulation_text(kSmall, "net.sim");
   EXPECT_EQ(s.seed, 7u);
@@ -65,7 +68,7 @@ TEST(Description, ReadsWhatItSays) {
   EXPECT_EQ(s.end(), 10000);
   EXPECT_EQ(s.connections[0].delay, 8);
   EXPECT_EQ(s.populations[0].cell.tau_membrane, 0.02);
-  EXPECT_EQ(std::get<LplRule>(*s.connections[0].rule).tau_mean, 600);
+  EXPECT_EQ(lpl_of(s).tau_mean, 600);
   EXPECT_TRUE(s.phases[0].learns[0]);
 }
 
@@ -73,7 +76,7 @@ TEST(Description, CanonicalTextReadsBackToItself) {
   const auto first = read_simulation_text(kSmall, "net.sim", {"rule.lpl.hebbian.strength=0.5"});
   const auto again = read_simulation_text(first.canonical_text, "again.sim");
   EXPECT_EQ(first.canonical_text, again.canonical_text);
-  EXPECT_EQ(std::get<LplRule>(*again.connections[0].rule).hebbian_strength, 0.5);
+  EXPECT_EQ(lpl_of(again).hebbian_strength, 0.5);
 }
 
 TEST(Description, OverridesReachListsByNameAndModels) {
@@ -83,7 +86,7 @@ TEST(Description, OverridesReachListsByNameAndModels) {
   EXPECT_EQ(s.end(), 20000);
   EXPECT_EQ(s.connections[0].weight, 0.3);
   EXPECT_EQ(s.populations[0].cell.tau_membrane, 0.01);
-  EXPECT_EQ(std::get<LplRule>(*s.connections[0].rule).predictive_strength, 0);
+  EXPECT_EQ(lpl_of(s).predictive_strength, 0);
 }
 
 // Where toml++ takes such letters for blanks or digits, it is not defined.

@@ -1,0 +1,118 @@
+// The machinery of rules that move weights within epochs.
+//
+// What an arriving spike transmits depends on postsynaptic spikes of the same epoch, so such a connection is not
+// delivered ahead: its arrivals of an epoch are sorted by block of targets, and the neuron kernel calls back at the
+// steps where one is due or a neuron of the block spikes. Within a step: arrivals transmit w, then change it; then
+// postsynaptic spikes change their synapses.
+#pragma once
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <utility>
+
+#include "core/errors.hpp"
+#include "spiking/plasticity/plasticity.hpp"
+#include "spiking/synapses.hpp"
+
+namespace lpl::spiking {
+
+// The weight changes of a Rule, inlined into the loops:
+//   void begin_epoch(Step first, std::uint32_t steps, const SpikeHistory& source)
+//   float arrive(float w, std::uint32_t neuron, Step now)                       the weight after an arrival
+//   float spike(float w, std::uint32_t pre, std::uint32_t step)                 and after a spike of its neuron
+//   void spiked(std::uint32_t neuron, Step now)                                 once its synapses have changed
+//   void list(Variables&, const RulePlace&), std::size_t buffer_bytes()
+template <class Rule>
+class EventRule final : public Plasticity, private BlockHook {
+ public:
+  EventRule(const RulePlace& place, Rule rule) : place_(place), rule_(std::move(rule)) {
+    constexpr std::uint64_t kPlaces = std::uint64_t{1} << 32;
+    const Synapses& synapses = place.synapses;
+    if (synapses.size() >= kPlaces)
+      throw ConfigError(fmt::format("connection '{}': {} plastic synapses on one rank are too many; take more ranks",
+                                    place.connection.name, synapses.size()));
+    arrivals_.resize(place.post_blocks);
+    next_.assign(place.post_blocks, 0);
+    column_.assign(place.post_blocks * kBlock + 1, 0);
+    for (const std::uint32_t target : synapses.target) ++column_[place.layout.neuron_of(target) + 1];
+    for (std::size_t n = 1; n < column_.size(); ++n) column_[n] += column_[n - 1];
+    column_synapse_.resize(synapses.size());
+    column_pre_.resize(synapses.size());
+    std::vector<std::uint32_t> next(column_.begin(), column_.end() - 1);
+    for (std::uint32_t pre = 0; pre < synapses.pre_size(); ++pre)
+      for (std::uint64_t s = synapses.row[pre]; s < synapses.row[pre + 1]; ++s) {
+        const std::uint32_t at = next[place.layout.neuron_of(synapses.target[s])]++;
+        column_synapse_[at] = static_cast<std::uint32_t>(s);
+        column_pre_[at] = pre;
+      }
+  }
+
+  void begin_epoch(Step first, std::uint32_t steps, const SpikeHistory& source, bool learns,
+                   std::uint32_t* event_steps) override {
+    first_ = first;
+    learns_ = learns;
+    rule_.begin_epoch(first, steps, source);
+    for (std::size_t b = 0; b < arrivals_.size(); ++b) {
+      arrivals_[b].clear();
+      next_[b] = 0;
+    }
+    const Synapses& synapses = place_.synapses;
+    for (std::uint32_t step = 0; step < steps; ++step)
+      for (const NeuronId pre : source.at(first + step - place_.connection.delay))
+        for (std::uint64_t s = synapses.row[pre]; s < synapses.row[pre + 1]; ++s) {
+          const std::size_t block = place_.layout.neuron_of(synapses.target[s]) / kBlock;
+          arrivals_[block].push_back({step, static_cast<std::uint32_t>(s)});
+          event_steps[block] |= 1u << step;
+        }
+  }
+
+  BlockHook* hook() override { return this; }
+
+  void list(Variables& variables) override { rule_.list(variables, place_); }
+
+  std::size_t buffer_bytes() const override {
+    return rule_.buffer_bytes() + (column_.size() + column_synapse_.size() + column_pre_.size()) * sizeof column_[0];
+  }
+
+ private:
+  struct Arrival {
+    std::uint32_t step;
+    std::uint32_t synapse;
+  };
+
+  void arrive(std::uint32_t block, std::uint32_t step) override {
+    const auto& arrivals = arrivals_[block];
+    for (std::size_t& next = next_[block]; next < arrivals.size() && arrivals[next].step == step; ++next) {
+      const std::uint32_t s = arrivals[next].synapse;
+      const std::uint32_t target = place_.synapses.target[s];
+      float& weight = place_.synapses.weight[s];
+      place_.input[target + step * kBlock] += weight;
+      if (learns_) weight = rule_.arrive(weight, place_.layout.neuron_of(target), first_ + step);
+    }
+  }
+
+  void spiked(std::uint32_t block, std::uint32_t step, std::uint32_t lanes) override {
+    for (; lanes != 0; lanes &= lanes - 1) {
+      const auto neuron =
+          static_cast<std::uint32_t>(block * kBlock + static_cast<std::uint32_t>(std::countr_zero(lanes)));
+      if (learns_)
+        for (std::uint32_t c = column_[neuron]; c < column_[neuron + 1]; ++c) {
+          float& weight = place_.synapses.weight[column_synapse_[c]];
+          weight = rule_.spike(weight, column_pre_[c], step);
+        }
+      rule_.spiked(neuron, first_ + step);
+    }
+  }
+
+  RulePlace place_;
+  Rule rule_;
+  bool learns_ = true;
+  Step first_ = 0;
+  std::vector<std::vector<Arrival>> arrivals_;  // by block, in step order
+  std::vector<std::size_t> next_;               // by block
+  // Synapses by postsynaptic neuron.
+  std::vector<std::uint32_t> column_, column_synapse_, column_pre_;
+};
+
+}  // namespace lpl::spiking
