@@ -9,15 +9,9 @@
 #include "core/types.hpp"
 #include "spiking/block_hook.hpp"
 #include "spiking/description.hpp"
+#include "spiking/model/model.hpp"
 
 namespace lpl::spiking {
-
-// Spikes of one block in one step; bit l is lane l.
-struct BlockSpikes {
-  std::uint32_t block;
-  std::uint16_t step;  // of the epoch
-  std::uint16_t lanes;
-};
 
 // One population's epoch. Arrays of state hold 16 floats per block; buffers are [block][slot][16].
 struct NeuronEpoch {

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/elementary.hpp"
 #include "core/types.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -121,6 +122,8 @@ LPL_LANES Mask<T> operator<=(const Lanes<T>& a, const Lanes<T>& b) {
   LPL_PARTWISE(Mask<T>, hn::Le(a.part[v], b.part[v]));
 }
 LPL_LANES Mask<T> equal(const Lanes<T>& a, const Lanes<T>& b) { LPL_PARTWISE(Mask<T>, hn::Eq(a.part[v], b.part[v])); }
+LPL_LANES Mask<T> unequal(const Lanes<T>& a, const Lanes<T>& b) { LPL_PARTWISE(Mask<T>, hn::Ne(a.part[v], b.part[v])); }
+LPL_LANES Mask<T> either(const Mask<T>& a, const Mask<T>& b) { LPL_PARTWISE(Mask<T>, hn::Or(a.part[v], b.part[v])); }
 LPL_LANES Mask<T> both(const Mask<T>& a, const Mask<T>& b) { LPL_PARTWISE(Mask<T>, hn::And(a.part[v], b.part[v])); }
 
 // Bit l of the result is lane l.
