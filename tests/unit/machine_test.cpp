@@ -6,7 +6,9 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <cstring>
+#include <limits>
 #include <map>
 #include <random>
 
@@ -377,6 +379,227 @@ TEST_P(KernelTwins, GiveTheirBits) {
 INSTANTIATE_TEST_SUITE_P(Machine, KernelTwins,
                          testing::Values(CellModel::integrate_and_fire, CellModel::adaptive_integrate_and_fire,
                                          CellModel::leaky_integrate_and_fire));
+
+// --- The scalar run
+// ----------------------------------------------------------------------------------------------------
+
+constexpr Noise kNoise{.seed = 0x123456789abcdef, .object = 77};
+constexpr NeuronId kFirstNeuron = 1000;
+constexpr Step kFirstStep = (Step{1} << 32) - 2;  // its upper bits change within an epoch
+constexpr std::size_t kSlots = 8;
+
+// A population of numbers of type T, run by the machine and, neuron by neuron, by the scalar run.
+template <class T>
+struct Twin {
+  Twin(const Program& p, std::size_t neuron_count, std::mt19937_64& random)
+      : program(p),
+        neurons(neuron_count),
+        blocks(blocks_for(neurons)),
+        states(p.states, numbers()),
+        by_neuron(p.by_neuron, numbers()),
+        lanes(blocks, 0xffff) {
+    if (neurons % kBlock) lanes.back() = static_cast<std::uint16_t>((1u << neurons % kBlock) - 1);
+    for (auto* arrays : {&states, &by_neuron})
+      for (auto& array : *arrays)
+        for (T& value : array) value = number(random);
+    for (auto* buffers : {&input, &added})
+      for (auto& buffer : *buffers) {
+        buffer.resize(blocks * kSlots * kBlock);
+        for (float& value : buffer) value = static_cast<float>(number(random));
+      }
+    clamp.resize(blocks * kSlots * kBlock);
+    for (float& value : clamp)
+      value = random() % 4 == 0 ? static_cast<float>(number(random)) : std::numeric_limits<float>::quiet_NaN();
+  }
+  AlignedVector<T> numbers() const { return AlignedVector<T>(blocks * kBlock); }
+  // Of every size, with those among them for which functions have special cases.
+  static T number(std::mt19937_64& random) {
+    constexpr T kSpecial[] = {0,
+                              -T{0},
+                              1,
+                              -1,
+                              T{0.5},
+                              2,
+                              std::numeric_limits<T>::infinity(),
+                              -std::numeric_limits<T>::infinity(),
+                              std::numeric_limits<T>::min(),
+                              std::numeric_limits<T>::max(),
+                              88,
+                              -88,
+                              709,
+                              -709,
+                              100000,
+                              T{1e10}};
+    if (random() % 16 == 0) return kSpecial[random() % std::size(kSpecial)];
+    const double size = std::exp(std::uniform_real_distribution(-20.0, random() % 4 == 0 ? 20.0 : 3.0)(random));
+    return static_cast<T>(random() % 2 ? size : -size);
+  }
+
+  // Compares states and spikes after an epoch.
+  void compare(std::uint32_t steps) {
+    auto expected = states;
+    std::vector<std::array<std::uint32_t, 3>> expected_spikes;
+    for (std::uint32_t n = 0; n < neurons; ++n) {
+      std::vector<T> registers(program.registers());
+      for (std::size_t s = 0; s < states.size(); ++s) registers[s] = states[s][n];
+      for (std::size_t v = 0; v < by_neuron.size(); ++v) registers[states.size() + v] = by_neuron[v][n];
+      for (std::uint32_t k = 0; k < steps; ++k) {
+        const std::size_t cell = (n / kBlock * kSlots + k) * kBlock + n % kBlock;
+        const T arrivals[] = {static_cast<T>(input[0][cell]), static_cast<T>(input[1][cell]), T{0}};
+        const T inputs[] = {static_cast<T>(added[0][cell]), T{0}};
+        NeuronStep<T> step{.noise = kNoise,
+                           .neuron = kFirstNeuron + n,
+                           .step = kFirstStep + k,
+                           .dt = kDt,
+                           .inputs = inputs,
+                           .arrivals = arrivals,
+                           .clamp = static_cast<T>(clamp[cell]),
+                           .hook = {}};
+        run<T>(program, registers, step);
+        for (std::uint32_t spike = 0; spike < step.count; ++spike) expected_spikes.push_back({k, n, 0});
+      }
+      for (std::size_t s = 0; s < states.size(); ++s) expected[s][n] = registers[s];
+    }
+    const Machine<T> machine(program, std::nullopt, by_neuron, kNoise, kDt);
+    PopulationEpoch epoch;
+    epoch.blocks = blocks;
+    epoch.steps = steps;
+    epoch.slots = kSlots;
+    epoch.first = kFirstStep;
+    epoch.first_neuron = kFirstNeuron;
+    epoch.lanes = lanes.data();
+    std::vector<void*> state_data;
+    for (auto& state : states) state_data.push_back(state.data());
+    float* const inputs[] = {input[0].data(), input[1].data(), nullptr};
+    const float* const currents[] = {added[0].data(), nullptr};
+    std::vector<BlockSpikes> spikes;
+    epoch.state = state_data.data();
+    epoch.input = inputs;
+    epoch.added = currents;
+    epoch.clamp = clamp.data();
+    epoch.spikes = &spikes;
+    machine.advance(epoch);
+    for (std::size_t s = 0; s < states.size(); ++s)
+      for (std::size_t n = 0; n < neurons; ++n) {
+        const T got = states[s][n], wanted = expected[s][n];
+        if (std::isnan(got) && std::isnan(wanted)) continue;
+        ASSERT_EQ(std::memcmp(&got, &wanted, sizeof(T)), 0)
+            << "state " << s << " of neuron " << n << ": " << got << ", not " << wanted;
+      }
+    std::vector<std::array<std::uint32_t, 3>> got_spikes;
+    for (const BlockSpikes& s : spikes)
+      for (std::uint32_t left = s.lanes; left != 0; left &= left - 1)
+        got_spikes.push_back(
+            {s.step, static_cast<std::uint32_t>(s.block * kBlock) + static_cast<std::uint32_t>(std::countr_zero(left)),
+             0});
+    std::sort(expected_spikes.begin(), expected_spikes.end());
+    std::stable_sort(got_spikes.begin(), got_spikes.end(), [](const auto& a, const auto& b) { return a[0] < b[0]; });
+    ASSERT_EQ(got_spikes, expected_spikes);
+  }
+
+  const Program& program;
+  std::size_t neurons, blocks;
+  std::vector<AlignedVector<T>> states, by_neuron;
+  std::vector<std::uint16_t> lanes;
+  std::array<AlignedVector<float>, 2> input, added;
+  AlignedVector<float> clamp;
+};
+
+template <class T>
+class MachineAndScalar : public EveryTarget {};
+using Numbers = testing::Types<float, double>;
+TYPED_TEST_SUITE(MachineAndScalar, Numbers);
+
+constexpr Op kFunctions[] = {Op::exp,  Op::expm1, Op::log, Op::log1p,  Op::exprel, Op::tanh,   Op::sin, Op::cos,
+                             Op::sqrt, Op::floor, Op::abs, Op::negate, Op::power,  Op::divide, Op::min, Op::max};
+
+TYPED_TEST(MachineAndScalar, FunctionsAgreeOnNumbersOfEverySize) {
+  std::vector<std::string> states;
+  for (std::size_t s = 0; s < std::size(kFunctions); ++s) states.push_back(std::to_string(s));
+  Writer w(states, {"x", "y"});
+  for (std::size_t s = 0; s < std::size(kFunctions); ++s) w(kFunctions[s], states[s], "x", "y");
+  this->each([&] {
+    std::mt19937_64 random(1);
+    Twin<TypeParam>(w.program, 40000, random).compare(1);
+  });
+}
+
+TYPED_TEST(MachineAndScalar, RandomNumbersAgree) {
+  Writer w({"u", "n", "p", "s", "t"}, {"x"});
+  w.constant("large", 1700);
+  w.raw(Op::uniform, "u", 0);
+  w.raw(Op::normal, "n", 1);
+  w(Op::abs, "x", "x");
+  w.raw(Op::poisson, "p", 2, "x");
+  w.raw(Op::poisson, "s", Noise::kMostDraws - 1, "large");
+  w(Op::time, "t");
+  this->each([&] {
+    std::mt19937_64 random(2);
+    Twin<TypeParam>(w.program, 700, random).compare(5);
+  });
+}
+
+// Programs of all operations, their operands by chance; temporaries are read once they have a value.
+Program random_program(std::mt19937_64& random) {
+  Program p;
+  p.states = 5;
+  p.by_neuron = 2;
+  p.constants = {0, 1, -0.5, 3.25, 1e-3};
+  p.temporaries = 12;
+  std::vector<std::uint16_t> readable(p.first_temporary());
+  for (std::uint16_t r = 0; r < readable.size(); ++r) readable[r] = r;
+  const auto any = [&] { return readable[random() % readable.size()]; };
+  const auto target = [&] {
+    const auto to = static_cast<std::uint16_t>(random() % 3 == 0 ? random() % p.states
+                                                                 : p.first_temporary() + random() % p.temporaries);
+    return to;
+  };
+  std::uint16_t receptor = 0, draws = 0;
+  for (int n = 0; n < 50; ++n) {
+    Instruction i{static_cast<Op>(random() % (static_cast<unsigned>(Op::clamp) + 1)), target(), any(), any(), any()};
+    if (i.op == Op::arrival) {
+      if (receptor == 3) continue;
+      i.a = receptor++;
+    }
+    if (i.op == Op::input) i.a = static_cast<std::uint16_t>(random() % 2);
+    if (i.op == Op::uniform || i.op == Op::normal || i.op == Op::poisson) i.a = draws++;
+    if (i.op == Op::clamp) i.to = 0;
+    if (i.op == Op::hook) continue;
+    if (i.op == Op::fired) {
+      i = {Op::min, target(), any(), static_cast<std::uint16_t>(p.first_constant() + 3),
+           0};  // a count of at most three
+      if (i.to < p.first_temporary()) readable.push_back(i.to);
+      p.code.push_back(i);
+      if (std::find(readable.begin(), readable.end(), i.to) == readable.end()) readable.push_back(i.to);
+      i = {Op::fired, 0, static_cast<std::uint16_t>(random() % 2), any(), i.to};
+      p.code.push_back(i);
+      break;
+    }
+    p.code.push_back(i);
+    if (std::find(readable.begin(), readable.end(), i.to) == readable.end()) readable.push_back(i.to);
+    if (i.op == Op::arrival && random() % 2) {
+      const auto sum = target();
+      const auto other = any();
+      p.code.push_back(random() % 2 ? Instruction{Op::add, sum, other, i.to, 0}
+                                    : Instruction{Op::add, sum, i.to, other, 0});
+      if (std::find(readable.begin(), readable.end(), sum) == readable.end()) readable.push_back(sum);
+    }
+  }
+  return p;
+}
+
+TYPED_TEST(MachineAndScalar, ProgramsByChanceAgree) {
+  this->each([&] {
+    std::mt19937_64 random(3);
+    for (int n = 0; n < 600 && !this->HasFatalFailure(); ++n) {
+      SCOPED_TRACE(n);
+      const Program program = random_program(random);
+      const std::size_t neurons = 1 + random() % 640;
+      Twin<TypeParam>(program, n % 10 == 0 ? neurons : 1 + neurons % 48, random)
+          .compare(static_cast<std::uint32_t>(1 + random() % 4));
+    }
+  });
+}
 
 }  // namespace
 }  // namespace lpl::spiking
