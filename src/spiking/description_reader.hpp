@@ -15,6 +15,7 @@
 #include "core/text.hpp"
 #include "spiking/description.hpp"
 #include "spiking/grid.hpp"
+#include "spiking/model/equations.hpp"
 
 namespace lpl::spiking {
 
@@ -35,9 +36,16 @@ class DescriptionReader {
                       const std::string& name);
   // Entries of [cell] and [rule] that nothing refers to are mistakes.
   void finish_section(Table table, const std::string& section);
-  Cell read_cell(Table table);
-  void read_potentials(Table& table, Cell& cell);
+  // The text of a model that cells name: a table [model.NAME] that the description holds or that was embedded.
+  std::shared_ptr<const ModelText> read_text(Table& cell, Table& root, const std::string& model);
+  Cell read_cell(Table& table, Table& root, const std::string& name, const Population& population);
+  void check_cell(Table& table, const Population& population) const;
+  using Refuse = std::function<void(const std::string& parameter, const std::string& message)>;  // throws
+  void check_refractory(const Cell& cell, const ParameterValues& values, const Refuse& fail) const;
+  void check_float(const Cell& cell, const ParameterValues& values, const Refuse& fail) const;
   void read_initial_membrane(Table& table, Population& population);
+  void read_membrane_file(Table& table, InitialMembrane& start, NeuronId size, double high);
+  void read_initial(Table& table, Population& population);
   void read_population(Table& table, Table& root);
   RateProfile read_rate_file(Table& table);
   RateProfile read_rate(Table& table, const std::vector<PoissonGroup>& earlier, std::uint32_t object);
@@ -111,7 +119,8 @@ class DescriptionReader {
   Grid grid_;
   std::vector<Table> device_tables_;                        // read after the populations that they act on are known
   std::map<std::string, std::vector<std::string>> names_;   // taken, by kind
-  std::map<std::string, std::vector<std::string>> used_;    // cells and rules that something refers to
+  std::map<std::string, std::vector<std::string>> used_;    // cells, models and rules that something refers to
+  std::map<std::string, std::shared_ptr<const ModelText>> texts_;  // of models that cells name
   std::set<std::pair<std::string, std::string>> recorded_;  // kind of record and what it is of
 };
 

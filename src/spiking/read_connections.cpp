@@ -3,7 +3,7 @@
 
 #include "spiking/catalogue.hpp"
 #include "spiking/description_reader.hpp"
-#include "spiking/model/kernel.hpp"
+#include "spiking/model/equations.hpp"
 #include "spiking/plasticity/plasticity.hpp"
 
 namespace lpl::spiking {
@@ -13,8 +13,12 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
   c.name = read_name(table, "connection");
   c.from = named(table, "from", table.text("from"), result_.sources, "population or stimulus");
   c.to = named(table, "to", table.text("to"), result_.populations, "population");
-  const auto receptors = result_.populations[c.to].cell.kernel->receptors;
-  c.receptor = table.choice("receptor", {receptors.begin(), receptors.end()}, std::string(receptors.front()));
+  std::vector<std::string> receptors;
+  for (const ReceptorText& receptor : result_.populations[c.to].cell.text->receptors) receptors.push_back(receptor.name);
+  if (receptors.empty())
+    table.fail("to", fmt::format("the model '{}' of '{}' has no receptors", result_.populations[c.to].cell.model,
+                                 result_.populations[c.to].name));
+  c.receptor = table.choice("receptor", receptors, receptors.front());
   c.delay = grid_.read_steps(table, "delay", kPositive, fmt::format("{} s", result_.seconds(result_.min_delay)));
   if (c.delay < result_.min_delay)
     table.fail("delay", fmt::format("{}, below the minimum delay of {} s; raise it or lower simulation.min_delay",
@@ -32,12 +36,13 @@ void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDes
   c.rule_name = table.text("plasticity");
   Table rule_table = section_entry(table, "plasticity", root, "rule", c.rule_name);
   if (!result_.populations[c.to].cell.has_membrane())
-    table.fail("plasticity", "synapses on a parrot population cannot be plastic");
+    table.fail("plasticity", fmt::format("synapses onto '{}', whose neurons have no membrane, cannot be plastic",
+                                         result_.populations[c.to].name));
   const RuleEntry& entry = rules()[rule_table.choice("type", types_of(rules()))];
   c.rule = entry.read({.rule = rule_table,
                        .connection = table,
                        .described = c,
-                       .receptor = result_.populations[c.to].cell.kernel->receptors[c.receptor],
+                       .receptor = result_.populations[c.to].cell.text->receptors[c.receptor].name,
                        .grid = grid_});
   rule_table.finish();
   check_initial_weights(table, c);
