@@ -101,7 +101,10 @@ namespace {
 
 SimulationDescription read(Document document, std::vector<std::string> overrides, std::optional<std::uint64_t> seed) {
   if (seed) overrides.push_back(fmt::format("simulation.seed={}", *seed));
-  resolve(document, overrides, {{"population", "cell", "cell", "cell"}, {"cell", "model", "model", "cell"}, {"connection", "plasticity", "rule", "rule"}});
+  resolve(document, overrides,
+          {{"population", "cell", "cell", "cell"},
+           {"cell", "model", "model", "cell"},
+           {"connection", "plasticity", "rule", "rule"}});
   return DescriptionReader(std::move(document)).read();
 }
 

@@ -65,6 +65,7 @@ class DescriptionReader {
   void read_device(Table& table);
   void read_series(Table& table, Device& device);
   void read_connection(Table& table, Table& root);
+  double read_weight(Table& table, const ConnectionDescription& c) const;
   void read_pattern(Table& table, ConnectionDescription& c);
   void read_plasticity(Table& table, Table& root, ConnectionDescription& c);
   // Weights that a rule moves start within its bounds, or above them by what the rule itself may do.
@@ -117,11 +118,11 @@ class DescriptionReader {
   Document document_;
   SimulationDescription result_;
   Grid grid_;
-  std::vector<Table> device_tables_;                        // read after the populations that they act on are known
-  std::map<std::string, std::vector<std::string>> names_;   // taken, by kind
-  std::map<std::string, std::vector<std::string>> used_;    // cells, models and rules that something refers to
+  std::vector<Table> device_tables_;                       // read after the populations that they act on are known
+  std::map<std::string, std::vector<std::string>> names_;  // taken, by kind
+  std::map<std::string, std::vector<std::string>> used_;   // cells, models and rules that something refers to
   std::map<std::string, std::shared_ptr<const ModelText>> texts_;  // of models that cells name
-  std::set<std::pair<std::string, std::string>> recorded_;  // kind of record and what it is of
+  std::set<std::pair<std::string, std::string>> recorded_;         // kind of record and what it is of
 };
 
 }  // namespace lpl::spiking

@@ -50,7 +50,8 @@ bool NeuronValues::same_for_all() const {
 
 double NeuronValues::of(NeuronId id, NeuronId size, Random random) const {
   if (of_index_)
-    return *evaluate(of_index_, [&](const std::string& name) -> std::optional<double> { return name == "i" ? id : size; });
+    return *evaluate(of_index_,
+                     [&](const std::string& name) -> std::optional<double> { return name == "i" ? id : size; });
   if (!listed_.empty()) return listed_[id];
   return distribution_.draw(random, {.pre = id, .post = id, .distance = 0});
 }

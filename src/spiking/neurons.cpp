@@ -119,15 +119,15 @@ void Neurons::start(const Population& population, double dt, std::uint64_t seed)
     const std::vector<double> initial = initial_values(*text_, values, dt, id, population.size, draw);
     for (std::size_t s = 0; s < initial.size(); ++s) {
       const auto given = population.initial.find(text_->states[s].name);
-      set_state(s, n, given == population.initial.end()
-                          ? initial[s]
-                          : given->second.of(id, population.size, own(text_->states[s].name)));
+      set_state(s, n,
+                given == population.initial.end() ? initial[s]
+                                                  : given->second.of(id, population.size, own(text_->states[s].name)));
     }
     if (const auto& membrane = population.initial_membrane) {
       Random random(seed, Draw::membrane, hash_name(population.name), id);
-      set_state(*text_->membrane, n,
-                membrane->values.empty() ? membrane->mean + membrane->deviation * random.normal()
-                                         : membrane->values[id]);
+      set_state(
+          *text_->membrane, n,
+          membrane->values.empty() ? membrane->mean + membrane->deviation * random.normal() : membrane->values[id]);
     }
   }
 }

@@ -67,9 +67,9 @@ class Neurons {
   std::vector<std::size_t> state_order_, receptor_order_;  // of the model's arrays: indices of the text's
   std::size_t ring_ = 0;
   std::vector<std::uint16_t> lanes_;
-  std::vector<AlignedVector<float>> state_;           // by state, where numbers are float
+  std::vector<AlignedVector<float>> state_;          // by state, where numbers are float
   std::vector<AlignedVector<double>> double_state_;  // where they are double
-  std::vector<AlignedVector<float>> input_;           // by receptor
+  std::vector<AlignedVector<float>> input_;          // by receptor
   AlignedVector<float> clamp_, current_, V_integrated_;
   std::vector<std::uint16_t> spike_lanes_;
   std::vector<BlockSpikes> fired_;

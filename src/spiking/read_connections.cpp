@@ -14,7 +14,8 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
   c.from = named(table, "from", table.text("from"), result_.sources, "population or stimulus");
   c.to = named(table, "to", table.text("to"), result_.populations, "population");
   std::vector<std::string> receptors;
-  for (const ReceptorText& receptor : result_.populations[c.to].cell.text->receptors) receptors.push_back(receptor.name);
+  for (const ReceptorText& receptor : result_.populations[c.to].cell.text->receptors)
+    receptors.push_back(receptor.name);
   if (receptors.empty())
     table.fail("to", fmt::format("the model '{}' of '{}' has no receptors", result_.populations[c.to].cell.model,
                                  result_.populations[c.to].name));
@@ -67,6 +68,15 @@ void DescriptionReader::check_initial_weights(Table& table, const ConnectionDesc
              fmt::format("the weight of entry ({}, {}) is {}", matrix.pre[i] + 1, matrix.post[i] + 1, matrix.value[i]));
 }
 
+// In the unit of the state that an arrival is added to, of the sign that the receptor takes.
+double DescriptionReader::read_weight(Table& table, const ConnectionDescription& c) const {
+  const ReceptorText& receptor = result_.populations[c.to].cell.text->receptors[c.receptor];
+  const Bounds bounds{receptor.sign == WeightSign::positive ? 0 : -kLargestWeight,
+                      receptor.sign == WeightSign::negative ? 0 : kLargestWeight};
+  return receptor.weight == Dimension::none ? table.number("weight", bounds)
+                                            : table.quantity("weight", receptor.weight, bounds);
+}
+
 void DescriptionReader::read_pattern(Table& table, ConnectionDescription& c) {
   const NeuronId pre = result_.sources[c.from].size, post = result_.populations[c.to].size;
   std::vector<std::string> given;
@@ -78,7 +88,7 @@ void DescriptionReader::read_pattern(Table& table, ConnectionDescription& c) {
                            given.empty() ? "no wiring is given"
                                          : fmt::format("both '{}' and '{}' are given", given[0], given[1])));
   const std::string& key = given.front();
-  if (key != "file") c.weight = table.number("weight", {0, kLargestWeight});
+  if (key != "file") c.weight = read_weight(table, c);
   const auto read_matrix = [&] {
     SparseMatrix matrix = imported(table, key, [](const auto& path) { return read_matrix_market(path); });
     if (matrix.rows != pre || matrix.columns != post)

@@ -161,7 +161,8 @@ void DescriptionReader::read_initial(Table& table, Population& population) {
     const StateText& state = text.states[s];
     if (!initial.has(state.name)) continue;
     if (population.initial_membrane && text.membrane == s)
-      initial.fail(state.name, fmt::format("'{}' begins as 'initial_membrane' says; leave one of them out", state.name));
+      initial.fail(state.name,
+                   fmt::format("'{}' begins as 'initial_membrane' says; leave one of them out", state.name));
     population.initial[state.name] = NeuronValues::read(initial, state.name, state.dimension, population.size);
   }
   initial.finish();

@@ -1,5 +1,6 @@
 // [[stimulus]]: Poisson inputs and their rates, spike files, pairings, clamps and currents.
 #include "spiking/description_reader.hpp"
+#include "spiking/model/catalogue.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -211,10 +212,18 @@ void DescriptionReader::read_poisson(Table& table, const std::string& name) {
 
 // A device's values over time: rows of a file, or two lists.
 void DescriptionReader::read_series(Table& table, Device& device) {
-  const Cell& cell = result_.populations[device.population].cell;
+  const Population& target = result_.populations[device.population];
+  const ModelText& text = *target.cell.text;
   // Files have no units, so that their currents are judged as membranes are.
   const bool clamp = device.kind == Device::Kind::clamp;
-  const double low = clamp ? cell.parameter("E_inh") : -kLargestVoltage, high = clamp ? 0 : kLargestVoltage;
+  if (!clamp && text.inputs.empty())
+    table.fail("to", fmt::format("the model '{}' of '{}' has no input for currents", target.cell.model, target.name));
+  const Dimension dimension = clamp ? Dimension::voltage : text.inputs.front().dimension;
+  const auto [least, most] = range_of(text.states[*text.membrane], target, 0, result_.seed, result_.dt);
+  const bool volts = dimension == Dimension::voltage;
+  constexpr double kUnbounded = std::numeric_limits<double>::max();
+  const double low = clamp ? std::max(least, -kLargestVoltage) : volts ? -kLargestVoltage : -kUnbounded;
+  const double high = clamp ? std::min(most, kLargestVoltage) : volts ? kLargestVoltage : kUnbounded;
   const auto unlike = [&](double value) {
     const std::string_view hint = std::abs(value) > kLargestVoltage ? "; did you mean mV?" : "";
     return fmt::format("{} V lies outside the {} of {} V to {} V{}", value,
@@ -239,8 +248,10 @@ void DescriptionReader::read_series(Table& table, Device& device) {
     return;
   }
   const std::vector<double> times = table.quantities("times", Dimension::time, kNonNegative);
-  const double largest = clamp ? kLargestVoltage : kLargestCurrent;
-  const std::vector<double> values = table.quantities("values", Dimension::voltage, {-largest, largest});
+  const double largest = clamp ? kLargestVoltage : volts ? kLargestCurrent : kUnbounded;
+  const std::vector<double> values = dimension == Dimension::none
+                                         ? table.numbers("values", kAny)
+                                         : table.quantities("values", dimension, {-largest, largest});
   if (times.size() != values.size() || times.empty())
     table.fail("values", fmt::format("there are {} times but {} values", times.size(), values.size()));
   for (std::size_t i = 0; i < times.size(); ++i) {
@@ -257,7 +268,8 @@ void DescriptionReader::read_device(Table& table) {
   device.kind = table.choice("type", kStimulusTypes) == 3 ? Device::Kind::clamp : Device::Kind::current;
   device.population = named(table, "to", table.text("to"), result_.populations, "population");
   const Population& target = result_.populations[device.population];
-  if (!target.cell.has_membrane()) table.fail("to", "a parrot population has no membrane to act on");
+  if (!target.cell.has_membrane())
+    table.fail("to", fmt::format("the model '{}' of '{}' has no membrane to act on", target.cell.model, target.name));
   device.neurons = read_neurons(table, target.size, "all");
   if (device.neurons.size() == target.size) device.neurons.clear();
   read_series(table, device);

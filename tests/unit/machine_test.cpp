@@ -15,7 +15,7 @@
 #include "core/denormals.hpp"
 #include "spiking/block_hook.hpp"
 #include "core/vector_targets.hpp"
-#include "spiking/kernels.hpp"
+#include "spiking/model/kernel.hpp"
 // After the targets.
 #include <hwy/highway.h>
 
@@ -61,8 +61,45 @@ class Writer {
 
 // --- The programs of the hand-written kernels ------------------------------------------------------------------------
 
-constexpr std::uint16_t kAmpa = 0, kGaba = 1, kNmda = 2;  // receptors
+double parameter(std::string_view name) {
+  static const std::map<std::string_view, double> values = {
+      {"E_leak", -0.07},      {"E_inh", -0.08},         {"threshold", -0.05},    {"threshold_jump", 0.1},
+      {"tau_membrane", 0.02}, {"tau_threshold", 0.005}, {"tau_ampa", 0.005},     {"tau_gaba", 0.01},
+      {"tau_nmda", 0.1},      {"ampa_nmda_ratio", 1},   {"tau_adaptation", 0.1}, {"adaptation_jump", 1},
+      {"refractory", 0.005},  {"drive", 0.011}};
+  return values.at(name);
+}
+float decay_of(const char* tau) { return static_cast<float>(std::exp(-kDt / parameter(tau))); }
+const KernelEntry& kernel_of(const std::string& type) {
+  return *std::find_if(kernels().begin(), kernels().end(), [&](const KernelEntry& k) { return k.type == type; });
+}
 
+void declare(Writer& w, const std::string& type) {
+  // Floats, which the machine rounds to themselves.
+  const auto constant = [&](const char* name, float value) { w.constant(name, static_cast<double>(value)); };
+  const auto at = [](const char* name) { return static_cast<float>(parameter(name)); };
+  const double ratio = parameter("ampa_nmda_ratio");
+  const auto follow_nmda =
+      static_cast<float>(type == "if" ? 1 - std::exp(-kDt / parameter("tau_nmda")) : kDt / parameter("tau_nmda"));
+  constant("rest", type == "lif" ? at("E_leak") + at("drive") : at("E_leak"));
+  constant("E_leak", at("E_leak"));
+  constant("E_inh", at("E_inh"));
+  constant("threshold_0", at("threshold"));
+  constant("threshold_jump", at("threshold_jump"));
+  constant("A_ampa", static_cast<float>(ratio / (ratio + 1)));
+  constant("A_nmda", static_cast<float>(1 / (ratio + 1)));
+  constant("adaptation_jump", at("adaptation_jump"));
+  constant("refractory_steps", static_cast<float>(std::round(parameter("refractory") / kDt)));
+  constant("step_membrane", static_cast<float>(kDt / parameter("tau_membrane")));
+  constant("follow_nmda", follow_nmda);
+  constant("keep_nmda", 1.0f - follow_nmda);
+  constant("decay_threshold", decay_of("tau_threshold"));
+  constant("decay_ampa", decay_of("tau_ampa"));
+  constant("decay_gaba", decay_of("tau_gaba"));
+  constant("decay_adaptation", decay_of("tau_adaptation"));
+  constant("one", 1);
+  constant("zero", 0);
+}
 void integrate(Writer& w, const std::string& g, const std::string& g_inh) {
   w.raw(Op::input, "current", 0);
   w(Op::add, "drive", "rest", "current");
@@ -78,94 +115,62 @@ void filter_nmda(Writer& w) {
   w(Op::multiply, "g_nmda", "nmda", "keep_nmda");
 }
 void decay(Writer& w, const std::string& what) {
-  w(Op::multiply, what, what, "decay_" + what.substr(what[0] == 'g' ? 2 : 0));
-}
-void finish(Writer& w, bool nmda) {
-  w.raw(Op::fired, "", 0, "fired");
-  w(Op::hook, "");
-  for (const auto& [receptor, state] :
-       std::map<std::uint16_t, std::string>{{kAmpa, "g_ampa"}, {kGaba, "g_gaba"}, {kNmda, "g_nmda"}}) {
-    if (receptor == kNmda && !nmda) continue;
-    w.raw(Op::arrival, "arrival", receptor);
-    w(Op::add, state, state, "arrival");
-  }
-  w(Op::clamp, "V");
+  w(Op::multiply, what, what, "decay_" + what.substr(what.starts_with("g_") ? 2 : 0));
 }
 void reset(Writer& w, bool adaptation) {
   w(Op::add, "limit", "threshold_0", "threshold");
-  w(Op::greater, "fired", "V", "limit");
-  w(Op::select, "V", "fired", "E_leak", "V");
+  w(Op::greater, "fired", "V_new", "limit");
+  w(Op::select, "V", "fired", "E_leak", "V_new");
   w(Op::select, "threshold", "fired", "threshold_jump", "threshold");
-  if (adaptation) {
-    w(Op::add, "raised", "g_adaptation", "adaptation_jump");
-    w(Op::select, "g_adaptation", "fired", "raised", "g_adaptation");
+  if (!adaptation) return;
+  w(Op::add, "raised", "g_adaptation", "adaptation_jump");
+  w(Op::select, "g_adaptation", "fired", "raised", "g_adaptation");
+}
+void finish(Writer& w, const std::vector<std::string>& receptors) {
+  w.raw(Op::fired, "", 0, "fired");
+  w(Op::hook, "");
+  for (std::uint16_t r = 0; r < receptors.size(); ++r) {
+    w.raw(Op::arrival, "arrival", r);
+    w(Op::add, receptors[r], receptors[r], "arrival");
   }
-}
-void declare(Writer& w, const NeuronConstants& c) {
-  // Floats are doubles that are rounded back to the same floats.
-  w.constant("rest", static_cast<double>(c.E_leak + c.drive));
-  w.constant("E_leak", static_cast<double>(c.E_leak));
-  w.constant("E_inh", static_cast<double>(c.E_inh));
-  w.constant("threshold_0", static_cast<double>(c.threshold));
-  w.constant("threshold_jump", static_cast<double>(c.threshold_jump));
-  w.constant("A_ampa", static_cast<double>(c.A_ampa));
-  w.constant("A_nmda", static_cast<double>(c.A_nmda));
-  w.constant("adaptation_jump", static_cast<double>(c.adaptation_jump));
-  w.constant("refractory_steps", static_cast<double>(c.refractory_steps));
-  w.constant("step_membrane", static_cast<double>(c.step_membrane));
-  w.constant("follow_nmda", static_cast<double>(c.follow_nmda));
-  w.constant("keep_nmda", static_cast<double>(1.0f - c.follow_nmda));
-  w.constant("decay_threshold", static_cast<double>(c.decay_threshold));
-  w.constant("decay_ampa", static_cast<double>(c.decay_ampa));
-  w.constant("decay_gaba", static_cast<double>(c.decay_gaba));
-  w.constant("decay_adaptation", static_cast<double>(c.decay_adaptation));
-  w.constant("one", 1);
-  w.constant("zero", 0);
+  w(Op::clamp, "V");
 }
 
-const std::vector<std::string> kStates = {"V", "threshold", "g_ampa", "g_nmda", "g_gaba", "g_adaptation", "refractory"};
-
-Program program_of(const NeuronConstants& c) {
-  Writer w(kStates);
-  declare(w, c);
-  switch (c.model) {
-    case CellModel::integrate_and_fire:
-      w(Op::fma, "g", "A_nmda", "g_nmda", "g_gaba");
-      w(Op::fma, "g", "A_ampa", "g_ampa", "g");
-      integrate(w, "g", "g_gaba");
-      w(Op::copy, "V", "V_new");
-      filter_nmda(w);
-      for (const char* what : {"g_ampa", "g_gaba", "threshold"}) decay(w, what);
-      reset(w, false);
-      finish(w, true);
-      break;
-    case CellModel::adaptive_integrate_and_fire:
-      for (const char* what : {"g_ampa", "g_gaba", "g_adaptation"}) decay(w, what);
-      filter_nmda(w);
-      w(Op::add, "g_inh", "g_gaba", "g_adaptation");
-      w(Op::fma, "g", "A_nmda", "g_nmda", "g_inh");
-      w(Op::fma, "g", "A_ampa", "g_ampa", "g");
-      integrate(w, "g", "g_inh");
-      w(Op::copy, "V", "V_new");
-      decay(w, "threshold");
-      reset(w, true);
-      finish(w, true);
-      break;
-    case CellModel::leaky_integrate_and_fire:
-      w(Op::add, "g", "g_ampa", "g_gaba");
-      integrate(w, "g", "g_gaba");
-      for (const char* what : {"g_ampa", "g_gaba"}) decay(w, what);
-      w(Op::greater, "resting", "refractory", "zero");
-      w(Op::select, "V", "resting", "E_leak", "V_new");
-      w(Op::subtract, "refractory", "refractory", "one");
-      w(Op::max, "refractory", "refractory", "zero");
-      w(Op::greater, "fired", "V", "threshold_0");
-      w(Op::select, "V", "fired", "E_leak", "V");
-      w(Op::select, "refractory", "fired", "refractory_steps", "refractory");
-      finish(w, false);
-      break;
-    case CellModel::parrot:
-      break;
+Program program_of(const std::string& type) {
+  std::vector<std::string> states;
+  for (const StateInfo& state : kernel_of(type).states) states.emplace_back(state.name);
+  Writer w(states);
+  declare(w, type);
+  if (type == "if") {
+    w(Op::fma, "g", "A_nmda", "g_nmda", "g_gaba");
+    w(Op::fma, "g", "A_ampa", "g_ampa", "g");
+    integrate(w, "g", "g_gaba");
+    filter_nmda(w);
+    for (const char* what : {"g_ampa", "g_gaba", "threshold"}) decay(w, what);
+    reset(w, false);
+    finish(w, {"g_ampa", "g_nmda", "g_gaba"});
+  } else if (type == "aif") {
+    for (const char* what : {"g_ampa", "g_gaba", "g_adaptation"}) decay(w, what);
+    filter_nmda(w);
+    w(Op::add, "g_inh", "g_gaba", "g_adaptation");
+    w(Op::fma, "g", "A_nmda", "g_nmda", "g_inh");
+    w(Op::fma, "g", "A_ampa", "g_ampa", "g");
+    integrate(w, "g", "g_inh");
+    decay(w, "threshold");
+    reset(w, true);
+    finish(w, {"g_ampa", "g_nmda", "g_gaba"});
+  } else {
+    w(Op::add, "g", "g_ampa", "g_gaba");
+    integrate(w, "g", "g_gaba");
+    for (const char* what : {"g_ampa", "g_gaba"}) decay(w, what);
+    w(Op::greater, "resting", "refractory", "zero");
+    w(Op::select, "V_new", "resting", "E_leak", "V_new");
+    w(Op::subtract, "refractory", "refractory", "one");
+    w(Op::max, "refractory", "refractory", "zero");
+    w(Op::greater, "fired", "V_new", "threshold_0");
+    w(Op::select, "V", "fired", "E_leak", "V_new");
+    w(Op::select, "refractory", "fired", "refractory_steps", "refractory");
+    finish(w, {"g_ampa", "g_gaba"});
   }
   return w.program;
 }
@@ -179,7 +184,7 @@ class Listener : public BlockHook {
   explicit Listener(std::vector<AlignedVector<float>>& input, std::size_t slots) : input_(input), slots_(slots) {}
   void arrive(std::uint32_t block, std::uint32_t step) override {
     calls.push_back({block, step, 0});
-    input_[kAmpa][(block * slots_ + step) * kBlock + step % kBlock] += 0.25f;
+    input_[0][(block * slots_ + step) * kBlock + step % kBlock] += 0.25f;
   }
   void spiked(std::uint32_t block, std::uint32_t step, std::uint32_t lanes) override {
     calls.push_back({block, step, lanes});
@@ -198,12 +203,12 @@ class Listener : public BlockHook {
 };
 
 struct Arrays {
-  Arrays(std::size_t neuron_count, std::size_t slot_count, std::size_t states)
+  Arrays(std::size_t neuron_count, std::size_t slot_count, std::size_t states, std::size_t receptors)
       : neurons(neuron_count),
         slots(slot_count),
         blocks(blocks_for(neurons)),
         state(states, AlignedVector<float>(blocks * kBlock)),
-        input(3, AlignedVector<float>(blocks * slots * kBlock)),
+        input(receptors, AlignedVector<float>(blocks * slots * kBlock)),
         clamp(blocks * slots * kBlock),
         current(blocks * slots * kBlock),
         V_integrated(blocks * slots * kBlock),
@@ -213,14 +218,14 @@ struct Arrays {
     if (neurons % kBlock) lanes.back() = static_cast<std::uint16_t>((1u << neurons % kBlock) - 1);
   }
   // Input of one epoch: rarely a weight, a clamp or an event.
-  void draw(std::uint32_t seed) {
+  void draw(std::uint32_t seed, std::uint32_t steps) {
     std::mt19937 random(seed);
     const auto next = [&] { return static_cast<float>(random() >> 8) * 0x1p-24f; };
     for (auto& weights : input)
       for (float& weight : weights) weight = next() < 0.1f ? 1.5f * next() : 0;
     for (float& value : clamp) value = next() < 0.02f ? -0.06f * next() : std::numeric_limits<float>::quiet_NaN();
     for (float& value : current) value = 0.02f * next();
-    for (auto& due : event_steps) due = static_cast<std::uint32_t>(random() & random()) & ((1u << slots) - 1);
+    for (auto& due : event_steps) due = static_cast<std::uint32_t>(random() & random()) & ((1u << steps) - 1);
   }
   std::size_t neurons, slots, blocks;
   std::vector<AlignedVector<float>> state, input;
@@ -247,45 +252,20 @@ struct Devices {
   bool nmda, extras, hook;
 };
 
-void by_kernel(const NeuronConstants& c, Arrays& a, std::uint32_t steps, const Devices& devices) {
-  NeuronEpoch epoch;
-  epoch.blocks = a.blocks;
-  epoch.steps = steps;
-  epoch.slots = a.slots;
-  epoch.lanes = a.lanes.data();
-  float** const states[] = {&epoch.V,      &epoch.threshold,    &epoch.g_ampa,    &epoch.g_nmda,
-                            &epoch.g_gaba, &epoch.g_adaptation, &epoch.refractory};
-  for (std::size_t s = 0; s < std::size(states); ++s) *states[s] = a.state[s].data();
-  epoch.in_ampa = a.input[kAmpa].data();
-  epoch.in_gaba = a.input[kGaba].data();
-  if (devices.nmda) epoch.in_nmda = a.input[kNmda].data();
-  if (devices.extras) {
-    epoch.clamp = a.clamp.data();
-    epoch.current = a.current.data();
-    epoch.V_integrated = a.V_integrated.data();
-  }
-  epoch.spikes = &a.spikes;
-  if (devices.hook) {
-    epoch.hook = &a.listener;
-    epoch.event_steps = a.event_steps.data();
-  }
-  advance_neurons(c, epoch);
-}
-
-void by_machine(const NeuronModel& machine, Arrays& a, std::uint32_t steps, Step first, const Devices& devices) {
+void advance(const NeuronModel& model, Arrays& a, std::uint32_t steps, const Devices& devices) {
   PopulationEpoch epoch;
   epoch.blocks = a.blocks;
   epoch.steps = steps;
   epoch.slots = a.slots;
-  epoch.first = first;
   epoch.lanes = a.lanes.data();
   std::vector<void*> states;
   for (auto& state : a.state) states.push_back(state.data());
-  float* const inputs[] = {a.input[kAmpa].data(), a.input[kGaba].data(),
-                           devices.nmda ? a.input[kNmda].data() : nullptr};
+  std::vector<float*> inputs;
+  for (auto& input : a.input) inputs.push_back(input.data());
+  if (!devices.nmda && inputs.size() == 3) inputs[1] = nullptr;
   const float* const added[] = {devices.extras ? a.current.data() : nullptr};
   epoch.state = states.data();
-  epoch.input = inputs;
+  epoch.input = inputs.data();
   epoch.added = added;
   if (devices.extras) {
     epoch.clamp = a.clamp.data();
@@ -296,27 +276,7 @@ void by_machine(const NeuronModel& machine, Arrays& a, std::uint32_t steps, Step
     epoch.hook = &a.listener;
     epoch.event_steps = a.event_steps.data();
   }
-  machine.advance(epoch);
-}
-
-NeuronConstants constants_of(CellModel model) {
-  Cell cell;
-  cell.model = model;
-  cell.E_leak = model == CellModel::leaky_integrate_and_fire ? -0.06 : -0.07;
-  cell.E_inh = -0.08;
-  cell.threshold = -0.05;
-  cell.threshold_jump = 0.1;
-  cell.tau_membrane = 0.02;
-  cell.tau_threshold = 0.005;
-  cell.tau_ampa = 0.005;
-  cell.tau_gaba = 0.01;
-  cell.tau_nmda = 0.1;
-  cell.ampa_nmda_ratio = 1;
-  cell.tau_adaptation = 0.1;
-  cell.adaptation_jump = 1;
-  cell.refractory = 0.005;
-  cell.drive = 0.011;
-  return neuron_constants(cell, kDt);
+  model.advance(epoch);
 }
 
 // Runs a test once a target of this processor.
@@ -340,45 +300,45 @@ class EveryTarget : public testing::Test {
   }
 };
 
-class KernelTwins : public EveryTarget, public testing::WithParamInterface<CellModel> {};
+class KernelTwins : public EveryTarget, public testing::WithParamInterface<const char*> {};
 
 TEST_P(KernelTwins, GiveTheirBits) {
-  const NeuronConstants c = constants_of(GetParam());
-  const Program program = program_of(c);
+  const std::string type = GetParam();
+  const KernelEntry& entry = kernel_of(type);
+  const Program program = program_of(type);
   each([&] {
     std::size_t total = 0;
+    const auto kernel_model = entry.make(parameter, kDt);
     for (const std::size_t neurons : {1u, 16u, 100u, 250u, 256u, 257u, 640u})
       for (const Devices devices :
            {Devices{true, true, true}, Devices{false, false, false}, Devices{true, false, true}}) {
         const Machine<float> machine(program, 0, {}, {}, kDt);
         const std::size_t slots = neurons % 3 == 1 ? 8 : 16;
-        Arrays kernel(neurons, slots, kStates.size()), twin(neurons, slots, kStates.size());
+        Arrays kernel(neurons, slots, entry.states.size(), entry.receptors.size());
+        Arrays twin(neurons, slots, entry.states.size(), entry.receptors.size());
         for (auto* arrays : {&kernel, &twin})
-          for (float& V : arrays->state[0]) V = c.E_leak;
+          for (float& V : arrays->state[0]) V = -0.07f;
         const int epochs = neurons == 100 ? 1000 : 100;
         for (int epoch = 0; epoch < epochs; ++epoch) {
           const auto steps = static_cast<std::uint32_t>(1 + epoch % static_cast<int>(slots));
-          for (auto* arrays : {&kernel, &twin}) arrays->draw(static_cast<std::uint32_t>(epoch));
-          for (auto* arrays : {&kernel, &twin})
-            for (auto& due : arrays->event_steps) due &= (1u << steps) - 1;
-          by_kernel(c, kernel, steps, devices);
-          by_machine(machine, twin, steps, 0, devices);
+          for (auto* arrays : {&kernel, &twin}) arrays->draw(static_cast<std::uint32_t>(epoch), steps);
+          advance(*kernel_model, kernel, steps, devices);
+          advance(machine, twin, steps, devices);
         }
         total += kernel.spikes.size();
-        for (std::size_t s = 0; s < kStates.size(); ++s)
-          ASSERT_TRUE(same_bits(kernel.state[s], twin.state[s])) << kStates[s] << ", " << neurons << " neurons";
+        for (std::size_t s = 0; s < entry.states.size(); ++s)
+          ASSERT_TRUE(same_bits(kernel.state[s], twin.state[s]))
+              << entry.states[s].name << ", " << neurons << " neurons";
         ASSERT_EQ(by_block(kernel.spikes), by_block(twin.spikes));
         ASSERT_TRUE(same_bits(kernel.V_integrated, twin.V_integrated));
         ASSERT_EQ(kernel.listener.sorted(), twin.listener.sorted());
-        for (std::size_t r = 0; r < 3; ++r) ASSERT_TRUE(same_bits(kernel.input[r], twin.input[r]));
+        for (std::size_t r = 0; r < entry.receptors.size(); ++r) ASSERT_TRUE(same_bits(kernel.input[r], twin.input[r]));
         ASSERT_EQ(kernel.event_steps, twin.event_steps);
       }
     EXPECT_GT(total, 1000u);
   });
 }
-INSTANTIATE_TEST_SUITE_P(Machine, KernelTwins,
-                         testing::Values(CellModel::integrate_and_fire, CellModel::adaptive_integrate_and_fire,
-                                         CellModel::leaky_integrate_and_fire));
+INSTANTIATE_TEST_SUITE_P(Machine, KernelTwins, testing::Values("if", "aif", "lif"));
 
 // --- The scalar run
 // ----------------------------------------------------------------------------------------------------

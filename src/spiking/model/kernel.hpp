@@ -1,5 +1,5 @@
-// Hand-written kernels: each is the fast form of one text of the catalogue, models/NAME.cell, which says what it does and
-// which the register machine runs wherever equations differ. Tests compare the two bit for bit.
+// Hand-written kernels: each is the fast form of one text of the catalogue, models/NAME.cell, which says what it does
+// and which the register machine runs wherever equations differ. Tests compare the two bit for bit.
 #pragma once
 
 #include <functional>
@@ -14,7 +14,7 @@ namespace lpl::spiking {
 using Parameters = std::function<double(std::string_view name)>;  // SI
 
 struct KernelEntry {
-  std::string_view type;                                 // the model's name
+  std::string_view type;                                // the model's name
   std::span<const std::string_view> states, receptors;  // names of the text, in the order of the kernel's arrays
   std::unique_ptr<NeuronModel> (*make)(const Parameters& parameter, double dt);
 };
