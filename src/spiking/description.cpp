@@ -8,6 +8,7 @@
 
 #include "config/models.hpp"
 #include "spiking/description_reader.hpp"
+#include "spiking/model/kernel.hpp"
 
 namespace lpl::spiking {
 
@@ -116,18 +117,6 @@ SimulationDescription read_simulation_text(const std::string& text, const std::s
   return read(Document::from_text(text, name), overrides, std::nullopt);
 }
 
-std::vector<std::string> state_variables(CellModel model) {
-  switch (model) {
-    case CellModel::integrate_and_fire:
-      return {"V", "threshold", "g_ampa", "g_nmda", "g_gaba"};
-    case CellModel::adaptive_integrate_and_fire:
-      return {"V", "threshold", "g_ampa", "g_nmda", "g_gaba", "g_adaptation"};
-    case CellModel::leaky_integrate_and_fire:
-      return {"V", "g_ampa", "g_gaba"};
-    case CellModel::parrot:
-      return {};
-  }
-  return {};
-}
+bool Cell::has_membrane() const { return kernel->membrane.has_value(); }
 
 }  // namespace lpl::spiking

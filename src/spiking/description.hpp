@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -15,20 +18,16 @@
 
 namespace lpl::spiking {
 
-enum class CellModel { integrate_and_fire, adaptive_integrate_and_fire, leaky_integrate_and_fire, parrot };
-
-// Parameters of a neuron, see models/*.cell. Fields that a model does not use stay 0.
-struct Cell {
-  CellModel model = CellModel::parrot;
-  double E_leak = 0, E_inh = 0, threshold = 0;                        // [V]
-  double threshold_jump = 0, tau_threshold = 0;                       // [V], [s]; if, aif
-  double tau_membrane = 0, tau_ampa = 0, tau_gaba = 0, tau_nmda = 0;  // [s]
-  double ampa_nmda_ratio = 0;                                         // if, aif
-  double tau_adaptation = 0, adaptation_jump = 0;                     // [s], leak units; aif
-  double refractory = 0, drive = 0;                                   // [s], [V]; lif
-};
-
+struct KernelEntry;      // spiking/model/kernel.hpp
 struct RuleDescription;  // spiking/plasticity/plasticity.hpp
+
+// A neuron model and its parameters, see models/*.cell.
+struct Cell {
+  const KernelEntry* kernel = nullptr;
+  std::map<std::string, double, std::less<>> parameters;  // SI
+  double parameter(std::string_view name) const { return parameters.find(name)->second; }
+  bool has_membrane() const;
+};
 
 struct InitialMembrane {
   double mean = 0, deviation = 0;  // [V], normal distribution
@@ -125,13 +124,11 @@ struct Device {
   std::int64_t repeats = 1;
 };
 
-enum class Receptor { ampa, nmda, gaba };
-
 struct ConnectionDescription {
   std::string name;
-  std::size_t from = 0;  // index into sources
-  std::size_t to = 0;    // index into populations
-  Receptor receptor = Receptor::ampa;
+  std::size_t from = 0;      // index into sources
+  std::size_t to = 0;        // index into populations
+  std::size_t receptor = 0;  // of the target's model
   Step delay = 0;
   double weight = 0;  // leak units; the weight of patterns and the factor of masks
 
@@ -208,8 +205,5 @@ SimulationDescription read_simulation(const std::string& path, const std::vector
 // The same from text; `name` stands for the file.
 SimulationDescription read_simulation_text(const std::string& text, const std::string& name,
                                            const std::vector<std::string>& overrides = {});
-
-// The state variables that a population can record (traces of plastic connections excluded).
-std::vector<std::string> state_variables(CellModel model);
 
 }  // namespace lpl::spiking

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "spiking/model/kernel.hpp"
 #include "spiking/plasticity/plasticity.hpp"
 #include "spiking/record_windows.hpp"
 
@@ -148,9 +149,11 @@ void DescriptionReader::claim(Table& table, const std::string& kind, const std::
 
 void DescriptionReader::read_variable(Table& table, RecordDescription& record) {
   record.variable = table.text("variable");
-  const auto plain = state_variables(result_.populations[record.target].cell.model);
-  if (std::find(plain.begin(), plain.end(), record.variable) != plain.end()) return;
-  std::vector<std::string> known = plain;
+  std::vector<std::string> known;
+  for (const StateInfo& state : result_.populations[record.target].cell.kernel->states) {
+    known.emplace_back(state.name);
+    if (known.back() == record.variable) return;
+  }
   for (std::size_t i = 0; i < result_.connections.size(); ++i) {
     const ConnectionDescription& connection = result_.connections[i];
     if (connection.to != record.target || !connection.rule) continue;

@@ -214,7 +214,7 @@ void DescriptionReader::read_series(Table& table, Device& device) {
   const Cell& cell = result_.populations[device.population].cell;
   // Files have no units, so that their currents are judged as membranes are.
   const bool clamp = device.kind == Device::Kind::clamp;
-  const double low = clamp ? cell.E_inh : -kLargestVoltage, high = clamp ? 0 : kLargestVoltage;
+  const double low = clamp ? cell.parameter("E_inh") : -kLargestVoltage, high = clamp ? 0 : kLargestVoltage;
   const auto unlike = [&](double value) {
     const std::string_view hint = std::abs(value) > kLargestVoltage ? "; did you mean mV?" : "";
     return fmt::format("{} V lies outside the {} of {} V to {} V{}", value,
@@ -257,7 +257,7 @@ void DescriptionReader::read_device(Table& table) {
   device.kind = table.choice("type", kStimulusTypes) == 3 ? Device::Kind::clamp : Device::Kind::current;
   device.population = named(table, "to", table.text("to"), result_.populations, "population");
   const Population& target = result_.populations[device.population];
-  if (target.cell.model == CellModel::parrot) table.fail("to", "a parrot population has no membrane to act on");
+  if (!target.cell.has_membrane()) table.fail("to", "a parrot population has no membrane to act on");
   device.neurons = read_neurons(table, target.size, "all");
   if (device.neurons.size() == target.size) device.neurons.clear();
   read_series(table, device);

@@ -15,12 +15,14 @@ void DescriptionReader::warn() {
 // A step moves V by about (E - V) dt / tau; single precision near the resting potential resolves 7.5e-9 V.
 void DescriptionReader::warn_of_slow_membranes() {
   constexpr double kMostSteps = 2e4;
-  for (const Population& population : result_.populations)
-    if (const double steps = population.cell.tau_membrane / result_.dt; steps > kMostSteps)
+  for (const Population& population : result_.populations) {
+    if (!population.cell.has_membrane()) continue;
+    if (const double steps = population.cell.parameter("tau_membrane") / result_.dt; steps > kMostSteps)
       result_.warnings.push_back(fmt::format(
           "population '{}': tau_membrane is {:.3g} steps of dt; beyond {:.0g} a step changes V by little more "
           "than single precision resolves, and V comes out wrong by percents; use a longer dt",
           population.name, steps, kMostSteps));
+  }
 }
 
 void DescriptionReader::warn_of_spikes(const SpikingStimulus& stimulus) {
@@ -78,7 +80,7 @@ bool converges(const ConnectionDescription& c, NeuronId pre_size) {
 
 void DescriptionReader::warn_of_parrots() {
   for (std::size_t p = 0; p < result_.populations.size(); ++p) {
-    if (result_.populations[p].cell.model != CellModel::parrot) continue;
+    if (result_.populations[p].cell.has_membrane()) continue;
     std::size_t connections = 0;
     bool convergent = false;
     for (const ConnectionDescription& c : result_.connections) {

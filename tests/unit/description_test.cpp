@@ -67,7 +67,7 @@ TEST(Description, ReadsWhatItSays) {
   EXPECT_EQ(s.min_delay, 8);
   EXPECT_EQ(s.end(), 10000);
   EXPECT_EQ(s.connections[0].delay, 8);
-  EXPECT_EQ(s.populations[0].cell.tau_membrane, 0.02);
+  EXPECT_EQ(s.populations[0].cell.parameter("tau_membrane"), 0.02);
   EXPECT_EQ(lpl_of(s).tau_mean, 600);
   EXPECT_TRUE(s.phases[0].learns[0]);
 }
@@ -85,7 +85,7 @@ TEST(Description, OverridesReachListsByNameAndModels) {
                                        "cell.if.tau_membrane=\"10 ms\"", "rule.lpl.predictive.strength=0"});
   EXPECT_EQ(s.end(), 20000);
   EXPECT_EQ(s.connections[0].weight, 0.3);
-  EXPECT_EQ(s.populations[0].cell.tau_membrane, 0.01);
+  EXPECT_EQ(s.populations[0].cell.parameter("tau_membrane"), 0.01);
   EXPECT_EQ(lpl_of(s).predictive_strength, 0);
 }
 
