@@ -41,9 +41,6 @@ double small_poisson(double mean, double uniform) {
   return count;
 }
 
-// Spikes of one neuron in one step: at least one.
-std::uint32_t spikes(double count) { return count > 1.5 ? static_cast<std::uint32_t>(std::lround(count)) : 1u; }
-
 }  // namespace
 
 // Sums of Poisson numbers are Poisson numbers of the sum of means: large means in parts whose exp(-mean) is a number.
@@ -56,6 +53,8 @@ double poisson(const Noise& noise, NeuronId neuron, Step step, std::uint16_t dra
     count += small_poisson(kPart, uniform<double>(noise.words(neuron, step, draw, ++chunk), 0));
   return count + small_poisson(mean, uniform<double>(noise.words(neuron, step, draw), 0));
 }
+
+std::uint32_t spike_count(double count) { return count > 1.5 ? static_cast<std::uint32_t>(std::lround(count)) : 1u; }
 
 template <class T>
 void run(const Program& program, std::span<T> registers, NeuronStep<T>& step) {
@@ -187,7 +186,7 @@ void run(const Program& program, std::span<T> registers, NeuronStep<T>& step) {
         break;
       case Op::fired:
         step.fired = truth(i.b);
-        if (step.fired) step.count = i.a == 1 ? spikes(static_cast<double>(value(i.c))) : 1;
+        if (step.fired) step.count = i.a == 1 ? spike_count(static_cast<double>(value(i.c))) : 1;
         break;
       case Op::clamp:
         if (!std::isnan(step.clamp)) set(step.clamp);

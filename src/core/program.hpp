@@ -94,6 +94,9 @@ struct NeuronStep {
   std::uint32_t count = 0;  // of spikes
 };
 
+// How often a neuron spikes where Op::fired has a count.
+std::uint32_t spike_count(double count);
+
 // One step of one neuron, in float or double. Registers hold states and values by neuron; the others are set here.
 template <class T>
 void run(const Program& program, std::span<T> registers, NeuronStep<T>& step);

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "core/elementary.hpp"
 #include "core/types.hpp"
 
 HWY_BEFORE_NAMESPACE();
@@ -88,14 +89,14 @@ LPL_LANES Lanes<T> fnma(const Lanes<T>& a, const Lanes<T>& b, const Lanes<T>& c)
 }
 // a < b ? a : b and a > b ? a : b, also of what is no number.
 LPL_LANES Lanes<T> min(const Lanes<T>& a, const Lanes<T>& b) {
-#if HWY_ARCH_X86
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
   LPL_PARTWISE(Lanes<T>, hn::Min(a.part[v], b.part[v]));
 #else
   LPL_PARTWISE(Lanes<T>, hn::IfThenElse(hn::Lt(a.part[v], b.part[v]), a.part[v], b.part[v]));
 #endif
 }
 LPL_LANES Lanes<T> max(const Lanes<T>& a, const Lanes<T>& b) {
-#if HWY_ARCH_X86
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
   LPL_PARTWISE(Lanes<T>, hn::Max(a.part[v], b.part[v]));
 #else
   LPL_PARTWISE(Lanes<T>, hn::IfThenElse(hn::Gt(a.part[v], b.part[v]), a.part[v], b.part[v]));
@@ -121,6 +122,11 @@ LPL_LANES Mask<T> operator<=(const Lanes<T>& a, const Lanes<T>& b) {
   LPL_PARTWISE(Mask<T>, hn::Le(a.part[v], b.part[v]));
 }
 LPL_LANES Mask<T> equal(const Lanes<T>& a, const Lanes<T>& b) { LPL_PARTWISE(Mask<T>, hn::Eq(a.part[v], b.part[v])); }
+// True of what is no number.
+LPL_LANES Mask<T> unequal(const Lanes<T>& a, const Lanes<T>& b) {
+  LPL_PARTWISE(Mask<T>, hn::Not(hn::Eq(a.part[v], b.part[v])));
+}
+LPL_LANES Mask<T> either(const Mask<T>& a, const Mask<T>& b) { LPL_PARTWISE(Mask<T>, hn::Or(a.part[v], b.part[v])); }
 LPL_LANES Mask<T> both(const Mask<T>& a, const Mask<T>& b) { LPL_PARTWISE(Mask<T>, hn::And(a.part[v], b.part[v])); }
 
 // Bit l of the result is lane l.
@@ -176,19 +182,19 @@ LPL_LANES Words<T> operator|(const Words<T>& a, const Words<T>& b) {
 }
 LPL_LANES Words<T> operator<<(const Words<T>& a, int by) { LPL_PARTWISE(Words<T>, hn::ShiftLeftSame(a.part[v], by)); }
 LPL_LANES Words<T> operator>>(const Words<T>& a, int by) { LPL_PARTWISE(Words<T>, hn::ShiftRightSame(a.part[v], by)); }
-// By way of memory where the parts differ in number: rare operations only.
+// Not by Highway: one of its targets makes large doubles the largest float, not infinite.
 HWY_INLINE D16 wide(const F16& a) {
   alignas(64) float from[kBlock];
+  alignas(64) double to[kBlock];
   store(a, from);
-  const hn::Rebind<float, TagOf<double>> half;
-  using T = double;
-  LPL_PARTWISE(D16, hn::PromoteTo(TagOf<double>(), hn::Load(half, from + v * kLanesOf<double>)));
+  for (std::size_t lane = 0; lane < kBlock; ++lane) to[lane] = static_cast<double>(from[lane]);
+  return load(to);
 }
 HWY_INLINE F16 narrow(const D16& a) {
+  alignas(64) double from[kBlock];
   alignas(64) float to[kBlock];
-  const hn::Rebind<float, TagOf<double>> half;
-  for (std::size_t v = 0; v < kVectorsOf<double>; ++v)
-    hn::Store(hn::DemoteTo(half, a.part[v]), half, to + v * kLanesOf<double>);
+  store(a, from);
+  for (std::size_t lane = 0; lane < kBlock; ++lane) to[lane] = static_cast<float>(from[lane]);
   return load(to);
 }
 #undef LPL_LANES
