@@ -7,6 +7,7 @@
 #include "spiking/engine.hpp"
 #include "spiking/model/catalogue.hpp"
 #include "spiking/result_size.hpp"
+#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -47,8 +48,8 @@ void check_network(const SimulationDescription& simulation, Communicator& comm) 
   fmt::print("step {} s, minimum delay {} s, seed {}\n", simulation.dt, simulation.seconds(simulation.min_delay),
              simulation.seed);
   for (const Population& population : simulation.populations) print_population(simulation, population);
-  for (const SpikingStimulus& stimulus : simulation.stimuli)
-    fmt::print("stimulus     {:<16} {:>9} inputs\n", stimulus.name, stimulus.size);
+  for (const auto& stimulus : simulation.stimuli)
+    fmt::print("stimulus     {:<16} {:>9} inputs\n", stimulus->name, stimulus->size);
   for (std::size_t i = 0; i < simulation.connections.size(); ++i) {
     const ConnectionDescription& c = simulation.connections[i];
     fmt::print("connection   {:<16} {} -> {}, {}, delay {} s, {}: {} synapses created, {:.0f} expected\n", c.name,

@@ -333,9 +333,9 @@ class Compiler {
         for (const auto& [name, factor] : d.noises)
           x[i] = sum(x[i], product(lower(factor, old, later_), product(constant(std::sqrt(h)), noise(name))));
         if (reports) {
-          std::string text = fmt::format("{0} = {0} + h * ({1})", state(i).name, text_of(d.rest));
+          std::string text = fmt::format("{0} = {0} + {2} * ({1})", state(i).name, text_of(d.rest), step_name());
           for (const auto& [name, factor] : d.noises)
-            text += fmt::format(" + sqrt(h) * ({}) * normal()", text_of(factor));
+            text += fmt::format(" + sqrt({}) * ({}) * normal()", step_name(), text_of(factor));
           report(i, d.noises.empty() ? "euler" : "euler (Euler-Maruyama)", text);
         }
       }
@@ -353,6 +353,7 @@ class Compiler {
       for (std::size_t i = 0; i < x.size(); ++i)
         if (!state(i).derivative && i != model_.refractory_state) report(i, "none", "stands still");
   }
+  std::string step_name() const { return model_.substeps > 1 ? fmt::format("dt / {}", model_.substeps) : "dt"; }
   std::size_t membrane() const { return model_.membrane.value_or(model_.states.size()); }
   void report(std::size_t i, std::string method, std::string update) {
     if (model_.substeps > 1) method += fmt::format(", {} sub-steps", model_.substeps);
@@ -383,11 +384,11 @@ class Compiler {
       moved = sum(moved, product(lower(factor, seen, later_), product(lower(deviation, seen, later_), noise(name))));
     }
     if (reports) {
-      std::string text = fmt::format("{0} = {0} + h * exprel(h * ({1})) * ({2})", state(i).name,
-                                     text_of(linear->factor), text_of(d.rest));
+      std::string text = fmt::format("{0} = {0} + {3} * exprel({3} * ({1})) * ({2})", state(i).name,
+                                     text_of(linear->factor), text_of(d.rest), step_name());
       for (const auto& [name, factor] : d.noises)
-        text += fmt::format(" + sqrt(h * exprel(2 * h * ({}))) * ({}) * normal()", text_of(linear->factor),
-                            text_of(factor));
+        text += fmt::format(" + sqrt({0} * exprel(2 * {0} * ({1}))) * ({2}) * normal()", step_name(),
+                            text_of(linear->factor), text_of(factor));
       report(i, last ? "exponential_euler, after the other states" : "exponential_euler", text);
     }
     return moved;

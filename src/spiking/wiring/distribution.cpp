@@ -8,6 +8,8 @@
 #include <limits>
 #include <numbers>
 
+#include "core/errors.hpp"
+
 namespace lpl::spiking {
 namespace {
 
