@@ -57,15 +57,15 @@ Result = collections.namedtuple("Result", "spikes states")  # spikes: (step, neu
 
 
 def read_result(result):
-    dt = float(result["config"].attrs.get("dt", 0)) or 1e-4
+    dt = float(result.attrs["dt"])
     spikes = []
     if "spikes/n" in result:
         group = result["spikes/n"]
         times, ids = group["timestamps"][:], group["node_ids"][:]
         spikes = [(int(round(t * 1e-3 / dt)), int(i)) for t, i in zip(times, ids)]
     states = {}
-    for name, group in result.get("report", {}).items():
-        variable = group.attrs.get("variable", name.split(".", 1)[-1])
+    for group in result.get("report", {}).values():
+        variable = group["data"].attrs["variable"]
         states[variable.decode() if isinstance(variable, bytes) else variable] = group["data"][:].astype(float)
     return Result(spikes, states)
 
@@ -128,7 +128,7 @@ class Judge:
 
     def tell(self, name, precision, deviation, passes, more=""):
         self.failed += not passes
-        print(f"{name:<28} {precision} deviation={deviation:.3g}{more} {'PASS' if passes else 'FAIL'}", flush=True)
+        print(f"{name:<28} {precision} deviation={deviation:.3g} of the tolerance{more} {'PASS' if passes else 'FAIL'}", flush=True)
 
     def judge(self, case, reference, spikes, tolerance, *, shift=0, near_spikes=None, factor=1e3):
         """reference: {variable: {(label, neuron): value}} in `factor` per SI unit; label - shift = our step."""
@@ -138,7 +138,7 @@ class Judge:
             except RuntimeError as error:
                 self.tell(case.name, precision, float("nan"), False, f" {error}")
                 continue
-            worst, passes = 0.0, True
+            worst, where, passes = 0.0, "", True
             for variable, values in reference.items():
                 scale = factor[variable] if isinstance(factor, dict) else factor
                 allowed = tolerance[variable] if isinstance(tolerance, dict) else tolerance
@@ -148,7 +148,8 @@ class Judge:
                         continue
                     found = result.states[variable][label - shift, neuron] * scale
                     deviation = abs(found - value)
-                    worst = max(worst, deviation)
+                    if allowed and deviation / allowed > worst:
+                        worst, where = deviation / allowed, f" ({variable} at {label}: {found:.9g}, wanted {value:.9g})"
                     passes &= bool(deviation <= allowed + abs(value) * 1e-12)
             more = ""
             if spikes is not None:
@@ -159,7 +160,7 @@ class Judge:
                     a[1] == b[1] and abs(a[0] - b[0]) <= slack for a, b in zip(ours, theirs))
                 more = f" spikes={'equal' if ours == theirs else f'within {slack} step' if equal else 'DIFFER'}:{len(theirs)}"
                 passes &= equal
-            self.tell(case.name, precision, worst, passes, more)
+            self.tell(case.name, precision, worst, passes, more + where)
 
 
 # Parameters of the cases: weights of the two trains by receptor, and what differs from the defaults.
@@ -215,7 +216,7 @@ def nest_tables(folder, judge):
     tables, spikes = collections.defaultdict(dict), collections.defaultdict(list)
     for row in rows_of(folder, "nest_tables.csv"):
         if row["variable"] == "spike":
-            spikes[row["case"]].append((int(round(float(row["value"]) * 10)), 0))
+            spikes[row["case"]].append((int(round(float(row["time_ms"]) * 10)), 0))
         else:
             values = tables[row["case"]].setdefault(row["variable"], {})
             values[(int(round(float(row["time_ms"]) * 10)), 0)] = float(row["value"])
