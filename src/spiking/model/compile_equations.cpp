@@ -588,7 +588,7 @@ class Compiler {
   }
 
   // `x` are the states as they moved, `seen` those that the threshold was tested on.
-  void spike(Values& x, const Values& seen, Value fired) {
+  void spike(Values& x, const Values seen, Value fired) {
     const Values moved = x;
     for (std::size_t i = 0; i < x.size(); ++i) {
       if (i == model_.refractory_state) continue;
