@@ -22,6 +22,11 @@ namespace lpl::spiking {
 // The most blocks in lock-step, and what their columns should not exceed [bytes]: they stay in the first cache.
 inline constexpr std::size_t kGroup = 16;
 inline constexpr std::size_t kNearMemory = 40 << 10;
+// One block more than a group has: columns at distances of a power of two would get into each other's way in the cache.
+template <class T>
+std::size_t stride_of(const MachineProgram<T>& program) {
+  return (program.group + 1) * kBlock;
+}
 
 constexpr unsigned operands_of(Op op) {
   switch (op) {
@@ -99,6 +104,25 @@ HWY_INLINE void fill(Place<T>& place, std::uint16_t column, Value value) {
   const std::size_t blocks = place.blocks;
   for (std::size_t b = 0; b < blocks; ++b) store(value(b), to + b * kBlock);
 }
+// The same where a value costs less than the loop: four blocks at once, the last ones perhaps without a use.
+template <class T, class Value>
+HWY_INLINE void fill_by_four(Place<T>& place, std::uint16_t column, Value value) {
+  T* const to = place.columns + column * place.stride;
+  const std::size_t blocks = place.blocks;
+  for (std::size_t b = 0; b < blocks; b += 4) {
+    store(value(b), to + b * kBlock);
+    store(value(b + 1), to + (b + 1) * kBlock);
+    store(value(b + 2), to + (b + 2) * kBlock);
+    store(value(b + 3), to + (b + 3) * kBlock);
+  }
+}
+template <bool kCheap, class T, class Value>
+HWY_INLINE void fill_with(Place<T>& place, std::uint16_t column, Value value) {
+  if constexpr (kCheap)
+    fill_by_four(place, column, value);
+  else
+    fill(place, column, value);
+}
 
 template <class T>
 HWY_INLINE Lanes<T> from_truth(const Mask<T>& truth) {
@@ -148,16 +172,17 @@ using Handler = void (*)(const MachineCode&, Place<T>&);
 
 template <class T, Op op, unsigned kConstants>
 void compute(const MachineCode& code, Place<T>& place) {
+  constexpr bool kCheap = op < Op::exp || op > Op::power;
   const Operand<T, (kConstants & 1) != 0> a(place, code.a);
   if constexpr (operands_of(op) == 1) {
-    fill(place, code.to, [&](std::size_t i) HWY_ATTR { return value_of<op>(a[i], a[i], a[i]); });
+    fill_with<kCheap>(place, code.to, [&](std::size_t i) HWY_ATTR { return value_of<op>(a[i], a[i], a[i]); });
   } else {
     const Operand<T, (kConstants & 2) != 0> b(place, code.b);
     if constexpr (operands_of(op) == 2) {
-      fill(place, code.to, [&](std::size_t i) HWY_ATTR { return value_of<op>(a[i], b[i], b[i]); });
+      fill_with<kCheap>(place, code.to, [&](std::size_t i) HWY_ATTR { return value_of<op>(a[i], b[i], b[i]); });
     } else {
       const Operand<T, (kConstants & 4) != 0> c(place, code.c);
-      fill(place, code.to, [&](std::size_t i) HWY_ATTR { return value_of<op>(a[i], b[i], c[i]); });
+      fill_with<kCheap>(place, code.to, [&](std::size_t i) HWY_ATTR { return value_of<op>(a[i], b[i], c[i]); });
     }
   }
 }
@@ -391,7 +416,7 @@ void copy_column(const T* from, T* to, std::size_t blocks) {
 template <class T>
 void advance_machine(const MachineProgram<T>& program, const std::vector<MachineCode>& code, T* columns,
                      const PopulationEpoch& epoch) {
-  const std::size_t group = program.group, stride = group * kBlock;
+  const std::size_t group = program.group, stride = stride_of(program);
   for (std::size_t block = 0; block < epoch.blocks; block += group) {
     Place<T> place{program, epoch, block, std::min(group, epoch.blocks - block), 0, columns, stride, {}};
     const auto state = [&](std::size_t s) { return static_cast<T*>(epoch.state[s]) + block * kBlock; };
@@ -480,8 +505,17 @@ class Placement {
     }
     return code;
   }
-  // Is temporary r read nowhere after instruction `at`?
-  bool ends(std::uint16_t r, std::size_t at) const { return is_temporary(r) && last_use_[r] == at; }
+  // Is the value of temporary r read nowhere after instruction `at`?
+  bool ends(std::uint16_t r, std::size_t at) const {
+    if (!is_temporary(r)) return false;
+    for (std::size_t later = at + 1; later < program_.code.size(); ++later) {
+      const Instruction& i = program_.code[later];
+      const unsigned read = registers_read(i);
+      if (((read & 1u) && i.a == r) || ((read & 2u) && i.b == r) || ((read & 4u) && i.c == r)) return false;
+      if (writes(i.op) && i.to == r) return true;
+    }
+    return true;
+  }
   std::uint16_t columns() const { return columns_; }
 
  private:
@@ -554,22 +588,64 @@ Machine<T>::Machine(const Program& program, std::optional<std::uint16_t> membran
     p.code.push_back(code);
   }
   p.columns = placement.columns();
-  p.group =
-      std::clamp(kNearMemory / (std::max<std::size_t>(p.columns, 1) * kBlock * sizeof(T)), std::size_t{4}, kGroup);
-  columns_.resize(p.columns * p.group * kBlock);
+  p.constants.push_back(0);
+  // Whole fours, as fill_by_four wants.
+  p.group = std::clamp(kNearMemory / (4 * std::max<std::size_t>(p.columns, 1) * kBlock * sizeof(T)), std::size_t{1},
+                       kGroup / 4) *
+            4;
+  columns_.resize(p.columns * stride_of(p));
+  known_.resize(p.columns);
   code_.reserve(p.code.size());
+}
+
+// Puts constants where columns are read that hold nothing else in this epoch.
+template <class T>
+void Machine<T>::read_constants(MachineCode& code) const {
+  std::uint16_t* const operands[] = {&code.a, &code.b, &code.c};
+  const unsigned read =
+      code.action == Action::add_arrival ? 2 : registers_read({static_cast<Op>(code.action), 0, code.a});
+  for (unsigned n = 0; n < 3; ++n) {
+    if ((read >> n & 1u) == 0 || (code.constants >> n & 1u) != 0 || !known_[*operands[n]]) continue;
+    *operands[n] = *known_[*operands[n]];
+    code.constants |= static_cast<std::uint8_t>(1u << n);
+  }
+}
+
+// The constant that this instruction gives in this epoch, if it gives one.
+template <class T>
+std::optional<std::uint16_t> Machine<T>::constant_of(const MachineCode& code, const PopulationEpoch& epoch) const {
+  const auto& constants = program_.constants;
+  const auto zero = static_cast<std::uint16_t>(constants.size() - 1);
+  const auto is_zero = [&](std::uint16_t n) { return constants[n] == 0 && !std::signbit(constants[n]); };
+  if (code.action == static_cast<Action>(Op::input) && (epoch.added == nullptr || epoch.added[code.a] == nullptr))
+    return zero;
+  if (code.action == static_cast<Action>(Op::arrival) && epoch.input[code.a] == nullptr) return zero;
+  if (code.action == static_cast<Action>(Op::copy) && code.constants == 1) return code.a;
+  if (code.action == static_cast<Action>(Op::add) && code.constants == 3) {
+    if (is_zero(code.b) && constants[code.a] != 0) return code.a;
+    if (is_zero(code.a) && constants[code.b] != 0) return code.b;
+  }
+  return std::nullopt;
 }
 
 // Leaves out what has nothing to do in this epoch.
 template <class T>
 void Machine<T>::advance(const PopulationEpoch& epoch) const {
   code_.clear();
+  std::fill(known_.begin(), known_.end(), std::nullopt);
+  const std::size_t first_temporary = program_.states + program_.by_neuron.size();
   for (MachineCode code : program_.code) {
     if (code.action == static_cast<Action>(Op::hook) && epoch.hook == nullptr) continue;
     if (code.action == static_cast<Action>(Op::clamp) && epoch.clamp == nullptr) continue;
+    read_constants(code);
     if (code.action == Action::add_arrival && epoch.input[code.a] == nullptr) {
       if (code.b == code.to && code.constants == 0) continue;
       code = {static_cast<Action>(Op::copy), static_cast<std::uint8_t>(code.constants >> 1), code.to, code.b};
+    }
+    if (code.action != static_cast<Action>(Op::hook) && code.action != static_cast<Action>(Op::fired)) {
+      known_[code.to].reset();
+      if (code.to >= first_temporary) known_[code.to] = constant_of(code, epoch);
+      if (known_[code.to]) continue;
     }
     code_.push_back(code);
   }

@@ -27,7 +27,7 @@ struct MachineCode {
 template <class T>
 struct MachineProgram {
   std::vector<MachineCode> code;
-  std::vector<T> constants;
+  std::vector<T> constants;                 // the last one is 0
   std::uint16_t states = 0;                 // the first columns
   std::vector<AlignedVector<T>> by_neuron;  // the columns that follow: 16 numbers a block
   std::uint16_t columns = 0;
@@ -49,9 +49,13 @@ class Machine final : public NeuronModel {
   void advance(const PopulationEpoch& epoch) const override;
 
  private:
+  void read_constants(MachineCode& code) const;
+  std::optional<std::uint16_t> constant_of(const MachineCode& code, const PopulationEpoch& epoch) const;
+
   MachineProgram<T> program_;
   // Of the epoch at hand.
   mutable std::vector<MachineCode> code_;
+  mutable std::vector<std::optional<std::uint16_t>> known_;  // by column, the constant that it holds
   mutable AlignedVector<T> columns_;
 };
 extern template class Machine<float>;
