@@ -35,6 +35,31 @@ TEST(Equations, TheCatalogueCompiles) {
   EXPECT_GE(texts, 25);
 }
 
+// The two interpreters know nothing of each other.
+TEST(Equations, TheScalarRunAgreesWithTheReference) {
+  for (const char* name : {"iaf_psc_alpha", "adex", "hh", "mat2", "aif2", "izhikevich"}) {
+    ReferenceCell cell(catalogue_text(name), {}, 1e-4);
+    const Program& program = cell.compiled.program;
+    std::vector<double> registers(program.registers()), inputs(cell.input.size(), 0), arrivals(cell.arriving.size());
+    for (std::uint16_t i = 0; i < program.states; ++i) registers[i] = cell[cell.model.states[i].name];
+    for (int step = 0; step < 300; ++step) {
+      const double weight = cell.model.receptors[0].weight == Dimension::none ? 0.5 : 1e-10;
+      arrivals[0] = cell.arriving[0] = step % 20 == 3 ? weight : 0;
+      NeuronStep<double> neuron;
+      neuron.step = static_cast<Step>(step);
+      neuron.dt = 1e-4;
+      neuron.inputs = inputs;
+      neuron.arrivals = arrivals;
+      run<double>(program, registers, neuron);
+      ASSERT_EQ(cell.step() > 0, neuron.fired) << name << " " << step;
+      for (std::uint16_t i = 0; i < program.states; ++i) {
+        const std::string& state = cell.model.states[i].name;
+        ASSERT_NEAR(registers[i], cell[state], 1e-10 * std::abs(cell[state])) << name << " " << state << " " << step;
+      }
+    }
+  }
+}
+
 // --- NEST's tables: label k h is the state after k steps ------------------------------------------------------------
 
 TEST(Equations, AlphaNeuronMeetsTheTableOfAConstantCurrent) {
