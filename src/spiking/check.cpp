@@ -7,6 +7,7 @@
 #include "spiking/engine.hpp"
 #include "spiking/model/kernel.hpp"
 #include "spiking/result_size.hpp"
+#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -38,8 +39,8 @@ void check_network(const SimulationDescription& simulation, Communicator& comm) 
   for (const Population& population : simulation.populations)
     fmt::print("population   {:<16} {:>9} neurons, model {}\n", population.name, population.size,
                population.cell.kernel->type);
-  for (const SpikingStimulus& stimulus : simulation.stimuli)
-    fmt::print("stimulus     {:<16} {:>9} inputs\n", stimulus.name, stimulus.size);
+  for (const auto& stimulus : simulation.stimuli)
+    fmt::print("stimulus     {:<16} {:>9} inputs\n", stimulus->name, stimulus->size);
   for (std::size_t i = 0; i < simulation.connections.size(); ++i) {
     const ConnectionDescription& c = simulation.connections[i];
     fmt::print("connection   {:<16} {} -> {}, {}, delay {} s, {}: {} synapses created, {:.0f} expected\n", c.name,

@@ -20,6 +20,8 @@ namespace lpl::spiking {
 
 struct KernelEntry;      // spiking/model/kernel.hpp
 struct RuleDescription;  // spiking/plasticity/plasticity.hpp
+struct SpikingStimulus;  // spiking/stimulus/stimulus.hpp
+struct Device;
 
 // A neuron model and its parameters, see models/*.cell.
 struct Cell {
@@ -34,58 +36,11 @@ struct InitialMembrane {
   std::vector<double> values;      // [V], one per neuron; replaces the distribution where not empty
 };
 
-// A rate over time: intervals in which it is linear, looped.
-class RateProfile {
- public:
-  static RateProfile constant(double rate);
-  // Samples at `times` (ascending from 0), linear in between. The loop begins again at the last of them: where first
-  // and last rate differ, the rate jumps there.
-  static RateProfile sampled(std::vector<double> times, const std::vector<double>& rates);
-  // Rates at multiples of `interval`, looping after the last interval.
-  static RateProfile regular(double interval, std::vector<double> rates);
-
-  struct Interval {
-    double length;    // [s]
-    double from, to;  // [Hz]
-  };
-  static RateProfile of(const std::vector<Interval>& intervals);
-  std::vector<Interval> intervals() const;
-
-  double at(double time) const;                    // [Hz]
-  double maximum(double begin, double end) const;  // upper bound of at() on [begin, end]
-  double maximum() const;
-  double period() const { return times_.back(); }
-  bool is_constant() const { return from_.size() == 1 && from_.front() == to_.front(); }
-  // Whether it is made of samples at multiples of one interval, without a jump.
-  bool is_regular() const;
-
-  // at() for rising times from `begin` on, without searching.
-  class Walk {
-   public:
-    Walk(const RateProfile& profile, double begin);
-    double at(double elapsed);  // the rate at begin + elapsed; `elapsed` must not fall
-
-   private:
-    const RateProfile& profile_;
-    double phase_;
-    std::size_t interval_;
-  };
-
- private:
-  std::size_t interval_of(double phase) const;
-  std::vector<double> times_;      // where intervals begin; the last one ends at the last time, the period
-  std::vector<double> from_, to_;  // rates at an interval's beginning and end
-};
-
 // Neurons of a source that belong together: a group of Poisson inputs, or a whole population.
 struct Group {
   std::string name;
   NeuronId first = 0;
   NeuronId size = 0;
-};
-
-struct PoissonGroup : Group {
-  RateProfile profile;
 };
 
 // Anything that spikes: a population of neurons or a stimulus.
@@ -102,26 +57,6 @@ struct Population {
   NeuronId size = 0;
   Cell cell;
   InitialMembrane initial_membrane;
-};
-
-struct SpikingStimulus {
-  std::string name;
-  NeuronId size = 0;
-  std::variant<std::vector<PoissonGroup>, SpikeTrain> spikes;
-};
-
-// Acts on neurons directly, by a time series: a voltage clamp or an injected current.
-struct Device {
-  enum class Kind { clamp, current };
-  std::string name;
-  Kind kind = Kind::clamp;
-  std::size_t population = 0;
-  std::vector<NeuronId> neurons;  // empty: all
-  std::vector<double> times;      // [s] after the start of each repeat, ascending; the device acts on [first, last]
-  std::vector<double> values;     // [V]; a current is given as the voltage that it would add at rest
-  Step start = 0;
-  Step every = 0;  // repeats begin this far apart; used where repeats > 1
-  std::int64_t repeats = 1;
 };
 
 struct ConnectionDescription {
@@ -182,8 +117,8 @@ struct SimulationDescription {
   Step plasticity_block = 0;  // steps of the backward filter computed at a time; does not change results
   std::uint64_t seed = 0;
   std::vector<Population> populations;
-  std::vector<SpikingStimulus> stimuli;
-  std::vector<Device> devices;
+  std::vector<std::shared_ptr<const SpikingStimulus>> stimuli;
+  std::vector<std::shared_ptr<const Device>> devices;
   std::vector<Source> sources;  // populations, then stimuli
   std::vector<ConnectionDescription> connections;
   std::vector<RecordDescription> records;

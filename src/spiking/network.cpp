@@ -6,6 +6,7 @@
 
 #include "core/errors.hpp"
 #include "spiking/model/kernel.hpp"
+#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -30,7 +31,7 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
     needs[c.to].receptors[c.receptor] = true;
     if (c.rule) needs[c.to].spike_lanes_kept = std::max(needs[c.to].spike_lanes_kept, c.rule->own_memory);
   }
-  for (const Device& device : simulation.devices) needs[device.population].devices = true;
+  for (const auto& device : simulation.devices) needs[device->population].devices = true;
   for (std::size_t p = 0; p < simulation.populations.size(); ++p) {
     const Population& population = simulation.populations[p];
     check_fits(population, layout, ranks);

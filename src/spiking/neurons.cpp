@@ -26,8 +26,9 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
   for (std::size_t r = 0; r < input_.size(); ++r)
     if (needs.receptors[r]) input_[r].assign(buffer, 0.0f);
   if (needs.devices) {
-    clamp_.assign(buffer, std::numeric_limits<float>::quiet_NaN());
-    current_.assign(buffer, 0.0f);
+    clamp_.resize(buffer);
+    current_.resize(buffer);
+    release();
   }
   if (needs.spike_lanes_kept > 0) {
     ring_ = static_cast<std::size_t>(needs.spike_lanes_kept + kLongestEpoch);
@@ -35,6 +36,11 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
     V_integrated_.assign(buffer, 0.0f);
   }
   if (kernel_.membrane) start_membrane(population, seed);
+}
+
+void Neurons::release() {
+  std::ranges::fill(clamp_, std::numeric_limits<float>::quiet_NaN());
+  std::ranges::fill(current_, 0.0f);
 }
 
 void Neurons::start_membrane(const Population& population, std::uint64_t seed) {

@@ -32,6 +32,9 @@ class Neurons {
 
   // Input of an epoch by receptor; add weights at slot * kBlock + target.
   float* input(std::size_t receptor) { return input_[receptor].data(); }
+  const EpochLayout& layout() const { return layout_; }
+  // Lets go of clamps and currents.
+  void release();
   // Device buffers of the epoch, [block][slot][16]; only with needs.devices. A clamp of NaN leaves a neuron free.
   float* clamp() { return clamp_.data(); }
   float* current() { return current_.data(); }

@@ -10,7 +10,7 @@ namespace lpl::spiking {
 
 void DescriptionReader::read_connection(Table& table, Table& root) {
   ConnectionDescription c;
-  c.name = read_name(table, "connection");
+  c.name = names_.read(table, "connection");
   c.from = named(table, "from", table.text("from"), result_.sources, "population or stimulus");
   c.to = named(table, "to", table.text("to"), result_.populations, "population");
   const auto receptors = result_.populations[c.to].cell.kernel->receptors;

@@ -97,7 +97,7 @@ void DescriptionReader::read_initial_membrane(Table& table, Population& populati
 
 void DescriptionReader::read_population(Table& table, Table& root) {
   Population population;
-  population.name = read_name(table, "population");
+  population.name = names_.read(table, "population");
   population.size = static_cast<NeuronId>(table.integer("size", 1, kLargestSize));
   const std::string cell = table.text("cell");
   population.cell = read_cell(section_entry(table, "cell", root, "cell", cell));

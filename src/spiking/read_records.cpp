@@ -17,7 +17,7 @@ bool is_snapshot(const std::string& name) { return name == "initial" || name.sta
 
 void DescriptionReader::read_phase(Table& table) {
   Phase phase;
-  phase.name = read_name(table, "phase");
+  phase.name = names_.read(table, "phase");
   phase.begin = result_.end();
   phase.end = phase.begin + grid_.read_interval(table, "duration");
   if (phase.end > kLongestRun)
@@ -53,23 +53,12 @@ RecordWindow DescriptionReader::read_window(Table& table) {
   return window;
 }
 
-std::vector<NeuronId> DescriptionReader::read_neurons(Table& table, NeuronId size,
-                                                      std::optional<std::string> fallback) {
-  std::vector<NeuronId> neurons = table.indices("neurons", size, std::move(fallback));
-  std::sort(neurons.begin(), neurons.end());
-  const auto twin = std::adjacent_find(neurons.begin(), neurons.end());
-  if (twin != neurons.end())
-    table.fail("neurons", fmt::format("'neurons' lists {} twice; each can be listed once", *twin));
-  if (neurons.empty()) table.fail("neurons", "'neurons' is empty; list at least one, or write \"all\"");
-  return neurons;
-}
-
 void DescriptionReader::read_record(Table& table) {
   RecordDescription record;
   const std::vector<std::string> kinds = {"spikes", "rates", "state", "weights", "synapses", "group_weights"};
   const std::size_t kind = table.choice("what", kinds);
   record.what = static_cast<RecordDescription::What>(kind);
-  record.name = read_name(table, "record", kinds[kind]);
+  record.name = names_.read(table, "record", kinds[kind]);
   record.window = read_window(table);
   switch (record.what) {
     case RecordDescription::What::spikes:

@@ -12,7 +12,7 @@
 #include "spiking/plasticity/lpl.hpp"
 #include "spiking/plasticity/lpl_kernels.hpp"
 #include "spiking/plasticity/symmetric_stdp.hpp"
-#include "spiking/poisson.hpp"
+#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking::oracle {
 namespace {
@@ -150,10 +150,9 @@ class Simulator {
     }
     spiked_.resize(sim_.sources.size());
     result_.spikes.resize(sim_.populations.size());
-    for (const SpikingStimulus& stimulus : sim_.stimuli) {
-      histories_.emplace_back(sim_.end() + 2 * PoissonGenerator::kSegment);
-      if (const auto* groups = std::get_if<std::vector<PoissonGroup>>(&stimulus.spikes))
-        PoissonGenerator(stimulus.name, *groups, sim_.dt, sim_.seed).fill(histories_.back(), sim_.end());
+    for (const auto& stimulus : sim_.stimuli) {
+      histories_.emplace_back(sim_.end() + 2 * SpikeMaker::kMostAhead);
+      stimulus->make(sim_.dt, sim_.seed)->fill(histories_.back(), sim_.end());
     }
   }
 
@@ -184,13 +183,8 @@ class Simulator {
         if (step(constants_[p], neurons_[p][n])) fire(p, k, n);
     }
     for (std::size_t i = 0; i < sim_.stimuli.size(); ++i) {
-      auto& now = spiked_[neurons_.size() + i].emplace_back(sim_.stimuli[i].size, false);
-      if (const auto* train = std::get_if<SpikeTrain>(&sim_.stimuli[i].spikes)) {
-        for (std::size_t s = 0; s < train->step.size(); ++s)
-          if (train->step[s] == k) now[train->neuron[s]] = true;
-      } else {
-        for (const NeuronId id : histories_[i].at(k)) now[id] = true;
-      }
+      auto& now = spiked_[neurons_.size() + i].emplace_back(sim_.stimuli[i]->size, false);
+      for (const NeuronId id : histories_[i].at(k)) now[id] = true;
     }
     // 3. Delivery and inhibitory plasticity: input sums per receptor in connection order, as the engine's buffers.
     std::vector<std::vector<std::array<float, 3>>> input;
