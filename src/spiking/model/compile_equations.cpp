@@ -1,4 +1,4 @@
-// The program of one step of a model's text (docs/numerics.md says which methods, and why).
+// The program of one step of a model's text (docs/numerics.md section 2 says which methods).
 #include <fmt/format.h>
 
 #include <algorithm>
