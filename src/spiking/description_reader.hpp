@@ -48,6 +48,7 @@ class DescriptionReader {
   void read_stimulus(Table& table);
   void list_sources();
   void read_connection(Table& table, Table& root);
+  void check_signs(Table& table, const ConnectionDescription& c, const SparseMatrix& matrix) const;
   double read_weight(Table& table, const ConnectionDescription& c) const;
   void read_pattern(Table& table, ConnectionDescription& c);
   void read_plasticity(Table& table, Table& root, ConnectionDescription& c);

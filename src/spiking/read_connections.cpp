@@ -1,4 +1,5 @@
 // [[connection]]: wiring, delays, plasticity.
+#include <algorithm>
 #include <cmath>
 
 #include "spiking/catalogue.hpp"
@@ -77,6 +78,19 @@ double DescriptionReader::read_weight(Table& table, const ConnectionDescription&
                                             : table.quantity("weight", receptor.weight, bounds);
 }
 
+void DescriptionReader::check_signs(Table& table, const ConnectionDescription& c, const SparseMatrix& matrix) const {
+  const ReceptorText& receptor = result_.populations[c.to].cell.text->receptors[c.receptor];
+  const auto wrong = [&](float w) {
+    return receptor.sign == WeightSign::positive ? w < 0 : receptor.sign == WeightSign::negative && w > 0;
+  };
+  const auto found = std::ranges::find_if(matrix.value, wrong);
+  if (found == matrix.value.end()) return;
+  const auto i = static_cast<std::size_t>(found - matrix.value.begin());
+  table.fail("file", fmt::format("the weight of entry ({}, {}) is {}; weights onto the receptor '{}' cannot be {}",
+                                 matrix.pre[i] + 1, matrix.post[i] + 1, *found, receptor.name,
+                                 receptor.sign == WeightSign::positive ? "negative" : "positive"));
+}
+
 void DescriptionReader::read_pattern(Table& table, ConnectionDescription& c) {
   const NeuronId pre = result_.sources[c.from].size, post = result_.populations[c.to].size;
   std::vector<std::string> given;
@@ -95,6 +109,7 @@ void DescriptionReader::read_pattern(Table& table, ConnectionDescription& c) {
       table.fail(key,
                  fmt::format("the matrix is {} x {}, but '{}' has {} and '{}' has {} neurons", matrix.rows,
                              matrix.columns, result_.sources[c.from].name, pre, result_.populations[c.to].name, post));
+    if (key == "file") check_signs(table, c, matrix);
     if (matrix.pattern && key == "file")
       table.fail(key, "the matrix is a pattern and holds no weights; use it as 'mask' and give a 'weight'");
     return matrix;

@@ -1,4 +1,5 @@
 // [[population]], cells and the models that they name.
+#include <algorithm>
 #include <cmath>
 
 #include "config/models.hpp"
@@ -98,7 +99,10 @@ void DescriptionReader::check_float(const Cell& cell, const ParameterValues& val
   const SteadyValues steady(cell.text->parameters, cell.text->constants, values, result_.dt);
   for (const NamedExpression& constant : cell.text->constants) {
     const double value = *steady.find(constant.name);
-    if (value == 1 || static_cast<float>(value) != 1.0f) continue;
+    const bool moves = std::ranges::any_of(cell.text->step, [&](const AssignmentText& line) {
+      return any_name(line.value, [&](const std::string& name) { return name == constant.name; });
+    });
+    if (!moves || value == 1 || static_cast<float>(value) != 1.0f) continue;
     std::string about;
     for_each_name(constant.value, [&](const std::string& name) {
       if (cell.text->parameter(name)) about = name;

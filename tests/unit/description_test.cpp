@@ -1,4 +1,5 @@
 // The description language: what is read, what is echoed, what is refused and with which words.
+#include "spiking/model/catalogue.hpp"
 #include "spiking/description.hpp"
 
 #include <fmt/format.h>
@@ -69,7 +70,7 @@ TEST(Description, ReadsWhatItSays) {
   EXPECT_EQ(s.min_delay, 8);
   EXPECT_EQ(s.end(), 10000);
   EXPECT_EQ(s.connections[0].delay, 8);
-  EXPECT_EQ(s.populations[0].cell.parameter("tau_membrane"), 0.02);
+  EXPECT_EQ(values_of(s.populations[0], 0, s.seed)("tau_membrane"), 0.02);
   EXPECT_EQ(lpl_of(s).tau_mean, 600);
   EXPECT_TRUE(s.phases[0].learns[0]);
 }
@@ -87,7 +88,7 @@ TEST(Description, OverridesReachListsByNameAndModels) {
                                        "cell.if.tau_membrane=\"10 ms\"", "rule.lpl.predictive.strength=0"});
   EXPECT_EQ(s.end(), 20000);
   EXPECT_EQ(s.connections[0].weight, 0.3);
-  EXPECT_EQ(s.populations[0].cell.parameter("tau_membrane"), 0.01);
+  EXPECT_EQ(values_of(s.populations[0], 0, s.seed)("tau_membrane"), 0.01);
   EXPECT_EQ(lpl_of(s).predictive_strength, 0);
 }
 
@@ -456,18 +457,16 @@ TEST(Description, WarnsOfWhatIsHardlyMeant) {
   EXPECT_THAT(device("repeats = 3\nevery = \"10 ms\""), testing::IsEmpty());
 }
 
-TEST(Description, WarnsOfParrotsThatMergeSpikes) {
+TEST(Description, WarnsOfParrotsThatDoNotCountSpikes) {
   const auto warnings = [](const std::string& wiring) {
     std::string text = replaced(kSmall, "cell = \"if\"\nsize = 10", "cell = \"parrot\"\nsize = 20");
     return read_simulation_text(replaced(text, "density = 0.5\nweight = 0.2\nplasticity = \"lpl\"", wiring), "net.sim")
         .warnings;
   };
-  const auto merges = testing::ElementsAre(testing::HasSubstr("a parrot with several inputs repeats those"));
   EXPECT_THAT(warnings("one_to_one = true\nweight = 1"), testing::IsEmpty());
-  EXPECT_THAT(warnings("density = 0.5\nweight = 1"), merges);
-  EXPECT_THAT(warnings("one_to_one = true\nweight = 1\n[[connection]]\nname = \"b\"\nfrom = \"input\"\nto = "
-                       "\"exc\"\none_to_one = true\nweight = 1"),
-              merges);
+  EXPECT_THAT(warnings("density = 0.5\nweight = 1"), testing::IsEmpty());
+  EXPECT_THAT(warnings("density = 0.5\nweight = 0.4"),
+              testing::ElementsAre(testing::HasSubstr("only weights of 1 repeat every spike")));
 }
 
 // The places of a rank's neurons have 32 bits; more are refused before any memory is asked for.
