@@ -99,7 +99,7 @@ namespace {
 SimulationDescription read(Document document, std::vector<std::string> overrides, std::optional<std::uint64_t> seed) {
   if (seed) overrides.push_back(fmt::format("simulation.seed={}", *seed));
   resolve(document, overrides,
-          {{"population", "cell", "cell", "cell"},
+          {{"population", "cell", "cell", "cell", "model"},
            {"cell", "model", "model", "cell"},
            {"connection", "plasticity", "rule", "rule"}});
   return DescriptionReader(std::move(document)).read();

@@ -195,17 +195,10 @@ void Neurons::sort_spikes(std::uint32_t steps, EpochSpikes& spikes) {
     total += spikes.count[s];
   }
   spikes.ids.resize(total);
-  // A neuron that spikes several times stands in as many entries of its block, which follow one another.
-  for (std::size_t i = 0, last = 0; i < fired_.size(); i = last) {
-    const BlockSpikes& fired = fired_[i];
-    while (last < fired_.size() && fired_[last].block == fired.block && fired_[last].step == fired.step) ++last;
-    for (std::uint32_t lanes = fired.lanes; lanes != 0; lanes &= lanes - 1) {
-      const auto lane = static_cast<std::uint32_t>(std::countr_zero(lanes));
-      const auto id = static_cast<NeuronId>(range_.first + fired.block * kBlock + lane);
-      for (std::size_t again = i; again < last && (fired_[again].lanes >> lane & 1u); ++again)
-        spikes.ids[next[fired.step]++] = id;
-    }
-  }
+  for (const BlockSpikes& fired : fired_)
+    for (std::uint32_t lanes = fired.lanes; lanes != 0; lanes &= lanes - 1)
+      spikes.ids[next[fired.step]++] = static_cast<NeuronId>(range_.first + fired.block * kBlock +
+                                                             static_cast<std::uint32_t>(std::countr_zero(lanes)));
 }
 
 void Neurons::list(Variables& variables, std::size_t population) {

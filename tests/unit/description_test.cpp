@@ -240,12 +240,12 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"refractory", "", "refractory = \"0.45 ms\"", "'refractory' is \"0.45 ms\", which is no multiple"},
         Refusal{"long_refractory", "", "refractory = \"2000 s\"",
                 "'refractory' is \"2000 s\", which is more than 16777216 steps"},
-        Refusal{"threshold", "", "threshold = \"20 mV\"", "'threshold' is \"20 mV\" and never reached"},
-        Refusal{"threshold_at_zero", "", "threshold = \"0 V\"", "'threshold' is \"0 V\" and never reached"},
-        Refusal{"threshold_below", "", "threshold = \"-90 mV\"", "'threshold' is \"-90 mV\" and always exceeded"},
-        Refusal{"leak", "", "E_leak = \"10 mV\"", "'E_leak' is \"10 mV\", but V is held in"},
+        Refusal{"threshold", "", "threshold = \"20 mV\"", "'threshold' is \"20 mV\": never reached"},
+        Refusal{"threshold_at_zero", "", "threshold = \"0 V\"", "'threshold' is \"0 V\": never reached"},
+        Refusal{"threshold_below", "", "threshold = \"-90 mV\"", "'threshold' is \"-90 mV\": always exceeded"},
+        Refusal{"leak", "", "E_leak = \"10 mV\"", "'E_leak' is \"10 mV\": not in"},
         Refusal{"leak_below", "", "E_leak = \"-90 mV\"",
-                "'E_inh' is not given, so it is \"-80 mV\" by default and above"},
+                "'E_inh' is \"-80 mV\": above"},
         Refusal{"millivolts", "", "E_leak = \"-65 V\"", "'E_leak' is \"-65 V\"; .* did you mean mV"},
         Refusal{"inhibition", "", "E_inh = \"-80 V\"", "'E_inh' is \"-80 V\"; .* did you mean mV"},
         Refusal{"drive", "", "drive = \"20 V\"", "'drive' is \"20 V\"; .* did you mean mV"},
@@ -399,7 +399,7 @@ TEST(Description, RefusesVoltagesThatCannotBe) {
       testing::HasSubstr("vm.txt:2:1: -65 V lies outside the plausible range of -1 V to 0 V; did you mean mV?"));
   EXPECT_THAT(read("size = 10", "size = 10\ninitial_membrane = \"-65 V\""), testing::HasSubstr("did you mean mV?"));
   EXPECT_THAT(read("size = 10", "size = 10\ninitial_membrane = \"10 mV\""),
-              testing::HasSubstr("V is held in [E_inh, 0]"));
+              testing::HasSubstr("V is held in a range, from -0.08 V to 0 V"));
   EXPECT_THAT(device("type = \"clamp\"\nfile = \"clamp.txt\""),
               testing::HasSubstr("clamp.txt:2:6: -65 V lies outside"));
   EXPECT_THAT(device("type = \"clamp\"\ntimes = [\"0 s\"]\nvalues = [\"20 mV\"]"),
