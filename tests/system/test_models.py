@@ -12,6 +12,8 @@ from support import ROOT, InFolder, datasets, lpl_sim
 MODELS = sorted(path.stem for path in (ROOT / "models").glob("*.cell"))
 # Weights that make neurons fire, by unit.
 WEIGHTS = {"pA": 300.0, "nS": 12.0, "mV": 2.0, "": 0.5}
+# Of models that take more: short conductances, arrivals that are currents of one step.
+STRONGER = {"aeif_cond_alpha": 6, "aeif_cond_exp": 6, "iaf_cond_exp": 6, "izhikevich2003": 20}
 INHIBITORY = ("INH", "GABA", "GABA_dendrite")
 
 
@@ -62,7 +64,7 @@ class EveryModel(InFolder):
             unit = unit_of(text, receptor)
             inhibitory = receptor in INHIBITORY
             weight = WEIGHTS[unit] * (0.3 if inhibitory else 1) * (-1 if inhibitory and unit == "pA" else 1)
-            weight = 1 if model == "parrot" else weight
+            weight = 1 if model == "parrot" else weight * STRONGER.get(model, 1)
             written = f'"{weight:g} {unit}"' if unit else f"{weight:g}"
             for source, density in (("input", 0.5), ("n", 0.1)):
                 if model == "parrot" and source == "n":
