@@ -40,6 +40,24 @@ std::vector<std::string> lines_of(const std::string& text) {
   return lines;
 }
 
+void check_labels(const ImageSetLayout& layout, const std::string& where) {
+  for (std::size_t c = 0; c < layout.columns.size(); ++c) {
+    const auto& [name, classes] = layout.columns[c];
+    if (name.empty() || name.find(',') != std::string::npos || printable(name) != name)
+      throw ConfigError(fmt::format("{}: column {} has the name {}; a name is a line of text without commas", where, c,
+                                    in_quotes(name)));
+    if (classes < 1 || classes > kMaxClasses)
+      throw ConfigError(
+          fmt::format("{}: column {} has {} classes; 1 to {} are possible", where, c, classes, kMaxClasses));
+  }
+  for (std::size_t i = 0; i < layout.labels.size(); ++i) {
+    const auto& [name, classes] = layout.columns[i % layout.columns.size()];
+    if (const std::int32_t label = layout.labels[i]; label < 0 || label >= classes)
+      throw ConfigError(fmt::format("{}: image {} has the {} {}; expected 0 to {}", where, i / layout.columns.size(),
+                                    name, label, classes - 1));
+  }
+}
+
 }  // namespace
 
 ImageSetFile::ImageSetFile(const std::string& path) {
@@ -54,7 +72,22 @@ ImageSetFile::ImageSetFile(const std::string& path) {
     layout_.side = static_cast<int>(shape[1]);
     layout_.channels = shape.size() == 3 ? 1 : static_cast<int>(shape[3]);
     if (file_.exists("/labels")) read_labels();
+    if (!images_.chunk().empty()) return;
+    offset_ = images_.offset();
+    descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    if (descriptor_ < 0) throw IoError(fmt::format("{}: cannot be opened: {}", path, std::strerror(errno)));
   });
+}
+
+ImageSetFile::ImageSetFile(ImageSetFile&& other) noexcept
+    : file_(std::move(other.file_)),
+      images_(std::move(other.images_)),
+      layout_(std::move(other.layout_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      offset_(other.offset_) {}
+
+ImageSetFile::~ImageSetFile() {
+  if (descriptor_ >= 0) close(descriptor_);
 }
 
 void ImageSetFile::read_labels() {
@@ -66,32 +99,38 @@ void ImageSetFile::read_labels() {
   const std::size_t columns = shape.size() == 1 ? 1 : shape[1];
   layout_.labels = labels.read<std::int32_t>();
 
-  std::vector<std::int32_t> classes(columns, 0);
+  std::vector<std::int32_t> classes(columns, 1);
   for (std::size_t i = 0; i < layout_.labels.size(); ++i)
     classes[i % columns] = std::max(classes[i % columns], layout_.labels[i] + 1);
   if (file_.exists("/classes")) {
     classes = file_.read<std::int32_t>("/classes");
     if (classes.size() != columns) file_.open_dataset("/classes").refuse(fmt::format("({}), by column", columns));
   }
-  const auto names = lines_of(file_.text_attribute("/labels", "columns").value_or(""));
-  if (!names.empty() && names.size() != columns)
+  auto names = lines_of(file_.text_attribute("/labels", "columns").value_or(""));
+  if (names.empty())
+    for (std::size_t c = 0; c < columns; ++c) names.push_back(columns == 1 ? "class" : fmt::format("label {}", c));
+  if (names.size() != columns)
     throw ConfigError(fmt::format("{}: its attribute columns names {}; it has {} columns of labels", labels.name(),
                                   names.size(), columns));
-  for (std::size_t c = 0; c < columns; ++c) {
-    if (classes[c] < 1 || classes[c] > kMaxClasses)
-      throw ConfigError(
-          fmt::format("{}: column {} has {} classes; 1 to {} are possible", labels.name(), c, classes[c], kMaxClasses));
-    const std::string unnamed = columns == 1 ? "class" : fmt::format("label {}", c);
-    layout_.columns.push_back({names.empty() ? unnamed : names[c], classes[c]});
-  }
-  for (std::size_t i = 0; i < layout_.labels.size(); ++i)
-    if (const std::int32_t label = layout_.labels[i]; label < 0 || label >= classes[i % columns])
-      throw ConfigError(fmt::format("{}: image {} has the {} {}; expected 0 to {}", labels.name(), i / columns,
-                                    layout_.columns[i % columns].name, label, classes[i % columns] - 1));
+  for (std::size_t c = 0; c < columns; ++c) layout_.columns.push_back({names[c], classes[c]});
+  check_labels(layout_, labels.name());
 }
 
 void ImageSetFile::read(std::int64_t first, std::int64_t n, std::uint8_t* pixels) const {
-  images_.read_rows(static_cast<std::size_t>(first), static_cast<std::size_t>(n), pixels);
+  if (descriptor_ < 0) return images_.read_rows(static_cast<std::size_t>(first), static_cast<std::size_t>(n), pixels);
+  const std::size_t image = images_.size() / static_cast<std::size_t>(layout_.count);
+  std::size_t left = static_cast<std::size_t>(n) * image;
+  auto at = static_cast<off_t>(offset_ + static_cast<std::uint64_t>(first) * image);
+  while (left > 0) {
+    const ssize_t got = pread(descriptor_, pixels, left, at);
+    if (got < 0 && errno == EINTR) continue;
+    if (got <= 0)
+      throw IoError(fmt::format("{}: image {} cannot be read: {}", images_.name(), first,
+                                got < 0 ? std::strerror(errno) : "the file has become shorter"));
+    left -= static_cast<std::size_t>(got);
+    pixels += got;
+    at += got;
+  }
 }
 
 std::int64_t ImageSetFile::images_a_chunk() const {

@@ -29,11 +29,16 @@ struct ImageSetLayout {
   std::vector<std::string> names;    // of the classes of an only column; empty: they have none
 };
 
-// Reads images by hyperslab; only the labels are held in memory. Not thread-safe.
+// Reads images as they are asked for; only the labels are held in memory. Not thread-safe.
 class ImageSetFile {
  public:
   // Checks dimensions, types, sizes and labels (ConfigError).
   explicit ImageSetFile(const std::string& path);
+  ImageSetFile(ImageSetFile&& other) noexcept;
+  ImageSetFile(const ImageSetFile&) = delete;
+  ImageSetFile& operator=(const ImageSetFile&) = delete;
+  ImageSetFile& operator=(ImageSetFile&&) = delete;
+  ~ImageSetFile();
   const ImageSetLayout& layout() const { return layout_; }
   // Images first .. first + n - 1 into pixels (n, side, side, channels).
   void read(std::int64_t first, std::int64_t n, std::uint8_t* pixels) const;
@@ -46,6 +51,8 @@ class ImageSetFile {
   h5::File file_;
   h5::Dataset images_;
   ImageSetLayout layout_;
+  int descriptor_ = -1;       // where images lie one after the other, they are read past the library, which takes
+  std::uint64_t offset_ = 0;  // longer to select an image than to read it
 };
 
 // Writes such a file from the first to the last image. It lies at path.part until it is whole, with the number of
