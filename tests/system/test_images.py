@@ -298,6 +298,9 @@ class Trained(ImagesTest):
         with h5py.File(self.folder / "run.h5") as result:
             self.assertEqual(result["readout/accuracy"].shape[1:], (8, 2))
             self.assertEqual(result["readout/accuracy"].attrs["labels"], b"kind,size")
+            top5 = result["readout/top5_accuracy"][:]
+            self.assertTrue((top5[..., 0] == 1).all())  # of three classes
+            self.assertTrue(((top5[..., 1] >= result["readout/accuracy"][..., 1]) & (top5[..., 1] < 1)).all())
             np.testing.assert_allclose(result["readout/accuracy"].attrs["chance"], [1 / 3, 1 / 8])
 
     def test_unlabelled_images_and_readouts_from_others(self):
