@@ -26,6 +26,5 @@ stage "lpl_sim alone" alone spiking
 stage "lpl_rate alone" alone rate
 stage "sanitizers, all tests" preset asan '.'
 stage "clang, all tests" preset clang '.'
-stage "baseline vectors, unit tests" preset baseline '^unit$'
 stage "many kills" many_kills
 end_of_stages
