@@ -19,7 +19,7 @@ test=(libgtest-dev libgmock-dev munge slurmctld slurmd slurm-client)
 browser=(chromium)
 package=(dpkg-dev file)
 fresh=(mmdebstrap)
-check=(git ccache clang clang-format clang-tidy libclang-rt-14-dev libomp-dev)
+check=(git ccache clang clang-format clang-tidy libclang-rt-14-dev libomp-dev valgrind)
 
 packages=()
 for part in "${@:-run}"; do
