@@ -8,7 +8,7 @@
 #include "program.hpp"
 #include "spiking/check.hpp"
 #include "spiking/engine.hpp"
-#include "spiking/kernels.hpp"
+#include "spiking/model/kernel.hpp"
 
 namespace {
 

@@ -23,11 +23,11 @@ std::string models_directory() {
 }
 
 void embed_models(Document& document, const ModelReference& reference) {
-  const auto& [list, key, section] = reference;
+  const auto& [list, key, section, extension] = reference;
   for (const std::string& name : document.strings_in(list, key)) {
     if (document.has_section(section, name)) continue;
     for (const std::string& folder : {document.folder(), models_directory()}) {
-      const fs::path path = fs::path(folder) / fmt::format("{}.{}", name, section);
+      const fs::path path = fs::path(folder) / fmt::format("{}.{}", name, extension);
       std::error_code ignored;
       if (!fs::is_regular_file(path, ignored)) continue;
       document.embed(section, name, Document::from_file(path.string()));
@@ -46,16 +46,33 @@ void resolve(Document& document, const std::vector<std::string>& overrides,
   };
   for (const std::string& assignment : overrides)
     if (!concerns_model(assignment)) document.set(assignment);
-  for (const ModelReference& reference : references) embed_models(document, reference);
+  const auto embed_all = [&] {
+    for (const ModelReference& reference : references) embed_models(document, reference);
+  };
+  embed_all();
   for (const std::string& assignment : overrides)
     if (concerns_model(assignment)) document.set(assignment);
+  embed_all();
 }
 
-std::string no_such_model(const std::string& section, const std::string& name) {
+std::string no_such_model(const std::string& section, const std::string& extension, const std::string& name) {
   return fmt::format(
-      "there is no {0} '{1}': neither a table [{0}.{1}] here, nor a file {1}.{0} beside the description "
-      "or in {2}",
-      section, name, models_directory());
+      "there is no {0} '{1}': neither a table [{0}.{1}] here, nor a file {1}.{2} beside the description "
+      "or in {3}",
+      section, name, extension, models_directory());
+}
+
+std::vector<std::string> installed_models(const std::string& extension) {
+  std::vector<std::string> names;
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(models_directory(), ignored))
+    if (entry.path().extension() == "." + extension) names.push_back(entry.path().stem().string());
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+std::string installed_model(const std::string& extension, const std::string& name) {
+  return (fs::path(models_directory()) / fmt::format("{}.{}", name, extension)).string();
 }
 
 }  // namespace lpl

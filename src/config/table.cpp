@@ -204,12 +204,16 @@ void Document::ensure_table(const std::string& name) {
 
 std::vector<std::string> Document::strings_in(const std::string& list, const std::string& key) const {
   std::vector<std::string> found;
-  if (const auto* table = content_->source.get_as<toml::table>(list))
-    if (const auto* value = table->get_as<std::string>(key)) found.push_back(value->get());
+  const auto look_in = [&](const toml::node& node) {
+    if (const auto* table = node.as_table())
+      if (const auto* value = table->get_as<std::string>(key)) found.push_back(value->get());
+  };
+  if (const auto* table = content_->source.get_as<toml::table>(list)) {
+    look_in(*table);
+    for (const auto& [name, member] : *table) look_in(member);
+  }
   if (const auto* elements = content_->source.get_as<toml::array>(list))
-    for (const auto& element : *elements)
-      if (const auto* table = element.as_table())
-        if (const auto* value = table->get_as<std::string>(key)) found.push_back(value->get());
+    for (const auto& element : *elements) look_in(element);
   return found;
 }
 
@@ -258,6 +262,21 @@ void Table::fail(std::string_view key, const std::string& message) const {
   const auto* node = table.get(key);
   throw ConfigError(printable(
       fmt::format("{}: {}: {}", position(node ? node->source() : table.source(), document_->name), who_, message)));
+}
+
+void Table::fail_at(std::string_view key, std::size_t offset, const std::string& message, std::size_t element) const {
+  const auto* node = as_source(source_).get(key);
+  if (node && node->is_array()) node = node->as_array()->get(element);
+  const auto* text = node ? node->as_string() : nullptr;
+  if (!text) fail(key, message);
+  toml::source_region place = node->source();
+  // A text of several lines has no one column.
+  if (place.begin.line != 0 && place.begin.line == place.end.line) {
+    const std::string before = text->get().substr(0, offset);
+    const auto characters = std::count_if(before.begin(), before.end(), [](char c) { return (c & 0xC0) != 0x80; });
+    place.begin.column += 1 + static_cast<toml::source_index>(characters);
+  }
+  throw ConfigError(printable(fmt::format("{}: {}: {}", position(place, document_->name), who_, message)));
 }
 
 void Table::fail_missing(std::string_view key) const { fail(key, fmt::format("key '{}' is missing", key)); }
@@ -530,6 +549,37 @@ bool Table::is_table(std::string_view key) {
 bool Table::is_flag(std::string_view key) {
   const void* found = find(key);
   return found && as_node(found).is_boolean();
+}
+
+bool Table::is_text(std::string_view key) {
+  const void* found = find(key);
+  return found && as_node(found).is_string();
+}
+
+bool Table::is_number(std::string_view key) {
+  const void* found = find(key);
+  return found && as_node(found).is_number();
+}
+
+bool Table::is_list(std::string_view key) {
+  const void* found = find(key);
+  return found && as_node(found).is_array();
+}
+
+std::vector<std::string> Table::keys() {
+  std::vector<std::pair<std::pair<unsigned, unsigned>, std::string>> placed;
+  for (const auto& [key, node] : as_source(source_)) {
+    const auto& begin = node.source().begin;
+    // What --set wrote comes last.
+    placed.push_back({{begin.line == 0 ? ~0u : begin.line, begin.column}, std::string(key.str())});
+  }
+  std::sort(placed.begin(), placed.end());
+  std::vector<std::string> result;
+  for (auto& [place, key] : placed) {
+    find(key);
+    result.push_back(std::move(key));
+  }
+  return result;
 }
 
 Table Table::table(std::string_view key) {

@@ -61,8 +61,8 @@ class Document {
   // Moves the whole of `other` in as [section.name].
   void embed(const std::string& section, const std::string& name, Document other);
 
-  // The strings under key `key` of the table `list`, or of every table in the list of that name (unread, unchecked: for
-  // finding references).
+  // The strings under key `key` of the table `list` and of its members, or of every table in the list of that name
+  // (unread, unchecked: for finding references).
   std::vector<std::string> strings_in(const std::string& list, const std::string& key) const;
 
   // The table to read from. The document must outlive it.
@@ -115,6 +115,11 @@ class Table {
   // What kind of TOML value stands under `key`.
   bool is_table(std::string_view key);
   bool is_flag(std::string_view key);
+  bool is_text(std::string_view key);
+  bool is_number(std::string_view key);
+  bool is_list(std::string_view key);
+  // The keys, in the order in which they are written. All count as known.
+  std::vector<std::string> keys();
 
   Table table(std::string_view key);
   // The same; an empty table, whose keys take their defaults, where the key is absent.
@@ -134,6 +139,10 @@ class Table {
 
   // Throws ConfigError at the position of `key` (or of the table where the key is absent).
   [[noreturn]] void fail(std::string_view key, const std::string& message) const;
+  // The same at `offset` bytes from the beginning of the text that stands under `key`, or of the text `element` of the
+  // list that stands there.
+  [[noreturn]] void fail_at(std::string_view key, std::size_t offset, const std::string& message,
+                            std::size_t element = 0) const;
 
  private:
   friend class Document;

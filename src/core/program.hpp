@@ -4,7 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <limits>
+#include <span>
 #include <vector>
+
+#include "core/noise.hpp"
 
 namespace lpl {
 
@@ -73,5 +78,27 @@ struct Program {
   std::uint16_t first_temporary() const { return static_cast<std::uint16_t>(first_constant() + constants.size()); }
   std::uint16_t registers() const { return static_cast<std::uint16_t>(first_temporary() + temporaries); }
 };
+
+// What one step of one neuron meets, and what comes of it.
+template <class T>
+struct NeuronStep {
+  Noise noise;
+  NeuronId neuron = 0;
+  Step step = 0;
+  double dt = 0;
+  std::span<const T> inputs;    // what devices add, by input
+  std::span<const T> arrivals;  // by receptor
+  T clamp = std::numeric_limits<T>::quiet_NaN();
+  std::function<void()> hook;  // may change arrivals
+  bool fired = false;
+  std::uint32_t count = 0;  // of spikes
+};
+
+// How often a neuron spikes where Op::fired has a count.
+std::uint32_t spike_count(double count);
+
+// One step of one neuron, in float or double. Registers hold states and values by neuron; the others are set here.
+template <class T>
+void run(const Program& program, std::span<T> registers, NeuronStep<T>& step);
 
 }  // namespace lpl

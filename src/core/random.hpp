@@ -26,7 +26,8 @@ enum class Draw : std::uint32_t {
   epoch_order,
   hue_order,
   trajectory,
-  toy
+  toy,
+  noise  // of neurons' equations: core/noise.hpp
 };
 
 // One sequence: (seed, what is drawn, name hash of the object, index inside the object).

@@ -18,7 +18,7 @@ constexpr std::int64_t kMostToySteps = std::numeric_limits<std::uint32_t>::max()
 
 // The table [section.name] that stands in the description or was embedded from models/.
 Table model_table(Table& root, Table& user, std::string_view key, const std::string& section, const std::string& name) {
-  const auto missing = [&]() { user.fail(key, no_such_model(section, name)); };
+  const auto missing = [&]() { user.fail(key, no_such_model(section, section, name)); };
   if (!root.is_table(section)) missing();
   Table outer = root.table(section);
   if (!outer.is_table(name)) missing();
@@ -303,7 +303,7 @@ TrainingDescription read(Document document, const std::string& name, std::vector
                          std::optional<std::uint64_t> seed, bool only_judged = false) {
   for (const char* optional : {"optimizer", "readout", "record"}) document.ensure_table(optional);
   if (seed) overrides.push_back(fmt::format("training.seed={}", *seed));
-  resolve(document, overrides, {{"network", "net", "net"}, {"learning", "rule", "rule"}});
+  resolve(document, overrides, {{"network", "net", "net", "net"}, {"learning", "rule", "rule", "rule"}});
   return read_tables(document, name, only_judged);
 }
 

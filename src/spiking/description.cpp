@@ -7,7 +7,10 @@
 #include <limits>
 
 #include "config/models.hpp"
+#include "spiking/catalogue.hpp"
 #include "spiking/description_reader.hpp"
+#include "spiking/model/kernel.hpp"
+#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
 
@@ -17,7 +20,6 @@ SimulationDescription DescriptionReader::read() {
   for (Table& table : root.tables("population")) read_population(table, root);
   for (Table& table : root.tables("stimulus")) read_stimulus(table);
   list_sources();
-  for (std::size_t i = 0; i < device_tables_.size(); ++i) read_device(device_tables_[i]);
   for (Table& table : root.tables("connection")) read_connection(table, root);
   for (Table& table : root.tables("phase")) read_phase(table);
   if (result_.phases.empty()) root.fail("phase", "no [[phase]] is given; a run needs at least one with a duration");
@@ -30,22 +32,6 @@ SimulationDescription DescriptionReader::read() {
   result_.fixed_text = document_.canonical_text_without("phase", {"duration"});
   result_.files = document_.files();
   return std::move(result_);
-}
-
-std::string DescriptionReader::read_name(Table& table, const std::string& kind, std::optional<std::string> fallback) {
-  std::string name = table.text("name", std::move(fallback));
-  if (name.empty() || name.find_first_of("/. ") != std::string::npos || name.size() > 100 || printable(name) != name)
-    table.fail(
-        "name",
-        fmt::format("the name is {}; it must be 1 to 100 characters without blanks, control or invisible characters, "
-                    "'.' and '/'",
-                    in_quotes(name)));
-  table.rename(fmt::format("{} '{}'", kind, name));
-  auto& taken = names_[kind == "population" || kind == "stimulus" ? "source" : kind];
-  if (std::find(taken.begin(), taken.end(), name) != taken.end())
-    table.fail("name", fmt::format("the name '{}' is taken; give another 'name'", name));
-  taken.push_back(name);
-  return name;
 }
 
 void DescriptionReader::read_simulation_table(Table& root) {
@@ -67,9 +53,9 @@ void DescriptionReader::read_simulation_table(Table& root) {
 
 Table DescriptionReader::section_entry(Table& user, std::string_view key, Table& root, const std::string& section,
                                        const std::string& name) {
-  if (!root.is_table(section)) user.fail(key, no_such_model(section, name));
+  if (!root.is_table(section)) user.fail(key, no_such_model(section, section, name));
   Table outer = root.table(section);
-  if (!outer.is_table(name)) user.fail(key, no_such_model(section, name));
+  if (!outer.is_table(name)) user.fail(key, no_such_model(section, section, name));
   used_[section].push_back(name);
   Table entry = outer.table(name);
   entry.rename(fmt::format("{} '{}'", section, name));
@@ -88,13 +74,23 @@ void DescriptionReader::list_sources() {
     result_.sources.push_back({p.name, p.size, true, i, {{p.name, 0, p.size}}});
   }
   for (std::size_t i = 0; i < result_.stimuli.size(); ++i) {
-    const SpikingStimulus& s = result_.stimuli[i];
-    Source source{s.name, s.size, false, i, {}};
-    if (const auto* groups = std::get_if<std::vector<PoissonGroup>>(&s.spikes))
-      source.groups.assign(groups->begin(), groups->end());
-    else
-      source.groups = {{s.name, 0, s.size}};
-    result_.sources.push_back(std::move(source));
+    const SpikingStimulus& s = *result_.stimuli[i];
+    result_.sources.push_back({s.name, s.size, false, i, s.groups});
+  }
+}
+
+void DescriptionReader::read_stimulus(Table& table) {
+  const std::string name = names_.read(table, "stimulus");
+  const StimulusEntry& entry = stimuli()[table.choice("type", types_of(stimuli()))];
+  Stimulus stimulus = entry.read({table, names_, grid_, result_.seed, result_.populations});
+  table.finish();
+  if (stimulus.spikes) {
+    stimulus.spikes->name = name;
+    if (stimulus.spikes->groups.empty()) stimulus.spikes->groups = {{name, 0, stimulus.spikes->size}};
+    result_.stimuli.push_back(std::move(stimulus.spikes));
+  } else {
+    stimulus.device->name = name;
+    result_.devices.push_back(std::move(stimulus.device));
   }
 }
 
@@ -102,7 +98,7 @@ namespace {
 
 SimulationDescription read(Document document, std::vector<std::string> overrides, std::optional<std::uint64_t> seed) {
   if (seed) overrides.push_back(fmt::format("simulation.seed={}", *seed));
-  resolve(document, overrides, {{"population", "cell", "cell"}, {"connection", "plasticity", "rule"}});
+  resolve(document, overrides, {{"population", "cell", "cell", "cell"}, {"connection", "plasticity", "rule", "rule"}});
   return DescriptionReader(std::move(document)).read();
 }
 
@@ -118,18 +114,6 @@ SimulationDescription read_simulation_text(const std::string& text, const std::s
   return read(Document::from_text(text, name), overrides, std::nullopt);
 }
 
-std::vector<std::string> state_variables(CellModel model) {
-  switch (model) {
-    case CellModel::integrate_and_fire:
-      return {"V", "threshold", "g_ampa", "g_nmda", "g_gaba"};
-    case CellModel::adaptive_integrate_and_fire:
-      return {"V", "threshold", "g_ampa", "g_nmda", "g_gaba", "g_adaptation"};
-    case CellModel::leaky_integrate_and_fire:
-      return {"V", "g_ampa", "g_gaba"};
-    case CellModel::parrot:
-      return {};
-  }
-  return {};
-}
+bool Cell::has_membrane() const { return kernel->membrane.has_value(); }
 
 }  // namespace lpl::spiking

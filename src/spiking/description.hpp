@@ -3,9 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <variant>
 #include <vector>
 
@@ -15,67 +18,22 @@
 
 namespace lpl::spiking {
 
-enum class CellModel { integrate_and_fire, adaptive_integrate_and_fire, leaky_integrate_and_fire, parrot };
-
-// Parameters of a neuron, see models/*.cell. Fields that a model does not use stay 0.
-struct Cell {
-  CellModel model = CellModel::parrot;
-  double E_leak = 0, E_inh = 0, threshold = 0;                        // [V]
-  double threshold_jump = 0, tau_threshold = 0;                       // [V], [s]; if, aif
-  double tau_membrane = 0, tau_ampa = 0, tau_gaba = 0, tau_nmda = 0;  // [s]
-  double ampa_nmda_ratio = 0;                                         // if, aif
-  double tau_adaptation = 0, adaptation_jump = 0;                     // [s], leak units; aif
-  double refractory = 0, drive = 0;                                   // [s], [V]; lif
-};
-
+struct KernelEntry;      // spiking/model/kernel.hpp
 struct RuleDescription;  // spiking/plasticity/plasticity.hpp
+struct SpikingStimulus;  // spiking/stimulus/stimulus.hpp
+struct Device;
+
+// A neuron model and its parameters, see models/*.cell.
+struct Cell {
+  const KernelEntry* kernel = nullptr;
+  std::map<std::string, double, std::less<>> parameters;  // SI
+  double parameter(std::string_view name) const { return parameters.find(name)->second; }
+  bool has_membrane() const;
+};
 
 struct InitialMembrane {
   double mean = 0, deviation = 0;  // [V], normal distribution
   std::vector<double> values;      // [V], one per neuron; replaces the distribution where not empty
-};
-
-// A rate over time: intervals in which it is linear, looped.
-class RateProfile {
- public:
-  static RateProfile constant(double rate);
-  // Samples at `times` (ascending from 0), linear in between. The loop begins again at the last of them: where first
-  // and last rate differ, the rate jumps there.
-  static RateProfile sampled(std::vector<double> times, const std::vector<double>& rates);
-  // Rates at multiples of `interval`, looping after the last interval.
-  static RateProfile regular(double interval, std::vector<double> rates);
-
-  struct Interval {
-    double length;    // [s]
-    double from, to;  // [Hz]
-  };
-  static RateProfile of(const std::vector<Interval>& intervals);
-  std::vector<Interval> intervals() const;
-
-  double at(double time) const;                    // [Hz]
-  double maximum(double begin, double end) const;  // upper bound of at() on [begin, end]
-  double maximum() const;
-  double period() const { return times_.back(); }
-  bool is_constant() const { return from_.size() == 1 && from_.front() == to_.front(); }
-  // Whether it is made of samples at multiples of one interval, without a jump.
-  bool is_regular() const;
-
-  // at() for rising times from `begin` on, without searching.
-  class Walk {
-   public:
-    Walk(const RateProfile& profile, double begin);
-    double at(double elapsed);  // the rate at begin + elapsed; `elapsed` must not fall
-
-   private:
-    const RateProfile& profile_;
-    double phase_;
-    std::size_t interval_;
-  };
-
- private:
-  std::size_t interval_of(double phase) const;
-  std::vector<double> times_;      // where intervals begin; the last one ends at the last time, the period
-  std::vector<double> from_, to_;  // rates at an interval's beginning and end
 };
 
 // Neurons of a source that belong together: a group of Poisson inputs, or a whole population.
@@ -83,10 +41,6 @@ struct Group {
   std::string name;
   NeuronId first = 0;
   NeuronId size = 0;
-};
-
-struct PoissonGroup : Group {
-  RateProfile profile;
 };
 
 // Anything that spikes: a population of neurons or a stimulus.
@@ -105,33 +59,11 @@ struct Population {
   InitialMembrane initial_membrane;
 };
 
-struct SpikingStimulus {
-  std::string name;
-  NeuronId size = 0;
-  std::variant<std::vector<PoissonGroup>, SpikeTrain> spikes;
-};
-
-// Acts on neurons directly, by a time series: a voltage clamp or an injected current.
-struct Device {
-  enum class Kind { clamp, current };
-  std::string name;
-  Kind kind = Kind::clamp;
-  std::size_t population = 0;
-  std::vector<NeuronId> neurons;  // empty: all
-  std::vector<double> times;      // [s] after the start of each repeat, ascending; the device acts on [first, last]
-  std::vector<double> values;     // [V]; a current is given as the voltage that it would add at rest
-  Step start = 0;
-  Step every = 0;  // repeats begin this far apart; used where repeats > 1
-  std::int64_t repeats = 1;
-};
-
-enum class Receptor { ampa, nmda, gaba };
-
 struct ConnectionDescription {
   std::string name;
-  std::size_t from = 0;  // index into sources
-  std::size_t to = 0;    // index into populations
-  Receptor receptor = Receptor::ampa;
+  std::size_t from = 0;      // index into sources
+  std::size_t to = 0;        // index into populations
+  std::size_t receptor = 0;  // of the target's model
   Step delay = 0;
   double weight = 0;  // leak units; the weight of patterns and the factor of masks
 
@@ -185,8 +117,8 @@ struct SimulationDescription {
   Step plasticity_block = 0;  // steps of the backward filter computed at a time; does not change results
   std::uint64_t seed = 0;
   std::vector<Population> populations;
-  std::vector<SpikingStimulus> stimuli;
-  std::vector<Device> devices;
+  std::vector<std::shared_ptr<const SpikingStimulus>> stimuli;
+  std::vector<std::shared_ptr<const Device>> devices;
   std::vector<Source> sources;  // populations, then stimuli
   std::vector<ConnectionDescription> connections;
   std::vector<RecordDescription> records;
@@ -208,8 +140,5 @@ SimulationDescription read_simulation(const std::string& path, const std::vector
 // The same from text; `name` stands for the file.
 SimulationDescription read_simulation_text(const std::string& text, const std::string& name,
                                            const std::vector<std::string>& overrides = {});
-
-// The state variables that a population can record (traces of plastic connections excluded).
-std::vector<std::string> state_variables(CellModel model);
 
 }  // namespace lpl::spiking

@@ -25,13 +25,10 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
   agree(comm_, [&] {
     network_ = std::make_unique<Network>(simulation, comm.rank(), comm.size());
     for (std::size_t s = 0; s < simulation.sources.size(); ++s)
-      spikes_.emplace_back(network_->source_memory[s] + kLongestEpoch + PoissonGenerator::kSegment);
-    for (const SpikingStimulus& stimulus : simulation.stimuli) {
-      const auto* groups = std::get_if<std::vector<PoissonGroup>>(&stimulus.spikes);
-      static const std::vector<PoissonGroup> kNone;
-      poisson_.emplace_back(stimulus.name, groups ? *groups : kNone, simulation.dt, simulation.seed);
-      train_position_.push_back(0);
-    }
+      spikes_.emplace_back(network_->source_memory[s] + kLongestEpoch + SpikeMaker::kMostAhead);
+    for (const auto& stimulus : simulation.stimuli) makers_.push_back(stimulus->make(simulation.dt, simulation.seed));
+    for (const auto& device : simulation.devices)
+      actors_.push_back(device->make(simulation.dt, *network_->populations[device->population]));
     hooks_.resize(simulation.populations.size());
     for (std::size_t p = 0; p < hooks_.size(); ++p) hooks_[p].event_steps.assign(network_->populations[p]->blocks(), 0);
     for (Connection& connection : network_->connections)
@@ -148,9 +145,7 @@ void Engine::load(const SimulationState& state) {
   earlier_wall_seconds_ = state.wall_seconds;
   scatter_variables(state.variables, *network_, simulation_, comm_);
   for (std::size_t s = 0; s < spikes_.size(); ++s) spikes_[s].load(state.sources[s]);
-  for (std::size_t i = 0; i < simulation_.stimuli.size(); ++i)
-    if (const auto* train = std::get_if<SpikeTrain>(&simulation_.stimuli[i].spikes))
-      train_position_[i] = static_cast<std::size_t>(std::ranges::lower_bound(train->step, now_) - train->step.begin());
+  for (const auto& maker : makers_) maker->seek(now_);
 }
 
 // Collective. Writes a checkpoint where they are wanted, and ends the run where a signal has reached any rank.
@@ -190,18 +185,9 @@ Step Engine::epoch_end(Step now, Step phase_end, const Recorder& recorder) const
 }
 
 void Engine::stimulate(Step from, Step to) {
-  for (std::size_t i = 0; i < simulation_.stimuli.size(); ++i) {
-    const SpikingStimulus& stimulus = simulation_.stimuli[i];
+  for (std::size_t i = 0; i < makers_.size(); ++i) {
     SpikeHistory& history = spikes_[simulation_.populations.size() + i];
-    if (const auto* train = std::get_if<SpikeTrain>(&stimulus.spikes)) {
-      std::size_t& next = train_position_[i];
-      const std::size_t first = next;
-      std::uint32_t count[kLongestEpoch] = {};
-      for (; next < train->step.size() && train->step[next] < to; ++next) ++count[train->step[next] - from];
-      history.append({train->neuron.data() + first, next - first}, {count, static_cast<std::size_t>(to - from)});
-    } else {
-      poisson_[i].fill(history, to);
-    }
+    makers_[i]->fill(history, to);
     input_spike_count_ += static_cast<std::int64_t>(history.between(from, to).size());
   }
 }
@@ -225,7 +211,8 @@ void Engine::deliver(Step from, Step to, const Phase& phase) {
       deliver_connection(connection, from, to, from);
     }
   }
-  drive_devices(from, to);
+  for (const auto& population : network_->populations) population->release();
+  for (const auto& actor : actors_) actor->act(from, to);
   laps_.lap(Activity::deliver);
 }
 
@@ -237,44 +224,6 @@ void Engine::deliver_connection(const Connection& connection, Step begin, Step e
   for (Step step = begin; step < end; ++step)
     for (const NeuronId pre : source.at(step - description.delay))
       connection.synapses.deliver(pre, input + static_cast<std::size_t>(step - epoch_begin) * kBlock);
-}
-
-// A device's value in step `step`: linear between the points of its series, nothing outside of it.
-std::optional<double> Engine::device_value(const Device& device, Step step) const {
-  Step since = step - device.start;
-  if (since < 0) return {};
-  if (device.repeats > 1) since -= std::min(since / device.every, device.repeats - 1) * device.every;
-  const double time = simulation_.seconds(since);
-  if (time < device.times.front() || time > device.times.back()) return {};
-  const auto after = std::upper_bound(device.times.begin(), device.times.end(), time);
-  const auto i = static_cast<std::size_t>(after - device.times.begin());
-  if (i == device.times.size()) return device.values.back();
-  const double fraction = (time - device.times[i - 1]) / (device.times[i] - device.times[i - 1]);
-  return device.values[i - 1] + fraction * (device.values[i] - device.values[i - 1]);
-}
-
-void Engine::drive_devices(Step from, Step to) {
-  const auto cells = [&](const Device& device, float value, Step step, bool add) {
-    Neurons& neurons = *network_->populations[device.population];
-    float* const buffer = (device.kind == Device::Kind::clamp ? neurons.clamp() : neurons.current()) +
-                          static_cast<std::size_t>(step - from) * kBlock;
-    const auto put = [&](std::size_t local) {
-      float& cell = buffer[network_->layout.target_of(local)];
-      cell = add ? cell + value : value;
-    };
-    if (device.neurons.empty())
-      for (std::size_t n = 0; n < neurons.range().count; ++n) put(n);
-    else
-      for (const NeuronId id : device.neurons)
-        if (neurons.range().holds(id)) put(id - neurons.range().first);
-  };
-  for (const Device& device : simulation_.devices)
-    for (Step step = from; step < to; ++step)
-      cells(device, device.kind == Device::Kind::clamp ? std::numeric_limits<float>::quiet_NaN() : 0.0f, step, false);
-  for (const Device& device : simulation_.devices)
-    for (Step step = from; step < to; ++step)
-      if (const auto value = device_value(device, step))
-        cells(device, static_cast<float>(*value), step, device.kind == Device::Kind::current);
 }
 
 void Engine::update(Step from, Step to) {

@@ -4,7 +4,6 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,10 +14,10 @@
 #include "io/checkpoint.hpp"
 #include "spiking/description.hpp"
 #include "spiking/network.hpp"
-#include "spiking/poisson.hpp"
 #include "spiking/recorder.hpp"
 #include "spiking/spike_history.hpp"
 #include "spiking/state.hpp"
+#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
 
@@ -74,8 +73,6 @@ class Engine {
   void stimulate(Step from, Step to);
   void deliver(Step from, Step to, const Phase& phase);
   void deliver_connection(const Connection& connection, Step begin, Step end, Step epoch_begin);
-  void drive_devices(Step from, Step to);
-  std::optional<double> device_value(const Device& device, Step step) const;
   void update(Step from, Step to);
   void advance_traces(Step from, Step to);
   void finish_exchange(Step from, Step to);
@@ -94,10 +91,10 @@ class Engine {
   const SimulationDescription& simulation_;
   Communicator& comm_;
   std::unique_ptr<Network> network_;
-  std::vector<SpikeHistory> spikes_;         // by source
-  std::vector<PoissonGenerator> poisson_;    // by stimulus; empty ones for spike files
-  std::vector<std::size_t> train_position_;  // by stimulus: next spike of a file
-  std::vector<Hooks> hooks_;                 // by population
+  std::vector<SpikeHistory> spikes_;                 // by source
+  std::vector<std::unique_ptr<SpikeMaker>> makers_;  // by stimulus
+  std::vector<std::unique_ptr<Actor>> actors_;
+  std::vector<Hooks> hooks_;  // by population
   SpikeExchange exchange_;
   std::vector<EpochSpikes> local_spikes_, all_spikes_;  // by population
   CheckpointOptions checkpoints_;

@@ -5,6 +5,8 @@
 #include <algorithm>
 
 #include "core/errors.hpp"
+#include "spiking/model/kernel.hpp"
+#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -23,11 +25,13 @@ void check_fits(const Population& population, EpochLayout layout, int ranks) {
 
 Network::Network(const SimulationDescription& simulation, int rank, int ranks) : layout(longest_epoch(simulation)) {
   std::vector<Neurons::Needs> needs(simulation.populations.size());
+  for (std::size_t p = 0; p < needs.size(); ++p)
+    needs[p].receptors.assign(simulation.populations[p].cell.kernel->receptors.size(), false);
   for (const ConnectionDescription& c : simulation.connections) {
-    if (c.receptor == Receptor::nmda) needs[c.to].nmda_input = true;
+    needs[c.to].receptors[c.receptor] = true;
     if (c.rule) needs[c.to].spike_lanes_kept = std::max(needs[c.to].spike_lanes_kept, c.rule->own_memory);
   }
-  for (const Device& device : simulation.devices) needs[device.population].devices = true;
+  for (const auto& device : simulation.devices) needs[device->population].devices = true;
   for (std::size_t p = 0; p < simulation.populations.size(); ++p) {
     const Population& population = simulation.populations[p];
     check_fits(population, layout, ranks);

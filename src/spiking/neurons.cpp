@@ -6,81 +6,82 @@
 
 #include "core/random.hpp"
 #include "core/text.hpp"
+#include "spiking/model/kernel.hpp"
 
 namespace lpl::spiking {
 
 Neurons::Neurons(const Population& population, LocalRange range, EpochLayout layout, double dt, std::uint64_t seed,
-                 Needs needs)
+                 const Needs& needs)
     : range_(range),
       blocks_(blocks_for(range.count)),
       layout_(layout),
-      constants_(neuron_constants(population.cell, dt)) {
+      kernel_(*population.cell.kernel),
+      model_(kernel_.make([&](std::string_view name) { return population.cell.parameter(name); }, dt)) {
   const std::size_t padded = blocks_ * kBlock, buffer = layout.size(blocks_);
   lanes_.resize(blocks_);
   for (std::size_t n = 0; n < range.count; ++n) lanes_[n / kBlock] |= static_cast<std::uint16_t>(1u << n % kBlock);
-  V_.assign(padded, constants_.E_leak);
-  for (auto* state : {&threshold_, &g_ampa_, &g_nmda_, &g_gaba_, &g_adaptation_, &refractory_})
-    state->assign(padded, 0.0f);
-  in_ampa_.assign(buffer, 0.0f);
-  in_gaba_.assign(buffer, 0.0f);
-  if (needs.nmda_input) in_nmda_.assign(buffer, 0.0f);
+  state_.resize(kernel_.states.size());
+  for (auto& state : state_) state.assign(padded, 0.0f);
+  input_.resize(kernel_.receptors.size());
+  for (std::size_t r = 0; r < input_.size(); ++r)
+    if (needs.receptors[r]) input_[r].assign(buffer, 0.0f);
   if (needs.devices) {
-    clamp_.assign(buffer, std::numeric_limits<float>::quiet_NaN());
-    current_.assign(buffer, 0.0f);
+    clamp_.resize(buffer);
+    current_.resize(buffer);
+    release();
   }
   if (needs.spike_lanes_kept > 0) {
     ring_ = static_cast<std::size_t>(needs.spike_lanes_kept + kLongestEpoch);
     spike_lanes_.assign(blocks_ * ring_, 0);
     V_integrated_.assign(buffer, 0.0f);
   }
-  const InitialMembrane& initial = population.initial_membrane;
-  const std::uint32_t object = hash_name(population.name);
-  for (std::size_t n = 0; n < range.count; ++n) {
-    const auto id = static_cast<NeuronId>(range.first + n);
-    if (!initial.values.empty())
-      V_[n] = static_cast<float>(initial.values[id]);
-    else
-      V_[n] = static_cast<float>(initial.mean + initial.deviation * Random(seed, Draw::membrane, object, id).normal());
-  }
+  if (kernel_.membrane) start_membrane(population, seed);
 }
 
-float* Neurons::input(Receptor receptor) {
-  switch (receptor) {
-    case Receptor::ampa:
-      return in_ampa_.data();
-    case Receptor::nmda:
-      return in_nmda_.data();
-    case Receptor::gaba:
-      return in_gaba_.data();
+void Neurons::release() {
+  std::ranges::fill(clamp_, std::numeric_limits<float>::quiet_NaN());
+  std::ranges::fill(current_, 0.0f);
+}
+
+void Neurons::start_membrane(const Population& population, std::uint64_t seed) {
+  const InitialMembrane& initial = population.initial_membrane;
+  const std::uint32_t object = hash_name(population.name);
+  AlignedVector<float>& V = state_[*kernel_.membrane];
+  std::ranges::fill(V, static_cast<float>(population.cell.parameter("E_leak")));
+  for (std::size_t n = 0; n < range_.count; ++n) {
+    const auto id = static_cast<NeuronId>(range_.first + n);
+    if (!initial.values.empty())
+      V[n] = static_cast<float>(initial.values[id]);
+    else
+      V[n] = static_cast<float>(initial.mean + initial.deviation * Random(seed, Draw::membrane, object, id).normal());
   }
-  return nullptr;
 }
 
 void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps,
                       EpochSpikes& spikes) {
   fired_.clear();
-  NeuronEpoch epoch;
+  const auto data_or_null = [](AlignedVector<float>& values) { return values.empty() ? nullptr : values.data(); };
+  std::vector<void*> state;
+  for (auto& values : state_) state.push_back(values.data());
+  std::vector<float*> input;
+  for (auto& values : input_) input.push_back(data_or_null(values));
+  const float* const added[] = {data_or_null(current_)};
+  PopulationEpoch epoch;
   epoch.blocks = blocks_;
   epoch.steps = steps;
   epoch.slots = layout_.slots();
+  epoch.first = first;
+  epoch.first_neuron = range_.first;
   epoch.lanes = lanes_.data();
-  epoch.V = V_.data();
-  epoch.threshold = threshold_.data();
-  epoch.g_ampa = g_ampa_.data();
-  epoch.g_nmda = g_nmda_.data();
-  epoch.g_gaba = g_gaba_.data();
-  epoch.g_adaptation = g_adaptation_.data();
-  epoch.refractory = refractory_.data();
-  epoch.in_ampa = in_ampa_.data();
-  epoch.in_gaba = in_gaba_.data();
-  epoch.in_nmda = in_nmda_.empty() ? nullptr : in_nmda_.data();
-  epoch.clamp = clamp_.empty() ? nullptr : clamp_.data();
-  epoch.current = current_.empty() ? nullptr : current_.data();
-  epoch.V_integrated = V_integrated_.empty() ? nullptr : V_integrated_.data();
+  epoch.state = state.data();
+  epoch.input = input.data();
+  epoch.added = added[0] ? added : nullptr;
+  epoch.clamp = data_or_null(clamp_);
+  epoch.V_integrated = data_or_null(V_integrated_);
   epoch.spikes = &fired_;
   epoch.hook = hook;
   epoch.event_steps = event_steps;
-  advance_neurons(constants_, epoch);
+  model_->advance(epoch);
   if (ring_ > 0) keep_spike_lanes(first, steps);
   sort_spikes(steps, spikes);
 }
@@ -110,16 +111,12 @@ void Neurons::sort_spikes(std::uint32_t steps, EpochSpikes& spikes) {
 }
 
 void Neurons::list(Variables& variables, std::size_t population) {
-  const auto add = [&](const char* name, const char* unit, std::span<float> values) {
-    variables.add({.name = name, .unit = unit, .by = By::neuron, .owner = population, .data = values});
-  };
-  add("V", "V", V_);
-  add("threshold", "V", threshold_);
-  add("g_ampa", "1", g_ampa_);
-  add("g_nmda", "1", g_nmda_);
-  add("g_gaba", "1", g_gaba_);
-  add("g_adaptation", "1", g_adaptation_);
-  add("refractory", "1", refractory_);
+  for (std::size_t s = 0; s < state_.size(); ++s)
+    variables.add({.name = std::string(kernel_.states[s].name),
+                   .unit = std::string(kernel_.states[s].unit),
+                   .by = By::neuron,
+                   .owner = population,
+                   .data = std::span<float>(state_[s])});
   if (ring_ > 0)
     variables.add({.name = "spikes",
                    .unit = "1",
@@ -129,8 +126,8 @@ void Neurons::list(Variables& variables, std::size_t population) {
 }
 
 std::size_t Neurons::buffer_bytes() const {
-  std::size_t floats = 0;
-  for (const auto* v : {&in_ampa_, &in_nmda_, &in_gaba_, &clamp_, &current_, &V_integrated_}) floats += v->size();
+  std::size_t floats = clamp_.size() + current_.size() + V_integrated_.size();
+  for (const auto& values : input_) floats += values.size();
   return floats * sizeof(float);
 }
 

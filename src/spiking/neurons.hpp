@@ -2,12 +2,14 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "comm/spike_exchange.hpp"
 #include "core/aligned.hpp"
-#include "spiking/kernels.hpp"
+#include "spiking/description.hpp"
 #include "spiking/layout.hpp"
+#include "spiking/model/model.hpp"
 #include "spiking/synapses.hpp"
 #include "spiking/variables.hpp"
 
@@ -17,19 +19,22 @@ class Neurons {
  public:
   // What the rest of the network asks of this population.
   struct Needs {
-    bool nmda_input = false;
-    bool devices = false;       // clamps or currents act on it
-    Step spike_lanes_kept = 0;  // steps of its own spikes that plasticity looks back on; 0: none
+    std::vector<bool> receptors;  // that synapses lead to
+    bool devices = false;         // clamps or currents act on it
+    Step spike_lanes_kept = 0;    // steps of its own spikes that plasticity looks back on; 0: none
   };
 
   Neurons(const Population& population, LocalRange range, EpochLayout layout, double dt, std::uint64_t seed,
-          Needs needs);
+          const Needs& needs);
 
   const LocalRange& range() const { return range_; }
   std::size_t blocks() const { return blocks_; }
 
   // Input of an epoch by receptor; add weights at slot * kBlock + target.
-  float* input(Receptor receptor);
+  float* input(std::size_t receptor) { return input_[receptor].data(); }
+  const EpochLayout& layout() const { return layout_; }
+  // Lets go of clamps and currents.
+  void release();
   // Device buffers of the epoch, [block][slot][16]; only with needs.devices. A clamp of NaN leaves a neuron free.
   float* clamp() { return clamp_.data(); }
   float* current() { return current_.data(); }
@@ -49,17 +54,19 @@ class Neurons {
   std::size_t buffer_bytes() const;
 
  private:
+  void start_membrane(const Population& population, std::uint64_t seed);
   void keep_spike_lanes(Step first, std::uint32_t steps);
   void sort_spikes(std::uint32_t steps, EpochSpikes& spikes);
 
   LocalRange range_;
   std::size_t blocks_;
   EpochLayout layout_;
-  NeuronConstants constants_;
+  const KernelEntry& kernel_;
+  std::unique_ptr<NeuronModel> model_;
   std::size_t ring_ = 0;
   std::vector<std::uint16_t> lanes_;
-  AlignedVector<float> V_, threshold_, g_ampa_, g_nmda_, g_gaba_, g_adaptation_, refractory_;
-  AlignedVector<float> in_ampa_, in_nmda_, in_gaba_, clamp_, current_, V_integrated_;
+  std::vector<AlignedVector<float>> state_, input_;  // by state, by receptor
+  AlignedVector<float> clamp_, current_, V_integrated_;
   std::vector<std::uint16_t> spike_lanes_;
   std::vector<BlockSpikes> fired_;
 };

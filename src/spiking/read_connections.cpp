@@ -3,20 +3,18 @@
 
 #include "spiking/catalogue.hpp"
 #include "spiking/description_reader.hpp"
+#include "spiking/model/kernel.hpp"
 #include "spiking/plasticity/plasticity.hpp"
 
 namespace lpl::spiking {
 
 void DescriptionReader::read_connection(Table& table, Table& root) {
   ConnectionDescription c;
-  c.name = read_name(table, "connection");
+  c.name = names_.read(table, "connection");
   c.from = named(table, "from", table.text("from"), result_.sources, "population or stimulus");
   c.to = named(table, "to", table.text("to"), result_.populations, "population");
-  const CellModel model = result_.populations[c.to].cell.model;
-  c.receptor = static_cast<Receptor>(table.choice("receptor", {"AMPA", "NMDA", "GABA"}, "AMPA"));
-  if (c.receptor == Receptor::nmda && (model == CellModel::leaky_integrate_and_fire || model == CellModel::parrot))
-    table.fail("receptor", fmt::format("population '{}' has no NMDA receptors; use AMPA or an 'if' cell",
-                                       result_.populations[c.to].name));
+  const auto receptors = result_.populations[c.to].cell.kernel->receptors;
+  c.receptor = table.choice("receptor", {receptors.begin(), receptors.end()}, std::string(receptors.front()));
   c.delay = grid_.read_steps(table, "delay", kPositive, fmt::format("{} s", result_.seconds(result_.min_delay)));
   if (c.delay < result_.min_delay)
     table.fail("delay", fmt::format("{}, below the minimum delay of {} s{}; raise it or lower simulation.min_delay",
@@ -34,10 +32,14 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
 void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDescription& c) {
   c.rule_name = table.text("plasticity");
   Table rule_table = section_entry(table, "plasticity", root, "rule", c.rule_name);
-  if (result_.populations[c.to].cell.model == CellModel::parrot)
+  if (!result_.populations[c.to].cell.has_membrane())
     table.fail("plasticity", "synapses on a parrot population cannot be plastic");
   const RuleEntry& entry = rules()[rule_table.choice("type", types_of(rules()))];
-  c.rule = entry.read({.rule = rule_table, .connection = table, .described = c, .grid = grid_});
+  c.rule = entry.read({.rule = rule_table,
+                       .connection = table,
+                       .described = c,
+                       .receptor = result_.populations[c.to].cell.kernel->receptors[c.receptor],
+                       .grid = grid_});
   rule_table.finish();
   check_initial_weights(table, c);
 }

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "spiking/model/kernel.hpp"
 #include "spiking/plasticity/plasticity.hpp"
 #include "spiking/record_windows.hpp"
 
@@ -16,7 +17,7 @@ bool is_snapshot(const std::string& name) { return name == "initial" || name.sta
 
 void DescriptionReader::read_phase(Table& table) {
   Phase phase;
-  phase.name = read_name(table, "phase");
+  phase.name = names_.read(table, "phase");
   phase.begin = result_.end();
   phase.end = phase.begin + grid_.read_interval(table, "duration");
   if (phase.end > kLongestRun)
@@ -52,23 +53,12 @@ RecordWindow DescriptionReader::read_window(Table& table) {
   return window;
 }
 
-std::vector<NeuronId> DescriptionReader::read_neurons(Table& table, NeuronId size,
-                                                      std::optional<std::string> fallback) {
-  std::vector<NeuronId> neurons = table.indices("neurons", size, std::move(fallback));
-  std::sort(neurons.begin(), neurons.end());
-  const auto twin = std::adjacent_find(neurons.begin(), neurons.end());
-  if (twin != neurons.end())
-    table.fail("neurons", fmt::format("'neurons' lists {} twice; each can be listed once", *twin));
-  if (neurons.empty()) table.fail("neurons", "'neurons' is empty; list at least one, or write \"all\"");
-  return neurons;
-}
-
 void DescriptionReader::read_record(Table& table) {
   RecordDescription record;
   const std::vector<std::string> kinds = {"spikes", "rates", "state", "weights", "synapses", "group_weights"};
   const std::size_t kind = table.choice("what", kinds);
   record.what = static_cast<RecordDescription::What>(kind);
-  record.name = read_name(table, "record", kinds[kind]);
+  record.name = names_.read(table, "record", kinds[kind]);
   record.window = read_window(table);
   switch (record.what) {
     case RecordDescription::What::spikes:
@@ -148,9 +138,11 @@ void DescriptionReader::claim(Table& table, const std::string& kind, const std::
 
 void DescriptionReader::read_variable(Table& table, RecordDescription& record) {
   record.variable = table.text("variable");
-  const auto plain = state_variables(result_.populations[record.target].cell.model);
-  if (std::find(plain.begin(), plain.end(), record.variable) != plain.end()) return;
-  std::vector<std::string> known = plain;
+  std::vector<std::string> known;
+  for (const StateInfo& state : result_.populations[record.target].cell.kernel->states) {
+    known.emplace_back(state.name);
+    if (known.back() == record.variable) return;
+  }
   for (std::size_t i = 0; i < result_.connections.size(); ++i) {
     const ConnectionDescription& connection = result_.connections[i];
     if (connection.to != record.target || !connection.rule) continue;

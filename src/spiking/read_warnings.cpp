@@ -2,12 +2,18 @@
 #include <algorithm>
 
 #include "spiking/description_reader.hpp"
+#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
 
 void DescriptionReader::warn() {
-  for (const SpikingStimulus& stimulus : result_.stimuli) warn_of_spikes(stimulus);
-  warn_of_devices();
+  const auto warn_of = [&](const StimulusDescription& stimulus) {
+    stimulus.warn(grid_, result_.end(), [&](const std::string& what) {
+      result_.warnings.push_back(fmt::format("stimulus '{}': {}", stimulus.name, what));
+    });
+  };
+  for (const auto& stimulus : result_.stimuli) warn_of(*stimulus);
+  for (const auto& device : result_.devices) warn_of(*device);
   warn_of_parrots();
   warn_of_slow_membranes();
 }
@@ -15,48 +21,13 @@ void DescriptionReader::warn() {
 // A step moves V by about (E - V) dt / tau; single precision near the resting potential resolves 7.5e-9 V.
 void DescriptionReader::warn_of_slow_membranes() {
   constexpr double kMostSteps = 2e4;
-  for (const Population& population : result_.populations)
-    if (const double steps = population.cell.tau_membrane / result_.dt; steps > kMostSteps)
+  for (const Population& population : result_.populations) {
+    if (!population.cell.has_membrane()) continue;
+    if (const double steps = population.cell.parameter("tau_membrane") / result_.dt; steps > kMostSteps)
       result_.warnings.push_back(fmt::format(
           "population '{}': tau_membrane is {:.3g} steps of dt; beyond {:.0g} a step changes V by little more "
           "than single precision resolves, and V comes out wrong by percents; use a longer dt",
           population.name, steps, kMostSteps));
-}
-
-void DescriptionReader::warn_of_spikes(const SpikingStimulus& stimulus) {
-  const auto* const train = std::get_if<SpikeTrain>(&stimulus.spikes);
-  if (!train) return;
-  const auto say = [&](const std::string& what) {
-    result_.warnings.push_back(fmt::format("stimulus '{}': {}", stimulus.name, what));
-  };
-  const auto all = static_cast<std::ptrdiff_t>(train->step.size());
-  const auto late = train->step.end() - std::lower_bound(train->step.begin(), train->step.end(), result_.end());
-  const double end = result_.seconds(result_.end());
-  if (all == 0)
-    say("has no spike");
-  else if (late == all)
-    say(
-        fmt::format("all {} spikes come after the end of the run at {} s, the first at {} s; are the times in another "
-                    "unit?",
-                    all, end, result_.seconds(train->step.front())));
-  else if (late > 0)
-    say(fmt::format("{} of {} spikes come after the end of the run at {} s", late, all, end));
-  if (train->rounded > 0)
-    say(fmt::format("{} of {} spikes lie between the steps of dt = {} and come at the nearest one", train->rounded, all,
-                    grid_.stated));
-}
-
-void DescriptionReader::warn_of_devices() {
-  for (const Device& device : result_.devices) {
-    const auto say = [&](const std::string& what) {
-      result_.warnings.push_back(fmt::format("stimulus '{}': {}", device.name, what));
-    };
-    const double begin = result_.seconds(device.start) + device.times.front();
-    if (begin >= result_.seconds(result_.end()))
-      say(fmt::format("begins at {} s, after the end of the run at {} s", begin, result_.seconds(result_.end())));
-    if (device.repeats > 1 && device.times.back() > result_.seconds(device.every) * (1 + 1e-9))
-      say(fmt::format("repeats begin every {} s, so that of the series, which lasts {} s, the rest is cut off",
-                      result_.seconds(device.every), device.times.back()));
   }
 }
 
@@ -78,7 +49,7 @@ bool converges(const ConnectionDescription& c, NeuronId pre_size) {
 
 void DescriptionReader::warn_of_parrots() {
   for (std::size_t p = 0; p < result_.populations.size(); ++p) {
-    if (result_.populations[p].cell.model != CellModel::parrot) continue;
+    if (result_.populations[p].cell.has_membrane()) continue;
     std::size_t connections = 0;
     bool convergent = false;
     for (const ConnectionDescription& c : result_.connections) {

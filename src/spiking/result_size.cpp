@@ -5,6 +5,7 @@
 
 #include "io/result_file.hpp"
 #include "spiking/record_windows.hpp"
+#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -16,26 +17,10 @@ double chunks(double rows, std::size_t rows_a_chunk, double bytes_a_row) {
   return std::ceil(rows / chunk) * chunk * bytes_a_row;
 }
 
-double mean_rate(const RateProfile& profile) {
-  double area = 0;
-  for (const RateProfile::Interval& interval : profile.intervals())
-    area += interval.length * (interval.from + interval.to) / 2;
-  return area / profile.period();
-}
-
 // Spikes of a source in a window.
 double expected_spikes(const SimulationDescription& simulation, const Source& source, StepRange window, double rate) {
-  const double seconds = simulation.seconds(window.end - window.begin);
-  if (source.is_population) return source.size * rate * seconds;
-  const auto& spikes = simulation.stimuli[source.index].spikes;
-  if (const auto* train = std::get_if<SpikeTrain>(&spikes)) {
-    const auto at = [&](Step step) { return std::ranges::lower_bound(train->step, step); };
-    return static_cast<double>(at(window.end) - at(window.begin));
-  }
-  double sum = 0;
-  for (const PoissonGroup& group : std::get<std::vector<PoissonGroup>>(spikes))
-    sum += group.size * mean_rate(group.profile) * seconds;
-  return sum;
+  if (source.is_population) return source.size * rate * simulation.seconds(window.end - window.begin);
+  return simulation.stimuli[source.index]->expected_spikes(window.begin, window.end, simulation.dt);
 }
 
 class Estimate {

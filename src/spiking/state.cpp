@@ -8,7 +8,7 @@
 
 #include "core/errors.hpp"
 #include "io/checkpoint.hpp"
-#include "spiking/poisson.hpp"
+#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -154,7 +154,7 @@ void check_shared_state(const SimulationState& state, const SimulationDescriptio
     throw IoError(kOtherNetwork);
   for (std::size_t s = 0; s < state.sources.size(); ++s) {
     // Stimuli are drawn ahead.
-    const Step ahead = s < simulation.populations.size() ? 0 : kLongestEpoch + PoissonGenerator::kSegment;
+    const Step ahead = s < simulation.populations.size() ? 0 : kLongestEpoch + SpikeMaker::kMostAhead;
     if (!is_history(state.sources[s], state.now, state.now + ahead, simulation.sources[s].size))
       throw IoError(kOtherNetwork);
   }

@@ -8,7 +8,8 @@ prints one line
     CASE losses_rel=... gradients_rel=... parameters_99.9=... parameters_max=... PASS|FAIL
 and exits 0 (PASS), 1 (FAIL) or 2 (misused). Losses and gradients are relative deviations (gradients by norm of each
 parameter), parameters absolute ones: the 99.9th percentile of all values, and the largest. Bounds are those of the
-cases' README: 1e-5, 1e-4, 2e-6 and 2e-4, or ten times the case's own noise where that is larger.
+cases' README: 1e-5, 1e-4, 2e-6 and 2e-4, or ten times the case's own noise where that is larger. What a case has
+recorded and the rule does not compute is not compared; a line "skipped: ..." says so.
 """
 
 import argparse
@@ -29,6 +30,8 @@ import h5py  # noqa: E402
 import numpy as np  # noqa: E402
 
 TERMS = ("pull", "push", "decorr")
+# Of each class of the published code, those that its rule has.
+TERMS_OF = {"LPL": TERMS, "NegSampleBaseline": TERMS[:2], "SupervisedBaseline": ()}
 
 
 def write_safetensors(path, tensors):
@@ -52,10 +55,10 @@ def named(group):
     return found
 
 
-def steps_under(case, group):
-    """Steps for which a group has an entry step_S."""
+def steps_under(case, group, pattern=r"step_(\d+)"):
+    """Steps for which a group has an entry of this name."""
     names = case[group].keys() if group in case else ()
-    return sorted(int(match.group(1)) for match in (re.fullmatch(r"step_(\d+)", name) for name in names) if match)
+    return sorted(int(match.group(1)) for match in (re.fullmatch(pattern, name) for name in names) if match)
 
 
 def rule_of(config, coefficients):
@@ -63,8 +66,7 @@ def rule_of(config, coefficients):
         return 'type = "supervised"\n'
     if config["class"] == "NegSampleBaseline":
         return (f'type = "contrastive"\npredictive = {{ strength = {coefficients[0]!r} }}\n'
-                f"hebbian = {{ strength = {coefficients[1]!r} }}\n"
-                f"decorrelation = {{ strength = {coefficients[2]!r} }}\n")
+                f"hebbian = {{ strength = {coefficients[1]!r} }}\n")
     estimates = "stale" if config.get("stale_estimates") else "batch"
     return (f'type = "lpl"\npredictive = {{ strength = {coefficients[0]!r} }}\n'
             f"hebbian = {{ strength = {coefficients[1]!r} }}\ndecorrelation = {{ strength = {coefficients[2]!r} }}\n"
@@ -149,18 +151,26 @@ def norm_ratio(ours, theirs):
 
 
 def noise_of(case, quantity, step):
-    """By parameter: how far the case's own single- and double-precision runs differ; nothing where it does not say."""
-    path = f"noise/{quantity}_step_{step}"
-    if path not in case:
+    """By parameter: how far the case's own single- and double-precision runs differ; nothing where it does not say. It
+    says so for some steps only: the next of these stands for a step, or the last where there is none after it."""
+    steps = steps_under(case, "noise", rf"{quantity}_step_(\d+)")
+    if not steps:
         return {}
+    nearest = min((said for said in steps if said >= step), default=steps[-1])
     names = [name.decode() if isinstance(name, bytes) else name for name in case["param_names"][:]]
-    return dict(zip(names, case[path][:]))
+    return dict(zip(names, np.nan_to_num(case[f"noise/{quantity}_step_{nearest}"][:])))
+
+
+def relative(ours, theirs):
+    """The largest deviation, absolute where the right value is 0."""
+    return float(np.max(np.abs(ours - theirs) / np.where(theirs == 0, 1, np.abs(theirs))))
 
 
 class Comparison:
     def __init__(self):
         self.worst = {}
         self.failures = []
+        self.skipped = []
 
     def add(self, what, where, value, bound):
         self.worst[what] = max(self.worst.get(what, 0.0), value)
@@ -168,31 +178,43 @@ class Comparison:
             self.failures.append(f"{what} of {where}: {value:.3g}, allowed {bound:.3g}")
 
 
-def compare_losses(case, result, steps, comparison):
+def compare_losses(case, result, steps, terms, comparison):
     noise = np.zeros(steps)
     if "noise/total_relative" in case:
         noise = np.abs(case["noise/total_relative"][:steps])
     for term in ("total",) + TERMS:
         if f"losses/{term}" not in case:
             continue
+        if term != "total" and term not in terms:
+            comparison.skipped.append(f"losses/{term}: this rule has no such term")
+            continue
         theirs = case[f"losses/{term}"][:steps]
         ours = result[f"steps/{term}"][:steps].reshape(theirs.shape)
         double = case[f"losses/{term}_float64"][:steps] if f"losses/{term}_float64" in case else theirs
         for step in range(steps):
-            deviation = float(np.max(np.abs(ours[step] / theirs[step] - 1)))
-            own = float(np.max(np.abs(double[step] / theirs[step] - 1)))
-            comparison.add("losses_rel", f"{term}, step {step + 1}", deviation, max(1e-5, 10 * max(noise[step], own)))
+            own = relative(double[step], theirs[step])
+            comparison.add("losses_rel", f"{term}, step {step + 1}", relative(ours[step], theirs[step]),
+                           max(1e-5, 10 * max(noise[step], own)))
     if "losses/cross_entropy_step_1" in case:
-        theirs = case["losses/cross_entropy_step_1"][:]
-        ours = result["steps/cross_entropy"][0]
-        comparison.add("losses_rel", "cross-entropy, step 1", float(np.max(np.abs(ours / theirs - 1))), 1e-5)
+        comparison.add("losses_rel", "cross-entropy, step 1",
+                       relative(result["steps/cross_entropy"][0], case["losses/cross_entropy_step_1"][:]), 1e-5)
 
 
-def compare_gradients(case, ours, theirs, step, where, comparison):
-    noise = noise_of(case, "grad_relative_l2", step)
+def compare_gradients(noise, ours, theirs, where, comparison):
     for name, gradient in theirs.items():
         bound = max(1e-4, 10 * noise.get(name, 0.0))
         comparison.add("gradients_rel", f"{name}, {where}", norm_ratio(ours[name], gradient), bound)
+
+
+def noise_of_term(case, theirs, coefficient):
+    """That of a term alone is not recorded. It is in the total's, where the term stands with its coefficient."""
+    noise = noise_of(case, "grad_relative_l2", 1)
+    if "grads/step_1" not in case or coefficient == 0:
+        return noise
+    total = named(case["grads/step_1"])
+    scale = {name: np.linalg.norm(total[name]) / max(abs(coefficient) * np.linalg.norm(gradient), 1e-30)
+             for name, gradient in theirs.items()}
+    return {name: value * max(1.0, scale.get(name, 0.0)) for name, value in noise.items()}
 
 
 def compare_parameters(case, ours, theirs, step, comparison):
@@ -208,14 +230,16 @@ def check(args, folder):
     with h5py.File(args.case, "r") as case:
         config = json.loads(case.attrs["config"])
         coefficients = [float(config.get(f"{term}_coeff", 1.0)) for term in TERMS]
+        terms = TERMS_OF[config["class"]]
         steps = int(case.attrs["steps"])
         initial = named(case["params/init"])
         write_safetensors(folder / "initial.safetensors", initial)
         with run(args, folder, case, config, coefficients, steps, "case") as result:
-            compare_losses(case, result, steps, comparison)
+            compare_losses(case, result, steps, terms, comparison)
             for step in steps_under(case, "grads"):
-                compare_gradients(case, named(result[f"inspection/gradients/step_{step}"]),
-                                  named(case[f"grads/step_{step}"]), step, f"step {step}", comparison)
+                compare_gradients(noise_of(case, "grad_relative_l2", step),
+                                  named(result[f"inspection/gradients/step_{step}"]), named(case[f"grads/step_{step}"]),
+                                  f"step {step}", comparison)
             for step in steps_under(case, "params"):
                 if step <= steps:
                     compare_parameters(case, named(result[f"inspection/parameters/step_{step}"]),
@@ -233,10 +257,13 @@ def check(args, folder):
         for index, term in enumerate(TERMS):
             if f"grad_terms/{term}" not in case:
                 continue
-            single = [float(i == index) for i in range(3)]
+            if term not in terms:
+                comparison.skipped.append(f"grad_terms/{term}: this rule has no such term")
+                continue
+            single, theirs = [float(i == index) for i in range(3)], named(case[f"grad_terms/{term}"])
             with run(args, folder, case, config, single, 1, f"only_{term}") as result:
-                compare_gradients(case, named(result["inspection/gradients/step_1"]), named(case[f"grad_terms/{term}"]),
-                                  1, f"{term} alone", comparison)
+                compare_gradients(noise_of_term(case, theirs, coefficients[index]),
+                                  named(result["inspection/gradients/step_1"]), theirs, f"{term} alone", comparison)
     return comparison
 
 
@@ -254,7 +281,8 @@ def main():
     try:
         with h5py.File(args.case, "r") as case:
             if "config" not in case.attrs or "batches/order" not in case:
-                parser.error(f"{args.case} is no recorded training case")
+                parser.error(f"{args.case} is no recorded training case (no batches and options); the unit tests rate_parts "
+                             "check recorded metrics and schedules")
     except OSError as error:
         parser.error(str(error))
     if args.keep:
@@ -263,8 +291,12 @@ def main():
     else:
         with tempfile.TemporaryDirectory() as folder:
             comparison = check(args, pathlib.Path(folder))
+    if not comparison.worst:
+        comparison.failures.append("the case has recorded nothing that this rule computes")
     verdict = "FAIL" if comparison.failures else "PASS"
     print(args.case.stem, " ".join(f"{what}={value:.3g}" for what, value in comparison.worst.items()), verdict)
+    for skipped in comparison.skipped:
+        print("  skipped: " + skipped)
     for failure in comparison.failures[:10]:
         print("  " + failure, file=sys.stderr)
     return 1 if comparison.failures else 0

@@ -7,77 +7,102 @@
 #include <utility>
 
 #include "core/denormals.hpp"
-#include "spiking/kernels.hpp"
+#include "spiking/model/kernel.hpp"
 #include "spiking/network.hpp"
 #include "spiking/plasticity/lpl.hpp"
 #include "spiking/plasticity/lpl_kernels.hpp"
 #include "spiking/plasticity/symmetric_stdp.hpp"
-#include "spiking/poisson.hpp"
+#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking::oracle {
 namespace {
 
 struct Neuron {
-  float V, threshold = 0, g_ampa = 0, g_nmda = 0, g_gaba = 0, g_adaptation = 0, refractory = 0;
+  float V = 0, threshold = 0, g_ampa = 0, g_nmda = 0, g_gaba = 0, g_adaptation = 0, refractory = 0;
 };
 
-bool crosses(const NeuronConstants& c, Neuron& n) {
+struct Constants {
+  explicit Constants(const Cell& cell, double dt) : model(cell.kernel->type) {
+    const auto of = [&](std::string_view name) {
+      const auto found = cell.parameters.find(name);
+      return found == cell.parameters.end() ? 0.0 : found->second;
+    };
+    const auto decay = [&](std::string_view tau) { return static_cast<float>(std::exp(-dt / of(tau))); };
+    E_leak = static_cast<float>(of("E_leak"));
+    E_inh = static_cast<float>(of("E_inh"));
+    threshold = static_cast<float>(of("threshold"));
+    threshold_jump = static_cast<float>(of("threshold_jump"));
+    const double ratio = of("ampa_nmda_ratio");
+    A_ampa = static_cast<float>(ratio / (ratio + 1));
+    A_nmda = static_cast<float>(1 / (ratio + 1));
+    adaptation_jump = static_cast<float>(of("adaptation_jump"));
+    drive = static_cast<float>(of("drive"));
+    refractory_steps = static_cast<float>(std::round(of("refractory") / dt));
+    step_membrane = static_cast<float>(dt / of("tau_membrane"));
+    const double nmda = dt / of("tau_nmda");
+    follow_nmda = static_cast<float>(model == "aif" ? nmda : 1 - std::exp(-nmda));
+    decay_threshold = decay("tau_threshold");
+    decay_ampa = decay("tau_ampa");
+    decay_gaba = decay("tau_gaba");
+    decay_adaptation = decay("tau_adaptation");
+  }
+  std::string_view model;
+  float E_leak, E_inh, threshold, threshold_jump, A_ampa, A_nmda, adaptation_jump, drive, refractory_steps;
+  float step_membrane, follow_nmda, decay_threshold, decay_ampa, decay_gaba, decay_adaptation;
+};
+
+bool crosses(const Constants& c, Neuron& n) {
   if (!(n.V > c.threshold + n.threshold)) return false;
   n.V = c.E_leak;
   n.threshold = c.threshold_jump;
   return true;
 }
 
-float integrate(const NeuronConstants& c, float V, float g, float g_inh) {
+float integrate(const Constants& c, float V, float g, float g_inh) {
   const float current = std::fma(-(g + 1.0f), V, std::fma(g_inh, c.E_inh, c.E_leak + c.drive));
   return std::max(std::min(std::fma(c.step_membrane, current, V), 0.0f), c.E_inh);
 }
 
-float follow_nmda(const NeuronConstants& c, const Neuron& n) {
+float follow_nmda(const Constants& c, const Neuron& n) {
   return std::fma(c.follow_nmda, n.g_ampa, n.g_nmda) * (1.0f - c.follow_nmda);
 }
 
-bool step(const NeuronConstants& c, Neuron& n) {
-  switch (c.model) {
-    case CellModel::integrate_and_fire: {
-      const float g = std::fma(c.A_ampa, n.g_ampa, std::fma(c.A_nmda, n.g_nmda, n.g_gaba));
-      n.V = integrate(c, n.V, g, n.g_gaba);
-      n.g_nmda = follow_nmda(c, n);
-      n.g_ampa *= c.decay_ampa;
-      n.g_gaba *= c.decay_gaba;
-      n.threshold *= c.decay_threshold;
-      return crosses(c, n);
-    }
-    case CellModel::adaptive_integrate_and_fire: {
-      n.g_ampa *= c.decay_ampa;
-      n.g_gaba *= c.decay_gaba;
-      n.g_adaptation *= c.decay_adaptation;
-      n.g_nmda = follow_nmda(c, n);
-      const float g_inh = n.g_gaba + n.g_adaptation;
-      n.V = integrate(c, n.V, std::fma(c.A_ampa, n.g_ampa, std::fma(c.A_nmda, n.g_nmda, g_inh)), g_inh);
-      n.threshold *= c.decay_threshold;
-      if (!crosses(c, n)) return false;
-      n.g_adaptation += c.adaptation_jump;
-      return true;
-    }
-    case CellModel::leaky_integrate_and_fire: {
-      const float V = integrate(c, n.V, n.g_ampa + n.g_gaba, n.g_gaba);
-      n.g_ampa *= c.decay_ampa;
-      n.g_gaba *= c.decay_gaba;
-      n.V = n.refractory > 0 ? c.E_leak : V;
-      n.refractory = std::max(n.refractory - 1.0f, 0.0f);
-      if (!(n.V > c.threshold)) return false;
-      n.V = c.E_leak;
-      n.refractory = c.refractory_steps;
-      return true;
-    }
-    case CellModel::parrot: {
-      const bool arrived = n.g_ampa + n.g_gaba > 0;
-      n.g_ampa = n.g_gaba = 0;
-      return arrived;
-    }
+bool step(const Constants& c, Neuron& n) {
+  if (c.model == "if") {
+    const float g = std::fma(c.A_ampa, n.g_ampa, std::fma(c.A_nmda, n.g_nmda, n.g_gaba));
+    n.V = integrate(c, n.V, g, n.g_gaba);
+    n.g_nmda = follow_nmda(c, n);
+    n.g_ampa *= c.decay_ampa;
+    n.g_gaba *= c.decay_gaba;
+    n.threshold *= c.decay_threshold;
+    return crosses(c, n);
   }
-  return false;
+  if (c.model == "aif") {
+    n.g_ampa *= c.decay_ampa;
+    n.g_gaba *= c.decay_gaba;
+    n.g_adaptation *= c.decay_adaptation;
+    n.g_nmda = follow_nmda(c, n);
+    const float g_inh = n.g_gaba + n.g_adaptation;
+    n.V = integrate(c, n.V, std::fma(c.A_ampa, n.g_ampa, std::fma(c.A_nmda, n.g_nmda, g_inh)), g_inh);
+    n.threshold *= c.decay_threshold;
+    if (!crosses(c, n)) return false;
+    n.g_adaptation += c.adaptation_jump;
+    return true;
+  }
+  if (c.model == "lif") {
+    const float V = integrate(c, n.V, n.g_ampa + n.g_gaba, n.g_gaba);
+    n.g_ampa *= c.decay_ampa;
+    n.g_gaba *= c.decay_gaba;
+    n.V = n.refractory > 0 ? c.E_leak : V;
+    n.refractory = std::max(n.refractory - 1.0f, 0.0f);
+    if (!(n.V > c.threshold)) return false;
+    n.V = c.E_leak;
+    n.refractory = c.refractory_steps;
+    return true;
+  }
+  const bool arrived = n.g_ampa + n.g_gaba > 0;  // a parrot
+  n.g_ampa = n.g_gaba = 0;
+  return arrived;
 }
 
 constexpr double kUnit = 1.0 / (1 << 24);  // what rounding to float32 costs, of a value's size
@@ -141,10 +166,11 @@ class Simulator {
   explicit Simulator(const SimulationDescription& simulation) : sim_(simulation), network_(simulation, 0, 1) {
     flush_denormals();
     for (std::size_t p = 0; p < sim_.populations.size(); ++p) {
-      const auto V = std::get<std::span<float>>(network_.variables.find(By::neuron, p, "V")->data);
-      neurons_.emplace_back();
-      for (NeuronId n = 0; n < sim_.populations[p].size; ++n) neurons_.back().push_back({.V = V[n]});
-      constants_.push_back(neuron_constants(sim_.populations[p].cell, sim_.dt));
+      neurons_.emplace_back(sim_.populations[p].size);
+      if (const Variable* const V = network_.variables.find(By::neuron, p, "V"))
+        for (NeuronId n = 0; n < sim_.populations[p].size; ++n)
+          neurons_.back()[n].V = std::get<std::span<float>>(V->data)[n];
+      constants_.emplace_back(sim_.populations[p].cell, sim_.dt);
     }
     for (std::size_t i = 0; i < sim_.connections.size(); ++i) {
       const Synapses& built = network_.connections[i].synapses;
@@ -168,10 +194,9 @@ class Simulator {
     }
     spiked_.resize(sim_.sources.size());
     result_.spikes.resize(sim_.populations.size());
-    for (const SpikingStimulus& stimulus : sim_.stimuli) {
-      histories_.emplace_back(sim_.end() + 2 * PoissonGenerator::kSegment);
-      if (const auto* groups = std::get_if<std::vector<PoissonGroup>>(&stimulus.spikes))
-        PoissonGenerator(stimulus.name, *groups, sim_.dt, sim_.seed).fill(histories_.back(), sim_.end());
+    for (const auto& stimulus : sim_.stimuli) {
+      histories_.emplace_back(sim_.end() + 2 * SpikeMaker::kMostAhead);
+      stimulus->make(sim_.dt, sim_.seed)->fill(histories_.back(), sim_.end());
     }
   }
 
@@ -201,18 +226,13 @@ class Simulator {
     // 1. Neurons.
     for (std::size_t p = 0; p < neurons_.size(); ++p) {
       spiked_[p].emplace_back(neurons_[p].size(), false);
-      if (constants_[p].model == CellModel::parrot) continue;
+      if (constants_[p].model == "parrot") continue;
       for (NeuronId n = 0; n < neurons_[p].size(); ++n)
         if (step(constants_[p], neurons_[p][n])) fire(p, k, n);
     }
     for (std::size_t i = 0; i < sim_.stimuli.size(); ++i) {
-      auto& now = spiked_[neurons_.size() + i].emplace_back(sim_.stimuli[i].size, false);
-      if (const auto* train = std::get_if<SpikeTrain>(&sim_.stimuli[i].spikes)) {
-        for (std::size_t s = 0; s < train->step.size(); ++s)
-          if (train->step[s] == k) now[train->neuron[s]] = true;
-      } else {
-        for (const NeuronId id : histories_[i].at(k)) now[id] = true;
-      }
+      auto& now = spiked_[neurons_.size() + i].emplace_back(sim_.stimuli[i]->size, false);
+      for (const NeuronId id : histories_[i].at(k)) now[id] = true;
     }
     // 3. Delivery and inhibitory plasticity: input sums per receptor in connection order, as the engine's buffers.
     std::vector<std::vector<std::array<float, 3>>> input;
@@ -226,11 +246,13 @@ class Simulator {
       }
     for (std::size_t p = 0; p < neurons_.size(); ++p)
       for (NeuronId n = 0; n < neurons_[p].size(); ++n) {
-        neurons_[p][n].g_ampa += input[p][n][0];
-        if (constants_[p].model != CellModel::leaky_integrate_and_fire) neurons_[p][n].g_nmda += input[p][n][1];
-        neurons_[p][n].g_gaba += input[p][n][2];
+        const auto receptors = sim_.populations[p].cell.kernel->receptors;
+        for (std::size_t r = 0; r < receptors.size(); ++r)
+          (receptors[r] == "AMPA"   ? neurons_[p][n].g_ampa
+           : receptors[r] == "NMDA" ? neurons_[p][n].g_nmda
+                                    : neurons_[p][n].g_gaba) += input[p][n][r];
         // A parrot answers in the step of arrival.
-        if (constants_[p].model == CellModel::parrot && step(constants_[p], neurons_[p][n])) fire(p, k, n);
+        if (constants_[p].model == "parrot" && step(constants_[p], neurons_[p][n])) fire(p, k, n);
       }
     // 4 and 5. LPL and traces.
     for (std::size_t i = 0; i < sim_.connections.size(); ++i) {
@@ -256,7 +278,7 @@ class Simulator {
     const ConnectionDescription& c = sim_.connections[i];
     for (Synapse& s : synapses_[i]) {
       if (!spiked(c.from, k - c.delay, s.pre)) continue;
-      input[c.to][s.post][static_cast<std::size_t>(c.receptor)] += s.w;
+      input[c.to][s.post][c.receptor] += s.w;
       if (is_stdp(i) && learns) {
         const auto& rule = dynamic_cast<const SymmetricStdp&>(*c.rule);
         const double trace = traces_[i].x_post[s.post], offset = 2 * rule.target_rate * rule.tau;
@@ -374,7 +396,7 @@ class Simulator {
   const SimulationDescription& sim_;
   Network network_;  // for the wiring and the initial potentials only
   std::vector<std::vector<Neuron>> neurons_;
-  std::vector<NeuronConstants> constants_;
+  std::vector<Constants> constants_;
   std::vector<std::vector<Synapse>> synapses_;
   std::vector<Traces> traces_;
   std::vector<std::vector<std::vector<bool>>> spiked_;  // by source, step, neuron

@@ -13,6 +13,8 @@
 #include "core/random.hpp"
 #include "spiking/network.hpp"
 #include "spiking/plasticity/lpl.hpp"
+#include "spiking/stimulus/poisson.hpp"
+#include "spiking/stimulus/spike_train.hpp"
 #include "support/world.hpp"
 
 namespace lpl::spiking {
@@ -67,7 +69,7 @@ TEST(Description, ReadsWhatItSays) {
   EXPECT_EQ(s.min_delay, 8);
   EXPECT_EQ(s.end(), 10000);
   EXPECT_EQ(s.connections[0].delay, 8);
-  EXPECT_EQ(s.populations[0].cell.tau_membrane, 0.02);
+  EXPECT_EQ(s.populations[0].cell.parameter("tau_membrane"), 0.02);
   EXPECT_EQ(lpl_of(s).tau_mean, 600);
   EXPECT_TRUE(s.phases[0].learns[0]);
 }
@@ -85,7 +87,7 @@ TEST(Description, OverridesReachListsByNameAndModels) {
                                        "cell.if.tau_membrane=\"10 ms\"", "rule.lpl.predictive.strength=0"});
   EXPECT_EQ(s.end(), 20000);
   EXPECT_EQ(s.connections[0].weight, 0.3);
-  EXPECT_EQ(s.populations[0].cell.tau_membrane, 0.01);
+  EXPECT_EQ(s.populations[0].cell.parameter("tau_membrane"), 0.01);
   EXPECT_EQ(lpl_of(s).predictive_strength, 0);
 }
 
@@ -326,7 +328,7 @@ TEST(Description, AShuffledProfileKeepsLengthRatesAndMean) {
     scratch.write("net.sim", replaced(kSmall, "size = 20\nrate = \"10 Hz\"",
                                       "[[stimulus.group]]\nname = \"a\"\nsize = 10\nrate = { file = \"rate.txt\" }\n"
                                       "[[stimulus.group]]\nname = \"b\"\nsize = 10\nrate = { shuffle_of = \"a\" }"));
-    return std::get<std::vector<PoissonGroup>>(read_simulation(scratch.path("net.sim"), {}, {}).stimuli[0].spikes);
+    return dynamic_cast<const PoissonStimulus&>(*read_simulation(scratch.path("net.sim"), {}, {}).stimuli[0]).inputs;
   };
   using Pieces = std::vector<std::tuple<double, double, double>>;
   const auto pieces = [](const RateProfile& profile) {
@@ -377,8 +379,9 @@ TEST(Description, PairingsLieOnTheGrid) {
   // What the message proposes is taken.
   const std::string proposal = refusal(with("first = \"100 ms\"\nrate = \"30 Hz\""));
   const std::string near = proposal.substr(proposal.rfind("is \"") + 3);
-  const auto train = std::get<SpikeTrain>(
-      read_simulation_text(with("first = \"100 ms\"\nrate = " + near), "net.sim").stimuli[0].spikes);
+  const auto train = dynamic_cast<const TrainStimulus&>(
+                         *read_simulation_text(with("first = \"100 ms\"\nrate = " + near), "net.sim").stimuli[0])
+                         .train;
   ASSERT_EQ(train.step.size(), 60u);
   EXPECT_EQ(train.step.front(), 500);
   EXPECT_EQ(train.step.back(), 1000 + 2 * 333 + 500);

@@ -28,7 +28,8 @@ Population population(const std::string& cell, NeuronId size, const std::string&
 struct Rig {
   Rig(Population p, bool devices = false)
       : layout(8),
-        neurons(p, {0, p.size}, layout, kDt, 1, {.nmda_input = true, .devices = devices, .spike_lanes_kept = 0}) {
+        neurons(p, {0, p.size}, layout, kDt, 1,
+                {.receptors = {true, true, true}, .devices = devices, .spike_lanes_kept = 0}) {
     neurons.list(variables, 0);
   }
   void advance(std::uint32_t steps) {
@@ -77,7 +78,7 @@ double fine_epsp_peak(double w, double* time_of_peak) {
 TEST(Neurons, EpspHasTheShapeOfAFineStepSolution) {
   Rig rig(population("if", 1));
   const double w = 0.15;
-  rig.neurons.input(Receptor::ampa)[rig.layout.target_of(0)] = static_cast<float>(w);
+  rig.neurons.input(0)[rig.layout.target_of(0)] = static_cast<float>(w);
   float peak = -0.07f;
   Step at = 0;
   for (int k = 0; k < 2000; ++k) {
@@ -96,7 +97,7 @@ TEST(Neurons, EpspHasTheShapeOfAFineStepSolution) {
 
 TEST(Neurons, InhibitionStopsAtItsReversalPotential) {
   Rig rig(population("if", 1));
-  rig.neurons.input(Receptor::gaba)[rig.layout.target_of(0)] = 300.0f;  // strong enough to overshoot in one step
+  rig.neurons.input(2)[rig.layout.target_of(0)] = 300.0f;  // strong enough to overshoot in one step
   for (int k = 0; k < 100; ++k) {
     rig.advance(1);
     EXPECT_GE(rig.V(), -0.08f);

@@ -1,5 +1,5 @@
 // Statistics of the Poisson inputs and the bookkeeping of spikes.
-#include "spiking/poisson.hpp"
+#include "spiking/stimulus/poisson.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

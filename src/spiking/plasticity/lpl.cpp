@@ -218,7 +218,7 @@ std::shared_ptr<const RuleDescription> read(const RuleReading& reading) {
   const auto lpl = std::make_shared<Lpl>();
   lpl->rule = read_lpl(reading.rule);
   const LplRule& rule = lpl->rule;
-  if (reading.described.receptor != Receptor::ampa)
+  if (reading.receptor != "AMPA")
     connection.fail("plasticity", fmt::format("the lpl rule '{}' is for AMPA synapses", reading.described.rule_name));
   Table predictive = reading.rule.table("predictive"), hebbian = reading.rule.table("hebbian"),
         eligibility = reading.rule.table_or_defaults("eligibility"), update = reading.rule.table_or_defaults("update");

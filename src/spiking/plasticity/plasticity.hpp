@@ -74,6 +74,7 @@ struct RuleReading {
   Table& rule;
   Table& connection;  // the table that names the rule
   const ConnectionDescription& described;
+  std::string_view receptor;
   const Grid& grid;
 };
 

@@ -94,7 +94,7 @@ std::shared_ptr<const RuleDescription> read(const RuleReading& reading) {
   rule->tau = table.quantity("tau", Dimension::time, {0, 100, true}, "20 ms");
   rule->w_max = table.number("w_max", {0, kLargestWeight, true}, 1.0);
   rule->dt = reading.grid.dt;
-  if (reading.described.receptor != Receptor::gaba)
+  if (reading.receptor != "GABA")
     reading.connection.fail(
         "plasticity", fmt::format("the symmetric_stdp rule '{}' is for GABA synapses", reading.described.rule_name));
   reading.grid.check_neuron_rate(table, "target_rate", rule->target_rate);

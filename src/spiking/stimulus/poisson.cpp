@@ -1,12 +1,24 @@
-#include "spiking/poisson.hpp"
+#include "spiking/stimulus/poisson.hpp"
 
 #include <algorithm>
 #include <numeric>
 
 #include "core/random.hpp"
 #include "core/text.hpp"
+#include "spiking/reading.hpp"
+#include "spiking/stimulus/read_rate.hpp"
 
 namespace lpl::spiking {
+namespace {
+
+double mean_rate(const RateProfile& profile) {
+  double area = 0;
+  for (const RateProfile::Interval& interval : profile.intervals())
+    area += interval.length * (interval.from + interval.to) / 2;
+  return area / profile.period();
+}
+
+}  // namespace
 
 PoissonGenerator::PoissonGenerator(const std::string& stimulus, const std::vector<PoissonGroup>& groups, double dt,
                                    std::uint64_t seed)
@@ -48,5 +60,52 @@ void PoissonGenerator::fill(SpikeHistory& history, Step until) {
     history.append(sorted_, count_);
   }
 }
+
+std::unique_ptr<SpikeMaker> PoissonStimulus::make(double dt, std::uint64_t seed) const {
+  return std::make_unique<PoissonGenerator>(name, inputs, dt, seed);
+}
+
+double PoissonStimulus::expected_spikes(Step begin, Step end, double dt) const {
+  double rate = 0;
+  for (const PoissonGroup& group : inputs) rate += group.size * mean_rate(group.profile);
+  return rate * static_cast<double>(end - begin) * dt;
+}
+
+namespace {
+
+Stimulus read(const StimulusReading& reading) {
+  Table& table = reading.table;
+  const std::string name = table.text("name");
+  const RateReader rates{reading.grid, reading.seed};
+  const auto stimulus = std::make_shared<PoissonStimulus>();
+  std::vector<PoissonGroup>& groups = stimulus->inputs;
+  NeuronId size = 0;
+  const auto add = [&](Table& from, const std::string& group_name) {
+    PoissonGroup group;
+    group.name = group_name;
+    group.first = size;
+    group.size = static_cast<NeuronId>(from.integer("size", 1, kLargestSize - size));
+    group.profile = rates.read_rate(from, groups, hash_name(name + "/" + group_name));
+    size += group.size;
+    groups.push_back(std::move(group));
+  };
+  if (table.has("group")) {
+    for (Table& group_table : table.tables("group")) {
+      const std::string group_name = reading.names.read(group_table, "group");
+      add(group_table, group_name);
+      group_table.finish();
+    }
+  } else {
+    add(table, name);
+  }
+  if (size == 0) table.fail("group", "the stimulus has no neurons");
+  stimulus->size = size;
+  stimulus->groups.assign(groups.begin(), groups.end());
+  return {.spikes = stimulus, .device = nullptr};
+}
+
+}  // namespace
+
+extern const StimulusEntry poisson_stimulus{"poisson", "independent Poisson inputs with rates over time", read};
 
 }  // namespace lpl::spiking

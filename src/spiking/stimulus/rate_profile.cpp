@@ -1,7 +1,7 @@
+#include "spiking/stimulus/rate_profile.hpp"
+
 #include <algorithm>
 #include <cmath>
-
-#include "spiking/description.hpp"
 
 namespace lpl::spiking {
 

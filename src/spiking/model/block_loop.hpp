@@ -1,0 +1,166 @@
+// The loop that hand-written kernels share: neurons outside, time inside, a block's state in registers for a whole
+// epoch. All arithmetic is float32 and lane-wise; nothing is reduced over lanes, so results depend on neither lane nor
+// rank. For files of vector kernels, once a target of Highway.
+#if defined(LPL_SPIKING_MODEL_BLOCK_LOOP) == defined(HWY_TARGET_TOGGLE)
+#ifdef LPL_SPIKING_MODEL_BLOCK_LOOP
+#undef LPL_SPIKING_MODEL_BLOCK_LOOP
+#else
+#define LPL_SPIKING_MODEL_BLOCK_LOOP
+#endif
+
+#include <array>
+#include <bit>
+
+#include "spiking/block_hook.hpp"
+#include "spiking/layout.hpp"
+#include "spiking/model/kernel.hpp"
+#include "spiking/model/lanes.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lpl::spiking::HWY_NAMESPACE {
+
+// Adds the input of one step and marks it as consumed.
+HWY_INLINE F16 with_input(const F16& g, float* input) {
+  const F16 sum = g + load(input);
+  store(set(0.0f), input);
+  return sum;
+}
+
+// A Model has
+//   enum State { ..., kStates }, the membrane first; enum Receptor { ..., kReceptors };
+//   static constexpr std::size_t kTarget[kReceptors]: the state that arrivals of a receptor are added to;
+//   struct Constants; static Constants constants(const Parameters&, double dt);
+//   static M16 step(const Constants&, Registers<Model>&, const F16& current): moves the neurons, tests the threshold
+//   and resets; returns who spiked.
+template <class Model>
+using Registers = std::array<F16, Model::kStates>;
+
+// The buffers of one block.
+template <class Model>
+struct BlockBuffers {
+  BlockBuffers(const PopulationEpoch& e, std::size_t offset)
+      : clamp(e.clamp ? e.clamp + offset : nullptr),
+        current(e.added && e.added[0] ? e.added[0] + offset : nullptr),
+        V_integrated(e.V_integrated ? e.V_integrated + offset : nullptr) {
+    for (std::size_t r = 0; r < Model::kReceptors; ++r) input[r] = e.input[r] ? e.input[r] + offset : nullptr;
+  }
+  float* input[Model::kReceptors];
+  const float *clamp, *current;
+  float* V_integrated;
+};
+
+// What a population's epoch has, so that nothing is asked of what is absent: receptors that synapses lead to, devices.
+template <std::uint32_t kMask, bool kDriven>
+struct Present {
+  static constexpr std::uint32_t kReceptors = kMask;
+  static constexpr bool kDevices = kDriven;
+};
+
+// Adds the input of one step and lets clamps act: what closes a step. `cell` is its offset in the block's buffers.
+template <class Model, class P>
+HWY_INLINE void finish_step(const BlockBuffers<Model>& buffers, std::size_t cell, Registers<Model>& s) {
+  for (std::size_t r = 0; r < Model::kReceptors; ++r)
+    if (P::kReceptors >> r & 1u) s[Model::kTarget[r]] = with_input(s[Model::kTarget[r]], buffers.input[r] + cell);
+  if constexpr (P::kDevices) {
+    if (buffers.clamp) {
+      const F16 clamp = load(buffers.clamp + cell);
+      s[0] = select(equal(clamp, clamp), clamp, s[0]);
+    }
+  }
+}
+
+// Integrates steps from .. to-1 of one block and finishes all of them but the last. Nothing is called in here, so the
+// state stays in registers. fired[k] gets the lanes that spiked in step k; returns whether any did.
+template <class Model, class P>
+HWY_INLINE std::uint32_t integrate_steps(const typename Model::Constants& constants,
+                                         const BlockBuffers<Model>& block_buffers, std::uint32_t lanes,
+                                         std::uint32_t from, std::uint32_t to, Registers<Model>& state,
+                                         std::uint16_t* fired) {
+  // Local copies: stores through float pointers cannot change them, so they stay in registers.
+  const typename Model::Constants c = constants;
+  const BlockBuffers<Model> buffers = block_buffers;
+  Registers<Model> s = state;
+  std::uint32_t any = 0;
+  const auto integrate = [&](std::uint32_t k) HWY_ATTR {
+    const std::size_t cell = k * kBlock;
+    F16 rest = set(c.rest);
+    if constexpr (P::kDevices)
+      if (buffers.current) rest = rest + load(buffers.current + cell);
+    const std::uint32_t spiked = bits_of(Model::step(c, s, rest)) & lanes;
+    fired[k] = static_cast<std::uint16_t>(spiked);
+    any |= spiked;
+    if (buffers.V_integrated) store(s[0], buffers.V_integrated + cell);
+  };
+  integrate(from);
+  for (std::uint32_t k = from + 1; k < to; ++k) {
+    finish_step<Model, P>(buffers, (k - 1) * kBlock, s);
+    integrate(k);
+  }
+  state = s;
+  return any;
+}
+
+// Time contract of one step k (docs/numerics.md section 1): neurons integrate with what step k-1 left (1), injected
+// current being part of the integration (2); the hook delivers and learns, then the input of step k is added (3);
+// V_integrated is what stage 4 sees; clamps overwrite V last (6). Only steps at which arrivals are due interrupt a
+// block: the hook hears of earlier spikes just before, in order.
+template <class Model, class P>
+void advance_blocks(const typename Model::Constants& c, const PopulationEpoch& e) {
+  std::uint16_t fired[kLongestEpoch];
+  float* state[Model::kStates];
+  for (std::size_t i = 0; i < Model::kStates; ++i) state[i] = static_cast<float*>(e.state[i]);
+  for (std::uint32_t block = 0; block < e.blocks; ++block) {
+    const std::size_t at = block * kBlock;
+    const BlockBuffers<Model> buffers(e, at * e.slots);
+    Registers<Model> s;
+    for (std::size_t i = 0; i < Model::kStates; ++i) s[i] = load(state[i] + at);
+    const std::uint32_t due = e.hook ? e.event_steps[block] : 0;
+    for (std::uint32_t from = 0; from < e.steps;) {
+      const std::uint32_t left = due >> from;
+      const std::uint32_t last = left ? from + static_cast<std::uint32_t>(std::countr_zero(left)) : e.steps - 1;
+      const std::uint32_t any = integrate_steps<Model, P>(c, buffers, e.lanes[block], from, last + 1, s, fired);
+      if (HWY_UNLIKELY(any | left)) {
+        for (std::uint32_t k = from; k <= last; ++k) {
+          if (due >> k & 1u) e.hook->arrive(block, k);
+          if (!fired[k]) continue;
+          e.spikes->push_back({block, static_cast<std::uint16_t>(k), fired[k]});
+          if (e.hook) e.hook->spiked(block, k, fired[k]);
+        }
+      }
+      finish_step<Model, P>(buffers, last * kBlock, s);
+      from = last + 1;
+    }
+    if (e.hook) e.event_steps[block] = 0;
+    for (std::size_t i = 0; i < Model::kStates; ++i) store(s[i], state[i] + at);
+  }
+}
+
+template <class Model>
+class Kernel final : public NeuronModel {
+ public:
+  Kernel(const Parameters& parameter, double dt) : constants_(Model::constants(parameter, dt)) {}
+
+  void advance(const PopulationEpoch& e) const override {
+    std::uint32_t receptors = 0;
+    for (std::size_t r = 0; r < Model::kReceptors; ++r) receptors |= std::uint32_t{e.input[r] != nullptr} << r;
+    advance_with<0>(receptors, e);
+  }
+
+ private:
+  template <std::uint32_t kMask>
+  void advance_with(std::uint32_t receptors, const PopulationEpoch& e) const {
+    if (receptors != kMask) {
+      if constexpr (kMask + 1 < 1u << Model::kReceptors) advance_with<kMask + 1>(receptors, e);
+    } else if (e.clamp || e.added) {
+      advance_blocks<Model, Present<kMask, true>>(constants_, e);
+    } else {
+      advance_blocks<Model, Present<kMask, false>>(constants_, e);
+    }
+  }
+
+  typename Model::Constants constants_;
+};
+
+}  // namespace lpl::spiking::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+#endif

@@ -1,0 +1,79 @@
+// Integrate-and-fire with conductances and a moving threshold (Halvagal & Zenke 2023): models/if.cell.
+#include "core/vector_targets.hpp"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "spiking/model/if.cpp"
+#include <hwy/foreach_target.h>
+// The order matters: foreach_target first.
+#include "spiking/model/conductances.hpp"
+
+HWY_BEFORE_NAMESPACE();
+namespace lpl::spiking::HWY_NAMESPACE {
+
+struct IntegrateAndFire {
+  enum State { V, threshold, g_ampa, g_nmda, g_gaba, kStates };
+  enum Receptor { AMPA, NMDA, GABA, kReceptors };
+  static constexpr std::size_t kTarget[] = {g_ampa, g_nmda, g_gaba};
+
+  struct Constants {
+    float E_leak, E_inh, rest, threshold, threshold_jump, A_ampa, A_nmda, step_membrane, follow_nmda, decay_threshold,
+        decay_ampa, decay_gaba;
+  };
+  static Constants constants(const Parameters& parameter, double dt) {
+    const auto at = [&](std::string_view name) { return static_cast<float>(parameter(name)); };
+    const double ratio = parameter("ampa_nmda_ratio");
+    return {.E_leak = at("E_leak"),
+            .E_inh = at("E_inh"),
+            .rest = at("E_leak"),
+            .threshold = at("threshold"),
+            .threshold_jump = at("threshold_jump"),
+            .A_ampa = static_cast<float>(ratio / (ratio + 1)),
+            .A_nmda = static_cast<float>(1 / (ratio + 1)),
+            .step_membrane = static_cast<float>(dt / parameter("tau_membrane")),
+            .follow_nmda = static_cast<float>(1 - std::exp(-dt / parameter("tau_nmda"))),
+            .decay_threshold = decay_of(parameter("tau_threshold"), dt),
+            .decay_ampa = decay_of(parameter("tau_ampa"), dt),
+            .decay_gaba = decay_of(parameter("tau_gaba"), dt)};
+  }
+
+  // Every right-hand side uses the old V and the old conductances.
+  static HWY_INLINE M16 step(const Constants& c, Registers<IntegrateAndFire>& s, const F16& rest) {
+    const F16 g = fma(set(c.A_ampa), s[g_ampa], fma(set(c.A_nmda), s[g_nmda], s[g_gaba]));
+    s[V] = integrated(c, s[V], g, s[g_gaba], rest);
+    s[g_nmda] = nmda_filtered(c, s[g_nmda], s[g_ampa]);
+    s[g_ampa] = s[g_ampa] * set(c.decay_ampa);
+    s[g_gaba] = s[g_gaba] * set(c.decay_gaba);
+    s[threshold] = s[threshold] * set(c.decay_threshold);
+    const M16 fired = s[V] > set(c.threshold) + s[threshold];
+    s[V] = select(fired, set(c.E_leak), s[V]);
+    s[threshold] = select(fired, set(c.threshold_jump), s[threshold]);
+    return fired;
+  }
+};
+
+std::unique_ptr<NeuronModel> MakeIf(const Parameters& parameter, double dt) {
+  return std::make_unique<Kernel<IntegrateAndFire>>(parameter, dt);
+}
+
+}  // namespace lpl::spiking::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace lpl::spiking {
+namespace {
+
+HWY_EXPORT(MakeIf);
+
+constexpr StateInfo kStates[] = {{"V", "V"}, {"threshold", "V"}, {"g_ampa", "1"}, {"g_nmda", "1"}, {"g_gaba", "1"}};
+constexpr std::string_view kReceptors[] = {"AMPA", "NMDA", "GABA"};
+
+std::unique_ptr<NeuronModel> make(const Parameters& parameter, double dt) {
+  return HWY_DYNAMIC_DISPATCH(MakeIf)(parameter, dt);
+}
+
+}  // namespace
+
+extern const KernelEntry if_kernel{"if", kStates, kReceptors, 0, make};
+
+}  // namespace lpl::spiking
+#endif

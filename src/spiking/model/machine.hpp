@@ -1,0 +1,64 @@
+// The register machine: runs a model's program on vector lanes. An instruction is fetched once for a group of up to 16
+// blocks in lock-step, whose registers stay in the cache for a whole epoch. The same bits as the scalar run
+// (core/program.hpp) on every target and in every grouping. Numbers are float or double.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "core/aligned.hpp"
+#include "core/noise.hpp"
+#include "core/program.hpp"
+#include "spiking/model/model.hpp"
+
+namespace lpl::spiking {
+
+// An instruction as the machine runs it. A register is a column: 16 numbers for each block of the group; constants are
+// single numbers. An action is an Op or one of the following, which do what frequent pairs of Ops do.
+enum class Action : std::uint8_t {
+  add_arrival = static_cast<std::uint8_t>(Op::clamp) + 1,  // to = b + what Op::arrival of receptor a gives
+};
+struct MachineCode {
+  Action action{};
+  std::uint8_t constants = 0;  // bits 0, 1, 2: a, b, c are numbers of constants, else of columns
+  std::uint16_t to = 0, a = 0, b = 0, c = 0;
+};
+
+template <class T>
+struct MachineProgram {
+  std::vector<MachineCode> code;
+  std::vector<T> constants;                 // the last one is 0
+  std::uint16_t states = 0;                 // the first columns
+  std::vector<AlignedVector<T>> by_neuron;  // the columns that follow: 16 numbers a block
+  std::uint16_t columns = 0;
+  std::size_t group = 1;                  // blocks in lock-step
+  std::optional<std::uint16_t> membrane;  // a state
+  bool hook_last = false;                 // in a step, neurons fire before Op::hook
+  Noise noise;
+  double dt = 0;
+};
+
+template <class T>
+class Machine final : public NeuronModel {
+ public:
+  // `by_neuron`: the program's values by neuron, each with 16 numbers a block. `membrane`: the state that plasticity
+  // sees.
+  Machine(const Program& program, std::optional<std::uint16_t> membrane, std::vector<AlignedVector<T>> by_neuron,
+          const Noise& noise, double dt);
+  bool is_double() const override { return sizeof(T) == sizeof(double); }
+  void advance(const PopulationEpoch& epoch) const override;
+
+ private:
+  void read_constants(MachineCode& code) const;
+  std::optional<std::uint16_t> constant_of(const MachineCode& code, const PopulationEpoch& epoch) const;
+
+  MachineProgram<T> program_;
+  // Of the epoch at hand.
+  mutable std::vector<MachineCode> code_;
+  mutable std::vector<std::optional<std::uint16_t>> known_;  // by column, the constant that it holds
+  mutable AlignedVector<T> columns_;
+};
+extern template class Machine<float>;
+extern template class Machine<double>;
+
+}  // namespace lpl::spiking

@@ -1,0 +1,520 @@
+// The texts of cells.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/text.hpp"
+#include "spiking/model/equations.hpp"
+#include "spiking/model/steady_values.hpp"
+
+namespace lpl::spiking {
+namespace {
+
+constexpr std::size_t kMostStates = 200;
+constexpr int kMostSubsteps = 1000;
+
+const std::vector<std::string> kMethods = {"automatic", "exact", "exponential_euler", "rk4", "heun", "euler"};
+
+class ModelReader {
+ public:
+  explicit ModelReader(Table& table) : table_(table) {}
+
+  ModelText read() {
+    table_.text("model");
+    model_.title = table_.text("title", "");
+    model_.source = table_.text("source", "");
+    read_parameters();
+    read_constants();
+    read_states();
+    read_inputs();
+    read_receptors();
+    if (model_.states.size() > kMostStates)
+      table_.fail("states",
+                  fmt::format("there are {} states; a neuron may have {}", model_.states.size(), kMostStates));
+    read_aliases();
+    read_motion();
+    read_methods();
+    read_spike();
+    read_requirements();
+    read_membrane();
+    table_.finish();
+    model_.draws = draws_;
+    return std::move(model_);
+  }
+
+ private:
+  // What stands as a text under `key` is read by `read`, a number as its text; an error has its place there.
+  template <class Read>
+  auto at(Table& table, std::string_view key, Read&& read) {
+    const std::string text = table.is_number(key) ? fmt::format("{}", table.number(key, kAny)) : table.text(key);
+    try {
+      return read(std::string_view(text));
+    } catch (const ExpressionError& error) {
+      table.fail_at(key, error.offset(), fmt::format("'{}': {}", key, error.what()));
+    }
+  }
+  Expression value(Table& table, std::string_view key, const Scope& scope) {
+    return at(table, key, [&](std::string_view text) {
+      Expression tree = parse_expression(text, scope);
+      if (tree->truth) throw ExpressionError(0, "is a condition, not a value");
+      return tree;
+    });
+  }
+  Expression value(Table& table, std::string_view key, const Scope& scope, Dimension dimension) {
+    return at(table, key, [&](std::string_view text) { return parse_expression(text, scope, dimension); });
+  }
+  Expression condition(Table& table, std::string_view key, const Scope& scope) {
+    return at(table, key, [&](std::string_view text) { return parse_condition(text, scope); });
+  }
+
+  void declare(Table& table, const std::string& key, const std::string& name) {
+    if (!is_name(name) || name.find('.') != std::string::npos)
+      table.fail(key, fmt::format("{} is no name; names have letters, digits and '_', and begin with a letter",
+                                  in_quotes(name)));
+    if (is_reserved(name)) table.fail(key, fmt::format("'{}' is a word of the language; choose another name", name));
+    if (name == "t" || name == "dt")
+      table.fail(key, fmt::format("'{}' is {}; choose another name", name, name == "t" ? "the time" : "the step"));
+    if (!names_.insert(name).second) table.fail(key, fmt::format("the name '{}' is taken; choose another", name));
+  }
+  void declare(Table& table, const std::string& name) { declare(table, name, name); }
+
+  Table section(std::string_view key) {
+    Table table = table_.table_or_defaults(key);
+    table.rename(fmt::format("{} [{}]", table_.who(), key));
+    return table;
+  }
+
+  void read_parameters() {
+    Table table = section("parameters");
+    const Scope place{.symbols = {{"i", Dimension::none}, {"N", Dimension::none}}};
+    const Scope step{.symbols = {{"dt", Dimension::time}}};
+    for (const std::string& name : table.keys()) {
+      declare(table, name);
+      ParameterText parameter;
+      parameter.name = name;
+      if (table.is_table(name)) {
+        Table entry = table.table(name);
+        entry.rename(fmt::format("{} {}", table_.who(), name));
+        parameter.fallback = value(entry, "default", place);
+        parameter.written = entry.written("default");
+        parameter.dimension = parameter.fallback->dimension;
+        if (entry.has("low")) parameter.low = value(entry, "low", step, parameter.dimension);
+        if (entry.has("high")) parameter.high = value(entry, "high", step, parameter.dimension);
+        if (entry.has("low_excluded")) parameter.low_excluded = entry.flag("low_excluded");
+        parameter.help = entry.text("help", "");
+        entry.finish();
+      } else {
+        parameter.fallback = value(table, name, place);
+        parameter.written = table.written(name);
+        parameter.dimension = parameter.fallback->dimension;
+      }
+      steady_.symbols.push_back({name, parameter.dimension});
+      model_.parameters.push_back(std::move(parameter));
+    }
+    steady_.symbols.push_back({"dt", Dimension::time});
+  }
+
+  void read_constants() {
+    Table table = section("constants");
+    for (const std::string& name : table.keys()) {
+      declare(table, name);
+      const Expression tree = value(table, name, steady_);
+      steady_.symbols.push_back({name, tree->dimension});
+      model_.constants.push_back({name, tree});
+    }
+  }
+
+  Scope initial_scope() {
+    Scope scope = steady_;
+    scope.symbols.push_back({"i", Dimension::none});
+    scope.symbols.push_back({"N", Dimension::none});
+    scope.random = true;
+    scope.draws = &initial_draws_;
+    return scope;
+  }
+
+  void read_states() {
+    Table table = section("states");
+    const Scope scope = initial_scope();
+    for (const std::string& name : table.keys()) {
+      declare(table, name);
+      StateText state;
+      state.name = name;
+      if (table.is_table(name)) {
+        Table entry = table.table(name);
+        entry.rename(fmt::format("{} {}", table_.who(), name));
+        state.initial = value(entry, "initial", scope);
+        state.dimension = state.initial->dimension;
+        if (entry.has("low")) state.low = value(entry, "low", steady_, state.dimension);
+        if (entry.has("high")) state.high = value(entry, "high", steady_, state.dimension);
+        entry.finish();
+      } else {
+        state.initial = value(table, name, scope);
+        state.dimension = state.initial->dimension;
+      }
+      model_.states.push_back(std::move(state));
+    }
+    own_states_ = model_.states.size();
+  }
+
+  void read_inputs() {
+    Table table = section("inputs");
+    for (const std::string& name : table.keys()) {
+      declare(table, name);
+      model_.inputs.push_back({name, unit(table, name)});
+    }
+  }
+
+  Dimension unit(Table& table, const std::string& key) {
+    const std::string text = table.text(key);
+    const auto unit = parse_unit(text);
+    if (!unit) table.fail_at(key, 0, fmt::format("'{}' is {}, which is no unit, such as \"pA\"", key, in_quotes(text)));
+    return unit->dimension;
+  }
+
+  std::optional<std::size_t> state_named(const std::string& name) const {
+    for (std::size_t i = 0; i < model_.states.size(); ++i)
+      if (model_.states[i].name == name) return i;
+    return {};
+  }
+  std::size_t known_state(Table& table, std::string_view key, const std::string& name) {
+    if (const auto found = state_named(name)) return *found;
+    std::vector<std::string> known;
+    for (const StateText& state : model_.states) known.push_back(state.name);
+    const std::string best = nearest(name, known);
+    table.fail(key, fmt::format("there is no state {}; {}", in_quotes(name),
+                                best.empty() ? "known: " + (known.empty() ? "none" : join(known, ", "))
+                                             : fmt::format("did you mean '{}'?", best)));
+  }
+
+  std::size_t add_state(const std::string& name, Dimension dimension, Expression derivative) {
+    StateText state;
+    state.name = name;
+    state.dimension = dimension;
+    state.initial = number(0, dimension);
+    state.derivative = std::move(derivative);
+    model_.states.push_back(std::move(state));
+    return model_.states.size() - 1;
+  }
+
+  void read_receptors() {
+    Table table = section("receptors");
+    for (const std::string& name : table.keys()) {
+      if (!is_name(name) || name.find('.') != std::string::npos)
+        table.fail(name, fmt::format("{} is no name of a receptor; use letters, digits and '_'", in_quotes(name)));
+      ReceptorText receptor;
+      receptor.name = name;
+      if (table.is_table(name)) {
+        Table entry = table.table(name);
+        entry.rename(fmt::format("{} {}", table_.who(), name));
+        read_receptor(entry, receptor);
+        if (entry.has("sign"))
+          receptor.sign = static_cast<WeightSign>(entry.choice("sign", {"any", "positive", "negative"}));
+        entry.finish();
+      } else {
+        receptor.state = known_state(table, name, table.text(name));
+        receptor.weight = model_.states[receptor.state].dimension;
+      }
+      model_.receptors.push_back(std::move(receptor));
+    }
+  }
+
+  void read_receptor(Table& entry, ReceptorText& receptor) {
+    const std::vector<std::string> forms = {"state", "exponential", "alpha", "biexponential"};
+    std::vector<std::string> given;
+    for (const std::string& form : forms)
+      if (entry.has(form)) given.push_back(form);
+    if (given.size() != 1)
+      entry.fail(given.empty() ? "state" : given[1],
+                 fmt::format("a receptor has one of {}, not {}", join_or(forms), given.empty() ? "none" : "two"));
+    const std::string& form = given.front();
+    if (form == "state") {
+      receptor.state = known_state(entry, "state", entry.text("state"));
+      receptor.weight = model_.states[receptor.state].dimension;
+      if (entry.has("factor")) {
+        receptor.factor = value(entry, "factor", steady_);
+        receptor.weight = receptor.weight / receptor.factor->dimension;
+      }
+      return;
+    }
+    const std::string name = entry.text(form);
+    declare(entry, form, name);
+    receptor.weight = unit(entry, "unit");
+    const Expression kernel = named(name, receptor.weight);
+    const auto tau = [&](std::string_view key) { return value(entry, key, steady_, Dimension::time); };
+    const auto decaying = [](const Expression& x, const Expression& time_constant) {
+      return operation(Op::negate, {x}, x->dimension) / time_constant;
+    };
+    if (form == "exponential") {
+      receptor.state = add_state(name, receptor.weight, decaying(kernel, tau("tau")));
+      return;
+    }
+    // The kernel follows its rise, to which an arrival adds what makes the peak its weight.
+    const bool alpha = form == "alpha";
+    const Expression tau_rise = tau(alpha ? "tau" : "tau_rise"), tau_decay = alpha ? tau_rise : tau("tau_decay");
+    const Dimension slope = receptor.weight / Dimension::time;
+    const Expression rise = named(name + ".rise", slope);
+    add_state(name, receptor.weight, rise - kernel / tau_decay);
+    receptor.state = add_state(name + ".rise", slope, decaying(rise, tau_rise));
+    if (alpha) {
+      receptor.factor = number(std::exp(1.0)) / tau_rise;
+    } else {
+      const auto pure = [](Op op, const Expression& x) { return operation(op, {x}, Dimension::none); };
+      const Expression peak = number(1) / pure(Op::exprel, pure(Op::log, tau_decay / tau_rise));
+      receptor.factor = pure(Op::exp, peak) / tau_rise;
+    }
+  }
+
+  // What [dynamics], [step] and [spike] may name.
+  void read_aliases() {
+    scope_ = steady_;
+    for (const StateText& state : model_.states) scope_.symbols.push_back({state.name, state.dimension});
+    for (const InputText& input : model_.inputs) scope_.symbols.push_back({input.name, input.dimension});
+    scope_.symbols.push_back({"t", Dimension::time});
+    scope_.random = true;
+    scope_.draws = &draws_;
+    Table table = section("aliases");
+    for (const std::string& name : table.keys()) {
+      declare(table, name);
+      const Expression tree = at(table, name, [&](std::string_view text) { return parse_expression(text, scope_); });
+      scope_.symbols.push_back({name, tree->dimension, tree, tree->truth});
+    }
+  }
+
+  void read_motion() {
+    if (table_.has("substeps")) {
+      model_.substeps = static_cast<int>(table_.integer("substeps", 1, kMostSubsteps));
+      if (table_.has("step"))
+        table_.fail("substeps", "'substeps' divides [dynamics]; a list 'step' is run once a step");
+    }
+    if (table_.has("step")) {
+      if (table_.has("dynamics")) table_.fail("step", "'step' stands beside [dynamics]; keep one of them");
+      return read_step();
+    }
+    Table table = section("dynamics");
+    Scope scope = scope_;
+    scope.noise = true;
+    // There dt is the step that the equations make.
+    for (Symbol& symbol : scope.symbols)
+      if (symbol.name == "dt" && model_.substeps > 1)
+        symbol.value = named("dt", Dimension::time) / number(model_.substeps);
+    for (const std::string& name : table.keys()) {
+      const std::size_t state = known_state(table, name, name);
+      if (state >= own_states_)
+        table.fail(name, fmt::format("'{}' moves by its receptor's kernel; leave it out of [dynamics]", name));
+      model_.states[state].derivative = value(table, name, scope, model_.states[state].dimension / Dimension::time);
+    }
+  }
+
+  void read_step() {
+    if (!table_.is_list("step"))
+      table_.fail("step", "'step' must be a list of assignments, such as \"V = V + dt * f\"");
+    const std::vector<std::string> lines = table_.texts("step");
+    for (std::size_t line = 0; line < lines.size(); ++line) {
+      const auto fail = [&](std::size_t offset, const std::string& message) {
+        table_.fail_at("step", offset, fmt::format("'step': {}", message), line);
+      };
+      const std::string& text = lines[line];
+      const std::size_t equals = text.find('=');
+      std::size_t begin = text.find_first_not_of(" \t");
+      if (equals == std::string::npos || begin >= equals || text.substr(equals).starts_with("=="))
+        fail(0, fmt::format("{} is no assignment, such as \"V = V + dt * f\" or \"let f = ...\"", in_quotes(text)));
+      const bool temporary = text.substr(begin).starts_with("let ");
+      if (temporary) begin = text.find_first_not_of(" \t", begin + 4);
+      std::string name = text.substr(begin, equals - std::min(begin, equals));
+      name.erase(name.find_last_not_of(" \t") + 1);
+      try {
+        Expression tree = parse_expression(std::string_view(text).substr(equals + 1), scope_);
+        if (temporary) {
+          const Symbol* const known = scope_.find(name);
+          if (known && !lets_.count(name)) fail(begin, fmt::format("the name '{}' is taken; choose another", name));
+          if (!known) {
+            declare_let(fail, begin, name);
+            scope_.symbols.push_back({name, tree->dimension, nullptr, tree->truth});
+          } else if (known->dimension != tree->dimension || known->truth != tree->truth) {
+            fail(begin, fmt::format("'{}' was {}, and is {} here", name, a_name_of(known->dimension),
+                                    a_name_of(tree->dimension)));
+          }
+          model_.step.push_back({name, {}, tree});
+          continue;
+        }
+        const auto state = state_named(name);
+        if (!state) {
+          std::vector<std::string> known;
+          for (const StateText& s : model_.states) known.push_back(s.name);
+          const std::string best = nearest(name, known);
+          fail(begin,
+               fmt::format("there is no state {}; {}", in_quotes(name),
+                           best.empty() ? "a temporary begins with 'let'" : fmt::format("did you mean '{}'?", best)));
+        }
+        if (*state >= own_states_)
+          fail(begin, fmt::format("'{}' moves by its receptor's kernel, which takes [dynamics]; declare the state and "
+                                  "name it in the receptor",
+                                  name));
+        if (tree->truth || tree->dimension != model_.states[*state].dimension)
+          fail(equals + 1,
+               fmt::format("'{}' is {}, but its value is {}", name, a_name_of(model_.states[*state].dimension),
+                           tree->truth ? "a condition" : a_name_of(tree->dimension)));
+        model_.step.push_back({name, state, tree});
+      } catch (const ExpressionError& error) {
+        fail(equals + 1 + error.offset(), error.what());
+      }
+    }
+    if (own_states_ < model_.states.size())
+      table_.fail("receptors", "kernels take [dynamics]; beside 'step', declare the states and name them in receptors");
+  }
+  template <class Fail>
+  void declare_let(Fail&& fail, std::size_t at, const std::string& name) {
+    if (!is_name(name) || name.find('.') != std::string::npos || is_reserved(name) || name == "dt" || name == "t")
+      fail(at, fmt::format("{} cannot be the name of a temporary; use letters, digits and '_'", in_quotes(name)));
+    lets_.insert(name);
+    names_.insert(name);
+  }
+
+  void read_methods() {
+    if (!table_.has("method")) return;
+    if (!model_.step.empty())
+      table_.fail("method", "'method' chooses how [dynamics] is stepped; 'step' is one already");
+    if (table_.is_text("method")) {
+      const auto method = static_cast<Method>(table_.choice("method", kMethods));
+      for (StateText& state : model_.states) state.method = method;
+      return;
+    }
+    Table table = section("method");
+    for (const std::string& name : table.keys()) {
+      StateText& state = model_.states[known_state(table, name, name)];
+      if (!state.derivative) table.fail(name, fmt::format("'{}' does not move by [dynamics]", name));
+      state.method = static_cast<Method>(table.choice(name, kMethods));
+    }
+  }
+
+  void read_spike() {
+    if (!table_.has("spike")) return;
+    Table table = section("spike");
+    model_.when = condition(table, "when", scope_);
+    if (table.has("count")) model_.count = value(table, "count", scope_, Dimension::none);
+    model_.arrivals =
+        static_cast<ArrivalOrder>(table.choice("arrivals", {"last", "before_threshold", "first"}, "last"));
+    model_.test_first = table.flag("test_first", false);
+    Table then = table.table_or_defaults("then");
+    then.rename(fmt::format("{} [spike] then", table_.who()));
+    for (const std::string& name : then.keys()) {
+      StateText& state = model_.states[known_state(then, name, name)];
+      state.then = value(then, name, scope_, state.dimension);
+    }
+    if (table.has("refractory")) {
+      model_.refractory = value(table, "refractory", steady_, Dimension::time);
+      if (state_named("refractory"))
+        table.fail("refractory", "a state is named 'refractory', as the steps that are left are; choose another name");
+      read_held(table);
+      model_.refractory_state = add_state("refractory", Dimension::none, nullptr);
+    } else if (table.has("hold")) {
+      table.fail("hold", "'hold' says what stands still in the refractory period; give 'refractory', too");
+    }
+    table.finish();
+  }
+
+  void read_held(Table& table) {
+    if (table.has("hold")) {
+      Table hold = table.table("hold");
+      hold.rename(fmt::format("{} [spike] hold", table_.who()));
+      for (const std::string& name : hold.keys()) {
+        StateText& state = model_.states[known_state(hold, name, name)];
+        state.hold = value(hold, name, scope_, state.dimension);
+      }
+      return;
+    }
+    // What a spike sets, whatever the states are, stays.
+    for (StateText& state : model_.states)
+      if (state.then && !draws(state.then) &&
+          !any_name(state.then, [&](const std::string& name) { return !steady_.find(name); }))
+        state.hold = state.then;
+  }
+
+  void read_requirements() {
+    for (Table& table : table_.tables("require")) {
+      table.rename(fmt::format("{} [[require]]", table_.who()));
+      RequirementText requirement;
+      requirement.that = condition(table, "that", steady_);
+      requirement.otherwise = table.text("otherwise");
+      requirement.of = table.text("of", "");
+      if (!requirement.of.empty() && !model_.parameter(requirement.of))
+        table.fail("of", fmt::format("there is no parameter {}", in_quotes(requirement.of)));
+      table.finish();
+      model_.requirements.push_back(std::move(requirement));
+    }
+  }
+
+  void read_membrane() {
+    if (table_.has("membrane"))
+      model_.membrane = known_state(table_, "membrane", table_.text("membrane"));
+    else
+      model_.membrane = state_named("V");
+    if (model_.membrane && model_.states[*model_.membrane].dimension != Dimension::voltage)
+      table_.fail(table_.has("membrane") ? "membrane" : "states",
+                  fmt::format("the membrane '{}' is {}; it must be a voltage", model_.states[*model_.membrane].name,
+                              a_name_of(model_.states[*model_.membrane].dimension)));
+  }
+
+  Table& table_;
+  ModelText model_;
+  std::set<std::string> names_, lets_;
+  Scope steady_;  // parameters, dt and constants
+  Scope scope_;
+  std::size_t own_states_ = 0;
+  std::uint16_t draws_ = 0, initial_draws_ = 0;
+};
+
+std::string with_unit(double value, Dimension dimension) {
+  return dimension == Dimension::none ? fmt::format("{:.9g}", value)
+                                      : fmt::format("{:.9g} {}", value, unit_of(dimension));
+}
+
+}  // namespace
+
+const ParameterText* ModelText::parameter(const std::string& name) const {
+  const auto found =
+      std::find_if(parameters.begin(), parameters.end(), [&](const ParameterText& p) { return p.name == name; });
+  return found == parameters.end() ? nullptr : &*found;
+}
+
+ModelText read_model_text(Table& table) { return ModelReader(table).read(); }
+
+std::optional<ValueFault> fault_in(const ModelText& model, const ParameterValues& values, double dt) {
+  const auto step = [&](const std::string&) { return std::optional(dt); };
+  for (const ParameterText& parameter : model.parameters) {
+    const double value = values(parameter.name);
+    constexpr double kUnbounded = std::numeric_limits<double>::infinity();
+    const double low = parameter.low ? *evaluate(parameter.low, step) : -kUnbounded;
+    const double high = parameter.high ? *evaluate(parameter.high, step) : kUnbounded;
+    if (std::isfinite(value) && (parameter.low_excluded ? value > low : value >= low) && value <= high) continue;
+    std::string allowed = "must be a finite number";
+    if (parameter.low)
+      allowed +=
+          fmt::format(" {} {}", parameter.low_excluded ? "above" : "not below", with_unit(low, parameter.dimension));
+    if (parameter.high)
+      allowed += fmt::format("{} not above {}", parameter.low ? " and" : "", with_unit(high, parameter.dimension));
+    return ValueFault{parameter.name, "; it " + allowed};
+  }
+  const SteadyValues steady(model.parameters, model.constants, values, dt);
+  for (const RequirementText& requirement : model.requirements)
+    if (*evaluate(requirement.that, [&](const std::string& name) { return steady.find(name); }) == 0)
+      return ValueFault{requirement.of, (requirement.of.empty() ? "" : ": ") + requirement.otherwise};
+  return {};
+}
+
+std::vector<double> initial_values(const ModelText& model, const ParameterValues& values, double dt, std::uint32_t i,
+                                   std::uint32_t N, const DrawValue& draw) {
+  const SteadyValues steady(model.parameters, model.constants, values, dt);
+  const auto lookup = [&](const std::string& name) -> std::optional<double> {
+    if (const auto known = steady.find(name)) return known;
+    return name == "i" ? i : N;
+  };
+  std::vector<double> result;
+  for (const StateText& state : model.states) result.push_back(*evaluate(state.initial, lookup, draw));
+  return result;
+}
+
+}  // namespace lpl::spiking

@@ -1,0 +1,33 @@
+#include "spiking/reading.hpp"
+
+#include <algorithm>
+
+namespace lpl::spiking {
+
+std::string Names::read(Table& table, const std::string& kind, std::optional<std::string> fallback) {
+  std::string name = table.text("name", std::move(fallback));
+  if (name.empty() || name.find_first_of("/. ") != std::string::npos || name.size() > 100 || printable(name) != name)
+    table.fail(
+        "name",
+        fmt::format("the name is {}; it must be 1 to 100 characters without blanks, control or invisible characters, "
+                    "'.' and '/'",
+                    in_quotes(name)));
+  table.rename(fmt::format("{} '{}'", kind, name));
+  auto& taken = taken_[kind == "population" || kind == "stimulus" ? "source" : kind];
+  if (std::find(taken.begin(), taken.end(), name) != taken.end())
+    table.fail("name", fmt::format("the name '{}' is taken; give another 'name'", name));
+  taken.push_back(name);
+  return name;
+}
+
+std::vector<NeuronId> read_neurons(Table& table, NeuronId size, std::optional<std::string> fallback) {
+  std::vector<NeuronId> neurons = table.indices("neurons", size, std::move(fallback));
+  std::sort(neurons.begin(), neurons.end());
+  const auto twin = std::adjacent_find(neurons.begin(), neurons.end());
+  if (twin != neurons.end())
+    table.fail("neurons", fmt::format("'neurons' lists {} twice; each can be listed once", *twin));
+  if (neurons.empty()) table.fail("neurons", "'neurons' is empty; list at least one, or write \"all\"");
+  return neurons;
+}
+
+}  // namespace lpl::spiking

@@ -1,0 +1,83 @@
+// What a stimulus declares and does: it makes spikes, or acts on neurons. Both follow from seed, name and step, so that
+// every rank makes the same and a restart needs no state.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/table.hpp"
+#include "spiking/description.hpp"
+#include "spiking/grid.hpp"
+#include "spiking/spike_history.hpp"
+
+namespace lpl::spiking {
+
+class Names;
+class Neurons;
+
+class SpikeMaker {
+ public:
+  static constexpr Step kMostAhead = 128;  // steps that are made beyond those asked for
+  virtual ~SpikeMaker() = default;
+  // Appends steps until history.end() >= until.
+  virtual void fill(SpikeHistory& history, Step until) = 0;
+  // What is filled next begins at step `now`.
+  virtual void seek(Step /*now*/) {}
+};
+
+// Adds to the currents of its neurons, or clamps them, in steps [from, to); before, none act.
+class Actor {
+ public:
+  virtual ~Actor() = default;
+  virtual void act(Step from, Step to) = 0;
+};
+
+// A stimulus as it is described.
+struct StimulusDescription {
+  virtual ~StimulusDescription() = default;
+  // Says what is allowed, but hardly meant, in a run of `end` steps.
+  virtual void warn(const Grid& /*grid*/, Step /*end*/, const std::function<void(const std::string&)>& /*say*/) const {}
+  std::string name;
+};
+
+// Makes spikes: a source.
+struct SpikingStimulus : StimulusDescription {
+  virtual std::unique_ptr<SpikeMaker> make(double dt, std::uint64_t seed) const = 0;
+  virtual double expected_spikes(Step begin, Step end, double dt) const = 0;
+  NeuronId size = 0;
+  std::vector<Group> groups;
+};
+
+// Acts on neurons directly.
+struct Device : StimulusDescription {
+  virtual std::unique_ptr<Actor> make(double dt, Neurons& target) const = 0;
+  std::size_t population = 0;
+  std::vector<NeuronId> neurons;  // ascending
+};
+
+// What is known where a stimulus is read.
+struct StimulusReading {
+  Table& table;
+  Names& names;
+  const Grid& grid;
+  std::uint64_t seed;
+  const std::vector<Population>& populations;
+};
+
+// One of them.
+struct Stimulus {
+  std::shared_ptr<SpikingStimulus> spikes;
+  std::shared_ptr<Device> device;
+};
+
+struct StimulusEntry {
+  std::string_view type, help;
+  Stimulus (*read)(const StimulusReading& reading);
+};
+std::span<const StimulusEntry> stimuli();
+
+}  // namespace lpl::spiking
