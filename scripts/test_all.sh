@@ -34,12 +34,6 @@ valgrind_runs() {
   rm -r "$place"
 }
 
-# Threads of the programs and of OpenMP (clang's, whose archer tells ThreadSanitizer of its barriers).
-threads() {
-  export TSAN_OPTIONS=ignore_noninstrumented_modules=1 OMP_TOOL_LIBRARIES=libarcher.so
-  preset tsan '^rate_data$'
-}
-
 stage "CI" .ci/run
 stage "package" scripts/test_package.sh build/release
 stage "clang's analyzer" scripts/check_style.sh --analyze
@@ -49,5 +43,4 @@ stage "sanitizers, all tests" preset asan '.'
 stage "clang, all tests" preset clang '.'
 stage "many kills" many_kills
 stage "valgrind" valgrind_runs
-stage "ThreadSanitizer" threads
 end_of_stages

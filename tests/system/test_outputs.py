@@ -304,10 +304,10 @@ class Prolonged(Runs):
         self.refused("run.checkpoint: has reached 1.5 s, but the last phase 'last' ends at 1.2 s now; make it longer", *resume,
                      "--set", "phase.last.duration=0.7 s")
         self.refused("run.checkpoint: is of another description: .*0.5 s.* there, .*0.6 s.* here", *resume, "--set",
-                     "phase.first.duration=0.6 s", code=1)
+                     "phase.first.duration=0.6 s")
         self.write("spikes.ras", SPIKES.replace("0.0030 7", "0.0030 8"))
         self.refused("run.checkpoint: is of a run on other data: .*spikes.ras has changed .*put the file back", *resume, "--set",
-                     "phase.last.duration=2 s", code=1)
+                     "phase.last.duration=2 s")
 
     def test_records_of_the_end_forbid_another_end(self):
         for extra, message in (('last = "100 ms"', "record '.*' has recorded some of the phase's last steps"),
