@@ -37,7 +37,7 @@ if(TARGET lpl_sim)
   lpl_install_program(lpl_sim)
 endif()
 if(TARGET lpl_rate_program)
-  lpl_install_program(lpl_rate_program eval)
+  lpl_install_program(lpl_rate_program eval import)
 endif()
 
 install(DIRECTORY models examples DESTINATION ${LPL_DATA})

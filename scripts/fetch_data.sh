@@ -10,6 +10,8 @@ Downloads image sets into FOLDER (default: data), checks their MD5 sums and unpa
   cifar10   170 MB  FOLDER/cifar-10-batches-bin/   Krizhevsky 2009
   stl10     2.6 GB  FOLDER/stl10_binary/           Coates, Ng & Lee 2011
   shapes    270 MB  FOLDER/3dshapes.h5             Burgess & Kim 2018 (5.9 GB of images, compressed)
+  fashion    55 MB  FOLDER/fashion_train.h5, _test Xiao, Rasul & Vollgraf 2017: no download, but the distribution's package
+                                                   dataset-fashion-mnist, which is installed where it is missing
 
 A file that is there already is checked, not fetched again. Sets differ in their licences; read them where they come
 from. The project's own tests cannot reach a network: they try the arguments of this script, not the downloads.
@@ -42,13 +44,28 @@ fetch() {  # URL FILE MD5
   fi
 }
 
+fashion() {  # FOLDER
+  local from=/usr/share/datasets/fashion-mnist here program
+  here=$(dirname "$(readlink -f "$0")")
+  if [ ! -d "$from" ] && ! "$here/install_dependencies.sh" data; then
+    echo "fetch_data.sh: install the package dataset-fashion-mnist of Debian or Ubuntu; its images lie in $from" >&2
+    exit 1
+  fi
+  program=${LPL_RATE:-$here/../build/release/bin/lpl_rate}
+  [ -x "$program" ] || program=lpl_rate
+  for part in train:train t10k:test; do
+    [ -e "$1/fashion_${part#*:}.h5" ] ||
+      "$program" import "$from/${part%:*}-images-idx3-ubyte.gz" --out "$1/fashion_${part#*:}.h5"
+  done
+}
+
 folder=data
 sets=()
 while [ $# -gt 0 ]; do
   case "$1" in
     -h | --help) usage; exit 0 ;;
     --to) [ $# -ge 2 ] || misuse "--to needs a folder"; folder=$2; shift ;;
-    cifar10 | stl10 | shapes) sets+=("$1") ;;
+    cifar10 | stl10 | shapes | fashion) sets+=("$1") ;;
     -*) misuse "unknown option $1" ;;
     *) misuse "unknown set $1" ;;
   esac
@@ -73,5 +90,6 @@ for set in "${sets[@]}"; do
       fetch https://storage.googleapis.com/3d-shapes/3dshapes.h5 "$folder/3dshapes.h5" \
         099a2078d58cec4daad0702c55d06868
       ;;
+    fashion) fashion "$folder" ;;
   esac
 done

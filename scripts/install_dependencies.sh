@@ -5,6 +5,7 @@
 #   browser  one test looks at a report in a browser, and is skipped where there is none
 #   package  to make the Debian package (scripts/make_package.sh)
 #   fresh    to make a minimal system in a folder (scripts/fresh_root.sh)
+#   data     photographs to train on: Fashion-MNIST (examples/fashion.rate)
 #   check    what scripts/check_style.sh and .ci/run use beyond that
 set -euo pipefail
 
@@ -12,20 +13,21 @@ run=(
   g++ cmake ninja-build pkg-config
   libopenmpi-dev openmpi-bin libboost-mpi-dev libboost-serialization-dev libhdf5-openmpi-dev
   libcli11-dev libtomlplusplus-dev libfmt-dev libhwy-dev librandom123-dev
-  libeigen3-dev libdnnl-dev nlohmann-json3-dev
+  libeigen3-dev libdnnl-dev nlohmann-json3-dev libpng-dev libturbojpeg0-dev zlib1g-dev
   python3 python3-numpy python3-scipy python3-h5py python3-sklearn python3-matplotlib
 )
 test=(libgtest-dev libgmock-dev munge slurmctld slurmd slurm-client)
 browser=(chromium)
 package=(dpkg-dev file)
 fresh=(mmdebstrap)
+data=(dataset-fashion-mnist)
 check=(git ccache clang clang-format clang-tidy libclang-rt-14-dev libomp-dev valgrind)
 
 packages=()
 for part in "${@:-run}"; do
   case $part in
-    run | test | browser | package | fresh | check) declare -n list=$part && packages+=("${list[@]}") ;;
-    *) echo "install_dependencies.sh: there is no part $part; there are run, test, browser, package, fresh and check" >&2; exit 2 ;;
+    run | test | browser | package | fresh | data | check) declare -n list=$part && packages+=("${list[@]}") ;;
+    *) echo "install_dependencies.sh: there is no part $part; there are run, test, browser, package, fresh, data and check" >&2; exit 2 ;;
   esac
 done
 

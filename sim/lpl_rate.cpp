@@ -11,6 +11,7 @@
 
 #include "device.hpp"
 #include "io/hdf5.hpp"
+#include "lpl_import.hpp"
 #include "program.hpp"
 #include "rate/check.hpp"
 #include "rate/pairs.hpp"
@@ -143,6 +144,7 @@ void add_device_option(CLI::App& app, std::string& device) {
 
 int main(int argc, char** argv) {
   let_threads_sleep(argv);
+  if (argc > 1 && std::string_view(argv[1]) == "import") return run_import(argc - 1, argv + 1);
   const std::string engine = device_kinds();
   std::string device;
   if (argc > 1 && std::string_view(argv[1]) == "eval") {
@@ -172,7 +174,7 @@ int main(int argc, char** argv) {
       {.name = "lpl_rate",
        .suffix = ".rate",
        .purpose = "Trains a deep network by latent predictive learning, described by a .rate file. lpl_rate eval "
-                  "RESULT.h5 reads out a trained one.",
+                  "RESULT.h5 reads out a trained one; lpl_rate import makes a set of images to train on.",
        .engine = engine,
        .more_options =
            [&](CLI::App& app) {

@@ -65,13 +65,13 @@ void warn_of_serial_copies(const Program& program, Communicator& comm) {
   }
 }
 
+}  // namespace
+
 ProgressStyle style_of(const std::string& word) {
   if (word == "bar") return ProgressStyle::bar;
   if (word == "lines") return ProgressStyle::lines;
   return word == "none" ? ProgressStyle::none : ProgressStyle::automatic;
 }
-
-}  // namespace
 
 double interval_of(const std::string& option, const std::string& text) {
   try {

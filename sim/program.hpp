@@ -56,6 +56,9 @@ std::vector<OutputLock> claim_outputs(const ProgramOptions& options, const std::
 // Says how to go on after a signal, and returns the exit status.
 ExitCode interrupted(const ProgramOptions& options, Communicator& comm);
 
+// By the word given to --progress.
+ProgressStyle style_of(const std::string& word);
+
 // A time above 0 [s], given to an option. Throws CLI::ValidationError.
 double interval_of(const std::string& option, const std::string& text);
 

@@ -107,6 +107,8 @@ class Dataset {
   std::size_t size() const;
   // The extent of what is stored, and read, at once; empty where the values lie one after the other.
   std::vector<hsize_t> chunk() const;
+  // Where the values begin in the file, which then lie one after the other. Throws IoError where they do not.
+  std::uint64_t offset() const;
   // Whether values are stored as T.
   template <class T>
   bool holds() const {

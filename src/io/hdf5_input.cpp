@@ -191,6 +191,12 @@ std::vector<hsize_t> Dataset::chunk() const {
   return chunk_of(creation_properties(dataset_.get(), name_).get(), shape_.size(), name_);
 }
 
+std::uint64_t Dataset::offset() const {
+  const haddr_t address = H5Dget_offset(dataset_.get());
+  if (address == HADDR_UNDEF) throw IoError(fmt::format("{}: its values do not lie one after the other", name_));
+  return address;
+}
+
 bool Dataset::holds_raw(hid_t type) const {
   Handle stored(checked(H5Dget_type(dataset_.get()), name_), H5Tclose);
   return checked(H5Tequal(stored.get(), type), name_) > 0;

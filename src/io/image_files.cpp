@@ -53,7 +53,7 @@ void refuse_cifar100(const std::string& path) {
   if (!absent && size > 0 && size % kRecord100 == 0 && size % kRecord10 != 0)
     throw ConfigError(
         fmt::format("{}: has {} bytes, whole records of {} bytes: it is CIFAR-100; CIFAR-10 is read, in "
-                    "records of {} bytes",
+                    "records of {} bytes; lpl_rate import converts CIFAR-100",
                     path, size, kRecord100, kRecord10));
 }
 
@@ -63,10 +63,17 @@ std::int32_t checked_label(const std::string& path, std::size_t record, int labe
   return label - first;
 }
 
+constexpr std::size_t kCifarPlane = 32 * 32;
+
+void append_planes(const std::uint8_t* planes, ImageRecords& images) {
+  for (std::size_t i = 0; i < kCifarPlane; ++i)
+    for (std::size_t c = 0; c < 3; ++c) images.pixels.push_back(planes[c * kCifarPlane + i]);
+}
+
 }  // namespace
 
 ImageRecords read_cifar10(const std::vector<std::string>& paths) {
-  constexpr std::size_t kPlane = 32 * 32, kRecord = 1 + 3 * kPlane;
+  constexpr std::size_t kRecord = 1 + 3 * kCifarPlane;
   ImageRecords images{.side = 32, .pixels = {}, .labels = {}};
   std::size_t records_each = 0;
   for (const std::string& path : paths) {
@@ -80,9 +87,21 @@ ImageRecords read_cifar10(const std::vector<std::string>& paths) {
     for (std::size_t r = 0; r < records; ++r) {
       const std::uint8_t* record = bytes.data() + r * kRecord;
       images.labels.push_back(checked_label(path, r, record[0], 0, 9));
-      for (std::size_t i = 0; i < kPlane; ++i)
-        for (std::size_t c = 0; c < 3; ++c) images.pixels.push_back(record[1 + c * kPlane + i]);
+      append_planes(record + 1, images);
     }
+  }
+  return images;
+}
+
+ImageRecords read_cifar100(const std::string& path) {
+  constexpr std::size_t kRecord = 2 + 3 * kCifarPlane;
+  ImageRecords images{.side = 32, .pixels = {}, .labels = {}};
+  const std::vector<std::uint8_t> bytes = read_whole_records(path, kRecord);
+  for (std::size_t r = 0; r * kRecord < bytes.size(); ++r) {
+    const std::uint8_t* record = bytes.data() + r * kRecord;
+    images.labels.push_back(checked_label(path, r, record[0], 0, 19));
+    images.labels.push_back(checked_label(path, r, record[1], 0, 99));
+    append_planes(record + 2, images);
   }
   return images;
 }

@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::int64_t kMany = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMostFrames = 100'000'000;
+constexpr const char* kImport = "lpl_rate import";                                 // makes sets of images
 constexpr std::int64_t kMostToySteps = std::numeric_limits<std::uint32_t>::max();  // that have numbers of their own
 
 // The table [section.name] that stands in the description or was embedded from models/.
@@ -113,8 +114,55 @@ FrameSequences read_frames(Table& table, const std::string& file) {
   return frames;
 }
 
+// One of the ways to set images apart for test.
+void read_split(Table& table, ImageSets& images) {
+  const bool by_file = table.has("test"), by_fraction = table.has("test_fraction"), by_fold = table.has("folds");
+  if (by_file + by_fraction + by_fold > 1)
+    table.fail(by_fold ? "folds" : "test_fraction",
+               "test images are given by one of 'test' (a file), 'test_fraction' and 'folds'");
+  if (by_file) images.test = table.file("test", kImport);
+  if (by_fold) {
+    images.folds = table.integer("folds", 2, 1000);
+    images.fold = table.integer("fold", 0, images.folds - 1);
+  }
+  if (!by_file && !by_fold) images.test_fraction = below_one(table, "test_fraction", 0.0);
+}
+
+std::vector<double> by_channel(Table& table, std::string_view key, Bounds bounds) {
+  std::vector<double> values = table.numbers(key, bounds);
+  if (values.size() != 1 && values.size() != 3)
+    table.fail(
+        key, fmt::format("'{}' has {} values; it takes 3, for red, green and blue, or 1 for all", key, values.size()));
+  values.resize(3, values.front());
+  return values;
+}
+
+ImageSets read_image_sets(Table& table) {
+  ImageSets images{};
+  images.file = table.file("file", kImport);
+  read_split(table, images);
+  if (table.has("readout")) images.readout = table.file("readout", kImport);
+  images.validation_fraction = below_one(table, "validation_fraction", images.readout.empty() ? 0.2 : 0.0);
+  images.side = table.integer("side", 0, 1024, 0);
+  if (table.has("mean") != table.has("deviation"))
+    table.fail(table.has("mean") ? "mean" : "deviation",
+               "'mean' and 'deviation' are given together; without them they are measured on the images to train on");
+  if (table.has("mean")) {
+    images.mean = by_channel(table, "mean", kProbability);
+    images.deviation = by_channel(table, "deviation", {0, 1, true});
+  }
+  Table augmentation = table.table_or_defaults("augmentation");
+  augmentation.rename("data.augmentation");
+  Augmentation& a = images.augmentation;
+  for (const auto& [key, on] :
+       {std::pair{"crop", &a.crop}, {"flip", &a.flip}, {"jitter", &a.jitter}, {"grey", &a.grey}, {"blur", &a.blur}})
+    *on = augmentation.flag(key, true);
+  augmentation.finish();
+  return images;
+}
+
 DataDescription read_data(Table& table) {
-  switch (table.choice("set", {"cifar10", "stl10", "shapes3d", "scenes", "batches", "clusters", "digits"})) {
+  switch (table.choice("set", {"cifar10", "stl10", "shapes3d", "scenes", "batches", "clusters", "digits", "images"})) {
     case 0:
       return AugmentedImages{AugmentedImages::Set::cifar10, table.folder("folder", "scripts/fetch_data.sh cifar10"),
                              32};
@@ -128,6 +176,8 @@ DataDescription read_data(Table& table) {
       return read_frames(table, "");
     case 4:
       return RecordedBatches{table.file("file"), table.integer("classes", 2, 1 << 20, 10)};
+    case 7:
+      return read_image_sets(table);
     case 5:
       return ClusterPairs{table.number("sigma_y", {1e-12, 1e12}, 1.0), table.number("switching", kProbability, 0.0),
                           table.integer("steps_per_epoch", 1, kMostToySteps, 1000)};
@@ -147,14 +197,15 @@ DataDescription read_data(Table& table) {
 }
 
 bool has_images(const DataDescription& data) {
-  return std::holds_alternative<AugmentedImages>(data) || std::holds_alternative<FrameSequences>(data);
+  return std::holds_alternative<AugmentedImages>(data) || std::holds_alternative<ImageSets>(data) ||
+         std::holds_alternative<FrameSequences>(data);
 }
 
 ReadoutDescription read_readout(Table table, const DataDescription& data) {
   ReadoutDescription r{};
   r.wanted = table.flag("wanted", has_images(data));
   if (r.wanted && !has_images(data))
-    table.fail("wanted", "readouts need a data set of labelled images (cifar10, stl10, shapes3d or scenes)");
+    table.fail("wanted", "readouts need a data set of labelled images (cifar10, stl10, images, shapes3d or scenes)");
   r.every = table.integer("every", 0, kMany, 0);
   r.epochs = static_cast<int>(table.integer("epochs", 1, 100'000, 20));
   r.batch = table.integer("batch", 1, 1 << 20, 512);

@@ -41,6 +41,21 @@ struct AugmentedImages {  // two random views of an image
   std::string folder;
   std::int64_t side;  // of the views [pixels]
 };
+// What random views of images are made by; what is off is left out.
+struct Augmentation {
+  bool crop = true, flip = true, jitter = true, grey = true, blur = true;
+};
+struct ImageSets {  // the same of images in files of one layout (io/image_set.hpp)
+  std::string file;
+  std::string test;                     // another such file; "": images of `file`,
+  double test_fraction;                 // so many of them,
+  std::int64_t folds, fold;             // or, with folds > 0, one of its equal parts, 0 .. folds - 1
+  std::string readout;                  // what readouts learn from; "": the validation split
+  double validation_fraction;           // of the images to train on
+  std::int64_t side;                    // of the views [pixels]; 0: that of the images
+  std::vector<double> mean, deviation;  // by channel, of values from 0 to 1; empty: measured on the images to train on
+  Augmentation augmentation;
+};
 struct FrameSequences {  // neighbouring frames of trajectories through the factors of 3D Shapes
   std::string file;      // a 3dshapes.h5; "": the built-in renderer
   std::int64_t side;     // [pixels]
@@ -63,7 +78,8 @@ struct DigitPairs {  // two digits in two corners
   bool keeps_digit;
   std::int64_t steps_per_epoch;
 };
-using DataDescription = std::variant<AugmentedImages, FrameSequences, RecordedBatches, ClusterPairs, DigitPairs>;
+using DataDescription =
+    std::variant<AugmentedImages, ImageSets, FrameSequences, RecordedBatches, ClusterPairs, DigitPairs>;
 
 struct ReadoutDescription {
   bool wanted;

@@ -3,8 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <exception>
+#include <functional>
+#include <utility>
 
 #include "core/errors.hpp"
+#include "io/checkpoint.hpp"
 #include "rate/readout.hpp"
 
 namespace lpl::rate {
@@ -27,6 +31,52 @@ std::vector<Readout> readouts_of(const JudgedSets& sets, const std::vector<float
   ReadoutOptions options{{}, seed, readout.learning_rate, readout.epochs, static_cast<std::size_t>(readout.batch)};
   for (const LabelColumn& column : sets.columns) options.classes.push_back(static_cast<std::size_t>(column.classes));
   return train_readouts(learned, tested, options);
+}
+
+void read_out(const JudgedSets& sets, const std::vector<float>& train, const std::vector<float>& test,
+              const ReadoutDescription& readout, std::uint64_t seed, LayerEvaluation& e) {
+  for (const Readout& r : readouts_of(sets, train, test, readout, seed)) {
+    e.accuracy.push_back(r.test_accuracy);
+    e.training_accuracy.push_back(r.train_accuracy);
+    e.late_rise.push_back(r.late_rise);
+    e.top5_accuracy.push_back(r.test_top5);
+  }
+}
+
+void measure(const JudgedSets& sets, const std::vector<float>& test, LayerEvaluation& e) {
+  const Features features = as_features(test, sets.test->count());
+  const std::vector<std::int32_t>& labels = sets.test->labels()[0];
+  e.participation_ratio = participation_ratio(features);
+  e.mean_activity = mean_activity(features);
+  e.cosines = cosine_measures(features, labels);
+  e.manifold = manifold_measures(features, labels);
+}
+
+// The task, whose errors name the block.
+std::function<void()> of_block(std::size_t block, std::function<void()> task) {
+  return [block, task = std::move(task)] {
+    try {
+      task();
+    } catch (const Error& error) {
+      throw Error(fmt::format("block {}: {}", block + 1, error.what()));
+    }
+  };
+}
+
+// Runs all tasks; throws the error of the first in their order that failed. The last ones are the longest.
+void in_parallel(const std::vector<std::function<void()>>& tasks) {
+  std::vector<std::exception_ptr> errors(tasks.size());
+#pragma omp parallel for schedule(dynamic)
+  for (std::size_t i = 0; i < tasks.size(); ++i) {
+    const std::size_t t = tasks.size() - 1 - i;
+    try {
+      tasks[t]();
+    } catch (...) {
+      errors[t] = std::current_exception();
+    }
+  }
+  for (const std::exception_ptr& error : errors)
+    if (error) std::rethrow_exception(error);
 }
 
 }  // namespace
@@ -58,42 +108,32 @@ std::vector<std::vector<float>> layer_activity(Trainer& trainer, JudgedImages& i
   return own;
 }
 
-LayerEvaluation evaluate_features(const JudgedSets& sets, const std::vector<float>& train,
-                                  const std::vector<float>& test, const ReadoutDescription& readout,
-                                  std::uint64_t seed) {
-  LayerEvaluation e;
-  for (const Readout& r : readouts_of(sets, train, test, readout, seed)) {
-    e.accuracy.push_back(r.test_accuracy);
-    e.training_accuracy.push_back(r.train_accuracy);
-    e.late_rise.push_back(r.late_rise);
-  }
-  const Features features = as_features(test, sets.test->count());
-  const std::vector<std::int32_t>& labels = sets.test->labels()[0];
-  e.participation_ratio = participation_ratio(features);
-  e.mean_activity = mean_activity(features);
-  e.cosines = cosine_measures(features, labels);
-  e.manifold = manifold_measures(features, labels);
-  return e;
-}
-
 std::vector<LayerEvaluation> evaluate_activity(const JudgedSets& sets, const std::vector<std::vector<float>>& train,
                                                const std::vector<std::vector<float>>& test,
-                                               const ReadoutDescription& readout, std::uint64_t seed) {
-  std::vector<LayerEvaluation> layers;
-  for (std::size_t b = 0; b < train.size(); ++b) {
-    try {
-      layers.push_back(evaluate_features(sets, train[b], test[b], readout, seed));
-    } catch (const Error& error) {
-      throw Error(fmt::format("block {}: {}", b + 1, error.what()));
+                                               const ReadoutDescription& readout, std::uint64_t seed, Judged judged,
+                                               Communicator& comm) {
+  std::vector<LayerEvaluation> layers(train.size());
+  const auto owner = [&](std::size_t layer) { return static_cast<int>(layer) % comm.size(); };
+  agree(comm, [&] {
+    std::vector<std::function<void()>> tasks;
+    for (std::size_t b = 0; b < layers.size(); ++b) {
+      if (owner(b) != comm.rank()) continue;
+      tasks.push_back(of_block(b, [&, b] { read_out(sets, train[b], test[b], readout, seed, layers[b]); }));
+      if (judged == Judged::all) tasks.push_back(of_block(b, [&, b] { measure(sets, test[b], layers[b]); }));
     }
+    in_parallel(tasks);
+  });
+  for (std::size_t b = 0; comm.size() > 1 && b < layers.size(); ++b) {
+    const std::string own = owner(b) == comm.rank() ? to_bytes(layers[b]) : std::string();
+    layers[b] = from_bytes<LayerEvaluation>(comm.broadcast(own, owner(b)));
   }
   return layers;
 }
 
 std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const ReadoutDescription& readout,
-                                      std::uint64_t seed, Communicator& comm) {
+                                      std::uint64_t seed, Judged judged, Communicator& comm) {
   const auto train = layer_activity(trainer, *sets.train, comm);
-  return evaluate_activity(sets, train, layer_activity(trainer, *sets.test, comm), readout, seed);
+  return evaluate_activity(sets, train, layer_activity(trainer, *sets.test, comm), readout, seed, judged, comm);
 }
 
 std::string convergence_warning(const std::vector<LayerEvaluation>& layers, const std::vector<LabelColumn>& columns,

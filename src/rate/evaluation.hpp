@@ -20,6 +20,7 @@ struct LayerEvaluation {
   // By label column, of readouts: on test images, on those they learned from, and how much the latter rose in the last
   // quarter of the readout's training.
   std::vector<double> accuracy, training_accuracy, late_rise;
+  std::vector<double> top5_accuracy;  // on test images: the class is among the five likeliest
   double participation_ratio = 0;
   double mean_activity = 0;
   CosineMeasures cosines;
@@ -27,26 +28,26 @@ struct LayerEvaluation {
 
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
-    archive& accuracy& training_accuracy& late_rise& participation_ratio& mean_activity;
+    archive& accuracy& training_accuracy& late_rise& top5_accuracy& participation_ratio& mean_activity;
     archive& cosines.across_classes& cosines.within_classes& cosines.across_histogram& cosines.within_histogram;
     archive& manifold.class_correlation& manifold.relative_radius& manifold.dimension;
     archive& manifold.classes& manifold.radii& manifold.dimensions& manifold.centroid_spreads;
   }
 };
 
-// Features are samples x units, judged by the labels of both sets.
-LayerEvaluation evaluate_features(const JudgedSets& sets, const std::vector<float>& train,
-                                  const std::vector<float>& test, const ReadoutDescription& readout,
-                                  std::uint64_t seed);
+// Whether only the readouts of a layer are wanted, or the measures, too.
+enum class Judged { readouts, all };
 
-// Of every block, by its activity for both sets (layer_activity).
+// Of every block, by its activity for both sets (layer_activity), samples x units. Collective: ranks share the blocks,
+// and threads what a rank has of them; every rank gets all, the same numbers on any number of them.
 std::vector<LayerEvaluation> evaluate_activity(const JudgedSets& sets, const std::vector<std::vector<float>>& train,
                                                const std::vector<std::vector<float>>& test,
-                                               const ReadoutDescription& readout, std::uint64_t seed);
+                                               const ReadoutDescription& readout, std::uint64_t seed, Judged judged,
+                                               Communicator& comm);
 
 // Every block of a network as it is. Collective: ranks share the images.
 std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const ReadoutDescription& readout,
-                                      std::uint64_t seed, Communicator& comm);
+                                      std::uint64_t seed, Judged judged, Communicator& comm);
 
 // Pooled activity of every block for all images, samples x units by block, on every rank. Collective: ranks share the
 // images.

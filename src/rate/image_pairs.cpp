@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <array>
 #include <functional>
+#include <map>
 #include <optional>
 
 #include "core/errors.hpp"
 #include "core/random.hpp"
+#include "core/text.hpp"
 #include "rate/data/augment.hpp"
 #include "rate/data/images.hpp"
 #include "rate/data/scenes.hpp"
@@ -61,28 +63,70 @@ std::int64_t classes_of(const ImageStore& store, const TrainingDescription& d) {
   return columns[d.label_column].classes;
 }
 
+// The images of a data set, and what is to become of them.
+struct ImagesToView {
+  ImageDataSet set;
+  std::int64_t side;      // of the views
+  std::string name;       // for messages
+  bool measured = false;  // the normalisation, on the images to train on
+  Augmentation augmentation{};
+};
+
+// Channels without variance cannot be normalised.
+void refuse_constant_channels(const ChannelNormalisation& normalisation, const std::string& name,
+                              const std::string& what) {
+  for (std::size_t c = 0; c < 3; ++c)
+    if (!(normalisation.deviation[c] > 0))
+      throw ConfigError(
+          fmt::format("{}: every {} value of the {} to train on is {:.0f}; a channel without "
+                      "variance cannot be normalised",
+                      name, std::array{"red", "green", "blue"}[c], what, 255 * normalisation.mean[c]));
+}
+
+// What is switched off becomes the identity; what else is drawn stays as it is.
+AugmentChoices switched(AugmentChoices choices, const Augmentation& on, int side) {
+  if (!on.crop) choices.crop = {0, 0, side, side};
+  choices.flip &= on.flip;
+  choices.jitter &= on.jitter;
+  choices.grey &= on.grey;
+  choices.blur &= on.blur;
+  return choices;
+}
+
 // Two random views of each image; images in a new order every epoch. An incomplete last batch is kept as published
 // (lightning-bolts' default), unless it has a single sample.
 class Augmented final : public PairSource {
  public:
-  Augmented(const AugmentedImages& data, const TrainingDescription& d)
+  Augmented(ImagesToView data, const TrainingDescription& d)
       : seed_(d.seed),
         batch_(d.batch),
-        set_(open(data, d)),
+        set_(std::move(data.set)),
         source_{set_.train.store, data.side, set_.normalisation},
+        name_(data.name),
+        measured_(data.measured),
+        augmentation_(data.augmentation),
         classes_(classes_of(*set_.train.store, d)),
-        column_(d.label_column),
-        maker_(set_.train.store->side(), static_cast<int>(data.side), set_.normalisation) {
+        column_(d.label_column) {
     if (!d.only_judged && images() < batch_)
       throw ConfigError(fmt::format("{}: {}; {} has {} images to train on: give a batch of 2 to so many", d.name,
-                                    d.stated_batch, data.folder, images()));
-    if ((d.readout.wanted || d.only_judged) && (set_.readout_train.images.empty() || set_.test.images.empty()))
-      throw ConfigError(fmt::format("{}: readouts learn from {} images and are tested on {}; give {} more images{}",
-                                    d.name, set_.readout_train.images.size(), set_.test.images.size(), data.folder,
-                                    d.only_judged ? "" : ", or set readout.wanted = false"));
+                                    d.stated_batch, data.name, images()));
+    if (d.readout.wanted || d.only_judged) check_readouts(d);
     judged_.columns = set_.test.store->columns();
     judged_.train = judged(set_.readout_train);
     judged_.test = judged(set_.test);
+    if (!measured_) make_makers();
+  }
+
+  void load(ProgressStyle style, bool talks) override {
+    for (const auto& store : set_.to_hold) {
+      Progress progress(style, talks, static_cast<double>(store->count()), ProgressUnit::images);
+      store->hold({}, [&](std::int64_t done) { progress.show("reading", static_cast<double>(done)); });
+      progress.finish();
+    }
+    if (!measured_) return;
+    set_.normalisation = source_.normalisation = measure_normalisation(*set_.train.store, set_.train.images);
+    refuse_constant_channels(set_.normalisation, name_, "images");
+    make_makers();
   }
 
   Shape sample() const override { return {1, 3, source_.side, source_.side}; }
@@ -102,8 +146,9 @@ class Augmented final : public PairSource {
     const std::size_t half = requests.size() / 2,
                       size = half * static_cast<std::size_t>(3 * source_.side * source_.side);
     std::vector<float> made(2 * size);
+    const ViewMaker& maker = makers_.at(store.side());
     for (const std::size_t view : {0u, 1u})
-      maker_.augment(std::span(choices).subspan(view * half, half), pixels.data(), made.data() + view * size);
+      maker.augment(std::span(choices).subspan(view * half, half), pixels.data(), made.data() + view * size);
     return made;
   }
 
@@ -115,7 +160,9 @@ class Augmented final : public PairSource {
     for (const std::uint32_t view : {0u, 1u})
       for (const std::int64_t image : chosen) {
         const auto index = static_cast<std::uint32_t>(image);
-        requests.push_back({index, draw_training_view({seed_, epoch, index, view}, source_.store->side())});
+        const int side = source_.store->side();
+        requests.push_back(
+            {index, switched(draw_training_view({seed_, epoch, index, view}, side), augmentation_, side)});
       }
     return requests;
   }
@@ -127,17 +174,43 @@ class Augmented final : public PairSource {
   JudgedSets* judged() override { return &judged_; }
 
  private:
-  // Images that are larger than the views are made smaller first, as published: crops are then cut out of these.
-  static ImageDataSet open(const AugmentedImages& data, const TrainingDescription& d) {
-    if (data.set == AugmentedImages::Set::cifar10) return open_cifar10(data.folder, d.seed);
-    ImageDataSet set = open_stl10(data.folder, stl10_training(d), d.seed);
-    return data.side < set.train.store->side() ? resized(set, static_cast<int>(data.side)) : set;
+  // Readouts need labelled images of both kinds, with the same labels.
+  void check_readouts(const TrainingDescription& d) const {
+    const ImageSubset &train = set_.readout_train, &test = set_.test;
+    const char* way_out = d.only_judged ? "" : ", or set readout.wanted = false";
+    if (train.images.empty() || test.images.empty())
+      throw ConfigError(fmt::format("{}: readouts learn from {} images and are tested on {}; give {} more images{}",
+                                    d.name, train.images.size(), test.images.size(), name_, way_out));
+    if (train.store->columns().empty() || train.store->columns() != test.store->columns())
+      throw ConfigError(
+          fmt::format("{}: readouts learn from images labelled by {} and are tested on images labelled by "
+                      "{}; both need the same labels{}",
+                      d.name, words_of(train.store->columns()), words_of(test.store->columns()), way_out));
+  }
+
+  static std::string words_of(const std::vector<LabelColumn>& columns) {
+    std::vector<std::string> words;
+    words.reserve(columns.size());
+    for (const LabelColumn& column : columns)
+      words.push_back(fmt::format("{} ({} classes)", column.name, column.classes));
+    return words.empty() ? "nothing" : join(words, ", ");
+  }
+
+  // Of every side that images have.
+  void make_makers() {
+    for (const ImageSubset* subset : {&set_.train, &set_.readout_train, &set_.test}) {
+      const int side = subset->store->side();
+      if (!makers_.contains(side))
+        makers_.emplace(side, ViewMaker(side, static_cast<int>(source_.side), set_.normalisation));
+    }
   }
 
   std::unique_ptr<JudgedImages> judged(const ImageSubset& subset) const {
     return std::make_unique<StoreImages>(
         subset, source_.side,
-        [this](std::size_t n, const std::uint8_t* pixels, float* views) { maker_.centre(n, pixels, views); });
+        [this, side = subset.store->side()](std::size_t n, const std::uint8_t* pixels, float* views) {
+          makers_.at(side).centre(n, pixels, views);
+        });
   }
 
   std::int64_t images() const { return static_cast<std::int64_t>(set_.train.images.size()); }
@@ -166,9 +239,12 @@ class Augmented final : public PairSource {
   std::int64_t batch_;
   ImageDataSet set_;
   ViewSource source_;
+  std::string name_;  // of the data, for messages
+  bool measured_;
+  Augmentation augmentation_;
   std::int64_t classes_;
   std::size_t column_;
-  ViewMaker maker_;
+  std::map<int, ViewMaker> makers_;  // by the side of the images
   JudgedSets judged_;
   std::vector<std::int64_t> order_;
   std::int64_t order_epoch_ = -1;
@@ -199,7 +275,7 @@ class Frames final : public PairSource {
     images_->hold(stream_.frames(), [&](std::int64_t done) { progress.show("reading", static_cast<double>(done)); });
     progress.finish();
     source_.normalisation = measured();
-    refuse_constant_channels();
+    refuse_constant_channels(source_.normalisation, name_, "frames");
     maker_.emplace(images_->side(), static_cast<int>(source_.side), source_.normalisation);
   }
 
@@ -272,15 +348,6 @@ class Frames final : public PairSource {
     return measure_normalisation(*source_.store, frames.first(std::min(kFrames, frames.size())));
   }
 
-  void refuse_constant_channels() const {
-    for (std::size_t c = 0; c < 3; ++c)
-      if (!(source_.normalisation.deviation[c] > 0))
-        throw ConfigError(
-            fmt::format("{}: every {} value of the frames to train on is {:.0f}; a channel without "
-                        "variance cannot be normalised",
-                        name_, std::array{"red", "green", "blue"}[c], 255 * source_.normalisation.mean[c]));
-  }
-
   std::unique_ptr<JudgedImages> judged(std::int64_t first, std::int64_t count) const {
     ImageSubset subset{source_.store, {}};
     for (std::int64_t b = first; b < first + count; ++b) {
@@ -322,8 +389,25 @@ std::vector<std::string> image_files(const AugmentedImages& data, const Training
   return stl10_files(data.folder, stl10_training(description));
 }
 
-std::unique_ptr<PairSource> make_image_pairs(const AugmentedImages& data, const TrainingDescription& description) {
-  return std::make_unique<Augmented>(data, description);
+// Images that are larger than the views are made smaller first, as published: crops are then cut out of these.
+std::unique_ptr<PairSource> make_image_pairs(const AugmentedImages& data, const TrainingDescription& d) {
+  if (data.set == AugmentedImages::Set::cifar10)
+    return std::make_unique<Augmented>(ImagesToView{open_cifar10(data.folder, d.seed), data.side, data.folder}, d);
+  ImageDataSet set = open_stl10(data.folder, stl10_training(d), d.seed);
+  if (data.side < set.train.store->side()) set = resized(set, static_cast<int>(data.side));
+  return std::make_unique<Augmented>(ImagesToView{std::move(set), data.side, data.folder}, d);
+}
+
+std::unique_ptr<PairSource> make_image_pairs(const ImageSets& data, const TrainingDescription& d) {
+  ImageDataSet set = open_image_sets(data.file, data.test, data.readout,
+                                     {data.test_fraction, data.folds, data.fold, data.validation_fraction}, d.seed);
+  for (std::size_t c = 0; c < data.mean.size(); ++c) {
+    set.normalisation.mean[c] = static_cast<float>(data.mean[c]);
+    set.normalisation.deviation[c] = static_cast<float>(data.deviation[c]);
+  }
+  const std::int64_t side = data.side > 0 ? data.side : set.train.store->side();
+  return std::make_unique<Augmented>(
+      ImagesToView{std::move(set), side, data.file, data.mean.empty(), data.augmentation}, d);
 }
 
 std::unique_ptr<PairSource> make_frame_pairs(const FrameSequences& data, const TrainingDescription& description) {

@@ -14,6 +14,7 @@ std::unique_ptr<PairSource> make_pairs(const TrainingDescription& description) {
   struct Make {
     const TrainingDescription& d;
     auto operator()(const AugmentedImages& data) const { return make_image_pairs(data, d); }
+    auto operator()(const ImageSets& data) const { return make_image_pairs(data, d); }
     auto operator()(const FrameSequences& data) const { return make_frame_pairs(data, d); }
     auto operator()(const RecordedBatches& data) const { return make_recorded_batches(data, d); }
     auto operator()(const ClusterPairs& data) const { return make_cluster_pairs(data, d); }

@@ -68,6 +68,7 @@ std::vector<std::string> image_files(const AugmentedImages& data, const Training
 
 // The sources, by kind of data.
 std::unique_ptr<PairSource> make_image_pairs(const AugmentedImages& data, const TrainingDescription& description);
+std::unique_ptr<PairSource> make_image_pairs(const ImageSets& data, const TrainingDescription& description);
 std::unique_ptr<PairSource> make_frame_pairs(const FrameSequences& data, const TrainingDescription& description);
 std::unique_ptr<PairSource> make_recorded_batches(const RecordedBatches& data, const TrainingDescription& description);
 std::unique_ptr<PairSource> make_cluster_pairs(const ClusterPairs& data, const TrainingDescription& description);

@@ -36,6 +36,15 @@ void check(const char* name, const LabelledFeatures& data, const std::vector<std
   }
 }
 
+// From the largest on; of equal ones the first comes first.
+template <class Logits>
+Index place_of(const Logits& logits, Index label) {
+  Index place = 0;
+  for (Index i = 0; i < logits.size(); ++i)
+    place += logits[i] > logits[label] || (logits[i] == logits[label] && i < label) ? 1 : 0;
+  return place;
+}
+
 // A parameter with Adam's moments.
 struct Parameter {
   Matrix value, gradient, first, second;
@@ -89,6 +98,7 @@ class Classifiers {
   struct Score {
     double loss = 0;      // mean cross-entropy
     double accuracy = 0;  // fraction right
+    double top5 = 0;      // fraction whose class is among the first five
   };
   std::vector<Score> scores(const LabelledFeatures& data) {
     std::vector<Score> scores(options_.classes.size());
@@ -102,11 +112,13 @@ class Classifiers {
         const double sum = (logits.template cast<double>().array() - largest).exp().sum();
         scores[column].loss += std::log(sum) + largest - static_cast<double>(logits[label]);
         scores[column].accuracy += best == label ? 1 : 0;
+        scores[column].top5 += place_of(logits, label) < 5 ? 1 : 0;
       });
     });
     for (Score& score : scores) {
       score.loss /= static_cast<double>(data.features.samples);
       score.accuracy /= static_cast<double>(data.features.samples);
+      score.top5 /= static_cast<double>(data.features.samples);
     }
     return scores;
   }
@@ -217,6 +229,7 @@ std::vector<Readout> train_readouts(const LabelledFeatures& train, const Labelle
     readouts[column].train_accuracy = on_train[column].accuracy;
     if (!before.empty()) readouts[column].late_rise = on_train[column].accuracy - before[column].accuracy;
     readouts[column].test_accuracy = on_test[column].accuracy;
+    readouts[column].test_top5 = on_test[column].top5;
   }
   return readouts;
 }

@@ -93,8 +93,8 @@ class Session {
   }
 
   // Collective.
-  std::vector<LayerEvaluation> evaluate_layers() {
-    return evaluate(*trainer_, *pairs_->judged(), description_.readout, description_.seed, comm_);
+  std::vector<LayerEvaluation> evaluate_layers(Judged judged) {
+    return evaluate(*trainer_, *pairs_->judged(), description_.readout, description_.seed, judged, comm_);
   }
 
  protected:
@@ -271,7 +271,7 @@ class Run : public Session {
     }
     if (readout.untrained) {
       Baseline random{"random", {}};
-      for (const LayerEvaluation& layer : evaluate_layers()) {
+      for (const LayerEvaluation& layer : evaluate_layers(Judged::readouts)) {
         summary_.accuracy.untrained.push_back(layer.accuracy);
         random.accuracy.insert(random.accuracy.end(), layer.accuracy.begin(), layer.accuracy.end());
       }
@@ -280,7 +280,7 @@ class Run : public Session {
   }
 
   void add_evaluation(std::int64_t epochs) {
-    const EvaluationRow row{epochs, evaluate_layers()};
+    const EvaluationRow row{epochs, evaluate_layers(Judged::all)};
     show(row.layers, summary_.accuracy);
     add(row, state_.history.evaluations);
     agree(comm_, [&] { write_events(row); });
@@ -590,7 +590,8 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
       JudgedSets& sets = *pairs_->judged();
       const auto train = layer_activity(*trainer_, *sets.train, comm_);
       auto test = layer_activity(*trainer_, *sets.test, comm_);
-      EvaluationRow row{0, evaluate_activity(sets, train, test, description_.readout, description_.seed)};
+      EvaluationRow row{
+          0, evaluate_activity(sets, train, test, description_.readout, description_.seed, Judged::all, comm_)};
       show(row.layers, table);
       agree(comm_, [&] {
         if (comm_.rank() != 0) return;

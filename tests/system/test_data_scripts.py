@@ -49,6 +49,22 @@ class FetchData(Scripts):
         self.assertEqual(self.asked(), [])
         self.assertFalse((self.folder / "data").exists())
 
+    def test_fashion_is_converted_from_the_package(self):
+        """A stand-in for lpl_rate is asked for both files, once."""
+        program = self.folder / "lpl_rate"
+        program.write_text(f'#!/bin/sh\necho "$@" >> "{self.folder}/asked"\ntouch "$4"\n')
+        program.chmod(0o755)
+        script = (ROOT / "scripts/fetch_data.sh").read_text().replace("/usr/share/datasets", str(self.folder))
+        (self.folder / "fetch.sh").write_text(script)
+        (self.folder / "fashion-mnist").mkdir()
+        for _ in range(2):
+            done = subprocess.run(["bash", self.folder / "fetch.sh", "--to", "sets", "fashion"], cwd=self.folder,
+                                  capture_output=True, text=True, check=False, env=dict(os.environ, LPL_RATE=program))
+            self.assertEqual(done.returncode, 0, done.stderr)
+        images = self.folder / "fashion-mnist"
+        self.assertEqual(self.asked(), [f"import {images}/train-images-idx3-ubyte.gz --out sets/fashion_train.h5",
+                                        f"import {images}/t10k-images-idx3-ubyte.gz --out sets/fashion_test.h5"])
+
     def test_a_wrong_file_is_refused_by_its_sum(self):
         self.stand_in_for_curl("not the images")
         done = self.run_script("fetch_data.sh", "--to", "sets", "shapes")

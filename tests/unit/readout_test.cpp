@@ -183,6 +183,31 @@ TEST(Readout, SaysWhatItLearnedInTheLastQuarter) {
   EXPECT_DOUBLE_EQ(last.late_rise, last.train_accuracy - before.train_accuracy);
 }
 
+TEST(Readout, CountsWhatIsAmongItsFiveLikeliest) {
+  const ReadoutOptions options{.classes = {12, 4}, .seed = 5, .epochs = 1};
+  const Data data = clusters(300, 20, options.classes, 4, 6);
+  const auto readouts = train_readouts(data.view(), data.view(), options);
+  int first = 0, among_five = 0;
+  for (std::size_t i = 0; i < 300; ++i) {
+    const auto logit = [&](std::size_t k) {
+      double sum = static_cast<double>(readouts[0].biases[k]);
+      for (std::size_t u = 0; u < 20; ++u)
+        sum += static_cast<double>(readouts[0].weights[k * 20 + u]) * static_cast<double>(data.values[i * 20 + u]);
+      return sum;
+    };
+    int larger = 0;
+    for (std::size_t k = 0; k < 12; ++k)
+      larger += logit(k) > logit(static_cast<std::size_t>(data.labels[0][i])) ? 1 : 0;
+    first += larger < 1 ? 1 : 0;
+    among_five += larger < 5 ? 1 : 0;
+  }
+  EXPECT_LT(first, among_five);
+  EXPECT_LT(among_five, 300);
+  EXPECT_DOUBLE_EQ(readouts[0].test_accuracy, first / 300.0);
+  EXPECT_DOUBLE_EQ(readouts[0].test_top5, among_five / 300.0);
+  EXPECT_EQ(readouts[1].test_top5, 1);
+}
+
 TEST(Readout, RefusesWhatDoesNotFit) {
   const ReadoutOptions options{.classes = {3}, .epochs = 1};
   const Data good = clusters(20, 4, {3}, 1, 1);

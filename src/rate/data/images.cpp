@@ -25,6 +25,14 @@ void for_each_portion(const ImageStore& store, std::span<const std::int64_t> ima
   }
 }
 
+template <class Images>
+ImageSubset part(const std::shared_ptr<const ImageStore>& store, const Images& order, std::int64_t begin,
+                 std::int64_t end) {
+  return {store, {order.begin() + begin, order.begin() + end}};
+}
+
+std::int64_t share(double fraction, std::int64_t n) { return std::llround(fraction * static_cast<double>(n)); }
+
 std::vector<std::int64_t> permutation(std::int64_t n, Random random) {
   std::vector<std::int64_t> order(static_cast<std::size_t>(n));
   std::iota(order.begin(), order.end(), 0);
@@ -63,6 +71,46 @@ void MemoryImages::fetch(std::span<const std::int64_t> images, std::uint8_t* pix
   const std::size_t bytes = bytes_per_image();
   for (std::size_t i = 0; i < images.size(); ++i)
     std::copy_n(pixels_.data() + static_cast<std::size_t>(images[i]) * bytes, bytes, pixels + i * bytes);
+}
+
+ImageSetImages::ImageSetImages(const std::string& path) : ImageSetImages(ImageSetFile(path)) {}
+
+ImageSetImages::ImageSetImages(ImageSetFile file)
+    : ImageStore(file.layout().count, file.layout().side, file.layout().columns, std::vector(file.layout().labels)),
+      file_(std::move(file)) {}
+
+std::size_t ImageSetImages::stored_bytes() const {
+  return bytes_per_image() / 3 * static_cast<std::size_t>(file_.layout().channels);
+}
+
+void ImageSetImages::hold(std::span<const std::int64_t>, const std::function<void(std::int64_t)>& told) {
+  const std::int64_t together = file_.images_a_chunk();
+  if (together == 1) return;
+  std::vector<std::uint8_t> all(static_cast<std::size_t>(count()) * stored_bytes());
+  for (std::int64_t first = 0; first < count(); first += together) {
+    const std::int64_t n = std::min(together, count() - first);
+    file_.read(first, n, all.data() + static_cast<std::size_t>(first) * stored_bytes());
+    told(first + n);
+  }
+  held_ = std::move(all);
+}
+
+void ImageSetImages::read(std::int64_t first, std::int64_t n, std::uint8_t* pixels) const {
+  if (held_.empty()) return file_.read(first, n, pixels);
+  std::copy_n(held_.data() + static_cast<std::size_t>(first) * stored_bytes(),
+              static_cast<std::size_t>(n) * stored_bytes(), pixels);
+}
+
+void ImageSetImages::fetch(std::span<const std::int64_t> images, std::uint8_t* pixels) const {
+  const bool grey = file_.layout().channels == 1;
+  std::vector<std::uint8_t> stored(grey ? images.size() * stored_bytes() : 0);
+  std::uint8_t* const to = grey ? stored.data() : pixels;
+  for (std::size_t i = 0, run = 0; i < images.size(); i += run) {
+    run = 1;
+    while (i + run < images.size() && images[i + run] == images[i] + static_cast<std::int64_t>(run)) ++run;
+    read(images[i], static_cast<std::int64_t>(run), to + i * stored_bytes());
+  }
+  for (std::size_t i = 0; i < stored.size(); ++i) std::fill_n(pixels + 3 * i, 3, stored[i]);
 }
 
 ShapesFileImages::ShapesFileImages(const std::string& path) : ShapesFileImages(ShapesFile(path)) {}
@@ -162,7 +210,8 @@ ImageDataSet open_cifar10(const std::string& folder, std::uint64_t seed) {
           .validation = validation,
           .readout_train = validation,
           .test = all_of(test),
-          .normalisation = kCifar10Normalisation};
+          .normalisation = kCifar10Normalisation,
+          .to_hold = {}};
 }
 
 ImageDataSet open_stl10(const std::string& folder, Stl10Training training, std::uint64_t seed) {
@@ -177,11 +226,37 @@ ImageDataSet open_stl10(const std::string& folder, Stl10Training training, std::
                    .validation = rest,
                    .readout_train = readout_train,
                    .test = all_of(read("test_X.bin", "test_y.bin")),
-                   .normalisation = kStl10Normalisation};
+                   .normalisation = kStl10Normalisation,
+                   .to_hold = {}};
   if (training == Stl10Training::unlabelled) {
     const auto unlabelled = read("unlabeled_X.bin", "");
     std::tie(set.train, set.validation) = split(unlabelled, unlabelled->count() / 20, seed, "stl10 unlabelled");
   }
+  return set;
+}
+
+ImageDataSet open_image_sets(const std::string& file, const std::string& test, const std::string& readout,
+                             const SetSplit& cut, std::uint64_t seed) {
+  ImageDataSet set;
+  const auto open = [&](const std::string& path) {
+    set.to_hold.push_back(std::make_shared<ImageSetImages>(path));
+    return set.to_hold.back();
+  };
+  const auto images = open(file);
+  auto order = permutation(images->count(), Random(seed, Draw::split, hash_name("images"), 0));
+  const std::int64_t n = images->count();
+  const std::int64_t begin = cut.folds > 0 ? n * cut.fold / cut.folds : n - share(cut.test_fraction, n);
+  const std::int64_t end = cut.folds > 0 ? n * (cut.fold + 1) / cut.folds : n;
+  set.test = test.empty() ? part(images, order, begin, end) : all_of(open(test));
+  order.erase(order.begin() + begin, order.begin() + end);
+  const auto left = static_cast<std::int64_t>(order.size());
+  const std::int64_t border = left - share(cut.validation_fraction, left);
+  set.train = part(images, order, 0, border);
+  set.validation = part(images, order, border, left);
+  if (!readout.empty())
+    set.readout_train = all_of(open(readout));
+  else
+    set.readout_train = set.validation.images.empty() ? set.train : set.validation;
   return set;
 }
 

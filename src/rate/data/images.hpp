@@ -10,14 +10,10 @@
 #include <vector>
 
 #include "io/image_files.hpp"
+#include "io/image_set.hpp"
 #include "io/shapes_file.hpp"
 
 namespace lpl::rate {
-
-struct LabelColumn {
-  std::string name;
-  int classes;
-};
 
 // Square images with any number of label columns (none: unlabelled).
 class ImageStore {
@@ -58,6 +54,24 @@ class MemoryImages : public ImageStore {
 
  private:
   std::vector<std::uint8_t> pixels_;
+};
+
+// The images of a file of image sets, read as they are asked for, or all held where the file stores several together.
+// Grey ones are given as RGB.
+class ImageSetImages : public ImageStore {
+ public:
+  explicit ImageSetImages(const std::string& path);
+  void hold(std::span<const std::int64_t> images, const std::function<void(std::int64_t)>& told) override;
+  void fetch(std::span<const std::int64_t> images, std::uint8_t* pixels) const override;
+
+ private:
+  explicit ImageSetImages(ImageSetFile file);
+  // Images first .. first + n - 1 into pixels (n, side, side, channels of the file).
+  void read(std::int64_t first, std::int64_t n, std::uint8_t* pixels) const;
+  std::size_t stored_bytes() const;  // of an image
+
+  ImageSetFile file_;
+  std::vector<std::uint8_t> held_;
 };
 
 // The images of a 3D Shapes file, read as they are asked for or held; six label columns.
@@ -106,6 +120,7 @@ struct ImageDataSet {
   ImageSubset readout_train;  // linear readouts learn from these
   ImageSubset test;           // and are tested on these
   ChannelNormalisation normalisation;
+  std::vector<std::shared_ptr<ImageStore>> to_hold;  // those that read single images slowly
 };
 
 // CIFAR-10 from a folder with data_batch_1.bin .. data_batch_5.bin and test_batch.bin. The training images are split
@@ -120,6 +135,19 @@ ImageDataSet open_cifar10(const std::string& folder, std::uint64_t seed);
 enum class Stl10Training { unlabelled, labelled };
 std::vector<std::string> stl10_files(const std::string& folder, Stl10Training training);
 ImageDataSet open_stl10(const std::string& folder, Stl10Training training, std::uint64_t seed);
+
+// How the images of a file are cut: in a random order by the seed, test images are the last `test_fraction` or, with
+// folds > 0, the given fold; of the others the last `validation_fraction` are for validation.
+struct SetSplit {
+  double test_fraction = 0;
+  std::int64_t folds = 0, fold = 0;
+  double validation_fraction = 0;
+};
+// Where a file of test images is named it takes the place of those cut out; readouts learn from the images of
+// `readout`, or from the validation split, or, where that is empty, from the images to train on. The normalisation is
+// for the caller to set.
+ImageDataSet open_image_sets(const std::string& file, const std::string& test, const std::string& readout,
+                             const SetSplit& cut, std::uint64_t seed);
 
 // 0 .. n-1 in random order, by (seed, epoch): the order of images or blocks in an epoch.
 std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::uint32_t epoch);

@@ -1,12 +1,12 @@
-// The program of one step of a model's text (docs/numerics.md says which methods, and why).
+// The program of one step of a model's text (docs/numerics.md section 2 says which methods).
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 #include <tuple>
 
 #include "core/errors.hpp"
+#include "core/noise.hpp"
 #include "core/text.hpp"
 #include "spiking/model/equations.hpp"
 #include "spiking/model/propagator.hpp"
@@ -182,8 +182,9 @@ class Compiler {
     group_.assign(n, 0);
     for (std::size_t i = 0; i < n; ++i)
       if (state(i).derivative) method_[i] = state(i).method;
-    if (model_.draws * model_.substeps > std::numeric_limits<std::uint16_t>::max())
-      throw ConfigError("the sub-steps draw more than 65535 random numbers a step; take fewer of them");
+    if (model_.draws * model_.substeps > Noise::kMostDraws)
+      throw ConfigError(
+          fmt::format("the sub-steps draw more than {} random numbers a step; take fewer of them", Noise::kMostDraws));
     choose_exact();
     choose_by_components();
     for (std::size_t i = 0; i < n; ++i)
@@ -588,7 +589,7 @@ class Compiler {
   }
 
   // `x` are the states as they moved, `seen` those that the threshold was tested on.
-  void spike(Values& x, const Values& seen, Value fired) {
+  void spike(Values& x, const Values seen, Value fired) {
     const Values moved = x;
     for (std::size_t i = 0; i < x.size(); ++i) {
       if (i == model_.refractory_state) continue;

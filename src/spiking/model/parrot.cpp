@@ -17,7 +17,7 @@ class Parrots final : public NeuronModel {
       for (std::uint32_t step = 0; step < e.steps; ++step) {
         const std::size_t cell = (block * e.slots + step) * kBlock;
         F16 arrived = set(0.0f);
-        for (const std::size_t receptor : {0, 1})
+        for (const std::size_t receptor : {0u, 1u})
           if (e.input[receptor]) arrived = with_input(arrived, e.input[receptor] + cell);
         const std::uint32_t spiked = bits_of(arrived > set(0.0f)) & e.lanes[block];
         if (spiked) e.spikes->push_back({block, static_cast<std::uint16_t>(step), static_cast<std::uint16_t>(spiked)});

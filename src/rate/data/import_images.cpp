@@ -1,0 +1,480 @@
+#include "rate/data/import_images.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <exception>
+#include <filesystem>
+#include <iterator>
+#include <memory>
+#include <optional>
+#include <set>
+
+#include "core/errors.hpp"
+#include "core/text.hpp"
+#include "io/checksum.hpp"
+#include "io/file_kind.hpp"
+#include "io/image_files.hpp"
+#include "io/outputs.hpp"
+#include "io/packed.hpp"
+#include "io/pictures.hpp"
+#include "rate/data/augment.hpp"
+
+namespace lpl::rate {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Labels of the images of a source, row by row.
+struct Labels {
+  std::vector<LabelColumn> columns;
+  std::vector<std::int32_t> values;
+  std::vector<std::string> names;  // of the classes of an only column, where they have names
+};
+
+class ImageSource {
+ public:
+  virtual ~ImageSource() = default;
+  virtual std::int64_t count() const = 0;
+  virtual int channels() const = 0;
+  virtual std::vector<Picture> pictures(std::int64_t first, std::int64_t n) const = 0;
+  Labels labels;
+};
+
+// --- folders of pictures
+
+class Folder final : public ImageSource {
+ public:
+  explicit Folder(const std::string& path) {
+    std::set<std::string> classes;
+    for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
+      if (!entry.is_directory()) continue;
+      const std::size_t before = files_.size();
+      add_pictures(fs::recursive_directory_iterator(entry));
+      if (files_.size() > before) classes.insert(entry.path().filename().string());
+    }
+    const std::size_t in_classes = files_.size();
+    add_pictures(fs::directory_iterator(path));
+    if (in_classes > 0 && files_.size() > in_classes)
+      throw ConfigError(
+          fmt::format("{}: has pictures of its own ({}) and folders of pictures; give either a folder of "
+                      "folders, one a class, or a folder of pictures",
+                      path, files_.back()));
+    if (files_.empty()) throw ConfigError(path + ": holds no .png, .jpg or .jpeg");
+    std::ranges::sort(files_);
+    if (in_classes == 0) return;
+    labels.names.assign(classes.begin(), classes.end());
+    labels.columns = {{"class", static_cast<int>(classes.size())}};
+    for (const std::string& file : files_) {
+      const std::string name = fs::relative(file, path).begin()->string();
+      labels.values.push_back(static_cast<std::int32_t>(std::distance(classes.begin(), classes.find(name))));
+    }
+  }
+
+  std::int64_t count() const override { return static_cast<std::int64_t>(files_.size()); }
+  int channels() const override { return 3; }
+  std::vector<Picture> pictures(std::int64_t first, std::int64_t n) const override {
+    std::vector<Picture> pictures(static_cast<std::size_t>(n));
+    std::exception_ptr failure;
+#pragma omp parallel for schedule(dynamic)
+    for (std::size_t i = 0; i < pictures.size(); ++i) {
+      try {
+        pictures[i] = read_picture(files_[static_cast<std::size_t>(first) + i]);
+      } catch (...) {
+#pragma omp critical(failed_picture)
+        failure = std::current_exception();
+      }
+    }
+    if (failure) std::rethrow_exception(failure);
+    return pictures;
+  }
+  const std::vector<std::string>& files() const { return files_; }
+
+ private:
+  template <class Entries>
+  void add_pictures(Entries&& entries) {
+    for (const fs::directory_entry& entry : entries)
+      if (entry.is_regular_file() && is_picture(entry.path())) files_.push_back(entry.path().string());
+  }
+  std::vector<std::string> files_;
+};
+
+// --- arrays
+
+// The extents of an array of images, as (images, rows, columns, channels); planes: channels stand before the rows.
+struct Extents {
+  std::int64_t n, height, width, channels;
+  bool planes;
+};
+
+std::optional<Extents> image_extents(const std::vector<std::int64_t>& shape) {
+  const auto colour = [](std::int64_t channels) { return channels == 1 || channels == 3; };
+  if (std::ranges::any_of(shape, [](std::int64_t extent) { return extent < 1; })) return {};
+  if (shape.size() == 3) return Extents{shape[0], shape[1], shape[2], 1, false};
+  if (shape.size() == 4 && colour(shape[3])) return Extents{shape[0], shape[1], shape[2], shape[3], false};
+  if (shape.size() == 4 && colour(shape[1])) return Extents{shape[0], shape[2], shape[3], shape[1], true};
+  return {};
+}
+
+Picture picture_of(const std::uint8_t* pixels, const Extents& e) {
+  const auto size = static_cast<std::size_t>(e.height * e.width), channels = static_cast<std::size_t>(e.channels);
+  Picture picture{static_cast<int>(e.width),
+                  static_cast<int>(e.height),
+                  static_cast<int>(e.channels),
+                  {pixels, pixels + size * channels}};
+  if (e.planes)
+    for (std::size_t i = 0; i < size; ++i)
+      for (std::size_t c = 0; c < channels; ++c) picture.pixels[i * channels + c] = pixels[c * size + i];
+  return picture;
+}
+
+class Array final : public ImageSource {
+ public:
+  Array(std::vector<std::uint8_t> pixels, const Extents& extents) : pixels_(std::move(pixels)), extents_(extents) {}
+  std::int64_t count() const override { return extents_.n; }
+  int channels() const override { return static_cast<int>(extents_.channels); }
+  std::vector<Picture> pictures(std::int64_t first, std::int64_t n) const override {
+    const std::int64_t bytes = extents_.height * extents_.width * extents_.channels;
+    std::vector<Picture> pictures;
+    for (std::int64_t i = first; i < first + n; ++i)
+      pictures.push_back(picture_of(pixels_.data() + i * bytes, extents_));
+    return pictures;
+  }
+
+ private:
+  std::vector<std::uint8_t> pixels_;
+  Extents extents_;
+};
+
+class StoredArray final : public ImageSource {
+ public:
+  StoredArray(h5::File file, h5::Dataset images, const Extents& extents)
+      : file_(std::move(file)), images_(std::move(images)), extents_(extents) {}
+  std::int64_t count() const override { return extents_.n; }
+  int channels() const override { return static_cast<int>(extents_.channels); }
+  std::vector<Picture> pictures(std::int64_t first, std::int64_t n) const override {
+    const std::int64_t bytes = extents_.height * extents_.width * extents_.channels;
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(n * bytes));
+    images_.read_rows(static_cast<std::size_t>(first), static_cast<std::size_t>(n), pixels.data());
+    std::vector<Picture> pictures;
+    for (std::int64_t i = 0; i < n; ++i) pictures.push_back(picture_of(pixels.data() + i * bytes, extents_));
+    return pictures;
+  }
+
+ private:
+  h5::File file_;
+  h5::Dataset images_;
+  Extents extents_;
+};
+
+bool are_labels(const std::vector<std::int64_t>& shape, std::int64_t images) {
+  return (shape.size() == 1 || shape.size() == 2) && shape[0] == images;
+}
+
+Labels labels_of(const std::string& path, const std::vector<std::int64_t>& shape, std::vector<std::int32_t> values) {
+  const std::size_t columns = shape.size() == 1 ? 1 : static_cast<std::size_t>(shape[1]);
+  std::vector<std::int32_t> most(columns, 0);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    if (values[i] < 0)
+      throw ConfigError(
+          fmt::format("{}: the label of image {} is {}; labels are 0, 1, ...", path, i / columns, values[i]));
+    most[i % columns] = std::max(most[i % columns], values[i]);
+  }
+  Labels labels{{}, std::move(values), {}};
+  for (std::size_t c = 0; c < columns; ++c)
+    labels.columns.push_back({columns == 1 ? "class" : fmt::format("label {}", c), most[c] + 1});
+  return labels;
+}
+
+Labels labels_of(const std::string& path, const NumberArray& array) {
+  std::vector<std::int32_t> values(array.numbers);
+  if (!array.bytes.empty()) values.assign(array.bytes.begin(), array.bytes.end());
+  return labels_of(path, array.shape, std::move(values));
+}
+
+// The only one that fits, or that of the given name; nothing where none fits and no name is given.
+template <class Arrays, class Fits>
+auto chosen(const std::string& path, Arrays& arrays, const std::string& name, const char* what, const char* option,
+            Fits&& fits) {
+  std::vector<std::string> names;
+  auto found = arrays.end();
+  for (auto array = arrays.begin(); array != arrays.end(); ++array) {
+    if (!name.empty() ? array->name != name : !fits(*array)) continue;
+    names.push_back(array->name);
+    found = array;
+  }
+  if (names.size() > 1)
+    throw ConfigError(fmt::format("{}: which array holds the {}? Give {}, {}", path, what, option, join_or(names)));
+  if (!name.empty() && (found == arrays.end() || !fits(*found)))
+    throw ConfigError(fmt::format("{}: has no array {} of {}", path, name, what));
+  return found;
+}
+
+NumberArray& only_labels(const std::string& path, std::vector<NumberArray>& arrays, std::int64_t images) {
+  const auto found = chosen(path, arrays, "", "labels", "--label-array",
+                            [&](const NumberArray& array) { return are_labels(array.shape, images); });
+  if (found == arrays.end())
+    throw ConfigError(fmt::format("{}: holds no labels of {} images, one or a row each", path, images));
+  return *found;
+}
+
+Labels labels_file(const std::string& path, std::int64_t images) {
+  std::vector<NumberArray> arrays = read_arrays(path, unpacked_file(path));
+  return labels_of(path, only_labels(path, arrays, images));
+}
+
+// train-images-idx3-ubyte.gz -> train-labels-idx1-ubyte.gz, where it exists.
+std::string labels_beside(const std::string& path) {
+  const fs::path file(path);
+  std::string name = file.filename().string();
+  for (const auto& [images, labels] : {std::pair{"images", "labels"}, std::pair{"idx3", "idx1"}})
+    if (const std::size_t at = name.find(images); at != std::string::npos)
+      name.replace(at, std::string_view(images).size(), labels);
+  const fs::path other = file.parent_path() / name;
+  return other != file && fs::exists(other) ? other.string() : "";
+}
+
+std::unique_ptr<ImageSource> open_arrays(const std::string& path, const std::string& bytes,
+                                         const ImportOptions& options) {
+  std::vector<NumberArray> arrays = read_arrays(path, bytes);
+  const auto images = chosen(path, arrays, options.array, "images", "--array", [](const NumberArray& array) {
+    return !array.bytes.empty() && image_extents(array.shape).has_value();
+  });
+  if (images == arrays.end())
+    throw ConfigError(
+        fmt::format("{}: holds no images: uint8 (images, rows, columns), with 1 or 3 channels after the "
+                    "columns or before the rows",
+                    path));
+  const Extents extents = image_extents(images->shape).value();
+  auto source = std::make_unique<Array>(std::move(images->bytes), extents);
+  const auto labels = chosen(path, arrays, options.label_array, "labels", "--label-array",
+                             [&](const NumberArray& array) { return are_labels(array.shape, extents.n); });
+  if (labels != arrays.end())
+    source->labels = labels_of(path, *labels);
+  else if (const std::string beside = labels_beside(path); !beside.empty() && options.labels.empty())
+    source->labels = labels_file(beside, extents.n);
+  return source;
+}
+
+std::unique_ptr<ImageSource> open_hdf5(const std::string& path, const ImportOptions& options) {
+  struct Member {
+    std::string name;
+    std::vector<std::int64_t> shape;
+    bool bytes;
+  };
+  return h5::of_user([&] {
+    h5::File file = h5::File::open_read_only(path);
+    std::vector<Member> members;
+    for (const std::string& name : file.children("/")) {
+      const h5::Dataset* dataset = nullptr;
+      h5::Dataset opened;
+      try {
+        opened = file.open_dataset("/" + name);
+        dataset = &opened;
+      } catch (const Error&) {
+        continue;  // a group, or what else holds no numbers
+      }
+      members.push_back({name, {dataset->shape().begin(), dataset->shape().end()}, dataset->holds<std::uint8_t>()});
+    }
+    const auto images = chosen(path, members, options.array, "images", "--array",
+                               [](const Member& m) { return m.bytes && image_extents(m.shape).has_value(); });
+    if (images == members.end())
+      throw ConfigError(path +
+                        ": holds no images at its root: uint8 (images, rows, columns), with 1 or 3 channels after "
+                        "the columns or before the rows");
+    const Extents extents = image_extents(images->shape).value();
+    const auto labels = chosen(path, members, options.label_array, "labels", "--label-array",
+                               [&](const Member& m) { return are_labels(m.shape, extents.n); });
+    Labels found;
+    if (labels != members.end()) found = labels_of(path, labels->shape, file.read<std::int32_t>("/" + labels->name));
+    h5::Dataset dataset = file.open_dataset("/" + images->name);
+    auto source = std::make_unique<StoredArray>(std::move(file), std::move(dataset), extents);
+    source->labels = std::move(found);
+    return source;
+  });
+}
+
+// --- the binary forms of published sets
+
+std::unique_ptr<ImageSource> of_records(ImageRecords records, std::vector<LabelColumn> columns) {
+  const std::int64_t bytes = std::int64_t{3} * records.side * records.side;
+  const Extents extents{static_cast<std::int64_t>(records.pixels.size()) / bytes, records.side, records.side, 3, false};
+  auto source = std::make_unique<Array>(std::move(records.pixels), extents);
+  if (!records.labels.empty()) source->labels = {std::move(columns), std::move(records.labels), {}};
+  return source;
+}
+
+std::unique_ptr<ImageSource> open_binary(const std::string& path) {
+  const std::string name = fs::path(path).filename().string();
+  if (name.ends_with("_X.bin")) {
+    const std::string labels = path.substr(0, path.size() - 5) + "y.bin";
+    return of_records(read_stl10(path, fs::exists(labels) ? labels : ""), {{"class", 10}});
+  }
+  if (name == "train.bin" || name == "test.bin")
+    return of_records(read_cifar100(path), {{"coarse", 20}, {"fine", 100}});
+  if (name.ends_with(".bin")) return of_records(read_cifar10({path}), {{"class", 10}});
+  throw ConfigError(
+      fmt::format("{}: is none of what is read: a folder of .png and .jpg, idx, .npy, .npz, HDF5, or the "
+                  "binary form of CIFAR-10 (data_batch_1.bin), CIFAR-100 (train.bin) or STL-10 "
+                  "(train_X.bin){}",
+                  path, hint_at_kind(path)));
+}
+
+std::unique_ptr<ImageSource> open_source(const std::string& path, const ImportOptions& options) {
+  if (fs::is_directory(path)) return std::make_unique<Folder>(path);
+  if (const std::string reason = why_no_file(path); !reason.empty()) throw ConfigError(reason);
+  if (fs::path(path).extension() == ".bin") return open_binary(path);
+  if (H5Fis_hdf5(path.c_str()) > 0) return open_hdf5(path, options);
+  const std::string bytes = unpacked_file(path);
+  return is_array_file(bytes) ? open_arrays(path, bytes, options) : open_binary(path);
+}
+
+// --- conversion
+
+// The middle square, `side` pixels wide, its sums in double precision.
+std::vector<float> resized_middle(const Picture& picture, int side) {
+  const int square = std::min(picture.width, picture.height), channels = picture.channels;
+  const int top = (picture.height - square) / 2, left = (picture.width - square) / 2;
+  const ResamplingTaps all(square, square, side);
+  const pixel::Taps taps = all.of(square);
+  std::vector<float> lines(static_cast<std::size_t>(square) * static_cast<std::size_t>(side * channels));
+  const auto at = [&](int y, int x, int c) { return static_cast<std::size_t>((y * side + x) * channels + c); };
+  for (int y = 0; y < square; ++y)
+    for (int x = 0; x < side; ++x)
+      for (int c = 0; c < channels; ++c) {
+        float sum = 0;
+        for (int t = 0; t < taps.count; ++t) {
+          const int from = left + taps.first[x] + t;
+          const auto pixel = static_cast<std::size_t>((top + y) * picture.width + from);
+          sum += taps.weight[x * taps.count + t] *
+                 static_cast<float>(
+                     picture.pixels[pixel * static_cast<std::size_t>(channels) + static_cast<std::size_t>(c)]);
+        }
+        lines[at(y, x, c)] = sum;
+      }
+  std::vector<float> resized(static_cast<std::size_t>(side * side * channels));
+  for (int y = 0; y < side; ++y)
+    for (int x = 0; x < side; ++x)
+      for (int c = 0; c < channels; ++c) {
+        float sum = 0;
+        for (int t = 0; t < taps.count; ++t)
+          sum += taps.weight[y * taps.count + t] * lines[at(taps.first[y] + t, x, c)];
+        resized[at(y, x, c)] = sum;
+      }
+  return resized;
+}
+
+std::uint8_t to_byte(float value) {
+  return static_cast<std::uint8_t>(std::clamp(std::floor(value + 0.5f), 0.0f, 255.0f));
+}
+
+// What is stored of a picture, (side, side, channels).
+void convert(const Picture& picture, int side, int channels, std::uint8_t* to) {
+  std::vector<float> values(picture.pixels.begin(), picture.pixels.end());
+  if (picture.width != side || picture.height != side) values = resized_middle(picture, side);
+  const std::size_t pixels = static_cast<std::size_t>(side) * static_cast<std::size_t>(side);
+  for (std::size_t i = 0; i < pixels; ++i) {
+    const float* p = values.data() + i * static_cast<std::size_t>(picture.channels);
+    const std::array<float, 3> rgb =
+        picture.channels == 1 ? std::array{p[0], p[0], p[0]} : std::array{p[0], p[1], p[2]};
+    if (channels == 3)
+      for (const float value : rgb) *to++ = to_byte(value);
+    else  // luminance (ITU-R BT.601)
+      *to++ = to_byte(picture.channels == 1 ? rgb[0] : 0.299f * rgb[0] + 0.587f * rgb[1] + 0.114f * rgb[2]);
+  }
+}
+
+using Sources = std::vector<std::unique_ptr<ImageSource>>;
+
+Sources open_sources(const ImportOptions& options) {
+  Sources sources;
+  for (const std::string& path : options.sources) sources.push_back(open_source(path, options));
+  if (options.labels.empty()) return sources;
+  if (options.labels.size() != sources.size())
+    throw ConfigError(fmt::format("--labels names {} files, for {} sources", options.labels.size(), sources.size()));
+  for (std::size_t s = 0; s < sources.size(); ++s)
+    sources[s]->labels = labels_file(options.labels[s], sources[s]->count());
+  return sources;
+}
+
+ImageSetLayout layout_of(const Sources& sources, const ImportOptions& options) {
+  ImageSetLayout layout;
+  layout.columns = sources.front()->labels.columns;
+  for (std::size_t s = 0; s < sources.size(); ++s) {
+    const Labels& labels = sources[s]->labels;
+    if (labels.columns.size() != layout.columns.size() || labels.names != sources.front()->labels.names)
+      throw ConfigError(fmt::format("{}: has other labels or classes than {}", options.sources[s], options.sources[0]));
+    for (std::size_t c = 0; c < labels.columns.size(); ++c)
+      layout.columns[c].classes = std::max(layout.columns[c].classes, labels.columns[c].classes);
+    layout.labels.insert(layout.labels.end(), labels.values.begin(), labels.values.end());
+    layout.count += sources[s]->count();
+    layout.channels = std::max(layout.channels, options.grey ? 1 : sources[s]->channels());
+  }
+  layout.names = sources.front()->labels.names;
+  layout.side = options.side > 0 ? options.side : sources.front()->pictures(0, 1)[0].width;
+  return layout;
+}
+
+std::vector<std::string> input_files(const Sources& sources, const ImportOptions& options) {
+  std::vector<std::string> files = options.labels;
+  for (std::size_t s = 0; s < sources.size(); ++s)
+    if (const auto* folder = dynamic_cast<const Folder*>(sources[s].get()))
+      files.insert(files.end(), folder->files().begin(), folder->files().end());
+    else
+      files.push_back(options.sources[s]);
+  return files;
+}
+
+// Changes with every file, its size and its time, and with what becomes of them.
+std::string identity_of(const std::vector<std::string>& files, const ImageSetLayout& layout) {
+  std::string text = fmt::format("{} {} {}", layout.count, layout.side, layout.channels);
+  for (const std::string& file : files)
+    text += fmt::format("\n{} {} {}", file, fs::file_size(file), fs::last_write_time(file).time_since_epoch().count());
+  return fmt::format("{:016x}", crc64(text));
+}
+
+}  // namespace
+
+ImageSetLayout import_images(const ImportOptions& options, ProgressStyle style) {
+  const Sources sources = open_sources(options);
+  const ImageSetLayout layout = layout_of(sources, options);
+  const std::vector<std::string> files = input_files(sources, options);
+  const auto locks = claim_outputs({{"--out", options.out}}, files);
+  if (fs::exists(options.out) && !options.overwrite)
+    throw ConfigError(options.out + ": is there already; give another --out, or --overwrite");
+
+  ImageSetWriter writer(options.out, layout, identity_of(files, layout));
+  const std::size_t bytes = static_cast<std::size_t>(layout.side * layout.side * layout.channels);
+  const std::int64_t portion =
+      std::clamp<std::int64_t>(static_cast<std::int64_t>((std::size_t{8} << 20) / bytes), 64, 4096);
+  Progress progress(style, true, static_cast<double>(layout.count), ProgressUnit::images);
+  std::int64_t before = 0;  // images of earlier sources
+  for (std::size_t s = 0; s < sources.size(); before += sources[s]->count(), ++s) {
+    const std::int64_t count = sources[s]->count();
+    for (std::int64_t first = std::max<std::int64_t>(0, writer.done() - before); first < count;) {
+      const std::int64_t n = std::min(portion, count - first);
+      const std::vector<Picture> pictures = sources[s]->pictures(first, n);
+      for (std::size_t i = 0; options.side == 0 && i < pictures.size(); ++i)
+        if (pictures[i].width != layout.side || pictures[i].height != layout.side)
+          throw ConfigError(
+              fmt::format("{}: image {} is {} x {} pixels, not {} x {}: give --side, to which images are "
+                          "resized",
+                          options.sources[s], first + static_cast<std::int64_t>(i), pictures[i].width,
+                          pictures[i].height, layout.side, layout.side));
+      std::vector<std::uint8_t> converted(pictures.size() * bytes);
+#pragma omp parallel for schedule(dynamic)
+      for (std::size_t i = 0; i < pictures.size(); ++i)
+        convert(pictures[i], layout.side, layout.channels, converted.data() + i * bytes);
+      writer.append(converted);
+      first += n;
+      progress.show("importing", static_cast<double>(writer.done()));
+    }
+  }
+  progress.finish();
+  writer.close();
+  return layout;
+}
+
+}  // namespace lpl::rate

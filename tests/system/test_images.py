@@ -1,0 +1,349 @@
+#!/usr/bin/env python3
+"""Images of one's own: lpl_rate import makes a set of them from what people have, and trainings read it."""
+
+import gzip
+import signal
+import struct
+import subprocess
+import time
+import unittest
+import zlib
+
+from support import LPL_RATE, environment, h5py, lpl_rate
+from test_rate import SUPERVISED, RateTest, description
+
+import numpy as np
+
+VALUES = np.random.default_rng(5)
+
+
+def images_of(n, side=32, channels=3):
+    return VALUES.integers(0, 256, (n, side, side, channels), np.uint8)
+
+
+def png(pixels):
+    """A PNG of (height, width, channels) pixels: grey, RGB, or RGB and transparency."""
+    height, width, channels = pixels.shape
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def idx(values):
+    return struct.pack(">HBB", 0, 8, values.ndim) + struct.pack(f">{values.ndim}I", *values.shape) + values.tobytes()
+
+
+class ImagesTest(RateTest):
+    def convert(self, *arguments, out="set.h5", code=0):
+        done = lpl_rate("import", *arguments, "--out", self.folder / out, "--progress", "none")
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def refusal(self, *arguments, code=2):
+        done = self.convert(*arguments, code=code)
+        self.assertEqual(done.stderr.count("\n"), 1, done.stderr)
+        self.assertFalse((self.folder / "set.h5").exists())
+        return done.stderr
+
+    def stored(self, out="set.h5"):
+        with h5py.File(self.folder / out) as file:
+            return {name: file[name][()] for name in file}
+
+    def file(self, name, content):
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        return path
+
+
+class Import(ImagesTest):
+    def test_folders_of_pictures_by_class(self):
+        pictures = images_of(4, side=8)
+        for name, picture in zip(("cats/b.PNG", "cats/a.png", "ants/deep/c.png", "dogs/x.png"), pictures):
+            self.file(f"photos/{name}", png(picture))
+        self.file("photos/notes/readme.txt", b"no picture")
+        done = self.convert(self.folder / "photos")
+        self.assertIn("images       4, 8 x 8, RGB\nlabels       class: 3 classes\n", done.stdout)
+        stored = self.stored()
+        np.testing.assert_array_equal(stored["images"], pictures[[2, 1, 0, 3]])
+        np.testing.assert_array_equal(stored["labels"], [[0], [1], [1], [2]])
+        self.assertEqual(stored["names"], b"ants\ncats\ndogs")
+
+    def test_flat_folders_and_other_sizes(self):
+        grey = np.repeat(np.arange(0, 160, 10, dtype=np.uint8)[None, :, None], 8, 0)  # 8 rows, 16 columns
+        clear = np.concatenate([np.full((4, 4, 3), 200, np.uint8), np.zeros((4, 4, 1), np.uint8)], 2)
+        self.file("flat/1.png", png(grey))
+        self.file("flat/2.png", png(clear))
+        self.assertIn("give --side", self.refusal(self.folder / "flat"))
+        self.convert(self.folder / "flat", "--side", 4)
+        stored = self.stored()
+        self.assertNotIn("labels", stored)
+        # The middle 8 of 16 columns, halved by the triangle (1, 3, 3, 1) / 8, cut off at the border.
+        line = grey[0, 4:12, 0].astype(float)
+        expected = [(3 * line[0] + 3 * line[1] + line[2]) / 7, *((line[i - 1] + 3 * line[i] + 3 * line[i + 1] + line[i + 2]) / 8
+                    for i in (2, 4)), (line[5] + 3 * line[6] + 3 * line[7]) / 7]
+        np.testing.assert_array_equal(stored["images"][0, 2, :, 0], np.floor(np.array(expected) + 0.5))
+        self.assertTrue((stored["images"][1] == 0).all())  # transparent stands before black
+
+    def test_jpeg(self):
+        """Made by an encoder that is not the decoder's: the coefficients of one grey block, all of it 128 + 8."""
+        quantisation = b"\xff\xdb\0\x43\0" + bytes([1] * 64)
+        frame = b"\xff\xc0\0\x0b\x08" + struct.pack(">HH", 8, 8) + b"\x01\x01\x11\0"
+        # Code 0 of one bit: a difference of 7 bits (DC); code 0: end of block (AC).
+        tables = b"".join(b"\xff\xc4" + struct.pack(">HB", 3 + 16 + 1, kind) + bytes([1] + [0] * 15) + bytes([symbol])
+                          for kind, symbol in ((0, 7), (0x10, 0)))
+        bits = "0" + f"{64:07b}" + "0"  # DC 64: 64 / 8 above 128
+        bits += "1" * (-len(bits) % 8)
+        scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+        self.file("flat/a.jpg", b"\xff\xd8" + quantisation + frame + tables + scan + b"\xff\xd9")
+        self.convert(self.folder / "flat")
+        np.testing.assert_array_equal(self.stored()["images"], np.full((1, 8, 8, 3), 136))
+        broken = self.file("flat/b.jpeg", b"\xff\xd8" + quantisation)
+        (self.folder / "set.h5").unlink()
+        self.assertIn(f"{broken}: cannot be read as a picture: ", self.refusal(self.folder / "flat", "--side", 8))
+
+    def test_idx_packed_or_not(self):
+        pictures, labels = images_of(5, 28, 1)[..., 0], np.array([3, 0, 9, 9, 1], np.uint8)
+        images = self.file("train-images-idx3-ubyte.gz", gzip.compress(idx(pictures)))
+        self.file("train-labels-idx1-ubyte.gz", gzip.compress(idx(labels)))
+        self.convert(images)
+        stored = self.stored()
+        np.testing.assert_array_equal(stored["images"][..., 0], pictures)
+        np.testing.assert_array_equal(stored["labels"][:, 0], labels)
+        self.assertEqual(list(stored["classes"]), [10])
+        plain = self.file("other.idx", idx(pictures))
+        self.convert(plain, "--labels", self.file("l.idx", idx(labels)), out="plain.h5")
+        np.testing.assert_array_equal(self.stored("plain.h5")["images"], stored["images"])
+        (self.folder / "set.h5").unlink()
+        self.file("short.gz", gzip.compress(idx(pictures))[:-9])
+        self.assertIn("cut off or broken", self.refusal(self.folder / "short.gz"))
+        self.file("short.idx", idx(pictures)[:-1])
+        self.assertIn("short.idx: ends at byte", self.refusal(self.folder / "short.idx"))
+
+    def test_numpy(self):
+        pictures, labels = images_of(6, 8), np.array([[0, 5]] * 6)
+        np.save(self.folder / "x.npy", pictures)
+        np.save(self.folder / "planes.npy", np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
+        np.save(self.folder / "y.npy", labels)
+        for name in ("x.npy", "planes.npy"):
+            self.convert(self.folder / name, "--labels", self.folder / "y.npy", "--overwrite")
+            stored = self.stored()
+            np.testing.assert_array_equal(stored["images"], pictures)
+            np.testing.assert_array_equal(stored["labels"], labels)
+            self.assertEqual(list(stored["classes"]), [1, 6])
+        for save in (np.savez, np.savez_compressed):
+            save(self.folder / "all.npz", x_train=pictures, y_train=labels[:, 1], x_test=pictures[:2], y_test=labels[:2, 1],
+                 weights=np.ones(6))
+            (self.folder / "set.h5").unlink()
+            self.assertIn("which array holds the images? Give --array, x_train or x_test", self.refusal(self.folder / "all.npz"))
+            self.convert(self.folder / "all.npz", "--array", "x_test")
+            np.testing.assert_array_equal(self.stored()["images"], pictures[:2])
+            np.testing.assert_array_equal(self.stored()["labels"], [[5], [5]])
+        (self.folder / "set.h5").unlink()
+        np.save(self.folder / "float.npy", pictures / 255)
+        self.assertIn("NumPy's type <f8", self.refusal(self.folder / "float.npy"))
+
+    def test_hdf5_and_several_sources(self):
+        pictures = images_of(7, 8)
+        for name, part in (("a.h5", slice(0, 4)), ("b.h5", slice(4, 7))):
+            with h5py.File(self.folder / name, "w") as file:
+                file.create_dataset("pictures", data=pictures[part], chunks=(2, 8, 8, 1), compression="gzip")
+                file["digit"] = np.arange(7)[part]
+                file.create_group("more")
+        self.convert(self.folder / "a.h5", self.folder / "b.h5")
+        np.testing.assert_array_equal(self.stored()["images"], pictures)
+        np.testing.assert_array_equal(self.stored()["labels"][:, 0], np.arange(7))
+        self.assertEqual(list(self.stored()["classes"]), [7])
+
+    def test_binary_files_of_cifar100(self):
+        records = VALUES.integers(0, 20, (3, 3074), np.uint8)
+        self.convert(self.file("train.bin", records.tobytes()))
+        stored = self.stored()
+        np.testing.assert_array_equal(stored["labels"], records[:, :2])
+        np.testing.assert_array_equal(stored["images"], records[:, 2:].reshape(3, 3, 32, 32).transpose(0, 2, 3, 1))
+        self.assertEqual(list(stored["classes"]), [20, 100])
+
+    def test_grey(self):
+        self.file("flat/1.png", png(np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [10, 20, 30]]], np.uint8)))
+        self.convert(self.folder / "flat", "--grey")
+        self.assertEqual(self.stored()["images"].ravel().tolist(), [76, 150, 29, 18])
+
+    def test_what_is_there_stays(self):
+        path = self.file("a.npy", b"")
+        np.save(path, images_of(2, 4))
+        self.convert(path)
+        before = (self.folder / "set.h5").read_bytes()
+        done = self.convert(path, code=2)
+        self.assertIn("is there already; give another --out, or --overwrite", done.stderr)
+        self.assertEqual((self.folder / "set.h5").read_bytes(), before)
+        done = lpl_rate("import", path, "--out", path, "--overwrite")
+        self.assertEqual(done.returncode, 2)
+        self.assertEqual(np.load(path).shape, (2, 4, 4, 3))
+
+    def test_goes_on_where_it_was_ended(self):
+        pictures = images_of(400, side=300)
+        np.save(self.folder / "big.npy", pictures)
+        command = [LPL_RATE, "import", self.folder / "big.npy", "--out", self.folder / "set.h5", "--progress", "none"]
+        done_file = self.folder / "set.h5.part.done"
+        with subprocess.Popen(command, env=environment()) as process:
+            while process.poll() is None and not done_file.exists():
+                time.sleep(0.001)
+            process.send_signal(signal.SIGKILL)
+        self.assertFalse((self.folder / "set.h5").exists())
+        identity, done = done_file.read_text().split()
+        self.assertGreater(int(done), 0)
+        with h5py.File(self.folder / "set.h5.part", "r+") as part:
+            marked = part["images"][0] ^ 255  # stays: what is done is not done again
+            part["images"][0] = marked
+        lines = subprocess.run([*command[:-1], "lines"], env=environment(), capture_output=True, text=True, check=True)
+        stored = self.stored()["images"]
+        np.testing.assert_array_equal(stored[0], marked)
+        np.testing.assert_array_equal(stored[1:], pictures[1:])
+        self.assertFalse(done_file.exists(), lines.stderr)
+        # Other options: from the beginning.
+        (self.folder / "set.h5.part").write_bytes(b"")
+        done_file.write_text(f"{identity}\n{done}\n")
+        self.convert(self.folder / "big.npy", "--side", 30, "--overwrite")
+        self.assertEqual(self.stored()["images"].shape, (400, 30, 30, 3))
+
+    def test_what_is_none(self):
+        self.assertIn("holds no .png, .jpg or .jpeg", self.refusal(self.file("empty/x.txt", b"x").parent))
+        self.assertIn("there is no file", self.refusal(self.folder / "absent.npy"))
+        self.assertIn("is none of what is read", self.refusal(self.file("x.tar", b"abc")))
+        self.assertIn("neither PNG nor JPEG; it is packed by gzip", self.refusal(self.file("bad/x.png", gzip.compress(b"x")).parent))
+
+
+class Trained(ImagesTest):
+    """Trainings on sets of images."""
+
+    def write_set(self, name, count, side=32, channels=3, **labels):
+        path = self.folder / name
+        with h5py.File(path, "w") as file:
+            file["images"] = images_of(count, side, channels)
+            for key, values in labels.items():
+                file[key] = values
+        return path
+
+    def text(self, extra="", **options):
+        return description(data=f'set = "images"\nfile = "{self.folder}/train.h5"\n{extra}', **options)
+
+    def setUp(self):
+        super().setUp()
+        self.write_set("train.h5", 40, labels=np.arange(40) % 4)
+
+    def test_is_the_same_on_any_ranks_and_stored_in_any_way(self):
+        text = self.text("test_fraction = 0.25")
+        expected = self.train("one", text=text)
+        self.assert_same(expected, self.train("three", text=text, ranks=3, threads=2))
+        with h5py.File(self.folder / "train.h5", "r+") as file:
+            images = file["images"][:]
+            del file["images"]
+            file.create_dataset("images", data=images, chunks=(7, 16, 32, 3), compression="gzip")
+        packed = self.train("packed", text=text)
+        for name in ("training/total", "readout/accuracy", "steps/total"):
+            self.assertEqual(expected[name], packed[name], name)
+
+    def test_splits(self):
+        """10 of 40 for test, 6 of 30 for readouts: three steps of ten, ten and four."""
+        self.train("fraction", text=self.text("test_fraction = 0.25"))
+        with h5py.File(self.folder / "fraction.h5") as result:
+            self.assertEqual(result["steps/total"].shape, (6,))
+        seen = []
+        for fold in range(4):
+            self.train("fold", "training.epochs=1", "readout.pixels=true", text=self.text(f"folds = 4\nfold = {fold}"))
+            done = lpl_rate("eval", self.folder / "fold.h5", "--activity", "--overwrite", "--out", self.folder / "e.h5")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with h5py.File(self.folder / "e.h5") as judged:
+                seen.append(judged["activity/pixels"][:].reshape(10, -1))
+        self.assertEqual(len(np.unique(np.round(np.concatenate(seen), 3), axis=0)), 40)
+        self.write_set("test.h5", 12, labels=np.arange(12) % 4)
+        self.train("file", text=self.text(f'test = "{self.folder}/test.h5"'))
+        with h5py.File(self.folder / "file.h5") as result:
+            accuracy = result["readout/accuracy"][-1]
+            np.testing.assert_allclose(accuracy * 12, np.round(accuracy * 12), atol=1e-12)
+
+    def test_normalisation_is_measured_on_the_images_to_train_on(self):
+        """Given, it is the same training."""
+        text = self.text("test_fraction = 0\nvalidation_fraction = 0")
+        settings = ["readout.wanted=false"]
+        measured = self.train("measured", *settings, text=text)
+        with h5py.File(self.folder / "train.h5") as file:
+            values = file["images"][:].reshape(-1, 3) / 255
+        given = [f"data.mean={values.mean(0).tolist()}", f"data.deviation={values.std(0, ddof=1).tolist()}"]
+        with h5py.File(self.folder / "measured.h5") as result:
+            expected = result["steps/total"][:]
+        self.train("given", *settings, *given, text=text)
+        with h5py.File(self.folder / "given.h5") as result:
+            np.testing.assert_allclose(result["steps/total"][:], expected, rtol=1e-5)
+        self.assertIn("given together", self.refused("data.mean=[0.5]", text=text))
+        self.assertIsNotNone(measured)
+
+    def test_augmentation_can_be_switched_off(self):
+        """Without any, both views are the same: nothing to predict."""
+        off = [f"data.augmentation.{name}=false" for name in ("crop", "flip", "jitter", "grey", "blur")]
+        for settings, same in ((off, True), (off[1:], False)):
+            self.train("run", "readout.wanted=false", *settings, text=self.text("augmentation = {}"))
+            with h5py.File(self.folder / "run.h5") as result:
+                self.assertEqual((result["steps/pull"][0] == 0).all(), same)
+
+    def test_grey_images_of_another_side_and_several_labels(self):
+        labels = np.stack([np.arange(40) % 3, np.arange(40) % 7], 1)
+        path = self.write_set("train.h5", 40, side=28, channels=1, labels=labels)
+        with h5py.File(path, "r+") as file:
+            file["classes"] = [3, 8]
+            file["labels"].attrs["columns"] = "kind\nsize"
+        self.train("run", text=self.text("test_fraction = 0.25\nside = 32"))
+        with h5py.File(self.folder / "run.h5") as result:
+            self.assertEqual(result["readout/accuracy"].shape[1:], (8, 2))
+            self.assertEqual(result["readout/accuracy"].attrs["labels"], b"kind,size")
+            top5 = result["readout/top5_accuracy"][:]
+            self.assertTrue((top5[..., 0] == 1).all())  # of three classes
+            self.assertTrue((top5 >= result["readout/accuracy"][:]).all())
+            self.assertLess(top5[..., 1].min(), 1)
+            np.testing.assert_allclose(result["readout/accuracy"].attrs["chance"], [1 / 3, 1 / 8])
+
+    def test_unlabelled_images_and_readouts_from_others(self):
+        self.write_set("train.h5", 40)
+        message = self.refused(text=self.text("test_fraction = 0.25"))
+        self.assertIn("learn from images labelled by nothing", message)
+        self.train("none", "readout.wanted=false", text=self.text())
+        for name in ("labelled.h5", "test.h5"):
+            self.write_set(name, 12, side=20, labels=np.arange(12) % 4)
+        self.train("others", text=self.text(f'readout = "{self.folder}/labelled.h5"\ntest = "{self.folder}/test.h5"'))
+        self.assertIn("labels", self.refused(text=self.text("test_fraction = 0.25", rule=SUPERVISED)))
+
+    def test_what_is_refused(self):
+        for extra, reason in (
+            ("folds = 4\nfold = 4", "'fold' is 4; it must be from 0 to 3"),
+            ("folds = 4\nfold = 1\ntest_fraction = 0.1", "one of 'test' (a file), 'test_fraction' and 'folds'"),
+            ("test_fraction = 1", "below 1"),
+            ("mean = [0.1, 0.2]\ndeviation = [0.1]", "it takes 3, for red, green and blue, or 1 for all"),
+            ("augmentation = { blurr = true }", "blurr"),
+            ('test = "absent.h5"', "lpl_rate import"),
+            ("", "readouts learn from 8 images and are tested on 0"),
+        ):
+            with self.subTest(extra=extra):
+                self.assertIn(reason, self.refused(text=self.text(extra)))
+        for name, values, reason in (
+            ("labels", np.arange(39), "train.h5/labels: "), ("labels", -np.ones(40, "i8"), "image 0 has the class -1"),
+            ("classes", [3], "image 3 has the class 3; expected 0 to 2"), ("images", np.zeros((40, 8, 9, 3), "u1"), "/images: "),
+            ("images", np.zeros((40, 32, 32, 3)), "/images: "), ("columns", "a,b", "column 0 has the name \"a,b\""),
+        ):
+            with self.subTest(name=name, reason=reason):
+                content = {"images": images_of(40), "labels": np.arange(40) % 4, name: values}
+                with h5py.File(self.folder / "train.h5", "w") as file:
+                    for key, value in content.items():
+                        if key != "columns":
+                            file[key] = value
+                    file["labels"].attrs["columns"] = content.get("columns", "class")
+                self.assertIn(reason, self.refused(text=self.text("test_fraction = 0.25")))
+        self.write_set("train.h5", 40, labels=np.arange(40) % 4)
+        with h5py.File(self.folder / "train.h5", "r+") as file:
+            file["images"][..., 2] = 9
+        self.assertIn("every blue value of the images to train on is 9", self.refused(text=self.text("test_fraction = 0.25")))
+
+
+if __name__ == "__main__":
+    unittest.main()
