@@ -32,7 +32,7 @@ struct Readout {
   double train_accuracy = 0;   // fraction right
   double late_rise = 0;        // of it, in the last quarter of the epochs
   double test_accuracy = 0;
-  double test_top5 = 0;        // fraction whose class is among the five that the classifier holds for likeliest
+  double test_top5 = 0;  // fraction whose class is among the five that the classifier holds for likeliest
 };
 
 // Trains a classifier per label column on `train` and tests it on `test`, in the calling thread; readouts of several

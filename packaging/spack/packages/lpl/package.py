@@ -39,6 +39,9 @@ class Lpl(CMakePackage, CudaPackage):
         depends_on("onednn")
         depends_on("eigen@3.4:", type="build")
         depends_on("nlohmann-json@3.11:", type="build")
+        depends_on("libpng")
+        depends_on("libjpeg-turbo")
+        depends_on("zlib-api")
     with when("+cuda"):
         depends_on("cudnn@9:")
         depends_on("nccl")
