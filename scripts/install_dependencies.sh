@@ -21,7 +21,7 @@ browser=(chromium)
 package=(dpkg-dev file)
 fresh=(mmdebstrap)
 data=(dataset-fashion-mnist)
-check=(git ccache clang clang-format clang-tidy libclang-rt-14-dev libomp-dev)
+check=(git ccache clang clang-format clang-tidy libclang-rt-14-dev libomp-dev valgrind)
 
 packages=()
 for part in "${@:-run}"; do

@@ -19,6 +19,21 @@ many_kills() {
   LPL_KILLS=200 ctest --preset release -R '^system_restart$' --timeout 3600
 }
 
+# What the programs do as they start, run and end, under valgrind; the runs are short.
+valgrind_runs() {
+  local place checker
+  place=$(mktemp -d)
+  checker="valgrind --quiet --error-exitcode=9 --suppressions=/usr/share/openmpi/openmpi-valgrind.supp"
+  cmake --preset release >/dev/null
+  cmake --build --preset release --target lpl_sim lpl_rate_program
+  source scripts/mpi_environment.sh
+  export OMP_WAIT_POLICY=passive OMP_NUM_THREADS=2
+  $checker build/release/bin/lpl_sim examples/minimal.sim --out "$place/sim.h5"
+  $checker build/release/bin/lpl_rate examples/clusters2d.rate --set training.epochs=1 --set data.steps_per_epoch=10 \
+    --out "$place/rate.h5"
+  rm -r "$place"
+}
+
 stage "CI" .ci/run
 stage "package" scripts/test_package.sh build/release
 stage "clang's analyzer" scripts/check_style.sh --analyze
@@ -26,6 +41,6 @@ stage "lpl_sim alone" alone spiking
 stage "lpl_rate alone" alone rate
 stage "sanitizers, all tests" preset asan '.'
 stage "clang, all tests" preset clang '.'
-stage "baseline vectors, unit tests" preset baseline '^unit$'
 stage "many kills" many_kills
+stage "valgrind" valgrind_runs
 end_of_stages

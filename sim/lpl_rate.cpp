@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
+#include <limits>
 #include <string_view>
 
 #include "device.hpp"
@@ -180,7 +181,7 @@ int main(int argc, char** argv) {
              add_device_option(app, device);
              app.add_option("--checkpoint-epochs", checkpoint_epochs,
                             "Epochs between checkpoints, beside those by wall time")
-                 ->check(CLI::PositiveNumber)
+                 ->check(CLI::Range(std::int64_t{1}, std::numeric_limits<std::int64_t>::max(), "1 or more"))
                  ->needs("--checkpoint");
              app.add_option("--events", more.events, "Write TensorBoard event files to this folder");
              app.add_option("--export", more.parameters, "Write the trained parameters to this safetensors file");

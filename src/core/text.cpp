@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 #include <numeric>
+#include <utility>
 
 namespace lpl {
 namespace {
@@ -71,18 +73,48 @@ std::string first_difference(std::string_view there, std::string_view here) {
   return fmt::format("'{}' there, '{}' here", a, b);
 }
 
+namespace {
+
+struct Character {
+  std::uint32_t code;
+  std::size_t bytes;
+};
+
+// The UTF-8 character at the beginning of a text, as far as hidden ones need it: of up to three bytes.
+Character first_character(std::string_view text) {
+  const auto byte = [&](std::size_t i) {
+    return i < text.size() ? static_cast<std::uint32_t>(static_cast<unsigned char>(text[i])) : 0;
+  };
+  const std::uint32_t first = byte(0);
+  if (first >> 5 == 0b110) return {(first & 0x1F) << 6 | (byte(1) & 0x3F), 2};
+  if (first >> 4 == 0b1110) return {(first & 0xF) << 12 | (byte(1) & 0x3F) << 6 | (byte(2) & 0x3F), 3};
+  return {first, 1};
+}
+
+// Control characters, and what is seen as nothing, as a blank or as another order of letters.
+bool is_hidden(const Character& c) {
+  constexpr std::pair<std::uint32_t, std::uint32_t> kHidden[] = {{0x80, 0xA0},     {0xAD, 0xAD},     {0x61C, 0x61C},
+                                                                 {0x2000, 0x200F}, {0x2028, 0x202F}, {0x205F, 0x206F},
+                                                                 {0x3000, 0x3000}, {0xFEFF, 0xFEFF}};
+  if (c.bytes == 1) return c.code < 0x20 || c.code == 0x7F;
+  return std::ranges::any_of(kHidden,
+                             [&](const auto& range) { return range.first <= c.code && c.code <= range.second; });
+}
+
+}  // namespace
+
 std::string printable(std::string_view text) {
   std::string shown;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(text[i]);
-    // U+0080 to U+009F are control characters of two bytes.
-    const bool two_bytes = byte == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (two_bytes)
-      shown += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[++i]));
-    else if (byte < 0x20 || byte == 0x7F)
-      shown += fmt::format("\\x{:02x}", byte);
+  while (!text.empty()) {
+    const Character c = first_character(text);
+    const std::size_t bytes = std::min(c.bytes, text.size());
+    if (!is_hidden(c))
+      shown += text.substr(0, bytes);
+    else if (c.code < 0x100)
+      shown += fmt::format("\\x{:02x}", c.code);
     else
-      shown += text[i];
+      shown += fmt::format("\\u{:04x}", c.code);
+    text.remove_prefix(bytes);
   }
   return shown;
 }

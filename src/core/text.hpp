@@ -20,7 +20,7 @@ std::string join_or(const std::vector<std::string>& words);
 // The first lines in which two texts differ, as "'…' there, '…' here"; "" where in none.
 std::string first_difference(std::string_view there, std::string_view here);
 
-// Control characters as \xNN, so that a message shows them and a terminal does not obey them.
+// Control and invisible characters as \xNN or \uNNNN, so that a message shows them and a terminal does not obey them.
 std::string printable(std::string_view text);
 
 // printable() in quotes, the middle of a long text left out.

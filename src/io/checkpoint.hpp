@@ -136,14 +136,15 @@ std::string hint_at_previous(const std::string& path, const CheckpointKind& kind
 }
 
 // The state to resume from. Where the checkpoint cannot be used and `fall_back` is set, says so and takes the one
-// before. Throws IoError.
+// before. Throws ConfigError, or IoError where that cannot be used either.
 template <class State>
 State resume(const CheckpointOptions& options, const CheckpointKind& kind) {
   const std::string& path = options.resume_from;
   try {
     return read_checkpoint<State>(path, kind);
   } catch (const IoError& error) {
-    if (!options.fall_back) throw IoError(error.what() + hint_at_previous<State>(path, kind));
+    if (!options.fall_back)
+      throw ConfigError(fmt::format("--resume {}{}", error.what(), hint_at_previous<State>(path, kind)));
     fmt::print(stderr, "warning: {}; taking the one before\n", error.what());
   }
   return read_checkpoint<State>(previous_generation(path), kind);

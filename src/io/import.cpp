@@ -12,6 +12,7 @@
 
 #include "core/errors.hpp"
 #include "core/text.hpp"
+#include "io/file_kind.hpp"
 #include "io/hdf5.hpp"
 #include "io/whole_file.hpp"
 
@@ -43,10 +44,18 @@ double number_of(std::string_view word, const TextRow& row, std::size_t column, 
   return value;
 }
 
-// Where the text of a file begins: after the mark that some editors put there.
+// Where the text of a file begins: after the mark that some editors put there. Refuses what is no text in lines.
 std::size_t begin_of_text(const std::string& path, const std::string& bytes) {
+  if (const std::string kind = kind_by_bytes(bytes); !kind.empty())
+    throw ConfigError(fmt::format("{}: is no text; it is {}", path, kind));
   if (bytes.starts_with("\xFF\xFE") || bytes.starts_with("\xFE\xFF"))
     throw ConfigError(fmt::format("{}: is text in UTF-16; save it as UTF-8", path));
+  if (const std::size_t zero = bytes.find('\0'); zero != std::string::npos)
+    throw ConfigError(fmt::format("{}: is no text: its byte {} is zero, as in UTF-16; save it as UTF-8", path, zero));
+  for (std::size_t at = bytes.find('\r'); at != std::string::npos; at = bytes.find('\r', at + 1))
+    if (at + 1 < bytes.size() && bytes[at + 1] != '\n')
+      throw ConfigError(fmt::format(
+          "{}: byte {} is a carriage return without a line feed; end lines as Unix or Windows do", path, at));
   return bytes.starts_with("\xEF\xBB\xBF") ? 3 : 0;
 }
 
@@ -206,9 +215,14 @@ SpikeTrain read_raster_text(const std::string& path, NeuronId size, double dt) {
   return std::move(spikes).sorted();
 }
 
-// The unit of SONATA's timestamps.
+// The unit of SONATA's timestamps: theirs, or that of a group which they are in.
 TimeUnit sonata_unit(const h5::File& file, const std::string& timestamps) {
-  const std::string unit = file.text_attribute(timestamps, "units").value_or("ms");
+  std::string unit = "ms";
+  for (std::string place = timestamps; !place.empty(); place.resize(place.rfind('/')))
+    if (const auto stated = file.text_attribute(place, "units")) {
+      unit = *stated;
+      break;
+    }
   if (unit == "ms" || unit == "millisecond" || unit == "milliseconds") return {"ms", 1e-3};
   if (unit == "s" || unit == "sec" || unit == "second" || unit == "seconds") return {"s", 1};
   if (unit == "us" || unit == "microsecond" || unit == "microseconds") return {"us", 1e-6};
@@ -228,6 +242,11 @@ SonataPlace sonata_place(const h5::File& file, std::string population) {
     if (!population.empty())
       throw ConfigError(
           fmt::format("{}: has the layout without populations (/spikes/gids); leave 'spike_population' out", path));
+    for (const std::string& name : file.children("/spikes"))
+      if (name != "gids" && name != "timestamps")
+        throw ConfigError(fmt::format(
+            "{}: has both /spikes/gids and /spikes/{}; spikes lie directly in /spikes or in populations, not in both",
+            path, name));
     return {"/spikes/timestamps", "/spikes/gids"};
   }
   const std::vector<std::string> names = file.children("/spikes");

@@ -68,8 +68,10 @@ NetDescription read_convolutional(Table& table, bool biases) {
   if (dropouts.size() != n)
     table.fail("dropouts",
                fmt::format("'dropouts' has {} entries; give one for each of the {} layers", dropouts.size(), n));
-  if (std::ranges::find(dropouts, 1.0) != dropouts.end())
-    table.fail("dropouts", "'dropouts' holds 1, which silences every input; a probability must be below 1");
+  if (std::ranges::any_of(dropouts, [](double p) { return static_cast<float>(p) == 1; }))
+    table.fail(
+        "dropouts",
+        "'dropouts' holds 1, or what is 1 in float32, which silences every input; a probability must be below 1");
   NetDescription net;
   for (std::size_t i = 0; i < n; ++i) {
     net.blocks.push_back({{{"network.encoder." + names[i],

@@ -23,8 +23,9 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
   c.receptor = table.choice("receptor", receptors, receptors.front());
   c.delay = grid_.read_steps(table, "delay", kPositive, fmt::format("{} s", result_.seconds(result_.min_delay)));
   if (c.delay < result_.min_delay)
-    table.fail("delay", fmt::format("{}, below the minimum delay of {} s; raise it or lower simulation.min_delay",
-                                    table.stated("delay"), result_.seconds(result_.min_delay)));
+    table.fail("delay", fmt::format("{}, below the minimum delay of {} s{}; raise it or lower simulation.min_delay",
+                                    table.stated("delay"), result_.seconds(result_.min_delay),
+                                    root.table("simulation").has("min_delay") ? "" : ", the default"));
   if (c.delay > kLongestDelay)
     table.fail("delay", fmt::format("{}, which is {} steps; at most {} are possible", table.stated("delay"), c.delay,
                                     kLongestDelay));

@@ -7,9 +7,11 @@ namespace lpl::spiking {
 std::string Names::read(Table& table, const std::string& kind, std::optional<std::string> fallback) {
   std::string name = table.text("name", std::move(fallback));
   if (name.empty() || name.find_first_of("/. ") != std::string::npos || name.size() > 100 || printable(name) != name)
-    table.fail("name", fmt::format("the name is {}; it must be 1 to 100 characters without blanks, control characters, "
-                                   "'.' and '/'",
-                                   in_quotes(name)));
+    table.fail(
+        "name",
+        fmt::format("the name is {}; it must be 1 to 100 characters without blanks, control or invisible characters, "
+                    "'.' and '/'",
+                    in_quotes(name)));
   table.rename(fmt::format("{} '{}'", kind, name));
   auto& taken = taken_[kind == "population" || kind == "stimulus" ? "source" : kind];
   if (std::find(taken.begin(), taken.end(), name) != taken.end())

@@ -26,17 +26,59 @@ struct Cells {
   Noise noise;
 };
 
+constexpr double kUnit = 1.0 / (1 << 24);  // what rounding to float32 costs, of a value's size
+
+// The terms that a value is a sum of: their sizes, and their sizes times the steps for which they have been in traces.
+struct Terms {
+  double size = 0, lag = 0;
+  // A step of a trace: what is in it decays.
+  void step(double decay, const Terms& input) {
+    lag = decay * (lag + size) + input.lag;
+    size = decay * size + input.size;
+  }
+  friend Terms operator*(const Terms& a, const Terms& b) { return {a.size * b.size, a.lag * b.size + a.size * b.lag}; }
+  friend Terms operator*(double factor, const Terms& a) { return {factor * a.size, factor * a.lag}; }
+  friend Terms operator+(const Terms& a, const Terms& b) { return {a.size + b.size, a.lag + b.lag}; }
+};
+
+// What float32 may do to a weight, to first order in kUnit. A trace is rounded twice in each step, by up to kUnit of
+// its value, and where its input stands still always to the same side: a term that has been in traces for n steps is
+// off by up to 2n kUnit. The changes of weights are sums of such terms, which largely cancel; their roundings need not.
+// Each change also rounds the weight itself, four times with this side's: these are independent, so a random walk, of
+// which 4 standard deviations are allowed (kUnit / sqrt(3) is that of one). Constants are rounded alike on both sides.
+class Rounding {
+ public:
+  void change(const Terms& terms) {
+    traces_ += 2 * terms.lag;
+    ++changes_;
+  }
+  double of(double weight) const { return kUnit * (traces_ + 4 * weight * std::sqrt(4 * changes_ / 3)); }
+
+ private:
+  double traces_ = 0, changes_ = 0;
+};
+
 struct Synapse {
   NeuronId pre, post;
   float w;
   double c = 0, f = 0, G = 0, g2 = 0;
+  Terms c_terms = {}, f_terms = {}, G_terms = {}, g2_terms = {};  // the last of the g that g2 remembers
+  double largest = w;
+  Rounding rounding = {};
+
+  void move(double to) {
+    w = static_cast<float>(to);
+    largest = std::max(largest, to);
+  }
 };
 
 // Traces of one LPL or symmetric-STDP connection.
 struct Traces {
   std::vector<float> mean, variance, e1, e;
+  std::vector<Terms> e1_terms, e_terms, psp_terms, r_terms, x_pre_terms, x_post_terms;
   std::vector<double> psp, r, sigma;
   std::deque<std::vector<double>> psp_past, sigma_past;  // newest first
+  std::deque<std::vector<Terms>> psp_terms_past;
   std::vector<double> x_pre, x_post;
 };
 
@@ -63,6 +105,8 @@ class Simulator {
       for (auto* v : {&t.sigma, &t.x_post}) v->assign(post, 0.0);
       for (auto* v : {&t.e1, &t.e}) v->assign(post, 0.0f);
       for (auto* v : {&t.psp, &t.r, &t.x_pre}) v->assign(pre, 0.0);
+      for (auto* v : {&t.e1_terms, &t.e_terms, &t.x_post_terms}) v->resize(post);
+      for (auto* v : {&t.psp_terms, &t.r_terms, &t.x_pre_terms}) v->resize(pre);
       traces_.push_back(std::move(t));
     }
     spiked_.resize(sim_.sources.size());
@@ -78,7 +122,11 @@ class Simulator {
       for (Step k = phase.begin; k < phase.end; ++k) advance(k, phase);
     for (const auto& synapses : synapses_) {
       result_.weights.emplace_back();
-      for (const Synapse& s : synapses) result_.weights.back().push_back(s.w);
+      result_.tolerance.emplace_back();
+      for (const Synapse& s : synapses) {
+        result_.weights.back().push_back(s.w);
+        result_.tolerance.back().push_back(s.rounding.of(s.largest));
+      }
     }
     return std::move(result_);
   }
@@ -87,12 +135,12 @@ class Simulator {
   Cells cells_of(std::size_t p) const {
     const Population& population = sim_.populations[p];
     const ModelText& text = *population.cell.text;
-    Cells cells{.compiled = compile(text, values_of(population, 0, sim_.seed), varying_parameters(population.cell),
-                                    sim_.dt),
-                .membrane = text.membrane,
-                .receptors = text.receptors.size(),
-                .registers = {},
-                .noise = {.seed = sim_.seed, .object = hash_name(population.name)}};
+    Cells cells{
+        .compiled = compile(text, values_of(population, 0, sim_.seed), varying_parameters(population.cell), sim_.dt),
+        .membrane = text.membrane,
+        .receptors = text.receptors.size(),
+        .registers = {},
+        .noise = {.seed = sim_.seed, .object = hash_name(population.name)}};
     for (NeuronId n = 0; n < population.size; ++n) {
       auto& registers = cells.registers.emplace_back(cells.compiled.program.registers());
       for (std::size_t s = 0; s < text.states.size(); ++s)
@@ -148,8 +196,8 @@ class Simulator {
   void step(std::size_t population, Step k, NeuronId n, const std::vector<float>& arrivals) {
     Cells& cells = cells_[population];
     const std::vector<float> no_inputs(8, 0.0f);
-    NeuronStep<float> now{.noise = cells.noise, .neuron = n, .step = k, .dt = sim_.dt, .inputs = no_inputs,
-                          .arrivals = arrivals};
+    NeuronStep<float> now{
+        .noise = cells.noise, .neuron = n, .step = k, .dt = sim_.dt, .inputs = no_inputs, .arrivals = arrivals};
     lpl::run<float>(cells.compiled.program, cells.registers[n], now);
     for (std::uint32_t i = 0; i < now.count; ++i) {
       ++spiked_[population].back()[n];
@@ -164,8 +212,9 @@ class Simulator {
         input[c.to][s.post][c.receptor] += s.w;
         if (!is_stdp(i) || !learns) continue;
         const auto& rule = dynamic_cast<const SymmetricStdp&>(*c.rule);
-        s.w = static_cast<float>(
-            std::max(0.0, s.w + rule.learning_rate * (traces_[i].x_post[s.post] - 2 * rule.target_rate * rule.tau)));
+        const double trace = traces_[i].x_post[s.post], offset = 2 * rule.target_rate * rule.tau;
+        s.move(std::max(0.0, s.w + rule.learning_rate * (trace - offset)));
+        s.rounding.change(rule.learning_rate * (traces_[i].x_post_terms[s.post] + Terms{offset}));
       }
   }
 
@@ -173,16 +222,22 @@ class Simulator {
     const ConnectionDescription& c = sim_.connections[i];
     const auto& rule = dynamic_cast<const SymmetricStdp&>(*c.rule);
     for (Synapse& s : synapses_[i])
-      if (learns && spiked(c.to, k, s.post))
-        s.w = static_cast<float>(std::min(rule.w_max, s.w + rule.learning_rate * traces_[i].x_pre[s.pre]));
+      if (learns && spiked(c.to, k, s.post)) {
+        s.move(std::min(rule.w_max, s.w + rule.learning_rate * traces_[i].x_pre[s.pre]));
+        s.rounding.change(rule.learning_rate * traces_[i].x_pre_terms[s.pre]);
+      }
   }
 
   void advance_stdp_traces(std::size_t i, Step k) {
     const ConnectionDescription& c = sim_.connections[i];
     const double decay = std::exp(-sim_.dt / dynamic_cast<const SymmetricStdp&>(*c.rule).tau);
     Traces& t = traces_[i];
-    for (NeuronId j = 0; j < t.x_pre.size(); ++j) t.x_pre[j] = (t.x_pre[j] + spiked(c.from, k - c.delay, j)) * decay;
-    for (NeuronId n = 0; n < t.x_post.size(); ++n) t.x_post[n] = (t.x_post[n] + spiked(c.to, k, n)) * decay;
+    const auto advance = [&](double& trace, Terms& terms, bool spike) {
+      trace = (trace + spike) * decay;
+      terms.step(decay, {spike * decay});
+    };
+    for (NeuronId j = 0; j < t.x_pre.size(); ++j) advance(t.x_pre[j], t.x_pre_terms[j], spiked(c.from, k - c.delay, j));
+    for (NeuronId n = 0; n < t.x_post.size(); ++n) advance(t.x_post[n], t.x_post_terms[n], spiked(c.to, k, n));
   }
 
   void learn_lpl(std::size_t i, Step k, bool learns) {
@@ -201,54 +256,76 @@ class Simulator {
     }
     t.sigma_past.push_front(t.sigma);
     t.psp_past.push_front(t.psp);
+    t.psp_terms_past.push_front(t.psp_terms);
+    const double keep_f = 1.0f - lc.eligibility_follow, keep_psp = 1.0f - lc.membrane_follow;
     const bool warm = t.psp_past.size() > late;
     for (Synapse& s : synapses_[i]) {
-      if (warm) s.c += t.psp_past[late][s.pre] * t.sigma_past[late][s.post];
-      s.f += dt / rule.tau_fall * (s.c - s.f);
-      s.c *= std::exp(-dt / rule.tau_rise);
+      if (warm) {
+        s.c += t.psp_past[late][s.pre] * t.sigma_past[late][s.post];
+        s.c_terms = s.c_terms + t.sigma_past[late][s.post] * t.psp_terms_past[late][s.pre];
+      }
+      s.f = keep_f * s.f + double{lc.eligibility_follow} * s.c;
+      s.f_terms.step(keep_f, double{lc.eligibility_follow} * s.c_terms);
+      s.c *= lc.eligibility_decay;
+      s.c_terms.step(lc.eligibility_decay, {});
       s.G += s.f * t.e[s.post];
+      s.G_terms = s.G_terms + s.f_terms * t.e_terms[s.post];
       if (!in_error && spiked(c.from, k - c.delay, s.pre)) s.G += rule.transmitter_strength;
     }
     if (warm) {
       t.psp_past.pop_back();
       t.sigma_past.pop_back();
+      t.psp_terms_past.pop_back();
     }
     if (k % window == 0)
       for (Synapse& s : synapses_[i]) update_weight(s, rule, static_cast<double>(window), learns);
     for (NeuronId j = 0; j < t.psp.size(); ++j) {
-      t.psp[j] += dt / rule.tau_membrane * (t.r[j] - t.psp[j]);
-      t.r[j] = (t.r[j] + spiked(c.from, k - c.delay, j)) * std::exp(-dt / rule.tau_synapse);
+      const double spike = spiked(c.from, k - c.delay, j), decay = lc.synapse_decay;
+      t.psp[j] = keep_psp * t.psp[j] + double{lc.membrane_follow} * t.r[j];
+      t.psp_terms[j].step(keep_psp, double{lc.membrane_follow} * t.r_terms[j]);
+      t.r[j] = (t.r[j] + spike) * decay;
+      t.r_terms[j].step(decay, {spike * decay});
     }
     // The slow traces in float32, as the reference and the engine have them: the rounding of their decay factors alone
     // is worth 3e-4 of their value.
     for (NeuronId n = 0; n < t.mean.size(); ++n) {
-      const auto late_spike = static_cast<float>(spiked(c.to, k - sim_.min_delay, n)), past_spike = static_cast<float>(spiked(c.to, k - horizon, n));
+      const auto late_spike = static_cast<float>(spiked(c.to, k - sim_.min_delay, n)),
+                 past_spike = static_cast<float>(spiked(c.to, k - horizon, n));
       const float deviation = std::fma(-lc.mean_to_rate, t.mean[n], late_spike);
-      const float err = lc.hebbian * deviation / (t.variance[n] + lc.epsilon) + lc.transmitter +
-                        lc.predictive * (past_spike - late_spike);
+      const float push = lc.hebbian * deviation / (t.variance[n] + lc.epsilon);
+      const float pull = lc.predictive * (past_spike - late_spike);
+      const float err = push + lc.transmitter + pull;
       t.variance[n] = std::fma(deviation * deviation, lc.gain_variance, t.variance[n]) * lc.decay_variance;
       t.mean[n] = (t.mean[n] + static_cast<float>(spiked(c.to, k, n))) * lc.decay_mean;
       t.e1[n] = std::fma(lc.follow_rise, err - t.e1[n], t.e1[n]);
       t.e[n] = std::fma(lc.follow_fall, t.e1[n] - t.e[n], t.e[n]);
+      t.e1_terms[n].step(1 - lc.follow_rise, {lc.follow_rise * (std::abs(push) + lc.transmitter + std::abs(pull))});
+      t.e_terms[n].step(1 - lc.follow_fall, lc.follow_fall * t.e1_terms[n]);
     }
   }
 
   void update_weight(Synapse& s, const LplRule& rule, double window, bool learns) {
     const double g = std::exchange(s.G, 0) / window;
     double step = g;
+    Terms terms = 1 / window * std::exchange(s.G_terms, {});
     if (rule.gradient == Gradient::augmented) {
-      s.g2 = std::max(g * g, s.g2 * std::exp(-window * sim_.dt / rule.tau_rms));
-      step = g / (std::sqrt(s.g2) + 1e-32);
+      const double keep = std::exp(-window * sim_.dt / rule.tau_rms);
+      s.g2_terms = g * g > s.g2 * keep ? terms : std::sqrt(keep) * s.g2_terms;
+      s.g2 = std::max(g * g, s.g2 * keep);
+      const double size = std::sqrt(s.g2) + 1e-32;
+      step = g / size;
+      terms = 1 / size * (terms + std::abs(step) * s.g2_terms);
     }
     if (!learns) return;
+    s.rounding.change(rule.learning_rate * terms);
     double w = s.w;
     if (rule.weight_decay_time)
       w -= rule.learning_rate * (1 - std::exp(-window * sim_.dt / *rule.weight_decay_time)) * w;
-    s.w = static_cast<float>(std::clamp(w + rule.learning_rate * step, 0.0, rule.w_max));
+    s.move(std::clamp(w + rule.learning_rate * step, 0.0, rule.w_max));
   }
 
   const SimulationDescription& sim_;
-  Network network_;  // for the wiring and the initial potentials only
+  Network network_;           // for the wiring and the initial potentials only
   std::vector<Cells> cells_;  // by population
   std::vector<std::vector<Synapse>> synapses_;
   std::vector<Traces> traces_;

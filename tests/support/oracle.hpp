@@ -18,6 +18,8 @@ struct Spike {
 struct Outcome {
   std::vector<std::vector<Spike>> spikes;    // by population
   std::vector<std::vector<double>> weights;  // by connection, sorted by (pre, post)
+  // By connection, as `weights`: how far rounding may take the weights of an engine in float32 from these.
+  std::vector<std::vector<double>> tolerance;
 };
 
 // Runs a whole description. Devices are not supported.

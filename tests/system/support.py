@@ -6,6 +6,7 @@ import pathlib
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -26,6 +27,16 @@ def environment():
     if os.geteuid() == 0:
         allowed.update(OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
     return allowed
+
+
+def wait_for(condition, process, seconds=60):
+    """Whether the condition comes true while the process runs, within so many seconds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if process.poll() is not None or time.monotonic() > end:
+            return False
+        time.sleep(0.0005)
+    return True
 
 
 def mpirun(ranks, *command):

@@ -195,7 +195,7 @@ class Pages(InFolder):
         for change, place, message in (
                 (('V = "(-65 mV - V)', 'U = "(-65 mV - V)'), "leaky.cell:13:", "there is no state"),
                 (("I_syn / C", "I_sin / C"), "leaky.cell:13:", "did you mean 'I_syn'?"),
-                (("I_syn / C", "I_syn * C"), "leaky.cell:13:", "dimension"),
+                (("I_syn / C", "I_syn * C"), "leaky.cell:13:", "the two cannot be added"),
                 (('unit = "pA"', 'unit = "pAmp"'), "leaky.cell:11:", "no unit"),
                 (("/ tau_membrane +", "/ tau_membrane + expp(1) +"), "leaky.cell:13:", "exp")):
             with self.subTest(change=change):

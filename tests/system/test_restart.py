@@ -14,7 +14,7 @@ import subprocess
 import time
 import unittest
 
-from support import LPL_RATE, LPL_SIM, InFolder, datasets, environment, mpirun, processes_below, small_disk, status
+from support import LPL_RATE, LPL_SIM, InFolder, datasets, environment, mpirun, processes_below, small_disk, status, wait_for
 
 KILLS = int(os.environ.get("LPL_KILLS", "12"))
 
@@ -184,14 +184,6 @@ class Restart:
         for name, value in expected.items():
             self.assertEqual(value, found[name], name)
 
-    def wait_for(self, condition, process, seconds=60):
-        end = time.monotonic() + seconds
-        while not condition():
-            if process.poll() is not None or time.monotonic() > end:
-                return False
-            time.sleep(0.0005)
-        return True
-
     def generation(self):
         try:
             found = self.checkpoint.stat()
@@ -203,7 +195,7 @@ class Restart:
         """Starts or resumes a run, lets it write a checkpoint, and asks it to end; returns its exit status and errors."""
         before = self.generation()
         process = self.start(ranks=ranks)
-        if not self.wait_for(lambda: self.generation() != before, process):
+        if not wait_for(lambda: self.generation() != before, process):
             self.fail(f"no checkpoint was written: {process.communicate()}")
         process.send_signal(number)
         _, errors = process.communicate(timeout=60)
@@ -240,7 +232,7 @@ class Restart:
         # The last checkpoint is behind the end of the file by now; the one before it even more.
         self.checkpoint.write_bytes(self.checkpoint.read_bytes()[:1000])
         refused = self.run_to_end("--resume", self.checkpoint)
-        self.assertEqual(refused.returncode, 1)
+        self.assertEqual(refused.returncode, 2)
         self.assertRegex(refused.stderr, r"run.checkpoint: is damaged: it ends early; .*run.checkpoint.previous .*--fall-back")
         self.assert_same_as(expected)
         done = self.run_to_end("--resume", self.checkpoint, "--fall-back")
@@ -268,14 +260,17 @@ class Restart:
     def test_refuses_what_is_not_its_own(self):
         self.interrupt()
         refused = self.run_to_end("--resume", self.checkpoint, "--seed", "77")
-        self.assertEqual(refused.returncode, 1, refused.stderr)
+        self.assertEqual(refused.returncode, 2, refused.stderr)
         self.assertIn("run.checkpoint: is of another description: ", refused.stderr)
         refused = self.run_to_end("--resume", self.checkpoint, out="other.h5")
         self.assertEqual(refused.returncode, 1, refused.stderr)
         self.assertIn("other.h5: the result file of the checkpoint is not there", refused.stderr)
         refused = self.run_to_end("--resume", "run" + self.suffix)
-        self.assertEqual(refused.returncode, 1)
+        self.assertEqual(refused.returncode, 2)
         self.assertIn(f"run{self.suffix}: is no checkpoint", refused.stderr)
+        refused = self.run_to_end("--resume", "absent.checkpoint")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("--resume absent.checkpoint: there is no such file", refused.stderr)
 
     def assert_fails(self, process, message, seconds=60):
         """The job ends by itself with status 1 and one line that says why."""
@@ -292,7 +287,7 @@ class Restart:
                 lost.mkdir()
                 self.checkpoint = lost / "run.checkpoint"
                 process = self.start(ranks=ranks)
-                self.assertTrue(self.wait_for(self.checkpoint.exists, process))
+                self.assertTrue(wait_for(self.checkpoint.exists, process))
                 shutil.rmtree(lost)
                 self.assert_fails(process, r"cannot open .*lost/run.checkpoint.new: No such file or directory")
                 self.assertEqual(status(self.out), "failed")
@@ -334,16 +329,16 @@ class Restart:
         """Returns at a moment of the kind; False where the run has ended before."""
         if moment == "any":
             if random.random() < 0.7:  # else at any moment of the start, too
-                self.wait_for(self.checkpoint.exists, process)
+                wait_for(self.checkpoint.exists, process)
             time.sleep(random.expovariate(1 / 0.15))
             return process.poll() is None
         fresh = pathlib.Path(f"{self.checkpoint}.new")
-        if not self.wait_for(self.out.exists, process):
+        if not wait_for(self.out.exists, process):
             return False
         if moment == "checkpoint":
-            return self.wait_for(fresh.exists, process)
+            return wait_for(fresh.exists, process)
         length = self.out.stat().st_size
-        return self.wait_for(lambda: self.out.stat().st_size != length, process)
+        return wait_for(lambda: self.out.stat().st_size != length, process)
 
     def test_kills(self):
         expected = self.straight()
@@ -422,11 +417,14 @@ net = { wide = { type = "convolutional", channels = [64, 64] } }
         """The result file is written anew from the checkpoint, so it need not be there."""
         self.interrupt()
         refused = self.run_to_end("--resume", self.checkpoint, "--seed", "77")
-        self.assertEqual(refused.returncode, 1, refused.stderr)
+        self.assertEqual(refused.returncode, 2, refused.stderr)
         self.assertIn("run.checkpoint: is of another description: ", refused.stderr)
         refused = self.run_to_end("--resume", "run.rate")
-        self.assertEqual(refused.returncode, 1)
+        self.assertEqual(refused.returncode, 2)
         self.assertIn("run.rate: is no checkpoint", refused.stderr)
+        refused = self.run_to_end("--resume", "absent.checkpoint")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("--resume absent.checkpoint: there is no such file", refused.stderr)
 
 
 if __name__ == "__main__":

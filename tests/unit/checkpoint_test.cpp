@@ -98,7 +98,7 @@ TEST_F(Checkpoint, FallsBackToTheOneBeforeOnlyWhenToldTo) {
   try {
     resume<State>(options, kKind);
     FAIL();
-  } catch (const IoError& error) {
+  } catch (const ConfigError& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("c: is damaged"));
     EXPECT_THAT(error.what(), testing::HasSubstr("c.previous is the one before it, --fall-back"));
   }

@@ -56,6 +56,18 @@ TEST(Import, ReadsRasterText) {
               testing::HasSubstr("format is not known"));
 }
 
+TEST(Import, RefusesWhatIsNoTextInLines) {
+  const test::Scratch scratch;
+  const auto refused = [&](std::string_view bytes) {
+    return refusal([&] { read_spikes(scratch.write("a.ras", std::string(bytes)), "", 2, 1e-4); });
+  };
+  using namespace std::string_view_literals;
+  EXPECT_THAT(refused("# time neuron\r0.0005 1\r"), testing::HasSubstr("a.ras: byte 13 is a carriage return"));
+  EXPECT_THAT(refused("\x1f\x8b\x08rest"), testing::HasSubstr("a.ras: is no text; it is packed by gzip"));
+  EXPECT_THAT(refused("0\0.\0"sv), testing::HasSubstr("a.ras: is no text: its byte 1 is zero"));
+  EXPECT_EQ(read_spikes(scratch.write("b.ras", "# time neuron\r\n0.0005 1\r\n"), "", 2, 1e-4).step.size(), 1u);
+}
+
 TEST(Import, ReadsSonataSpikesAlsoOfAnEmptyPopulation) {
   const test::Scratch scratch;
   {
@@ -158,6 +170,31 @@ TEST(Import, ChecksTheTimesAndNeuronsOfSonataBeforeItConvertsThem) {
   EXPECT_THAT(with({1, 1e300}, Integers{3, 4}), testing::HasSubstr("the spike time 1e+300 ms lies after the end"));
   EXPECT_THAT(with({1, -2}, Integers{3, 4}), testing::HasSubstr("the spike time -2 ms is negative"));
   EXPECT_THAT(with({1, 2}, Integers{3}), testing::HasSubstr("have the shapes (2) and (1)"));
+}
+
+TEST(Import, HonoursTheUnitsOfGroupsOfSonata) {
+  const Sonata sonata;
+  for (const char* group : {"/spikes/a", "/spikes"}) {
+    const SpikeTrain train = sonata.read([&](h5::File& file) {
+      file.write("/spikes/a/timestamps", std::vector<double>{0.5, 1.0});
+      file.write("/spikes/a/node_ids", std::vector<std::uint64_t>{4, 2});
+      file.attribute(group, "units", "s");
+    });
+    EXPECT_THAT(train.step, testing::ElementsAre(5000, 10000)) << group;
+  }
+}
+
+TEST(Import, RefusesSonataSpikesOfBothLayouts) {
+  const Sonata sonata;
+  EXPECT_THAT(refusal([&] {
+                sonata.read([](h5::File& file) {
+                  for (const std::string times : {"/spikes/timestamps", "/spikes/exc/timestamps"})
+                    file.write(times, std::vector<double>{0.5, 1.0});
+                  for (const std::string neurons : {"/spikes/gids", "/spikes/exc/node_ids"})
+                    file.write(neurons, std::vector<std::uint64_t>{4, 2});
+                });
+              }),
+              testing::HasSubstr("s.h5: has both /spikes/gids and /spikes/exc;"));
 }
 
 TEST(Import, ReadsSonataFilesWithoutPopulations) {

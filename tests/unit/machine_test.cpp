@@ -240,8 +240,7 @@ TEST_P(KernelTwins, GiveTheirBits) {
         }
         total += kernel.spikes.size();
         for (std::size_t s = 0; s < entry.states.size(); ++s)
-          ASSERT_TRUE(same_bits(kernel.state[s], twin.state[s]))
-              << entry.states[s] << ", " << neurons << " neurons";
+          ASSERT_TRUE(same_bits(kernel.state[s], twin.state[s])) << entry.states[s] << ", " << neurons << " neurons";
         ASSERT_EQ(by_block(kernel.spikes), by_block(twin.spikes));
         ASSERT_TRUE(same_bits(kernel.V_integrated, twin.V_integrated));
         ASSERT_EQ(kernel.listener.sorted(), twin.listener.sorted());

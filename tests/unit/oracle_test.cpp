@@ -23,51 +23,55 @@ struct Draws {
   }
 };
 
-// A random network with LPL and, often, plastic inhibition; all that the property must not depend on is drawn.
+// A random network with LPL and, often, plastic inhibition; all that the property must not depend on is drawn. A
+// statement a draw: compilers evaluate arguments in orders of their own.
 std::string random_description(std::uint32_t seed) {
   Draws draw(seed);
-  const int inputs = draw.between(20, 120), exc = draw.between(3, 40), inh = draw.between(1, 12);
+  const auto microseconds = [&](int low, int high) { return 100 * draw.between(low, high); };
+  std::string text;
+  const auto add = [&]<class... T>(fmt::format_string<T...> format, T&&... values) {
+    text += fmt::format(format, std::forward<T>(values)...);
+  };
   const int min_delay = draw.one_of({1, 3, 8, 13});
-  const int window = draw.one_of({50, 128, 300, 777, 2000});
-  const bool recurrent = draw.random.below(3) > 0;
-  const bool augmented = draw.random.below(3) == 0;
+  add("simulation = {{ seed = {}, min_delay = \"{} us\", ", seed, min_delay * 100);
+  add("plasticity_block = {} }}\n", draw.between(1, 400));
+  add("[[stimulus]]\nname = \"input\"\ntype = \"poisson\"\nsize = {}\n", draw.between(20, 120));
+  add("rate = \"{} Hz\"\n", draw.between(30, 60));
+  add("[[population]]\nname = \"exc\"\ncell = \"{}\"\n", draw.one_of<const char*>({"if", "aif"}));
+  add("size = {}\ninitial_membrane = {{ mean = \"-60 mV\", deviation = \"10 mV\" }}\n", draw.between(3, 40));
+  add("[[population]]\nname = \"inh\"\ncell = \"if\"\nsize = {}\n", draw.between(1, 12));
+  add("[[connection]]\nname = \"input_exc\"\nfrom = \"input\"\nto = \"exc\"\nplasticity = \"drawn\"\n");
+  add("density = {}\n", 0.1 + 0.9 * draw.random.uniform());
+  add("weight = {}\n", 0.05 + 0.3 * draw.random.uniform());
+  add("delay = \"{} us\"\n", min_delay * 100 + microseconds(0, 9));
   const bool corrected = draw.random.below(2) == 0;
-  const bool per_spike = draw.random.below(3) == 0;
-  std::string text = fmt::format(
-      "simulation = {{ seed = {}, min_delay = \"{} us\", plasticity_block = {} }}\n"
-      "[[stimulus]]\nname = \"input\"\ntype = \"poisson\"\nsize = {}\nrate = \"{} Hz\"\n"
-      "[[population]]\nname = \"exc\"\ncell = \"{}\"\nsize = {}\ninitial_membrane = {{ mean = \"-60 mV\", deviation = "
-      "\"10 mV\" }}\n"
-      "[[population]]\nname = \"inh\"\ncell = \"if\"\nsize = {}\n"
-      "[[connection]]\nname = \"input_exc\"\nfrom = \"input\"\nto = \"exc\"\ndensity = {}\nweight = {}\n"
-      "delay = \"{} us\"\nplasticity = \"drawn\"\ninitial_traces = {{ mean_rate = \"{} Hz\", variance = {} }}\n",
-      seed, min_delay * 100, draw.between(1, 400), inputs, draw.between(30, 60),
-      draw.one_of<const char*>({"if", "aif"}), exc, inh, 0.1 + 0.9 * draw.random.uniform(),
-      0.05 + 0.3 * draw.random.uniform(), (min_delay + draw.between(0, 9)) * 100, draw.between(1, 20),
-      0.01 * draw.between(1, 100) * (corrected ? 1e-4 : 1.0));
-  if (recurrent)
-    text += fmt::format(
-        "[[connection]]\nname = \"exc_inh\"\nfrom = \"exc\"\nto = \"inh\"\ndensity = 0.7\nweight = 0.6\n"
-        "[[connection]]\nname = \"inh_exc\"\nfrom = \"inh\"\nto = \"exc\"\nreceptor = \"GABA\"\ndensity = 0.6\nweight "
-        "= 0.4\n"
-        "delay = \"{} us\"\nplasticity = \"inhibitory\"\n"
-        "[[connection]]\nname = \"exc_exc\"\nfrom = \"exc\"\nto = \"exc\"\nreceptor = \"NMDA\"\ndensity = 0.2\nweight "
-        "= 0.1\n",
-        (min_delay + draw.between(0, 5)) * 100);
-  text += fmt::format(
-      "[rule.drawn]\ntype = \"lpl\"\npredictive = {{ strength = {}, horizon = \"20 ms\" }}\n"
-      "hebbian = {{ strength = 1.0, tau_mean = \"2 s\", tau_variance = \"1 s\", normalisation = \"{}\" }}\n"
-      "transmitter = {{ form = \"{}\", strength = 1e-4 }}\neligibility = {{}}\n"
-      "update = {{ learning_rate = {}, window = \"{} us\", gradient = \"{}\"{} }}\n"
-      "[[phase]]\nname = \"prime\"\nduration = \"{} us\"\nplasticity = {}\n"
-      "[[phase]]\nname = \"learn\"\nduration = \"{} us\"\n",
-      draw.between(0, 2), corrected ? "corrected" : "as_simulated", per_spike ? "per_spike" : "in_error",
+  add("initial_traces = {{ mean_rate = \"{} Hz\", ", draw.between(1, 20));
+  add("variance = {} }}\n", 0.01 * draw.between(1, 100) * (corrected ? 1e-4 : 1.0));
+  const bool recurrent = draw.random.below(3) > 0;
+  if (recurrent) {
+    add("[[connection]]\nname = \"exc_inh\"\nfrom = \"exc\"\nto = \"inh\"\ndensity = 0.7\nweight = 0.6\n"
+        "[[connection]]\nname = \"inh_exc\"\nfrom = \"inh\"\nto = \"exc\"\nreceptor = \"GABA\"\ndensity = 0.6\n"
+        "weight = 0.4\nplasticity = \"inhibitory\"\n");
+    add("delay = \"{} us\"\n", min_delay * 100 + microseconds(0, 5));
+    add("[[connection]]\nname = \"exc_exc\"\nfrom = \"exc\"\nto = \"exc\"\nreceptor = \"NMDA\"\ndensity = 0.2\n"
+        "weight = 0.1\n");
+  }
+  add("[rule.drawn]\ntype = \"lpl\"\npredictive = {{ strength = {}, horizon = \"20 ms\" }}\n", draw.between(0, 2));
+  add("hebbian = {{ strength = 1.0, tau_mean = \"2 s\", tau_variance = \"1 s\", normalisation = \"{}\" }}\n",
+      corrected ? "corrected" : "as_simulated");
+  add("transmitter = {{ form = \"{}\", strength = 1e-4 }}\neligibility = {{}}\n",
+      draw.random.below(3) == 0 ? "per_spike" : "in_error");
+  const int window = draw.one_of({50, 128, 300, 777, 2000});
+  const bool augmented = draw.random.below(3) == 0;
+  add("update = {{ learning_rate = {}, window = \"{} us\", gradient = \"{}\"{} }}\n",
       (augmented ? 1e-6 : 1e-5) * window, window * 100, augmented ? "augmented" : "plain",
-      draw.random.below(3) == 0 ? ", weight_decay_time = \"10 s\"" : "", draw.between(1, 2000) * 100,
-      recurrent ? "[\"inh_exc\"]" : "false", draw.between(3000, 7000) * 100);
-  text += "[[record]]\nwhat = \"spikes\"\nof = [\"exc\", \"inh\"]\n";
-  text += "[[record]]\nname = \"w\"\nwhat = \"weights\"\nof = \"input_exc\"\n";
-  if (recurrent) text += "[[record]]\nname = \"w_inh\"\nwhat = \"weights\"\nof = \"inh_exc\"\n";
+      draw.random.below(3) == 0 ? ", weight_decay_time = \"10 s\"" : "");
+  add("[[phase]]\nname = \"prime\"\nduration = \"{} us\"\n", microseconds(1, 2000));
+  add("plasticity = {}\n", recurrent ? "[\"inh_exc\"]" : "false");
+  add("[[phase]]\nname = \"learn\"\nduration = \"{} us\"\n", microseconds(3000, 7000));
+  add("[[record]]\nwhat = \"spikes\"\nof = [\"exc\", \"inh\"]\n");
+  add("[[record]]\nname = \"w\"\nwhat = \"weights\"\nof = \"input_exc\"\n");
+  if (recurrent) add("[[record]]\nname = \"w_inh\"\nwhat = \"weights\"\nof = \"inh_exc\"\n");
   return text;
 }
 
@@ -77,10 +81,10 @@ void expect_same_spikes(const std::vector<oracle::Spike>& expected, const test::
     ASSERT_EQ(expected[i], (oracle::Spike{found.step[i], found.id[i]})) << "spike " << i;
 }
 
-// Within 1e-5 of each weight, and within 1e-4 of the largest change that learning made to any (weights are stored in
-// float32 after each of up to 140 windows, which costs up to 3e-6 of their size).
-void expect_same_weights(const std::vector<double>& expected, const std::vector<float>& found,
-                         const std::vector<float>& initial) {
+// Within what rounding to float32 explains, and within 1e-4 of the largest change that learning made to any (weights
+// are stored in float32 after each of up to 140 windows, which costs up to 3e-6 of their size).
+void expect_same_weights(const std::vector<double>& expected, const std::vector<double>& tolerance,
+                         const std::vector<float>& found, const std::vector<float>& initial) {
   ASSERT_EQ(expected.size(), found.size());
   double largest_change = 0;
   for (std::size_t i = 0; i < expected.size(); ++i)
@@ -88,7 +92,7 @@ void expect_same_weights(const std::vector<double>& expected, const std::vector<
   ASSERT_GT(largest_change, 1e-5) << "nothing was learnt, so equality shows nothing";
   for (std::size_t i = 0; i < expected.size(); ++i) {
     const double size = std::max<double>(expected[i], initial[i]);
-    ASSERT_NEAR(expected[i], found[i], 1e-5 * size) << "synapse " << i;
+    ASSERT_NEAR(expected[i], found[i], tolerance[i]) << "synapse " << i;
     ASSERT_NEAR(expected[i], found[i], 1e-4 * largest_change + 3e-6 * size) << "synapse " << i;
   }
 }
@@ -111,7 +115,7 @@ TEST_P(EventDrivenEqualsTimeDriven, OnRandomNetwork) {
     const ConnectionDescription& c = simulation.connections[i];
     // Inhibition learns by spikes of inhibitory neurons, which may be silent.
     if (!c.rule || (c.name == "inh_exc" && expected.spikes[1].empty())) continue;
-    expect_same_weights(expected.weights[i], test::read_recorded_weights(path, c.name, "learn"),
+    expect_same_weights(expected.weights[i], expected.tolerance[i], test::read_recorded_weights(path, c.name, "learn"),
                         test::read_recorded_weights(path, c.name, "initial"));
   }
 }
