@@ -20,3 +20,27 @@ std::span<const @type@> @function@() {
 ]])
   set(${result} ${${result}} PARENT_SCOPE)
 endfunction()
+
+# Writes the source of text_of_kernel(): the texts models/NAME.cell.
+function(lpl_kernel_texts result)
+  set(texts "")
+  foreach(name ${ARGN})
+    set(path ${CMAKE_SOURCE_DIR}/models/${name}.cell)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
+    file(READ ${path} text)
+    string(APPEND texts "  if (type == \"${name}\") return R\"cell(${text})cell\";\n")
+  endforeach()
+  set(${result} ${CMAKE_BINARY_DIR}/generated/spiking/kernel_texts.cpp)
+  file(CONFIGURE OUTPUT ${${result}} @ONLY CONTENT [[
+#include "spiking/model/kernel.hpp"
+
+namespace lpl::spiking {
+
+std::string_view text_of_kernel(std::string_view type) {
+@texts@  return {};
+}
+
+}  // namespace lpl::spiking
+]])
+  set(${result} ${${result}} PARENT_SCOPE)
+endfunction()

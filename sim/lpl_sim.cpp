@@ -9,6 +9,7 @@
 #include "spiking/check.hpp"
 #include "spiking/engine.hpp"
 #include "spiking/model/kernel.hpp"
+#include "spiking/model/pages.hpp"
 
 namespace {
 
@@ -77,9 +78,21 @@ ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
   return summary.interrupted ? interrupted(options, comm) : ExitCode::done;
 }
 
+// lpl_sim --models [NAME]
+int print_models(const std::string& name) {
+  try {
+    fmt::print("{}", name.empty() ? list_of_models() : page_of_model(name));
+    return static_cast<int>(ExitCode::done);
+  } catch (const ConfigError& error) {
+    fmt::print(stderr, "lpl_sim: {}\n", error.what());
+    return static_cast<int>(ExitCode::misused);
+  }
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 1 && argc < 4 && std::string_view(argv[1]) == "--models") return print_models(argc > 2 ? argv[2] : "");
   int dry_run = 0;
   double checkpoint_model_time = 0;
   return run_program(
@@ -92,6 +105,12 @@ int main(int argc, char** argv) {
            [&](CLI::App& app) {
              app.add_option("--dry-run", dry_run, "Print what each of this many ranks would hold and send; do not run")
                  ->check(CLI::Range(1, 1 << 20));
+             app.add_flag_callback(
+                 "--models",
+                 [] {
+                   throw CLI::ValidationError("--models", "comes first, as in lpl_sim --models, lpl_sim --models NAME");
+                 },
+                 "List the neuron models; --models NAME: print one, its parameters, states, receptors and equations");
              app.add_option_function<std::string>(
                     "--checkpoint-model-time",
                     [&](const std::string& text) {

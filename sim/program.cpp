@@ -52,7 +52,7 @@ void warn_of_shared_cores(Communicator& comm) {
 }
 
 // A launcher whose MPI this program does not speak starts n separate runs of one rank, which write the same files.
-void warn_of_serial_copies(const Program& program, Communicator& comm) {
+void warn_of_serial_copies(const ProgramEntry& program, Communicator& comm) {
   if (comm.size() > 1) return;
   for (const char* variable : {"SLURM_STEP_NUM_TASKS", "PMI_SIZE", "MPI_LOCALNRANKS"}) {
     const char* const value = std::getenv(variable);
@@ -107,7 +107,7 @@ void add_run_options(CLI::App& app, ProgramOptions& options) {
       ->needs(resume);
 }
 
-void add_options(CLI::App& app, const Program& program, ProgramOptions& options) {
+void add_options(CLI::App& app, const ProgramEntry& program, ProgramOptions& options) {
   app.add_option("description", options.description, fmt::format("The {} file", program.suffix))->required();
   app.add_option("--out", options.out,
                  fmt::format("Result file; default: the description's name with {}, here", program.result));
@@ -143,7 +143,7 @@ void refuse_to_replace(const ProgramOptions& options, const std::vector<OutputFi
 }
 
 // Every rank gets the same error; rank 0 speaks. An error that only one rank knows of ends the job at once.
-int run(int argc, char** argv, const Program& program, Communicator& comm) {
+int run(int argc, char** argv, const ProgramEntry& program, Communicator& comm) {
   const auto say = [&](const char* text) {
     if (comm.rank() == 0) fmt::print(stderr, "{}: {}\n", program.name, text);
   };
@@ -215,7 +215,7 @@ ExitCode interrupted(const ProgramOptions& options, Communicator& comm) {
   return checkpoint.empty() ? ExitCode::failed : ExitCode::interrupted;
 }
 
-int run_program(int argc, char** argv, const Program& program) {
+int run_program(int argc, char** argv, const ProgramEntry& program) {
   hold_standard_streams();
   std::unique_ptr<Communicator> comm;
   try {

@@ -30,7 +30,7 @@ struct ProgramOptions {
   std::string command_line;
 };
 
-struct Program {
+struct ProgramEntry {
   std::string name;            // "lpl_sim"
   std::string suffix;          // of its descriptions, ".sim"
   std::string purpose;         // one sentence for --help
@@ -44,7 +44,7 @@ struct Program {
 
 // The body of main(): parses the command line, starts MPI, runs and returns the exit status. Every error becomes one
 // line on stderr and exit status 1 or 2, on any number of ranks.
-int run_program(int argc, char** argv, const Program& program);
+int run_program(int argc, char** argv, const ProgramEntry& program);
 
 // Collective. Before anything is written: gives `facts` the checksums of the files `data`, makes sure that the run may
 // write the result, checkpoints and `more`, and locks them until what is returned ends. `texts`: the description's

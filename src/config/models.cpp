@@ -23,14 +23,19 @@ std::string models_directory() {
 }
 
 void embed_models(Document& document, const ModelReference& reference) {
-  const auto& [list, key, section, extension] = reference;
+  const auto& [list, key, section, extension, texts] = reference;
   for (const std::string& name : document.strings_in(list, key)) {
     if (document.has_section(section, name)) continue;
     for (const std::string& folder : {document.folder(), models_directory()}) {
       const fs::path path = fs::path(folder) / fmt::format("{}.{}", name, extension);
       std::error_code ignored;
       if (!fs::is_regular_file(path, ignored)) continue;
-      document.embed(section, name, Document::from_file(path.string()));
+      Document model = Document::from_file(path.string());
+      if (!texts.empty() && model.says("model", "equations")) {
+        if (!document.has_section(texts, name)) document.embed(texts, name, std::move(model));
+        model = Document::from_text(fmt::format("model = \"{}\"", name), path.string());
+      }
+      document.embed(section, name, std::move(model));
       break;
     }
   }

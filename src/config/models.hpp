@@ -12,8 +12,11 @@ namespace lpl {
 // tables in a list of that name, a table [section.name] of its own in the document, from a file name.extension beside
 // the description or in models/: the folder in LPL_MODELS, else the one installed with the program, else that of the
 // source tree. A name without such a file is left for the reader to report.
+//
+// A file with model = "equations" is a text, not values: where `texts` names a section, it becomes [texts.name], and
+// [section.name] a table that names it, model = "name".
 struct ModelReference {
-  std::string list, key, section, extension;
+  std::string list, key, section, extension, texts = "";
 };
 
 // Applies overrides ("a.b=VALUE", see Document::set) and finds the models of all `references`, in their order. Overrides

@@ -189,6 +189,11 @@ bool Document::has_section(const std::string& section, const std::string& name) 
   return outer && outer->contains(name);
 }
 
+bool Document::says(const std::string& key, std::string_view value) const {
+  const auto* const found = content_->source.get_as<std::string>(key);
+  return found && found->get() == value;
+}
+
 void Document::embed(const std::string& section, const std::string& name, Document other) {
   auto& source = content_->source;
   if (!source.contains(section)) source.insert(section, toml::table{});

@@ -58,6 +58,8 @@ class Document {
 
   // True where [section.name] stands in the document.
   bool has_section(const std::string& section, const std::string& name) const;
+  // Whether the text `value` stands under `key` at the top.
+  bool says(const std::string& key, std::string_view value) const;
   // Moves the whole of `other` in as [section.name].
   void embed(const std::string& section, const std::string& name, Document other);
 

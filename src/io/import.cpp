@@ -421,10 +421,9 @@ class MatrixBody {
 
   float weight(const TextRow& row, std::size_t i) const {
     const double value = row[i];
-    if (value < 0)
-      row.fail(i, fmt::format("the weight is {}; weights cannot be negative (the receptor decides the sign)", value));
-    if (value > kLargestWeight || (value != 0 && value < static_cast<double>(std::numeric_limits<float>::min())))
-      row.fail(i, fmt::format("the weight is {}; it must be 0 or from 1.2e-38 to {}", value, kLargestWeight));
+    const double size = std::abs(value);
+    if (size > kLargestWeight || (size != 0 && size < static_cast<double>(std::numeric_limits<float>::min())))
+      row.fail(i, fmt::format("the weight is {}; its size must be 0 or from 1.2e-38 to {}", value, kLargestWeight));
     if (form_.integer && !is_whole(value))
       row.fail(i, fmt::format("the weight is {}, but the header says that the values are integer", value));
     return static_cast<float>(value);

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "spiking/engine.hpp"
-#include "spiking/model/kernel.hpp"
+#include "spiking/model/catalogue.hpp"
 #include "spiking/result_size.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 
@@ -23,6 +23,17 @@ void print_result_size(const SimulationDescription& simulation, const std::vecto
       megabytes(size.all()), megabytes(size.spikes), megabytes(size.samples), megabytes(size.weights), kAssumedRate);
 }
 
+// A model, what runs it, and how its states move.
+void print_population(const SimulationDescription& simulation, const Population& population) {
+  const Cell& cell = population.cell;
+  fmt::print("population   {:<16} {:>9} neurons, model {}, {}{}\n", population.name, population.size, cell.model,
+             cell.is_double ? "float64" : "float32", cell.kernel ? ", by its kernel" : "");
+  const CompiledModel compiled =
+      compile(*cell.text, values_of(population, 0, simulation.seed), varying_parameters(cell), simulation.dt);
+  for (const StateReport& state : compiled.report)
+    fmt::print("             {:<16} {}: {}\n", state.name, state.method, state.update);
+}
+
 }  // namespace
 
 void check_network(const SimulationDescription& simulation, Communicator& comm) {
@@ -36,16 +47,14 @@ void check_network(const SimulationDescription& simulation, Communicator& comm) 
 
   fmt::print("step {} s, minimum delay {} s, seed {}\n", simulation.dt, simulation.seconds(simulation.min_delay),
              simulation.seed);
-  for (const Population& population : simulation.populations)
-    fmt::print("population   {:<16} {:>9} neurons, model {}\n", population.name, population.size,
-               population.cell.kernel->type);
+  for (const Population& population : simulation.populations) print_population(simulation, population);
   for (const auto& stimulus : simulation.stimuli)
     fmt::print("stimulus     {:<16} {:>9} inputs\n", stimulus->name, stimulus->size);
   for (std::size_t i = 0; i < simulation.connections.size(); ++i) {
     const ConnectionDescription& c = simulation.connections[i];
     fmt::print("connection   {:<16} {} -> {}, {}, delay {} s, {}: {} synapses created, {:.0f} expected\n", c.name,
                simulation.sources[c.from].name, simulation.populations[c.to].name,
-               simulation.populations[c.to].cell.kernel->receptors[c.receptor], simulation.seconds(c.delay),
+               simulation.populations[c.to].cell.text->receptors[c.receptor].name, simulation.seconds(c.delay),
                c.rule ? "rule " + c.rule_name : "static", created[i], expected_synapses(simulation, c));
   }
   for (const Phase& phase : simulation.phases)

@@ -9,7 +9,7 @@
 #include "config/models.hpp"
 #include "spiking/catalogue.hpp"
 #include "spiking/description_reader.hpp"
-#include "spiking/model/kernel.hpp"
+#include "spiking/model/equations.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
@@ -24,7 +24,7 @@ SimulationDescription DescriptionReader::read() {
   for (Table& table : root.tables("phase")) read_phase(table);
   if (result_.phases.empty()) root.fail("phase", "no [[phase]] is given; a run needs at least one with a duration");
   for (Table& table : root.tables("record")) read_record(table);
-  for (const char* section : {"cell", "rule"})
+  for (const char* section : {"cell", "model", "rule"})
     if (root.has(section)) finish_section(root.table(section), section);
   root.finish();
   warn();
@@ -98,7 +98,10 @@ namespace {
 
 SimulationDescription read(Document document, std::vector<std::string> overrides, std::optional<std::uint64_t> seed) {
   if (seed) overrides.push_back(fmt::format("simulation.seed={}", *seed));
-  resolve(document, overrides, {{"population", "cell", "cell", "cell"}, {"connection", "plasticity", "rule", "rule"}});
+  resolve(document, overrides,
+          {{"population", "cell", "cell", "cell", "model"},
+           {"cell", "model", "model", "cell"},
+           {"connection", "plasticity", "rule", "rule"}});
   return DescriptionReader(std::move(document)).read();
 }
 
@@ -114,6 +117,6 @@ SimulationDescription read_simulation_text(const std::string& text, const std::s
   return read(Document::from_text(text, name), overrides, std::nullopt);
 }
 
-bool Cell::has_membrane() const { return kernel->membrane.has_value(); }
+bool Cell::has_membrane() const { return text->membrane.has_value(); }
 
 }  // namespace lpl::spiking

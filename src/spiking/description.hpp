@@ -15,22 +15,27 @@
 #include "config/table.hpp"
 #include "core/types.hpp"
 #include "io/import.hpp"
+#include "spiking/neuron_values.hpp"
 
 namespace lpl::spiking {
 
 struct KernelEntry;      // spiking/model/kernel.hpp
+struct ModelText;        // spiking/model/equations.hpp
 struct RuleDescription;  // spiking/plasticity/plasticity.hpp
 struct SpikingStimulus;  // spiking/stimulus/stimulus.hpp
 struct Device;
 
-// A neuron model and its parameters, see models/*.cell.
+// A neuron model and the values of its parameters for one population.
 struct Cell {
-  const KernelEntry* kernel = nullptr;
-  std::map<std::string, double, std::less<>> parameters;  // SI
-  double parameter(std::string_view name) const { return parameters.find(name)->second; }
+  std::string model;  // the text's name
+  std::shared_ptr<const ModelText> text;
+  std::map<std::string, NeuronValues, std::less<>> parameters;  // SI; all of the text's
+  const KernelEntry* kernel = nullptr;                          // what runs in place of the text, if anything
+  bool is_double = false;                                       // float64 numbers
   bool has_membrane() const;
 };
 
+// Where the membrane begins, if the description says so.
 struct InitialMembrane {
   double mean = 0, deviation = 0;  // [V], normal distribution
   std::vector<double> values;      // [V], one per neuron; replaces the distribution where not empty
@@ -56,7 +61,8 @@ struct Population {
   std::string name;
   NeuronId size = 0;
   Cell cell;
-  InitialMembrane initial_membrane;
+  std::map<std::string, NeuronValues, std::less<>> initial;  // by state; the others begin as the text says
+  std::optional<InitialMembrane> initial_membrane;
 };
 
 struct ConnectionDescription {

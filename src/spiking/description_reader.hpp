@@ -15,6 +15,7 @@
 #include "core/text.hpp"
 #include "spiking/description.hpp"
 #include "spiking/grid.hpp"
+#include "spiking/model/equations.hpp"
 #include "spiking/reading.hpp"
 
 namespace lpl::spiking {
@@ -33,13 +34,22 @@ class DescriptionReader {
                       const std::string& name);
   // Entries of [cell] and [rule] that nothing refers to are mistakes.
   void finish_section(Table table, const std::string& section);
-  Cell read_cell(Table table);
-  void read_potentials(Table& table, Cell& cell);
+  // The text of a model that cells name: a table [model.NAME] that the description holds or that was embedded.
+  std::shared_ptr<const ModelText> read_text(Table& cell, Table& root, const std::string& model);
+  Cell read_cell(Table& table, Table& root, const std::string& name, const Population& population);
+  void check_cell(Table& table, const Population& population) const;
+  using Refuse = std::function<void(const std::string& parameter, const std::string& message)>;  // throws
+  void check_refractory(const Cell& cell, const ParameterValues& values, const Refuse& fail) const;
+  void check_float(const Cell& cell, const ParameterValues& values, const Refuse& fail) const;
   void read_initial_membrane(Table& table, Population& population);
+  void read_membrane_file(Table& table, InitialMembrane& start, NeuronId size, double high);
+  void read_initial(Table& table, Population& population);
   void read_population(Table& table, Table& root);
   void read_stimulus(Table& table);
   void list_sources();
   void read_connection(Table& table, Table& root);
+  void check_signs(Table& table, const ConnectionDescription& c, const SparseMatrix& matrix) const;
+  double read_weight(Table& table, const ConnectionDescription& c) const;
   void read_pattern(Table& table, ConnectionDescription& c);
   void read_plasticity(Table& table, Table& root, ConnectionDescription& c);
   // Weights that a rule moves start within its bounds, or above them by what the rule itself may do.
@@ -63,8 +73,9 @@ class DescriptionReader {
   SimulationDescription result_;
   Grid grid_;
   Names names_;
-  std::map<std::string, std::vector<std::string>> used_;    // cells and rules that something refers to
-  std::set<std::pair<std::string, std::string>> recorded_;  // kind of record and what it is of
+  std::map<std::string, std::vector<std::string>> used_;           // cells, models and rules that something refers to
+  std::map<std::string, std::shared_ptr<const ModelText>> texts_;  // of models that cells name
+  std::set<std::pair<std::string, std::string>> recorded_;         // kind of record and what it is of
 };
 
 }  // namespace lpl::spiking

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "core/errors.hpp"
-#include "spiking/model/kernel.hpp"
+#include "spiking/model/equations.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
@@ -26,7 +26,7 @@ void check_fits(const Population& population, EpochLayout layout, int ranks) {
 Network::Network(const SimulationDescription& simulation, int rank, int ranks) : layout(longest_epoch(simulation)) {
   std::vector<Neurons::Needs> needs(simulation.populations.size());
   for (std::size_t p = 0; p < needs.size(); ++p)
-    needs[p].receptors.assign(simulation.populations[p].cell.kernel->receptors.size(), false);
+    needs[p].receptors.assign(simulation.populations[p].cell.text->receptors.size(), false);
   for (const ConnectionDescription& c : simulation.connections) {
     needs[c.to].receptors[c.receptor] = true;
     if (c.rule) needs[c.to].spike_lanes_kept = std::max(needs[c.to].spike_lanes_kept, c.rule->own_memory);

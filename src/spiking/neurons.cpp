@@ -1,28 +1,59 @@
 #include "spiking/neurons.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <numeric>
 
 #include "core/random.hpp"
 #include "core/text.hpp"
-#include "spiking/model/kernel.hpp"
+#include "spiking/model/catalogue.hpp"
+#include "spiking/model/machine.hpp"
+#include "spiking/model/steady_values.hpp"
 
 namespace lpl::spiking {
 
+namespace {
+
+// A text has at most so many states, and receptors.
+constexpr std::size_t kMostArrays = 256;
+
+std::vector<std::size_t> in_order(std::size_t size) {
+  std::vector<std::size_t> order(size);
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  return order;
+}
+
+// Where the text has what the kernel names.
+template <class Named>
+std::vector<std::size_t> places_of(std::span<const std::string_view> names, const std::vector<Named>& all) {
+  std::vector<std::size_t> places;
+  for (const std::string_view name : names)
+    places.push_back(static_cast<std::size_t>(
+        std::ranges::find_if(all, [&](const Named& element) { return element.name == name; }) - all.begin()));
+  return places;
+}
+
+[[noreturn]] void refuse(const Population& population, NeuronId id, const std::string& what) {
+  throw ConfigError(fmt::format("population '{}': neuron {}: {}", population.name, id, what));
+}
+
+}  // namespace
+
 Neurons::Neurons(const Population& population, LocalRange range, EpochLayout layout, double dt, std::uint64_t seed,
                  const Needs& needs)
-    : range_(range),
-      blocks_(blocks_for(range.count)),
-      layout_(layout),
-      kernel_(*population.cell.kernel),
-      model_(kernel_.make([&](std::string_view name) { return population.cell.parameter(name); }, dt)) {
+    : range_(range), blocks_(blocks_for(range.count)), layout_(layout), text_(population.cell.text) {
   const std::size_t padded = blocks_ * kBlock, buffer = layout.size(blocks_);
   lanes_.resize(blocks_);
   for (std::size_t n = 0; n < range.count; ++n) lanes_[n / kBlock] |= static_cast<std::uint16_t>(1u << n % kBlock);
-  state_.resize(kernel_.states.size());
-  for (auto& state : state_) state.assign(padded, 0.0f);
-  input_.resize(kernel_.receptors.size());
+  choose_model(population, dt, seed);
+  if (model_->is_double())
+    double_state_.assign(text_->states.size(), AlignedVector<double>(padded, 0.0));
+  else
+    state_.assign(text_->states.size(), AlignedVector<float>(padded, 0.0f));
+  input_.resize(text_->receptors.size());
   for (std::size_t r = 0; r < input_.size(); ++r)
     if (needs.receptors[r]) input_[r].assign(buffer, 0.0f);
   if (needs.devices) {
@@ -35,7 +66,7 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
     spike_lanes_.assign(blocks_ * ring_, 0);
     V_integrated_.assign(buffer, 0.0f);
   }
-  if (kernel_.membrane) start_membrane(population, seed);
+  start(population, dt, seed);
 }
 
 void Neurons::release() {
@@ -43,29 +74,89 @@ void Neurons::release() {
   std::ranges::fill(current_, 0.0f);
 }
 
-void Neurons::start_membrane(const Population& population, std::uint64_t seed) {
-  const InitialMembrane& initial = population.initial_membrane;
-  const std::uint32_t object = hash_name(population.name);
-  AlignedVector<float>& V = state_[*kernel_.membrane];
-  std::ranges::fill(V, static_cast<float>(population.cell.parameter("E_leak")));
+void Neurons::choose_model(const Population& population, double dt, std::uint64_t seed) {
+  const Cell& cell = population.cell;
+  if (cell.kernel) {
+    const SteadyValues steady(text_->parameters, text_->constants, values_of(population, 0, seed), dt);
+    model_ = cell.kernel->make([&](std::string_view name) { return *steady.find(std::string(name)); }, dt);
+    state_order_ = places_of(cell.kernel->states, text_->states);
+    receptor_order_ = places_of(cell.kernel->receptors, text_->receptors);
+    return;
+  }
+  model_ = cell.is_double ? machine<double>(population, dt, seed) : machine<float>(population, dt, seed);
+  state_order_ = in_order(text_->states.size());
+  receptor_order_ = in_order(text_->receptors.size());
+}
+
+template <class T>
+std::unique_ptr<NeuronModel> Neurons::machine(const Population& population, double dt, std::uint64_t seed) const {
+  const CompiledModel compiled =
+      compile(*text_, values_of(population, 0, seed), varying_parameters(population.cell), dt);
+  std::vector<AlignedVector<T>> by_neuron(compiled.program.by_neuron, AlignedVector<T>(blocks_ * kBlock, T{0}));
+  for (std::size_t n = 0; n < range_.count && !by_neuron.empty(); ++n) {
+    const auto id = static_cast<NeuronId>(range_.first + n);
+    const std::vector<double> values = compiled.by_neuron(values_of(population, id, seed));
+    for (std::size_t i = 0; i < values.size(); ++i) by_neuron[i][n] = static_cast<T>(values[i]);
+  }
+  std::optional<std::uint16_t> membrane;
+  if (text_->membrane) membrane = static_cast<std::uint16_t>(*text_->membrane);
+  const Noise noise{.seed = seed, .object = hash_name(population.name)};
+  return std::make_unique<Machine<T>>(compiled.program, membrane, std::move(by_neuron), noise, dt);
+}
+
+// The parameters of neurons that differ are checked here, where they live.
+void Neurons::start(const Population& population, double dt, std::uint64_t seed) {
+  const bool differ = !varying_parameters(population.cell).empty();
   for (std::size_t n = 0; n < range_.count; ++n) {
     const auto id = static_cast<NeuronId>(range_.first + n);
-    if (!initial.values.empty())
-      V[n] = static_cast<float>(initial.values[id]);
-    else
-      V[n] = static_cast<float>(initial.mean + initial.deviation * Random(seed, Draw::membrane, object, id).normal());
+    const ParameterValues values = values_of(population, id, seed);
+    if (differ)
+      if (const auto fault = fault_in(*text_, values, dt)) {
+        const double value = text_->parameter(fault->parameter) ? values(fault->parameter) : 0;
+        refuse(population, id, fmt::format("'{}' is {}{}", fault->parameter, value, fault->message));
+      }
+    const auto own = [&](const std::string& name) {
+      return Random(seed, Draw::membrane, hash_name(population.name + "/" + name), id);
+    };
+    const auto draw = [&](Op op, std::uint16_t count, double mean) {
+      Random random = own(fmt::format("{}", count));
+      return op == Op::uniform ? random.uniform() : op == Op::normal ? random.normal() : mean;
+    };
+    const std::vector<double> initial = initial_values(*text_, values, dt, id, population.size, draw);
+    for (std::size_t s = 0; s < initial.size(); ++s) {
+      const auto given = population.initial.find(text_->states[s].name);
+      set_state(s, n,
+                given == population.initial.end() ? initial[s]
+                                                  : given->second.of(id, population.size, own(text_->states[s].name)));
+    }
+    if (const auto& membrane = population.initial_membrane) {
+      Random random(seed, Draw::membrane, hash_name(population.name), id);
+      set_state(
+          *text_->membrane, n,
+          membrane->values.empty() ? membrane->mean + membrane->deviation * random.normal() : membrane->values[id]);
+    }
   }
+}
+
+void Neurons::set_state(std::size_t state, std::size_t neuron, double value) {
+  if (double_state_.empty())
+    state_[state][neuron] = static_cast<float>(value);
+  else
+    double_state_[state][neuron] = value;
 }
 
 void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps,
                       EpochSpikes& spikes) {
   fired_.clear();
   const auto data_or_null = [](AlignedVector<float>& values) { return values.empty() ? nullptr : values.data(); };
-  std::vector<void*> state;
-  for (auto& values : state_) state.push_back(values.data());
-  std::vector<float*> input;
-  for (auto& values : input_) input.push_back(data_or_null(values));
-  const float* const added[] = {data_or_null(current_)};
+  void* state[kMostArrays];
+  for (std::size_t s = 0; s < state_order_.size(); ++s) {
+    const std::size_t place = state_order_[s];
+    state[s] = double_state_.empty() ? static_cast<void*>(state_[place].data()) : double_state_[place].data();
+  }
+  float* input[kMostArrays];
+  for (std::size_t r = 0; r < receptor_order_.size(); ++r) input[r] = data_or_null(input_[receptor_order_[r]]);
+  const float* added[kMostArrays] = {data_or_null(current_)};
   PopulationEpoch epoch;
   epoch.blocks = blocks_;
   epoch.steps = steps;
@@ -73,9 +164,9 @@ void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uin
   epoch.first = first;
   epoch.first_neuron = range_.first;
   epoch.lanes = lanes_.data();
-  epoch.state = state.data();
-  epoch.input = input.data();
-  epoch.added = added[0] ? added : nullptr;
+  epoch.state = state;
+  epoch.input = input;
+  epoch.added = added;
   epoch.clamp = data_or_null(clamp_);
   epoch.V_integrated = data_or_null(V_integrated_);
   epoch.spikes = &fired_;
@@ -89,7 +180,7 @@ void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uin
 void Neurons::keep_spike_lanes(Step first, std::uint32_t steps) {
   const auto slot = [&](Step step) { return spike_lanes_.data() + static_cast<std::size_t>(step) % ring_ * blocks_; };
   for (Step step = first; step < first + steps; ++step) std::fill_n(slot(step), blocks_, std::uint16_t{0});
-  for (const BlockSpikes& fired : fired_) slot(first + fired.step)[fired.block] = fired.lanes;
+  for (const BlockSpikes& fired : fired_) slot(first + fired.step)[fired.block] |= fired.lanes;
 }
 
 // The kernel emits block by block; a counting sort by step makes it (step, id).
@@ -111,12 +202,18 @@ void Neurons::sort_spikes(std::uint32_t steps, EpochSpikes& spikes) {
 }
 
 void Neurons::list(Variables& variables, std::size_t population) {
-  for (std::size_t s = 0; s < state_.size(); ++s)
-    variables.add({.name = std::string(kernel_.states[s].name),
-                   .unit = std::string(kernel_.states[s].unit),
-                   .by = By::neuron,
-                   .owner = population,
-                   .data = std::span<float>(state_[s])});
+  for (std::size_t s = 0; s < text_->states.size(); ++s) {
+    Variable variable{.name = text_->states[s].name,
+                      .unit = unit_of(text_->states[s].dimension),
+                      .by = By::neuron,
+                      .owner = population,
+                      .data = std::span<float>()};
+    if (double_state_.empty())
+      variable.data = std::span<float>(state_[s]);
+    else
+      variable.data = std::span<double>(double_state_[s]);
+    variables.add(std::move(variable));
+  }
   if (ring_ > 0)
     variables.add({.name = "spikes",
                    .unit = "1",

@@ -54,18 +54,25 @@ class Neurons {
   std::size_t buffer_bytes() const;
 
  private:
-  void start_membrane(const Population& population, std::uint64_t seed);
+  void choose_model(const Population& population, double dt, std::uint64_t seed);
+  template <class T>
+  std::unique_ptr<NeuronModel> machine(const Population& population, double dt, std::uint64_t seed) const;
+  void start(const Population& population, double dt, std::uint64_t seed);
+  void set_state(std::size_t state, std::size_t neuron, double value);
   void keep_spike_lanes(Step first, std::uint32_t steps);
   void sort_spikes(std::uint32_t steps, EpochSpikes& spikes);
 
   LocalRange range_;
   std::size_t blocks_;
   EpochLayout layout_;
-  const KernelEntry& kernel_;
+  std::shared_ptr<const ModelText> text_;
   std::unique_ptr<NeuronModel> model_;
+  std::vector<std::size_t> state_order_, receptor_order_;  // of the model's arrays: indices of the text's
   std::size_t ring_ = 0;
   std::vector<std::uint16_t> lanes_;
-  std::vector<AlignedVector<float>> state_, input_;  // by state, by receptor
+  std::vector<AlignedVector<float>> state_;          // by state, where numbers are float
+  std::vector<AlignedVector<double>> double_state_;  // where they are double
+  std::vector<AlignedVector<float>> input_;          // by receptor
   AlignedVector<float> clamp_, current_, V_integrated_;
   std::vector<std::uint16_t> spike_lanes_;
   std::vector<BlockSpikes> fired_;

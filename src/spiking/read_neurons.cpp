@@ -1,96 +1,173 @@
-// [[population]] and cells.
-#include "spiking/catalogue.hpp"
+// [[population]], cells and the models that they name.
+#include <algorithm>
+#include <cmath>
+
+#include "config/models.hpp"
 #include "spiking/description_reader.hpp"
-#include "spiking/model/kernel.hpp"
+#include "spiking/model/catalogue.hpp"
+#include "spiking/model/steady_values.hpp"
 
 namespace lpl::spiking {
+namespace {
 
-Cell DescriptionReader::read_cell(Table table) {
+constexpr Step kLongestRefractory = Step{1} << 24;  // counted in float32
+
+bool is_implausible(Dimension dimension, double value) {
+  return dimension == Dimension::voltage && std::abs(value) > kLargestVoltage;
+}
+
+}  // namespace
+
+std::shared_ptr<const ModelText> DescriptionReader::read_text(Table& cell, Table& root, const std::string& model) {
+  auto& text = texts_[model];
+  if (text) return text;
+  if (!root.is_table("model")) cell.fail("model", no_such_model("model", "cell", model));
+  Table outer = root.table("model");
+  if (!outer.is_table(model)) cell.fail("model", no_such_model("model", "cell", model));
+  used_["model"].push_back(model);
+  Table table = outer.table(model);
+  table.rename(fmt::format("model '{}'", model));
+  if (const std::string kind = table.text("model"); kind != "equations")
+    cell.fail("model", fmt::format("{}, whose own 'model' is \"{}\"; name a model whose text has model = \"equations\"",
+                                   cell.stated("model"), kind));
+  text = std::make_shared<const ModelText>(read_model_text(table));
+  return text;
+}
+
+Cell DescriptionReader::read_cell(Table& table, Table& root, const std::string& name, const Population& population) {
   Cell cell;
-  cell.kernel = &kernels()[table.choice("model", types_of(kernels()))];
-  if (cell.has_membrane()) {
-    const std::string_view model = cell.kernel->type;
-    auto& value = cell.parameters;
-    read_potentials(table, cell);
-    value["tau_membrane"] = table.quantity("tau_membrane", Dimension::time, {result_.dt, 1e3}, "20 ms");
-    value["tau_ampa"] = grid_.read_decay(table, "tau_ampa", 0, "5 ms");
-    value["tau_gaba"] = grid_.read_decay(table, "tau_gaba", 0, "10 ms");
-    if (model == "lif") {
-      constexpr Step kLongestRefractory = Step{1} << 24;  // counted in float32
-      value["refractory"] = table.quantity("refractory", Dimension::time, kNonNegative, "5 ms");
-      if (grid_.steps(table, "refractory", value["refractory"]) > kLongestRefractory)
-        table.fail("refractory",
-                   fmt::format("{}, which is more than {} steps", table.stated("refractory"), kLongestRefractory));
-      value["drive"] = read_voltage(table, "drive", {-kLargestCurrent, kLargestCurrent}, "0 mV");
-    } else {
-      value["threshold_jump"] = read_voltage(table, "threshold_jump", kDeviation, "100 mV");
-      value["tau_threshold"] = grid_.read_decay(table, "tau_threshold", 0, "5 ms");
-      // The adapting model follows by dt / tau, which must not pass 1.
-      value["tau_nmda"] = grid_.read_decay(table, "tau_nmda", model == "aif" ? result_.dt : 0, "100 ms");
-      value["ampa_nmda_ratio"] = table.number("ampa_nmda_ratio", kPositive, 1.0);
-    }
-    if (model == "aif") {
-      value["tau_adaptation"] = grid_.read_decay(table, "tau_adaptation", 0, "100 ms");
-      value["adaptation_jump"] = table.number("adaptation_jump", {0, kLargestWeight}, 1.0);
-    }
+  const std::string model = table.text("model");
+  const bool own = model == "equations";
+  cell.model = own ? name : model;
+  cell.text = own ? std::make_shared<const ModelText>(read_model_text(table)) : read_text(table, root, model);
+  for (const ParameterText& parameter : cell.text->parameters) {
+    const bool given = !own && table.has(parameter.name);
+    cell.parameters[parameter.name] =
+        given ? NeuronValues::read(table, parameter.name, parameter.dimension, population.size)
+              : NeuronValues(parameter.fallback);
   }
-  table.finish();
+  if (!own) table.finish();
   return cell;
 }
 
-// All models hold V in [E_inh, 0]: what lies outside of it is never rested at, nor reached.
-void DescriptionReader::read_potentials(Table& table, Cell& cell) {
-  const bool lif = cell.kernel->type == "lif";
-  const double E_leak = read_voltage(table, "E_leak", kMembrane, lif ? "-60 mV" : "-70 mV");
-  const double E_inh = read_voltage(table, "E_inh", {-kLargestVoltage, 0}, "-80 mV");
-  const double threshold = read_voltage(table, "threshold", kMembrane, "-50 mV");
-  if (E_inh > E_leak)
-    table.fail("E_inh", fmt::format("{} and above 'E_leak'; V is held in [E_inh, 0]", table.stated("E_inh")));
-  if (E_leak > 0)
-    table.fail("E_leak",
-               fmt::format("{}, but V is held in [E_inh, 0]; shift all potentials down", table.stated("E_leak")));
-  if (threshold >= 0)
-    table.fail("threshold",
-               fmt::format("{} and never reached, as V is held in [E_inh, 0] and must exceed it; shift all "
-                           "potentials down, such that the threshold lies below 0",
-                           table.stated("threshold")));
-  if (threshold < E_inh)
-    table.fail("threshold", fmt::format("{} and always exceeded, as V is held in [E_inh, 0] and E_inh is {} V",
-                                        table.stated("threshold"), E_inh));
-  cell.parameters = {{"E_leak", E_leak}, {"E_inh", E_inh}, {"threshold", threshold}};
+// With the values of neuron 0; where they differ, those of the others are checked where they live.
+void DescriptionReader::check_cell(Table& table, const Population& population) const {
+  const Cell& cell = population.cell;
+  const ModelText& text = *cell.text;
+  const ParameterValues values = values_of(population, 0, result_.seed);
+  const Refuse fail = [&](const std::string& parameter, const std::string& message) {
+    const ParameterText* const known = text.parameter(parameter);
+    if (!known) table.fail("model", fmt::format("the values of model '{}' do not fit{}", cell.model, message));
+    table.fail(parameter, fmt::format("'{}' is {}{}", parameter,
+                                      table.has(parameter) ? table.written(parameter) : known->written, message));
+  };
+  for (const ParameterText& parameter : text.parameters)
+    if (!parameter.high && is_implausible(parameter.dimension, values(parameter.name)))
+      fail(parameter.name, fmt::format(", more than {} V; did you mean mV?", kLargestVoltage));
+  if (const auto fault = fault_in(text, values, result_.dt)) {
+    const ParameterText* const about = text.parameter(fault->parameter);
+    const bool milli = about && is_implausible(about->dimension, values(about->name));
+    fail(fault->parameter, fault->message + (milli ? "; did you mean mV?" : ""));
+  }
+  check_refractory(cell, values, fail);
+  check_float(cell, values, fail);
+  try {
+    compile(text, values, varying_parameters(cell), result_.dt);
+  } catch (const ConfigError& error) {
+    table.fail("model", error.what());
+  }
+}
+
+void DescriptionReader::check_refractory(const Cell& cell, const ParameterValues& values, const Refuse& fail) const {
+  const ModelText& text = *cell.text;
+  if (!text.refractory) return;
+  const SteadyValues steady(text.parameters, text.constants, values, result_.dt);
+  const double time = *evaluate(text.refractory, [&](const std::string& name) { return steady.find(name); });
+  const double count = time / result_.dt, whole = std::round(count);
+  const std::string about = text.parameter(text_of(text.refractory)) ? text_of(text.refractory) : "";
+  if (!(time >= 0)) fail(about, "; a refractory period cannot be below 0");
+  if (whole > static_cast<double>(kLongestRefractory))
+    fail(about, fmt::format(", which is more than {} steps", kLongestRefractory));
+  if (std::abs(count - whole) > Grid::on_grid(count))
+    fail(about, fmt::format(", which is no multiple of the step dt = {}; write a multiple, such as \"{:.12g} ms\"",
+                            grid_.stated, std::max(1.0, whole) * result_.dt * 1e3));
+}
+
+// A factor of a step that float32 rounds to 1 moves nothing.
+void DescriptionReader::check_float(const Cell& cell, const ParameterValues& values, const Refuse& fail) const {
+  if (cell.is_double) return;
+  const SteadyValues steady(cell.text->parameters, cell.text->constants, values, result_.dt);
+  for (const NamedExpression& constant : cell.text->constants) {
+    const double value = *steady.find(constant.name);
+    const bool moves = std::ranges::any_of(cell.text->step, [&](const AssignmentText& line) {
+      return any_name(line.value, [&](const std::string& name) { return name == constant.name; });
+    });
+    if (!moves || value == 1 || static_cast<float>(value) != 1.0f) continue;
+    std::string about;
+    for_each_name(constant.value, [&](const std::string& name) {
+      if (cell.text->parameter(name)) about = name;
+    });
+    fail(about, fmt::format("; at this dt the longest time constant that float32 can follow is {:.6g} s; the "
+                            "population's precision = \"float64\" follows longer ones",
+                            result_.dt * 0x1p25));
+  }
 }
 
 void DescriptionReader::read_initial_membrane(Table& table, Population& population) {
-  if (!population.cell.has_membrane()) {
-    if (table.has("initial_membrane")) table.fail("initial_membrane", "a parrot has no membrane");
-    return;
-  }
-  InitialMembrane& start = population.initial_membrane;
-  const double lowest = population.cell.parameter("E_inh");
-  start.mean = population.cell.parameter("E_leak");
-  const auto read_mean = [&](Table& from, std::string_view key) {
-    start.mean = read_voltage(from, key, kMembrane);
-    if (start.mean < lowest || start.mean > 0)
-      from.fail(key, fmt::format("{}, but V is held in [E_inh, 0], from {} V", from.stated(key), lowest));
-  };
   if (!table.has("initial_membrane")) return;
-  if (!table.is_table("initial_membrane")) return read_mean(table, "initial_membrane");
-  Table initial = table.table("initial_membrane");
-  if (initial.has("file")) {
-    imported(initial, "file", [&](const auto& path) {
-      for_each_row(path, [&](const TextRow& row) {
-        row.expect(1, "the voltage in V of one neuron");
-        if (row[0] < -kLargestVoltage || row[0] > 0)
-          row.fail(0, fmt::format("{} V lies outside the plausible range of {} V to 0 V; did you mean mV?", row[0],
-                                  -kLargestVoltage));
-        start.values.push_back(row[0]);
-      });
-    });
-    if (start.values.size() != population.size)
-      initial.fail("file", fmt::format("holds {} values for {} neurons", start.values.size(), population.size));
+  const ModelText& text = *population.cell.text;
+  if (!text.membrane)
+    table.fail("initial_membrane", fmt::format("the model '{}' has no membrane", population.cell.model));
+  const StateText& membrane = text.states[*text.membrane];
+  const auto [low, high] = range_of(membrane, population, 0, result_.seed, result_.dt);
+  InitialMembrane start;
+  const auto read_mean = [&, low = low, high = high](Table& from, std::string_view key) {
+    start.mean = read_voltage(from, key, kMembrane);
+    if (start.mean < low || start.mean > high)
+      from.fail(key, fmt::format("{}, but {} is held in a range, from {} V to {} V", from.stated(key), membrane.name,
+                                 low, high));
+  };
+  if (!table.is_table("initial_membrane")) {
+    read_mean(table, "initial_membrane");
   } else {
-    read_mean(initial, "mean");
-    start.deviation = read_voltage(initial, "deviation", kDeviation);
+    Table initial = table.table("initial_membrane");
+    if (initial.has("file")) {
+      read_membrane_file(initial, start, population.size, std::min(high, kLargestVoltage));
+    } else {
+      read_mean(initial, "mean");
+      start.deviation = read_voltage(initial, "deviation", kDeviation);
+    }
+    initial.finish();
+  }
+  population.initial_membrane = std::move(start);
+}
+
+void DescriptionReader::read_membrane_file(Table& table, InitialMembrane& start, NeuronId size, double high) {
+  imported(table, "file", [&](const auto& path) {
+    for_each_row(path, [&](const TextRow& row) {
+      row.expect(1, "the voltage in V of one neuron");
+      if (row[0] < -kLargestVoltage || row[0] > high)
+        row.fail(0, fmt::format("{} V lies outside the plausible range of {} V to {} V; did you mean mV?", row[0],
+                                -kLargestVoltage, high));
+      start.values.push_back(row[0]);
+    });
+  });
+  if (start.values.size() != size)
+    table.fail("file", fmt::format("holds {} values for {} neurons", start.values.size(), size));
+}
+
+void DescriptionReader::read_initial(Table& table, Population& population) {
+  if (!table.has("initial")) return;
+  const ModelText& text = *population.cell.text;
+  Table initial = table.table("initial");
+  initial.rename(fmt::format("{} initial", table.who()));
+  for (std::size_t s = 0; s < text.states.size(); ++s) {
+    const StateText& state = text.states[s];
+    if (!initial.has(state.name)) continue;
+    if (population.initial_membrane && text.membrane == s)
+      initial.fail(state.name,
+                   fmt::format("'{}' begins as 'initial_membrane' says; leave one of them out", state.name));
+    population.initial[state.name] = NeuronValues::read(initial, state.name, state.dimension, population.size);
   }
   initial.finish();
 }
@@ -100,8 +177,13 @@ void DescriptionReader::read_population(Table& table, Table& root) {
   population.name = names_.read(table, "population");
   population.size = static_cast<NeuronId>(table.integer("size", 1, kLargestSize));
   const std::string cell = table.text("cell");
-  population.cell = read_cell(section_entry(table, "cell", root, "cell", cell));
+  Table cell_table = section_entry(table, "cell", root, "cell", cell);
+  population.cell = read_cell(cell_table, root, cell, population);
+  population.cell.is_double = table.choice("precision", {"float32", "float64"}, "float32") == 1;
+  population.cell.kernel = kernel_of(population.cell);
+  check_cell(cell_table, population);
   read_initial_membrane(table, population);
+  read_initial(table, population);
   table.finish();
   result_.populations.push_back(std::move(population));
 }

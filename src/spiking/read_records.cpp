@@ -3,7 +3,7 @@
 
 #include <algorithm>
 
-#include "spiking/model/kernel.hpp"
+#include "spiking/model/equations.hpp"
 #include "spiking/plasticity/plasticity.hpp"
 #include "spiking/record_windows.hpp"
 
@@ -139,8 +139,8 @@ void DescriptionReader::claim(Table& table, const std::string& kind, const std::
 void DescriptionReader::read_variable(Table& table, RecordDescription& record) {
   record.variable = table.text("variable");
   std::vector<std::string> known;
-  for (const StateInfo& state : result_.populations[record.target].cell.kernel->states) {
-    known.emplace_back(state.name);
+  for (const StateText& state : result_.populations[record.target].cell.text->states) {
+    known.push_back(state.name);
     if (known.back() == record.variable) return;
   }
   for (std::size_t i = 0; i < result_.connections.size(); ++i) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "spiking/description_reader.hpp"
+#include "spiking/model/catalogue.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
@@ -22,45 +23,31 @@ void DescriptionReader::warn() {
 void DescriptionReader::warn_of_slow_membranes() {
   constexpr double kMostSteps = 2e4;
   for (const Population& population : result_.populations) {
-    if (!population.cell.has_membrane()) continue;
-    if (const double steps = population.cell.parameter("tau_membrane") / result_.dt; steps > kMostSteps)
+    if (population.cell.is_double || !population.cell.parameters.contains("tau_membrane")) continue;
+    const double tau = values_of(population, 0, result_.seed)("tau_membrane");
+    if (const double steps = tau / result_.dt; steps > kMostSteps)
       result_.warnings.push_back(fmt::format(
           "population '{}': tau_membrane is {:.3g} steps of dt; beyond {:.0g} a step changes V by little more "
-          "than single precision resolves, and V comes out wrong by percents; use a longer dt",
+          "than single precision resolves, and V comes out wrong by percents; use a longer dt or precision = "
+          "\"float64\"",
           population.name, steps, kMostSteps));
   }
 }
 
-namespace {
-
-// Whether several synapses of the connection may lead to one neuron.
-bool converges(const ConnectionDescription& c, NeuronId pre_size) {
-  if (std::holds_alternative<ConnectionDescription::OneToOne>(c.pattern) || pre_size == 1) return false;
-  const auto* const listed = std::get_if<ConnectionDescription::Listed>(&c.pattern);
-  if (!listed) return true;
-  std::vector<NeuronId> targets;
-  for (std::size_t i = 0; i < listed->matrix.post.size(); ++i)
-    if (listed->matrix.value[i] != 0) targets.push_back(listed->matrix.post[i]);
-  std::sort(targets.begin(), targets.end());
-  return std::adjacent_find(targets.begin(), targets.end()) != targets.end();
-}
-
-}  // namespace
-
+// A neuron that counts arrivals takes them by their weights.
 void DescriptionReader::warn_of_parrots() {
-  for (std::size_t p = 0; p < result_.populations.size(); ++p) {
-    if (result_.populations[p].cell.has_membrane()) continue;
-    std::size_t connections = 0;
-    bool convergent = false;
-    for (const ConnectionDescription& c : result_.connections) {
-      if (c.to != p) continue;
-      convergent = convergent || ++connections > 1 || converges(c, result_.sources[c.from].size);
-    }
-    if (convergent)
-      result_.warnings.push_back(
-          fmt::format("population '{}': a parrot with several inputs repeats those that arrive in the same step as one "
-                      "spike; for all of them, give each input a parrot (one_to_one)",
-                      result_.populations[p].name));
+  for (const ConnectionDescription& c : result_.connections) {
+    const Population& target = result_.populations[c.to];
+    if (!target.cell.text->count) continue;
+    const auto* const listed = std::get_if<ConnectionDescription::Listed>(&c.pattern);
+    const bool ones = listed && listed->own_weights
+                          ? std::ranges::all_of(listed->matrix.value, [](float w) { return w == 1; })
+                          : c.weight == 1;
+    if (!ones)
+      result_.warnings.push_back(fmt::format(
+          "connection '{}': neurons of '{}' spike as often as the sum of arriving weights says, rounded, so "
+          "that only weights of 1 repeat every spike",
+          c.name, target.name));
   }
 }
 

@@ -304,8 +304,15 @@ void Recorder::sample(SampleRecord& record) {
     }
     return;
   }
-  const auto values = std::get<std::span<float>>(variable_of(*record.description).data);
-  for (const std::size_t index : record.local) record.values.push_back(std::bit_cast<std::int32_t>(values[index]));
+  const auto take = [&](const auto values) {
+    for (const std::size_t index : record.local)
+      record.values.push_back(std::bit_cast<std::int32_t>(static_cast<float>(values[index])));
+  };
+  const auto& data = variable_of(*record.description).data;
+  if (const auto* doubles = std::get_if<std::span<double>>(&data))
+    take(*doubles);
+  else
+    take(std::get<std::span<float>>(data));
 }
 
 // Whether a periodic snapshot falls onto the step that ends at `now`.

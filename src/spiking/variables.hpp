@@ -28,12 +28,13 @@ struct Variable {
   By by = By::neuron;
   std::size_t owner = 0;  // index of the population, connection or source
   // By neuron: an element a local neuron, and padding of the last block.
-  std::variant<std::span<float>, std::span<Step>, SpikeLanes> data;
+  std::variant<std::span<float>, std::span<double>, std::span<Step>, SpikeLanes> data;
   std::size_t history = 1;  // values an element, [block][history][16] where above 1
   bool saved = true;
 
   std::size_t bytes() const {
     if (const auto* floats = std::get_if<std::span<float>>(&data)) return floats->size_bytes();
+    if (const auto* doubles = std::get_if<std::span<double>>(&data)) return doubles->size_bytes();
     if (const auto* steps = std::get_if<std::span<Step>>(&data)) return steps->size_bytes();
     return std::get<SpikeLanes>(data).words.size_bytes();
   }

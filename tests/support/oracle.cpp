@@ -1,13 +1,13 @@
 #include "support/oracle.hpp"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <deque>
 #include <utility>
 
 #include "core/denormals.hpp"
-#include "spiking/model/kernel.hpp"
+#include "core/text.hpp"
+#include "spiking/model/catalogue.hpp"
 #include "spiking/network.hpp"
 #include "spiking/plasticity/lpl.hpp"
 #include "spiking/plasticity/lpl_kernels.hpp"
@@ -17,93 +17,14 @@
 namespace lpl::spiking::oracle {
 namespace {
 
-struct Neuron {
-  float V = 0, threshold = 0, g_ampa = 0, g_nmda = 0, g_gaba = 0, g_adaptation = 0, refractory = 0;
+// The neurons of a population: the program of their text, run one by one by the scalar interpreter.
+struct Cells {
+  CompiledModel compiled;
+  std::optional<std::size_t> membrane;
+  std::size_t receptors;
+  std::vector<std::vector<float>> registers;  // by neuron
+  Noise noise;
 };
-
-struct Constants {
-  explicit Constants(const Cell& cell, double dt) : model(cell.kernel->type) {
-    const auto of = [&](std::string_view name) {
-      const auto found = cell.parameters.find(name);
-      return found == cell.parameters.end() ? 0.0 : found->second;
-    };
-    const auto decay = [&](std::string_view tau) { return static_cast<float>(std::exp(-dt / of(tau))); };
-    E_leak = static_cast<float>(of("E_leak"));
-    E_inh = static_cast<float>(of("E_inh"));
-    threshold = static_cast<float>(of("threshold"));
-    threshold_jump = static_cast<float>(of("threshold_jump"));
-    const double ratio = of("ampa_nmda_ratio");
-    A_ampa = static_cast<float>(ratio / (ratio + 1));
-    A_nmda = static_cast<float>(1 / (ratio + 1));
-    adaptation_jump = static_cast<float>(of("adaptation_jump"));
-    drive = static_cast<float>(of("drive"));
-    refractory_steps = static_cast<float>(std::round(of("refractory") / dt));
-    step_membrane = static_cast<float>(dt / of("tau_membrane"));
-    const double nmda = dt / of("tau_nmda");
-    follow_nmda = static_cast<float>(model == "aif" ? nmda : 1 - std::exp(-nmda));
-    decay_threshold = decay("tau_threshold");
-    decay_ampa = decay("tau_ampa");
-    decay_gaba = decay("tau_gaba");
-    decay_adaptation = decay("tau_adaptation");
-  }
-  std::string_view model;
-  float E_leak, E_inh, threshold, threshold_jump, A_ampa, A_nmda, adaptation_jump, drive, refractory_steps;
-  float step_membrane, follow_nmda, decay_threshold, decay_ampa, decay_gaba, decay_adaptation;
-};
-
-bool crosses(const Constants& c, Neuron& n) {
-  if (!(n.V > c.threshold + n.threshold)) return false;
-  n.V = c.E_leak;
-  n.threshold = c.threshold_jump;
-  return true;
-}
-
-float integrate(const Constants& c, float V, float g, float g_inh) {
-  const float current = std::fma(-(g + 1.0f), V, std::fma(g_inh, c.E_inh, c.E_leak + c.drive));
-  return std::max(std::min(std::fma(c.step_membrane, current, V), 0.0f), c.E_inh);
-}
-
-float follow_nmda(const Constants& c, const Neuron& n) {
-  return std::fma(c.follow_nmda, n.g_ampa, n.g_nmda) * (1.0f - c.follow_nmda);
-}
-
-bool step(const Constants& c, Neuron& n) {
-  if (c.model == "if") {
-    const float g = std::fma(c.A_ampa, n.g_ampa, std::fma(c.A_nmda, n.g_nmda, n.g_gaba));
-    n.V = integrate(c, n.V, g, n.g_gaba);
-    n.g_nmda = follow_nmda(c, n);
-    n.g_ampa *= c.decay_ampa;
-    n.g_gaba *= c.decay_gaba;
-    n.threshold *= c.decay_threshold;
-    return crosses(c, n);
-  }
-  if (c.model == "aif") {
-    n.g_ampa *= c.decay_ampa;
-    n.g_gaba *= c.decay_gaba;
-    n.g_adaptation *= c.decay_adaptation;
-    n.g_nmda = follow_nmda(c, n);
-    const float g_inh = n.g_gaba + n.g_adaptation;
-    n.V = integrate(c, n.V, std::fma(c.A_ampa, n.g_ampa, std::fma(c.A_nmda, n.g_nmda, g_inh)), g_inh);
-    n.threshold *= c.decay_threshold;
-    if (!crosses(c, n)) return false;
-    n.g_adaptation += c.adaptation_jump;
-    return true;
-  }
-  if (c.model == "lif") {
-    const float V = integrate(c, n.V, n.g_ampa + n.g_gaba, n.g_gaba);
-    n.g_ampa *= c.decay_ampa;
-    n.g_gaba *= c.decay_gaba;
-    n.V = n.refractory > 0 ? c.E_leak : V;
-    n.refractory = std::max(n.refractory - 1.0f, 0.0f);
-    if (!(n.V > c.threshold)) return false;
-    n.V = c.E_leak;
-    n.refractory = c.refractory_steps;
-    return true;
-  }
-  const bool arrived = n.g_ampa + n.g_gaba > 0;  // a parrot
-  n.g_ampa = n.g_gaba = 0;
-  return arrived;
-}
 
 constexpr double kUnit = 1.0 / (1 << 24);  // what rounding to float32 costs, of a value's size
 
@@ -166,11 +87,7 @@ class Simulator {
   explicit Simulator(const SimulationDescription& simulation) : sim_(simulation), network_(simulation, 0, 1) {
     flush_denormals();
     for (std::size_t p = 0; p < sim_.populations.size(); ++p) {
-      neurons_.emplace_back(sim_.populations[p].size);
-      if (const Variable* const V = network_.variables.find(By::neuron, p, "V"))
-        for (NeuronId n = 0; n < sim_.populations[p].size; ++n)
-          neurons_.back()[n].V = std::get<std::span<float>>(V->data)[n];
-      constants_.emplace_back(sim_.populations[p].cell, sim_.dt);
+      cells_.push_back(cells_of(p));
     }
     for (std::size_t i = 0; i < sim_.connections.size(); ++i) {
       const Synapses& built = network_.connections[i].synapses;
@@ -215,45 +132,52 @@ class Simulator {
   }
 
  private:
-  // Spikes of a source in step k, as 0/1 by neuron.
-  bool spiked(std::size_t source, Step k, NeuronId id) const {
-    if (k < 0) return false;
+  Cells cells_of(std::size_t p) const {
+    const Population& population = sim_.populations[p];
+    const ModelText& text = *population.cell.text;
+    Cells cells{
+        .compiled = compile(text, values_of(population, 0, sim_.seed), varying_parameters(population.cell), sim_.dt),
+        .membrane = text.membrane,
+        .receptors = text.receptors.size(),
+        .registers = {},
+        .noise = {.seed = sim_.seed, .object = hash_name(population.name)}};
+    for (NeuronId n = 0; n < population.size; ++n) {
+      auto& registers = cells.registers.emplace_back(cells.compiled.program.registers());
+      for (std::size_t s = 0; s < text.states.size(); ++s)
+        registers[s] = std::get<std::span<float>>(network_.variables.find(By::neuron, p, text.states[s].name)->data)[n];
+      const std::vector<double> own = cells.compiled.by_neuron(values_of(population, n, sim_.seed));
+      std::ranges::transform(own, registers.begin() + static_cast<std::ptrdiff_t>(text.states.size()),
+                             [](double value) { return static_cast<float>(value); });
+    }
+    return cells;
+  }
+
+  // Spikes of a neuron in step k.
+  unsigned spiked(std::size_t source, Step k, NeuronId id) const {
+    if (k < 0) return 0;
     const auto& past = spiked_[source];
     return past[static_cast<std::size_t>(k)][id];
   }
 
   void advance(Step k, const Phase& phase) {
-    // 1. Neurons.
-    for (std::size_t p = 0; p < neurons_.size(); ++p) {
-      spiked_[p].emplace_back(neurons_[p].size(), false);
-      if (constants_[p].model == "parrot") continue;
-      for (NeuronId n = 0; n < neurons_[p].size(); ++n)
-        if (step(constants_[p], neurons_[p][n])) fire(p, k, n);
-    }
     for (std::size_t i = 0; i < sim_.stimuli.size(); ++i) {
-      auto& now = spiked_[neurons_.size() + i].emplace_back(sim_.stimuli[i]->size, false);
-      for (const NeuronId id : histories_[i].at(k)) now[id] = true;
+      auto& now = spiked_[cells_.size() + i].emplace_back(sim_.stimuli[i]->size, 0);
+      for (const NeuronId id : histories_[i].at(k)) ++now[id];
     }
-    // 3. Delivery and inhibitory plasticity: input sums per receptor in connection order, as the engine's buffers.
-    std::vector<std::vector<std::array<float, 3>>> input;
-    for (const auto& population : neurons_) input.emplace_back(population.size(), std::array<float, 3>{});
+    // Arrivals are spikes of earlier steps: input sums per receptor in connection order, as the engine's buffers.
+    std::vector<std::vector<std::vector<float>>> input;
+    for (const Cells& cells : cells_)
+      input.emplace_back(cells.registers.size(), std::vector<float>(cells.receptors, 0.0f));
     for (std::size_t i = 0; i < sim_.connections.size(); ++i)
       if (!is_stdp(i)) deliver(i, k, input);
     for (std::size_t i = 0; i < sim_.connections.size(); ++i)
-      if (is_stdp(i)) {
-        deliver(i, k, input, phase.learns[i]);
-        learn_inhibition(i, k, phase.learns[i]);
-      }
-    for (std::size_t p = 0; p < neurons_.size(); ++p)
-      for (NeuronId n = 0; n < neurons_[p].size(); ++n) {
-        const auto receptors = sim_.populations[p].cell.kernel->receptors;
-        for (std::size_t r = 0; r < receptors.size(); ++r)
-          (receptors[r] == "AMPA"   ? neurons_[p][n].g_ampa
-           : receptors[r] == "NMDA" ? neurons_[p][n].g_nmda
-                                    : neurons_[p][n].g_gaba) += input[p][n][r];
-        // A parrot answers in the step of arrival.
-        if (constants_[p].model == "parrot" && step(constants_[p], neurons_[p][n])) fire(p, k, n);
-      }
+      if (is_stdp(i)) deliver(i, k, input, phase.learns[i]);
+    for (std::size_t p = 0; p < cells_.size(); ++p) {
+      spiked_[p].emplace_back(cells_[p].registers.size(), 0);
+      for (NeuronId n = 0; n < cells_[p].registers.size(); ++n) step(p, k, n, input[p][n]);
+    }
+    for (std::size_t i = 0; i < sim_.connections.size(); ++i)
+      if (is_stdp(i)) learn_inhibition(i, k, phase.learns[i]);
     // 4 and 5. LPL and traces.
     for (std::size_t i = 0; i < sim_.connections.size(); ++i) {
       const ConnectionDescription& c = sim_.connections[i];
@@ -269,23 +193,29 @@ class Simulator {
     return dynamic_cast<const SymmetricStdp*>(sim_.connections[i].rule.get()) != nullptr;
   }
 
-  void fire(std::size_t population, Step k, NeuronId n) {
-    spiked_[population].back()[n] = true;
-    result_.spikes[population].push_back({k, n});
+  void step(std::size_t population, Step k, NeuronId n, const std::vector<float>& arrivals) {
+    Cells& cells = cells_[population];
+    const std::vector<float> no_inputs(8, 0.0f);
+    NeuronStep<float> now{
+        .noise = cells.noise, .neuron = n, .step = k, .dt = sim_.dt, .inputs = no_inputs, .arrivals = arrivals};
+    lpl::run<float>(cells.compiled.program, cells.registers[n], now);
+    for (std::uint32_t i = 0; i < now.count; ++i) {
+      ++spiked_[population].back()[n];
+      result_.spikes[population].push_back({k, n});
+    }
   }
 
-  void deliver(std::size_t i, Step k, std::vector<std::vector<std::array<float, 3>>>& input, bool learns = false) {
+  void deliver(std::size_t i, Step k, std::vector<std::vector<std::vector<float>>>& input, bool learns = false) {
     const ConnectionDescription& c = sim_.connections[i];
-    for (Synapse& s : synapses_[i]) {
-      if (!spiked(c.from, k - c.delay, s.pre)) continue;
-      input[c.to][s.post][c.receptor] += s.w;
-      if (is_stdp(i) && learns) {
+    for (Synapse& s : synapses_[i])
+      for (unsigned again = spiked(c.from, k - c.delay, s.pre); again > 0; --again) {
+        input[c.to][s.post][c.receptor] += s.w;
+        if (!is_stdp(i) || !learns) continue;
         const auto& rule = dynamic_cast<const SymmetricStdp&>(*c.rule);
         const double trace = traces_[i].x_post[s.post], offset = 2 * rule.target_rate * rule.tau;
         s.move(std::max(0.0, s.w + rule.learning_rate * (trace - offset)));
         s.rounding.change(rule.learning_rate * (traces_[i].x_post_terms[s.post] + Terms{offset}));
       }
-    }
   }
 
   void learn_inhibition(std::size_t i, Step k, bool learns) {
@@ -320,7 +250,7 @@ class Simulator {
     Traces& t = traces_[i];
     const LplConstants lc = lpl_constants(rule, dt, sim_.min_delay);
     for (NeuronId n = 0; n < t.mean.size(); ++n) {
-      const float V = neurons_[c.to][n].V;
+      const float V = cells_[c.to].registers[n][*cells_[c.to].membrane];
       const float side = std::fma(lc.steepness, std::abs(V - lc.surrogate_threshold), 1.0f);
       t.sigma[n] = V < lc.surrogate_floor ? 0.0f : lc.steepness / (side * side);
     }
@@ -359,7 +289,8 @@ class Simulator {
     // The slow traces in float32, as the reference and the engine have them: the rounding of their decay factors alone
     // is worth 3e-4 of their value.
     for (NeuronId n = 0; n < t.mean.size(); ++n) {
-      const float late_spike = spiked(c.to, k - sim_.min_delay, n), past_spike = spiked(c.to, k - horizon, n);
+      const auto late_spike = static_cast<float>(spiked(c.to, k - sim_.min_delay, n)),
+                 past_spike = static_cast<float>(spiked(c.to, k - horizon, n));
       const float deviation = std::fma(-lc.mean_to_rate, t.mean[n], late_spike);
       const float push = lc.hebbian * deviation / (t.variance[n] + lc.epsilon);
       const float pull = lc.predictive * (past_spike - late_spike);
@@ -394,12 +325,11 @@ class Simulator {
   }
 
   const SimulationDescription& sim_;
-  Network network_;  // for the wiring and the initial potentials only
-  std::vector<std::vector<Neuron>> neurons_;
-  std::vector<Constants> constants_;
+  Network network_;           // for the wiring and the initial potentials only
+  std::vector<Cells> cells_;  // by population
   std::vector<std::vector<Synapse>> synapses_;
   std::vector<Traces> traces_;
-  std::vector<std::vector<std::vector<bool>>> spiked_;  // by source, step, neuron
+  std::vector<std::vector<std::vector<std::uint8_t>>> spiked_;  // by source, step, neuron
   std::vector<SpikeHistory> histories_;
   Outcome result_;
 };

@@ -55,7 +55,7 @@ phase = [{ name = "first", duration = "1 s" }, { name = "second", duration = "2.
 record = [{ what = "spikes", of = ["input", "exc"], last = "500 ms" },
           { what = "rates", of = ["exc"], every = "300 ms", last = "500 ms" },
           { what = "state", name = "v", of = "exc", variable = "V", neurons = [5, 1], every = "0.3 ms", last = "100 ms" },
-          { what = "state", name = "t", of = "exc", variable = "threshold", neurons = [0], every = "7 ms" },
+          { what = "state", name = "t", of = "exc", variable = "theta", neurons = [0], every = "7 ms" },
           { what = "state", name = "m", of = "exc", variable = "input_exc.mean", neurons = [2], every = "10 ms", phases = ["second"] },
           { what = "state", name = "i", of = "inh", variable = "V", neurons = [0], every = "1 s" },
           { what = "weights", of = "input_exc", phases = ["second"], every = "400 ms" }]

@@ -10,6 +10,7 @@ from support import EXAMPLES, ROOT, InFolder, h5py, lpl_rate, lpl_sim, status
 SHORTER = {
     "coba": ["phase.run.duration=0.5 s"],
     "minimal": [],
+    "own_neuron": [],
     "stdp_window": [],
     "stdp_rate": [],
 }

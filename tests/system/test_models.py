@@ -4,14 +4,20 @@ epoch, when resumed, and, for hand-written kernels, from the text that they are 
 
 import random
 import re
+import sys
 import tomllib
 import unittest
 
-from support import ROOT, InFolder, datasets, lpl_sim
+from support import LPL_SIM, ROOT, InFolder, datasets, h5py, lpl_sim
+
+sys.path.insert(0, str(ROOT / "scripts"))
+import models_page  # noqa: E402
 
 MODELS = sorted(path.stem for path in (ROOT / "models").glob("*.cell"))
 # Weights that make neurons fire, by unit.
 WEIGHTS = {"pA": 300.0, "nS": 12.0, "mV": 2.0, "": 0.5}
+# Of models that take more: short conductances, arrivals that are currents of one step.
+STRONGER = {"aeif_cond_alpha": 6, "aeif_cond_exp": 6, "iaf_cond_exp": 6, "izhikevich2003": 20}
 INHIBITORY = ("INH", "GABA", "GABA_dendrite")
 
 
@@ -62,7 +68,7 @@ class EveryModel(InFolder):
             unit = unit_of(text, receptor)
             inhibitory = receptor in INHIBITORY
             weight = WEIGHTS[unit] * (0.3 if inhibitory else 1) * (-1 if inhibitory and unit == "pA" else 1)
-            weight = 1 if model == "parrot" else weight
+            weight = 1 if model == "parrot" else weight * STRONGER.get(model, 1)
             written = f'"{weight:g} {unit}"' if unit else f"{weight:g}"
             for source, density in (("input", 0.5), ("n", 0.1)):
                 if model == "parrot" and source == "n":
@@ -135,6 +141,69 @@ class EveryModel(InFolder):
                     text = self.write("text.sim", description.read_text().replace(f'model = "{model}"', f'model = "{model}_text"'))
                     self.assertNotIn("kernel", lpl_sim(text, "--check").stdout)
                     self.assert_same(expected, self.result(text, "text"))
+
+
+class Pages(InFolder):
+    def test_the_page_of_models_is_what_the_program_says(self):
+        self.assertEqual((ROOT / "docs/models.md").read_text(), models_page.page(LPL_SIM),
+                         "run scripts/models_page.py LPL_SIM")
+
+    def test_a_misspelt_model_is_refused_with_the_nearest(self):
+        done = lpl_sim("--models", "adx")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("did you mean 'adex'?", done.stderr)
+
+    def run_text(self, cell, folder_name):
+        self.write(f"{folder_name}.cell", cell)
+        return self.write("own.sim", f"""
+            simulation = {{}}
+            [[population]]
+            name = "p"
+            cell = "{folder_name}"
+            size = 20
+            [[stimulus]]
+            name = "input"
+            type = "poisson"
+            size = 50
+            rate = "100 Hz"
+            [[connection]]
+            name = "c"
+            from = "input"
+            to = "p"
+            density = 0.5
+            weight = "60 pA"
+            [[phase]]
+            name = "run"
+            duration = "1 s"
+            [[record]]
+            what = "spikes"
+            of = ["p"]
+            """)
+
+    def test_the_text_of_the_guide_runs_as_it_is_written(self):
+        guide = (ROOT / "docs/extending.md").read_text()
+        text = re.search(r"```toml\n(.*?)```", guide, re.DOTALL)[1]
+        self.assertLessEqual(len(text.splitlines()), 17)
+        done = lpl_sim(self.run_text(text, "leaky"), "--out", self.folder / "own.h5", "--progress", "none")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with h5py.File(self.folder / "own.h5") as result:
+            self.assertGreater(len(result["spikes/p/timestamps"]), 100)
+            self.assertIn("[model.leaky]", result["config/description"][()].decode())
+
+    def test_mistakes_in_a_text_have_a_place(self):
+        text = re.search(r"```toml\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.DOTALL)[1]
+        for change, place, message in (
+                (('V = "(-65 mV - V)', 'U = "(-65 mV - V)'), "leaky.cell:13:", "there is no state"),
+                (("I_syn / C", "I_sin / C"), "leaky.cell:13:", "did you mean 'I_syn'?"),
+                (("I_syn / C", "I_syn * C"), "leaky.cell:13:", "the two cannot be added"),
+                (('unit = "pA"', 'unit = "pAmp"'), "leaky.cell:11:", "no unit"),
+                (("/ tau_membrane +", "/ tau_membrane + expp(1) +"), "leaky.cell:13:", "exp")):
+            with self.subTest(change=change):
+                self.assertIn(change[0], text)
+                done = lpl_sim(self.run_text(text.replace(*change), "leaky"), "--check")
+                self.assertEqual(done.returncode, 2)
+                self.assertIn(place, done.stderr)
+                self.assertIn(message, done.stderr)
 
 
 if __name__ == "__main__":

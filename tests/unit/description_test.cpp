@@ -1,4 +1,5 @@
 // The description language: what is read, what is echoed, what is refused and with which words.
+#include "spiking/model/catalogue.hpp"
 #include "spiking/description.hpp"
 
 #include <fmt/format.h>
@@ -69,7 +70,7 @@ TEST(Description, ReadsWhatItSays) {
   EXPECT_EQ(s.min_delay, 8);
   EXPECT_EQ(s.end(), 10000);
   EXPECT_EQ(s.connections[0].delay, 8);
-  EXPECT_EQ(s.populations[0].cell.parameter("tau_membrane"), 0.02);
+  EXPECT_EQ(values_of(s.populations[0], 0, s.seed)("tau_membrane"), 0.02);
   EXPECT_EQ(lpl_of(s).tau_mean, 600);
   EXPECT_TRUE(s.phases[0].learns[0]);
 }
@@ -87,7 +88,7 @@ TEST(Description, OverridesReachListsByNameAndModels) {
                                        "cell.if.tau_membrane=\"10 ms\"", "rule.lpl.predictive.strength=0"});
   EXPECT_EQ(s.end(), 20000);
   EXPECT_EQ(s.connections[0].weight, 0.3);
-  EXPECT_EQ(s.populations[0].cell.parameter("tau_membrane"), 0.01);
+  EXPECT_EQ(values_of(s.populations[0], 0, s.seed)("tau_membrane"), 0.01);
   EXPECT_EQ(lpl_of(s).predictive_strength, 0);
 }
 
@@ -244,12 +245,12 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"refractory", "", "refractory = \"0.45 ms\"", "'refractory' is \"0.45 ms\", which is no multiple"},
         Refusal{"long_refractory", "", "refractory = \"2000 s\"",
                 "'refractory' is \"2000 s\", which is more than 16777216 steps"},
-        Refusal{"threshold", "", "threshold = \"20 mV\"", "'threshold' is \"20 mV\" and never reached"},
-        Refusal{"threshold_at_zero", "", "threshold = \"0 V\"", "'threshold' is \"0 V\" and never reached"},
-        Refusal{"threshold_below", "", "threshold = \"-90 mV\"", "'threshold' is \"-90 mV\" and always exceeded"},
-        Refusal{"leak", "", "E_leak = \"10 mV\"", "'E_leak' is \"10 mV\", but V is held in"},
+        Refusal{"threshold", "", "threshold = \"20 mV\"", "'threshold' is \"20 mV\": never reached"},
+        Refusal{"threshold_at_zero", "", "threshold = \"0 V\"", "'threshold' is \"0 V\": never reached"},
+        Refusal{"threshold_below", "", "threshold = \"-90 mV\"", "'threshold' is \"-90 mV\": always exceeded"},
+        Refusal{"leak", "", "E_leak = \"10 mV\"", "'E_leak' is \"10 mV\": not in"},
         Refusal{"leak_below", "", "E_leak = \"-90 mV\"",
-                "'E_inh' is not given, so it is \"-80 mV\" by default and above"},
+                "'E_inh' is \"-80 mV\": above"},
         Refusal{"millivolts", "", "E_leak = \"-65 V\"", "'E_leak' is \"-65 V\"; .* did you mean mV"},
         Refusal{"inhibition", "", "E_inh = \"-80 V\"", "'E_inh' is \"-80 V\"; .* did you mean mV"},
         Refusal{"drive", "", "drive = \"20 V\"", "'drive' is \"20 V\"; .* did you mean mV"},
@@ -403,7 +404,7 @@ TEST(Description, RefusesVoltagesThatCannotBe) {
       testing::HasSubstr("vm.txt:2:1: -65 V lies outside the plausible range of -1 V to 0 V; did you mean mV?"));
   EXPECT_THAT(read("size = 10", "size = 10\ninitial_membrane = \"-65 V\""), testing::HasSubstr("did you mean mV?"));
   EXPECT_THAT(read("size = 10", "size = 10\ninitial_membrane = \"10 mV\""),
-              testing::HasSubstr("V is held in [E_inh, 0]"));
+              testing::HasSubstr("V is held in a range, from -0.08 V to 0 V"));
   EXPECT_THAT(device("type = \"clamp\"\nfile = \"clamp.txt\""),
               testing::HasSubstr("clamp.txt:2:6: -65 V lies outside"));
   EXPECT_THAT(device("type = \"clamp\"\ntimes = [\"0 s\"]\nvalues = [\"20 mV\"]"),
@@ -461,18 +462,16 @@ TEST(Description, WarnsOfWhatIsHardlyMeant) {
   EXPECT_THAT(device("repeats = 3\nevery = \"10 ms\""), testing::IsEmpty());
 }
 
-TEST(Description, WarnsOfParrotsThatMergeSpikes) {
+TEST(Description, WarnsOfParrotsThatDoNotCountSpikes) {
   const auto warnings = [](const std::string& wiring) {
     std::string text = replaced(kSmall, "cell = \"if\"\nsize = 10", "cell = \"parrot\"\nsize = 20");
     return read_simulation_text(replaced(text, "density = 0.5\nweight = 0.2\nplasticity = \"lpl\"", wiring), "net.sim")
         .warnings;
   };
-  const auto merges = testing::ElementsAre(testing::HasSubstr("a parrot with several inputs repeats those"));
   EXPECT_THAT(warnings("one_to_one = true\nweight = 1"), testing::IsEmpty());
-  EXPECT_THAT(warnings("density = 0.5\nweight = 1"), merges);
-  EXPECT_THAT(warnings("one_to_one = true\nweight = 1\n[[connection]]\nname = \"b\"\nfrom = \"input\"\nto = "
-                       "\"exc\"\none_to_one = true\nweight = 1"),
-              merges);
+  EXPECT_THAT(warnings("density = 0.5\nweight = 1"), testing::IsEmpty());
+  EXPECT_THAT(warnings("density = 0.5\nweight = 0.4"),
+              testing::ElementsAre(testing::HasSubstr("only weights of 1 repeat every spike")));
 }
 
 // The places of a rank's neurons have 32 bits; more are refused before any memory is asked for.

@@ -14,6 +14,8 @@
 
 #include "core/denormals.hpp"
 #include "spiking/block_hook.hpp"
+#include "spiking/model/equations.hpp"
+#include "spiking/model/steady_values.hpp"
 #include "core/vector_targets.hpp"
 #include "spiking/model/kernel.hpp"
 // After the targets.
@@ -61,119 +63,26 @@ class Writer {
 
 // --- The programs of the hand-written kernels ------------------------------------------------------------------------
 
-double parameter(std::string_view name) {
-  static const std::map<std::string_view, double> values = {
-      {"E_leak", -0.07},      {"E_inh", -0.08},         {"threshold", -0.05},    {"threshold_jump", 0.1},
-      {"tau_membrane", 0.02}, {"tau_threshold", 0.005}, {"tau_ampa", 0.005},     {"tau_gaba", 0.01},
-      {"tau_nmda", 0.1},      {"ampa_nmda_ratio", 1},   {"tau_adaptation", 0.1}, {"adaptation_jump", 1},
-      {"refractory", 0.005},  {"drive", 0.011}};
-  return values.at(name);
-}
-float decay_of(const char* tau) { return static_cast<float>(std::exp(-kDt / parameter(tau))); }
-const KernelEntry& kernel_of(const std::string& type) {
+const KernelEntry& kernel_of_type(const std::string& type) {
   return *std::find_if(kernels().begin(), kernels().end(), [&](const KernelEntry& k) { return k.type == type; });
 }
 
-void declare(Writer& w, const std::string& type) {
-  // Floats, which the machine rounds to themselves.
-  const auto constant = [&](const char* name, float value) { w.constant(name, static_cast<double>(value)); };
-  const auto at = [](const char* name) { return static_cast<float>(parameter(name)); };
-  const double ratio = parameter("ampa_nmda_ratio");
-  const auto follow_nmda =
-      static_cast<float>(type == "if" ? 1 - std::exp(-kDt / parameter("tau_nmda")) : kDt / parameter("tau_nmda"));
-  constant("rest", type == "lif" ? at("E_leak") + at("drive") : at("E_leak"));
-  constant("E_leak", at("E_leak"));
-  constant("E_inh", at("E_inh"));
-  constant("threshold_0", at("threshold"));
-  constant("threshold_jump", at("threshold_jump"));
-  constant("A_ampa", static_cast<float>(ratio / (ratio + 1)));
-  constant("A_nmda", static_cast<float>(1 / (ratio + 1)));
-  constant("adaptation_jump", at("adaptation_jump"));
-  constant("refractory_steps", static_cast<float>(std::round(parameter("refractory") / kDt)));
-  constant("step_membrane", static_cast<float>(kDt / parameter("tau_membrane")));
-  constant("follow_nmda", follow_nmda);
-  constant("keep_nmda", 1.0f - follow_nmda);
-  constant("decay_threshold", decay_of("tau_threshold"));
-  constant("decay_ampa", decay_of("tau_ampa"));
-  constant("decay_gaba", decay_of("tau_gaba"));
-  constant("decay_adaptation", decay_of("tau_adaptation"));
-  constant("one", 1);
-  constant("zero", 0);
-}
-void integrate(Writer& w, const std::string& g, const std::string& g_inh) {
-  w.raw(Op::input, "current", 0);
-  w(Op::add, "drive", "rest", "current");
-  w(Op::fma, "drive", g_inh, "E_inh", "drive");
-  w(Op::add, "leak", g, "one");
-  w(Op::fnma, "I", "leak", "V", "drive");
-  w(Op::fma, "V_new", "step_membrane", "I", "V");
-  w(Op::min, "V_new", "V_new", "zero");
-  w(Op::max, "V_new", "V_new", "E_inh");
-}
-void filter_nmda(Writer& w) {
-  w(Op::fma, "nmda", "follow_nmda", "g_ampa", "g_nmda");
-  w(Op::multiply, "g_nmda", "nmda", "keep_nmda");
-}
-void decay(Writer& w, const std::string& what) {
-  w(Op::multiply, what, what, "decay_" + what.substr(what.starts_with("g_") ? 2 : 0));
-}
-void reset(Writer& w, bool adaptation) {
-  w(Op::add, "limit", "threshold_0", "threshold");
-  w(Op::greater, "fired", "V_new", "limit");
-  w(Op::select, "V", "fired", "E_leak", "V_new");
-  w(Op::select, "threshold", "fired", "threshold_jump", "threshold");
-  if (!adaptation) return;
-  w(Op::add, "raised", "g_adaptation", "adaptation_jump");
-  w(Op::select, "g_adaptation", "fired", "raised", "g_adaptation");
-}
-void finish(Writer& w, const std::vector<std::string>& receptors) {
-  w.raw(Op::fired, "", 0, "fired");
-  w(Op::hook, "");
-  for (std::uint16_t r = 0; r < receptors.size(); ++r) {
-    w.raw(Op::arrival, "arrival", r);
-    w(Op::add, receptors[r], receptors[r], "arrival");
+// The text that a kernel is the fast form of, with a drive that makes neurons fire.
+struct KernelText {
+  explicit KernelText(const std::string& type) {
+    Document document = Document::from_text(text_of_kernel(type), type);
+    Table table = document.root();
+    text = read_model_text(table);
   }
-  w(Op::clamp, "V");
-}
-
-Program program_of(const std::string& type) {
-  std::vector<std::string> states;
-  for (const StateInfo& state : kernel_of(type).states) states.emplace_back(state.name);
-  Writer w(states);
-  declare(w, type);
-  if (type == "if") {
-    w(Op::fma, "g", "A_nmda", "g_nmda", "g_gaba");
-    w(Op::fma, "g", "A_ampa", "g_ampa", "g");
-    integrate(w, "g", "g_gaba");
-    filter_nmda(w);
-    for (const char* what : {"g_ampa", "g_gaba", "threshold"}) decay(w, what);
-    reset(w, false);
-    finish(w, {"g_ampa", "g_nmda", "g_gaba"});
-  } else if (type == "aif") {
-    for (const char* what : {"g_ampa", "g_gaba", "g_adaptation"}) decay(w, what);
-    filter_nmda(w);
-    w(Op::add, "g_inh", "g_gaba", "g_adaptation");
-    w(Op::fma, "g", "A_nmda", "g_nmda", "g_inh");
-    w(Op::fma, "g", "A_ampa", "g_ampa", "g");
-    integrate(w, "g", "g_inh");
-    decay(w, "threshold");
-    reset(w, true);
-    finish(w, {"g_ampa", "g_nmda", "g_gaba"});
-  } else {
-    w(Op::add, "g", "g_ampa", "g_gaba");
-    integrate(w, "g", "g_gaba");
-    for (const char* what : {"g_ampa", "g_gaba"}) decay(w, what);
-    w(Op::greater, "resting", "refractory", "zero");
-    w(Op::select, "V_new", "resting", "E_leak", "V_new");
-    w(Op::subtract, "refractory", "refractory", "one");
-    w(Op::max, "refractory", "refractory", "zero");
-    w(Op::greater, "fired", "V_new", "threshold_0");
-    w(Op::select, "V", "fired", "E_leak", "V_new");
-    w(Op::select, "refractory", "fired", "refractory_steps", "refractory");
-    finish(w, {"g_ampa", "g_gaba"});
+  double value(const std::string& name) const {
+    return name == "drive" ? 0.011 : *evaluate(text.parameter(name)->fallback, [](const std::string&) { return 0.0; });
   }
-  return w.program;
-}
+  ParameterValues values() const {
+    return [this](const std::string& name) { return value(name); };
+  }
+  Program program() const { return compile(text, values(), {}, kDt).program; }
+  ModelText text;
+};
 
 // --- A population's arrays
 // ---------------------------------------------------------------------------------------------
@@ -304,11 +213,15 @@ class KernelTwins : public EveryTarget, public testing::WithParamInterface<const
 
 TEST_P(KernelTwins, GiveTheirBits) {
   const std::string type = GetParam();
-  const KernelEntry& entry = kernel_of(type);
-  const Program program = program_of(type);
+  const KernelEntry& entry = kernel_of_type(type);
+  const KernelText text(type);
+  const Program program = text.program();
+  const SteadyValues steady(text.text.parameters, text.text.constants, text.values(), kDt);
+  ASSERT_EQ(text.text.states.size(), entry.states.size());
+  for (std::size_t i = 0; i < entry.states.size(); ++i) ASSERT_EQ(text.text.states[i].name, entry.states[i]);
   each([&] {
     std::size_t total = 0;
-    const auto kernel_model = entry.make(parameter, kDt);
+    const auto kernel_model = entry.make([&](std::string_view name) { return *steady.find(std::string(name)); }, kDt);
     for (const std::size_t neurons : {1u, 16u, 100u, 250u, 256u, 257u, 640u})
       for (const Devices devices :
            {Devices{true, true, true}, Devices{false, false, false}, Devices{true, false, true}}) {
@@ -327,8 +240,7 @@ TEST_P(KernelTwins, GiveTheirBits) {
         }
         total += kernel.spikes.size();
         for (std::size_t s = 0; s < entry.states.size(); ++s)
-          ASSERT_TRUE(same_bits(kernel.state[s], twin.state[s]))
-              << entry.states[s].name << ", " << neurons << " neurons";
+          ASSERT_TRUE(same_bits(kernel.state[s], twin.state[s])) << entry.states[s] << ", " << neurons << " neurons";
         ASSERT_EQ(by_block(kernel.spikes), by_block(twin.spikes));
         ASSERT_TRUE(same_bits(kernel.V_integrated, twin.V_integrated));
         ASSERT_EQ(kernel.listener.sorted(), twin.listener.sorted());

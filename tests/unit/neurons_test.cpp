@@ -49,7 +49,7 @@ struct Rig {
 
 TEST(Neurons, RelaxExponentiallyToRest) {
   Population p = population("if", 3);
-  p.initial_membrane.mean = -0.06;
+  p.initial_membrane = InitialMembrane{.mean = -0.06, .values = {}};
   Rig rig(p);
   for (int epoch = 0; epoch < 100; ++epoch) {
     rig.advance(8);
@@ -108,12 +108,12 @@ TEST(Neurons, InhibitionStopsAtItsReversalPotential) {
 
 TEST(Neurons, SpikeResetsAndRaisesTheThreshold) {
   Population p = population("if", 2);
-  p.initial_membrane.values = {-0.045, -0.055};
+  p.initial_membrane = InitialMembrane{.values = {-0.045, -0.055}};
   Rig rig(p);
   rig.advance(1);
   EXPECT_EQ(rig.spikes.ids, std::vector<NeuronId>{0});
   EXPECT_EQ(rig.V(0), -0.07f);
-  EXPECT_EQ(rig.state("threshold"), 0.1f);
+  EXPECT_EQ(rig.state("theta"), 0.1f);
 }
 
 TEST(Neurons, LifFiresRegularlyWithDriveAndRefractoryPeriod) {

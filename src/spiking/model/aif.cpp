@@ -69,8 +69,7 @@ namespace {
 
 HWY_EXPORT(MakeAif);
 
-constexpr StateInfo kStates[] = {{"V", "V"},      {"threshold", "V"}, {"g_ampa", "1"},
-                                 {"g_nmda", "1"}, {"g_gaba", "1"},    {"g_adaptation", "1"}};
+constexpr std::string_view kStates[] = {"V", "theta", "g_ampa", "g_nmda", "g_gaba", "g_adaptation"};
 constexpr std::string_view kReceptors[] = {"AMPA", "NMDA", "GABA"};
 
 std::unique_ptr<NeuronModel> make(const Parameters& parameter, double dt) {
@@ -79,7 +78,7 @@ std::unique_ptr<NeuronModel> make(const Parameters& parameter, double dt) {
 
 }  // namespace
 
-extern const KernelEntry aif_kernel{"aif", kStates, kReceptors, 0, make};
+extern const KernelEntry aif_kernel{"aif", kStates, kReceptors, make};
 
 }  // namespace lpl::spiking
 #endif

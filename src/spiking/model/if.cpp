@@ -64,7 +64,7 @@ namespace {
 
 HWY_EXPORT(MakeIf);
 
-constexpr StateInfo kStates[] = {{"V", "V"}, {"threshold", "V"}, {"g_ampa", "1"}, {"g_nmda", "1"}, {"g_gaba", "1"}};
+constexpr std::string_view kStates[] = {"V", "theta", "g_ampa", "g_nmda", "g_gaba"};
 constexpr std::string_view kReceptors[] = {"AMPA", "NMDA", "GABA"};
 
 std::unique_ptr<NeuronModel> make(const Parameters& parameter, double dt) {
@@ -73,7 +73,7 @@ std::unique_ptr<NeuronModel> make(const Parameters& parameter, double dt) {
 
 }  // namespace
 
-extern const KernelEntry if_kernel{"if", kStates, kReceptors, 0, make};
+extern const KernelEntry if_kernel{"if", kStates, kReceptors, make};
 
 }  // namespace lpl::spiking
 #endif

@@ -1,10 +1,9 @@
-// A hand-written kernel is the fast form of a neuron model: it declares its states and receptors, derives its constants
-// from the cell's parameters, and moves blocks of neurons.
+// Hand-written kernels: each is the fast form of one text of the catalogue, models/NAME.cell, which says what it does
+// and which the register machine runs wherever equations differ. Tests compare the two bit for bit.
 #pragma once
 
 #include <functional>
 #include <memory>
-#include <optional>
 #include <span>
 #include <string_view>
 
@@ -12,20 +11,16 @@
 
 namespace lpl::spiking {
 
-struct StateInfo {
-  std::string_view name, unit;
-};
-
 using Parameters = std::function<double(std::string_view name)>;  // SI
 
 struct KernelEntry {
-  std::string_view type;
-  std::span<const StateInfo> states;
-  std::span<const std::string_view> receptors;
-  std::optional<std::size_t> membrane;  // the state that clamps hold and rules see
+  std::string_view type;                                // the model's name
+  std::span<const std::string_view> states, receptors;  // names of the text, in the order of the kernel's arrays
   std::unique_ptr<NeuronModel> (*make)(const Parameters& parameter, double dt);
 };
 std::span<const KernelEntry> kernels();
+// The text of models/NAME.cell when the program was built.
+std::string_view text_of_kernel(std::string_view type);
 
 // The instruction set that they use, such as "AVX3".
 const char* vector_target();

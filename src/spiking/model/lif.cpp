@@ -57,7 +57,7 @@ namespace {
 
 HWY_EXPORT(MakeLif);
 
-constexpr StateInfo kStates[] = {{"V", "V"}, {"g_ampa", "1"}, {"g_gaba", "1"}, {"refractory", "1"}};
+constexpr std::string_view kStates[] = {"V", "g_ampa", "g_gaba", "refractory"};
 constexpr std::string_view kReceptors[] = {"AMPA", "GABA"};
 
 std::unique_ptr<NeuronModel> make(const Parameters& parameter, double dt) {
@@ -66,7 +66,7 @@ std::unique_ptr<NeuronModel> make(const Parameters& parameter, double dt) {
 
 }  // namespace
 
-extern const KernelEntry lif_kernel{"lif", kStates, kReceptors, 0, make};
+extern const KernelEntry lif_kernel{"lif", kStates, kReceptors, make};
 
 }  // namespace lpl::spiking
 #endif

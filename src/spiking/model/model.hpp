@@ -12,8 +12,8 @@ namespace lpl::spiking {
 
 class BlockHook;
 
-// Spikes of one block in one step; bit l is lane l. A neuron that spikes n times in the step stands in n of them, which
-// follow one another.
+// Spikes of one block in one step; bit l is lane l. Where neurons spike several times in the step, a block has an entry
+// for each spike, by lane.
 struct BlockSpikes {
   std::uint32_t block;
   std::uint16_t step;  // of the epoch

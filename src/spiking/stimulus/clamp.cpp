@@ -1,4 +1,9 @@
 // type = "clamp".
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "spiking/model/catalogue.hpp"
 #include "spiking/neurons.hpp"
 #include "spiking/stimulus/device.hpp"
 
@@ -14,10 +19,18 @@ struct Clamp final : SeriesDevice {
 Stimulus read(const StimulusReading& reading) {
   const auto device = std::make_shared<Clamp>();
   const Population& target = read_target(reading, *device);
-  const double lowest = target.cell.parameter("E_inh");
-  read_series(
-      reading, *device,
-      {.low = lowest, .high = 0, .range = "range in which V is held,", .of_lists = true, .largest = kLargestVoltage});
+  if (!target.cell.has_membrane())
+    reading.table.fail("to",
+                       fmt::format("the model '{}' of '{}' has no membrane to clamp", target.cell.model, target.name));
+  const StateText& membrane = target.cell.text->states[*target.cell.text->membrane];
+  const auto [low, high] = range_of(membrane, target, 0, reading.seed, reading.grid.dt);
+  read_series(reading, *device,
+              {.dimension = Dimension::voltage,
+               .low = std::max(low, -kLargestVoltage),
+               .high = std::min(high, kLargestVoltage),
+               .range = "range in which V is held,",
+               .of_lists = true,
+               .largest = kLargestVoltage});
   return {.spikes = nullptr, .device = device};
 }
 

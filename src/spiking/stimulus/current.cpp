@@ -1,4 +1,9 @@
 // type = "current".
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "spiking/model/equations.hpp"
 #include "spiking/neurons.hpp"
 #include "spiking/stimulus/device.hpp"
 
@@ -13,14 +18,20 @@ struct Current final : SeriesDevice {
 
 Stimulus read(const StimulusReading& reading) {
   const auto device = std::make_shared<Current>();
-  read_target(reading, *device);
-
+  const Population& target = read_target(reading, *device);
+  const std::vector<InputText>& inputs = target.cell.text->inputs;
+  if (inputs.empty())
+    reading.table.fail("to",
+                       fmt::format("the model '{}' of '{}' has no input for currents", target.cell.model, target.name));
+  const bool volts = inputs.front().dimension == Dimension::voltage;
+  constexpr double kUnbounded = std::numeric_limits<float>::max();
   read_series(reading, *device,
-              {.low = -kLargestVoltage,
-               .high = kLargestVoltage,
+              {.dimension = inputs.front().dimension,
+               .low = volts ? -kLargestVoltage : -kUnbounded,
+               .high = volts ? kLargestVoltage : kUnbounded,
                .range = "plausible range",
                .of_lists = false,
-               .largest = kLargestCurrent});
+               .largest = volts ? kLargestCurrent : kUnbounded});
   return {.spikes = nullptr, .device = device};
 }
 

@@ -64,7 +64,6 @@ const Population& read_target(const StimulusReading& reading, Device& device) {
   Table& table = reading.table;
   device.population = named(table, "to", table.text("to"), reading.populations, "population");
   const Population& target = reading.populations[device.population];
-  if (!target.cell.has_membrane()) table.fail("to", "a parrot population has no membrane to act on");
   device.neurons = read_neurons(table, target.size, "all");
   return target;
 }
@@ -74,9 +73,10 @@ namespace {
 // Rows of a file, or two lists.
 void read_points(Table& table, SeriesDevice& device, const SeriesBounds& bounds) {
   const auto unlike = [&](double value) {
-    const std::string_view hint = std::abs(value) > kLargestVoltage ? "; did you mean mV?" : "";
-    return fmt::format("{} V lies outside the {} of {} V to {} V{}", value, bounds.range, bounds.low, bounds.high,
-                       hint);
+    const bool milli = bounds.dimension == Dimension::voltage && std::abs(value) > kLargestVoltage;
+    const std::string unit = unit_of(bounds.dimension);
+    return fmt::format("{0} {4} lies outside the {1} of {2} {4} to {3} {4}{5}", value, bounds.range, bounds.low,
+                       bounds.high, unit, milli ? "; did you mean mV?" : "");
   };
   const auto add = [&](double time, double value) {
     device.times.push_back(time);
@@ -86,7 +86,7 @@ void read_points(Table& table, SeriesDevice& device, const SeriesBounds& bounds)
   if (table.has("file")) {
     imported(table, "file", [&](const auto& path) {
       for_each_row(path, [&](const TextRow& row) {
-        row.expect(2, "time in seconds and value in V");
+        row.expect(2, fmt::format("time in seconds and value in {}", unit_of(bounds.dimension)));
         if (row[0] < 0) row.fail(0, fmt::format("the time is {} s; times start at 0", row[0]));
         if (falls(row[0]))
           row.fail(0, fmt::format("the time {} s follows {} s; times must rise", row[0], device.times.back()));
@@ -97,7 +97,10 @@ void read_points(Table& table, SeriesDevice& device, const SeriesBounds& bounds)
     return;
   }
   const std::vector<double> times = table.quantities("times", Dimension::time, kNonNegative);
-  const std::vector<double> values = table.quantities("values", Dimension::voltage, {-bounds.largest, bounds.largest});
+  const Bounds of_lists{-bounds.largest, bounds.largest};
+  const std::vector<double> values = bounds.dimension == Dimension::none
+                                         ? table.numbers("values", of_lists)
+                                         : table.quantities("values", bounds.dimension, of_lists);
   if (times.size() != values.size() || times.empty())
     table.fail("values", fmt::format("there are {} times but {} values", times.size(), values.size()));
   for (std::size_t i = 0; i < times.size(); ++i) {

@@ -16,14 +16,15 @@ struct SeriesDevice : Device {
   std::optional<double> value(Step step, double dt) const;
 
   std::vector<double> times;   // [s] after the start of each repeat, ascending; the device acts on [first, last]
-  std::vector<double> values;  // [V]; a current is given as the voltage that it would add at rest
+  std::vector<double> values;  // SI, in the unit of the model's input
   Step start = 0;
   Step every = 0;  // repeats begin this far apart; used where repeats > 1
   std::int64_t repeats = 1;
 };
 
-// What values can be. Files have no units, so that a narrower range shows values in millivolts.
+// What values are and can be. Files have no units, so that a narrower range shows values in millivolts.
 struct SeriesBounds {
+  Dimension dimension;
   double low, high;
   std::string_view range;  // what they lie in
   bool of_lists;           // hold for lists with units, too,

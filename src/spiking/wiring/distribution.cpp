@@ -1,0 +1,153 @@
+#include "spiking/wiring/distribution.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <numbers>
+
+#include "core/errors.hpp"
+
+namespace lpl::spiking {
+namespace {
+
+constexpr double kLeastShare = 1e-3;
+
+double read_value(Table& table, std::string_view key, Dimension dimension, Bounds bounds) {
+  return dimension == Dimension::none ? table.number(key, bounds) : table.quantity(key, dimension, bounds);
+}
+
+std::vector<double> read_values(Table& table, std::string_view key, Dimension dimension, Bounds bounds) {
+  return dimension == Dimension::none ? table.numbers(key, bounds) : table.quantities(key, dimension, bounds);
+}
+
+// Of a standard normal number.
+double probability_below(double z) { return 0.5 * std::erfc(-z / std::numbers::sqrt2); }
+
+}  // namespace
+
+Distribution Distribution::read(Table& table, std::string_view key, Dimension dimension, Bounds bounds, NeuronId pre,
+                                NeuronId post) {
+  if (!table.is_table(key)) return Distribution(read_value(table, key, dimension, bounds));
+  static constexpr std::array<std::string_view, 6> kForms = {"normal",      "lognormal", "uniform",
+                                                             "exponential", "by_source", "by_target"};
+  Table inner = table.table(key);
+  inner.rename(fmt::format("'{}' of {}", key, table.who()));
+  std::vector<std::string_view> given;
+  for (const std::string_view form : kForms)
+    if (inner.has(form)) given.push_back(form);
+  if (given.size() != 1)
+    table.fail(key, fmt::format("'{}' must hold exactly one of normal, lognormal, uniform, exponential, by_source, "
+                                "by_target",
+                                key));
+  Distribution result;
+  result.kind_ = static_cast<Kind>(1 + (std::ranges::find(kForms, given.front()) - kForms.begin()));
+  if (result.kind_ == Kind::by_source || result.kind_ == Kind::by_target) {
+    result.read_list(inner, given.front(), dimension, bounds, result.kind_ == Kind::by_source ? pre : post);
+  } else {
+    result.read_shape(inner, given.front(), dimension, bounds);
+    result.read_bounds(inner, given.front(), dimension, bounds);
+  }
+  inner.finish();
+  return result;
+}
+
+void Distribution::read_list(Table& table, std::string_view key, Dimension dimension, Bounds bounds,
+                             std::size_t size) {
+  list_ = read_values(table, key, dimension, bounds);
+  if (list_.size() != size)
+    table.fail(key, fmt::format("'{}' holds {} values, but there are {} neurons", key, list_.size(), size));
+  const auto [least, most] = std::ranges::minmax(list_);
+  low_ = least;
+  high_ = most;
+}
+
+void Distribution::read_shape(Table& table, std::string_view key, Dimension dimension, Bounds bounds) {
+  if (kind_ == Kind::exponential) {
+    a_ = read_value(table, key, dimension, kPositive);
+    return;
+  }
+  if (kind_ == Kind::lognormal && dimension != Dimension::none) {
+    // The deviation of a logarithm has no unit.
+    const std::vector<std::string> texts = table.texts(key);
+    if (texts.size() != 2) table.fail(key, fmt::format("'{}' holds {} values; it must hold 2", key, texts.size()));
+    try {
+      a_ = parse_quantity(texts[0], dimension);
+      b_ = parse_quantity(texts[1], Dimension::none);
+    } catch (const ConfigError& error) {
+      table.fail(key, fmt::format("'{}': {}", key, error.what()));
+    }
+  } else {
+    const std::vector<double> values = read_values(table, key, dimension, kAny);
+    if (values.size() != 2) table.fail(key, fmt::format("'{}' holds {} values; it must hold 2", key, values.size()));
+    a_ = values[0];
+    b_ = values[1];
+  }
+  if (kind_ == Kind::lognormal && !(a_ > 0)) table.fail(key, "the median of a lognormal distribution must be above 0");
+  if (kind_ != Kind::uniform && !(b_ >= 0)) table.fail(key, "the deviation cannot be below 0");
+  if (kind_ == Kind::uniform && !(a_ <= b_ && a_ >= bounds.low && b_ <= bounds.high))
+    table.fail(key, fmt::format("'{}' must rise, within {} and {} {}", key, bounds.low, bounds.high,
+                                unit_of(dimension)));
+}
+
+void Distribution::read_bounds(Table& table, std::string_view key, Dimension dimension, Bounds bounds) {
+  low_ = table.has("low") ? read_value(table, "low", dimension, bounds) : bounds.low;
+  high_ = table.has("high") ? read_value(table, "high", dimension, bounds) : bounds.high;
+  clip_ = table.choice("beyond", {"redraw", "clip"}, "redraw") == 1;
+  if (low_ > high_) table.fail("low", fmt::format("{}, above 'high'", table.stated("low")));
+  if (kind_ == Kind::uniform) {
+    low_ = std::clamp(a_, low_, high_);
+    high_ = std::clamp(b_, low_, high_);
+  }
+  if (!clip_ && share_within() < kLeastShare)
+    table.fail(key, fmt::format("of the numbers drawn from '{}' less than one in {:.0f} would lie within its bounds of "
+                                "{} and {} {}; widen them, or set beyond = \"clip\"",
+                                key, 1 / kLeastShare, low_, high_, unit_of(dimension)));
+}
+
+// The share of draws that lie in [low_, high_].
+double Distribution::share_within() const {
+  const auto between = [&](double low, double high, double mean) {
+    if (b_ == 0) return low <= mean && mean <= high ? 1.0 : 0.0;
+    return probability_below((high - mean) / b_) - probability_below((low - mean) / b_);
+  };
+  switch (kind_) {
+    case Kind::normal:
+      return between(low_, high_, a_);
+    case Kind::lognormal:
+      return between(std::log(std::max(low_, 0.0)), std::log(std::max(high_, 0.0)), std::log(a_));
+    case Kind::exponential:
+      return std::exp(-std::max(low_, 0.0) / a_) - std::exp(-std::max(high_, 0.0) / a_);
+    case Kind::uniform:
+      return b_ > a_ ? (high_ - low_) / (b_ - a_) : 1.0;
+    default:
+      return 1;
+  }
+}
+
+double Distribution::unbounded(Random& random) const {
+  switch (kind_) {
+    case Kind::normal:
+      return a_ + b_ * random.normal();
+    case Kind::lognormal:
+      return a_ * std::exp(b_ * random.normal());
+    case Kind::uniform:
+      return a_ + (b_ - a_) * random.uniform();
+    default:
+      return -a_ * std::log(random.uniform());
+  }
+}
+
+double Distribution::draw(Random& random, const SynapsePlace& place) const {
+  if (kind_ == Kind::constant) return a_;
+  if (kind_ == Kind::by_source) return list_[place.pre];
+  if (kind_ == Kind::by_target) return list_[place.post];
+  double value = unbounded(random);
+  if (clip_) return std::clamp(value, low_, high_);
+  while (!(low_ <= value && value <= high_)) value = unbounded(random);
+  return value;
+}
+
+}  // namespace lpl::spiking
