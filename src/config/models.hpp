@@ -19,8 +19,8 @@ struct ModelReference {
   std::string list, key, section, extension, texts = "";
 };
 
-// Applies overrides ("a.b=VALUE", see Document::set) and finds the models of all `references`, in their order. Overrides
-// that change a model come after it is found: what they change must be there; what they name is found then.
+// Applies overrides ("a.b=VALUE", see Document::set) and finds the models of all `references`, in their order.
+// Overrides that change a model come after it is found: what they change must be there; what they name is found then.
 void resolve(Document& document, const std::vector<std::string>& overrides,
              const std::vector<ModelReference>& references);
 

@@ -54,8 +54,7 @@ Distribution Distribution::read(Table& table, std::string_view key, Dimension di
   return result;
 }
 
-void Distribution::read_list(Table& table, std::string_view key, Dimension dimension, Bounds bounds,
-                             std::size_t size) {
+void Distribution::read_list(Table& table, std::string_view key, Dimension dimension, Bounds bounds, std::size_t size) {
   list_ = read_values(table, key, dimension, bounds);
   if (list_.size() != size)
     table.fail(key, fmt::format("'{}' holds {} values, but there are {} neurons", key, list_.size(), size));
@@ -88,8 +87,8 @@ void Distribution::read_shape(Table& table, std::string_view key, Dimension dime
   if (kind_ == Kind::lognormal && !(a_ > 0)) table.fail(key, "the median of a lognormal distribution must be above 0");
   if (kind_ != Kind::uniform && !(b_ >= 0)) table.fail(key, "the deviation cannot be below 0");
   if (kind_ == Kind::uniform && !(a_ <= b_ && a_ >= bounds.low && b_ <= bounds.high))
-    table.fail(key, fmt::format("'{}' must rise, within {} and {} {}", key, bounds.low, bounds.high,
-                                unit_of(dimension)));
+    table.fail(key,
+               fmt::format("'{}' must rise, within {} and {} {}", key, bounds.low, bounds.high, unit_of(dimension)));
 }
 
 void Distribution::read_bounds(Table& table, std::string_view key, Dimension dimension, Bounds bounds) {
