@@ -16,7 +16,7 @@ namespace lpl {
 // A file with model = "equations" is a text, not values: where `texts` names a section, it becomes [texts.name], and
 // [section.name] a table that names it, model = "name".
 struct ModelReference {
-  std::string list, key, section, extension, texts = "";
+  std::string list, key, section, extension, texts;
 };
 
 // Applies overrides ("a.b=VALUE", see Document::set) and finds the models of all `references`, in their order.

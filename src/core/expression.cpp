@@ -125,7 +125,7 @@ class Parser {
     if (text_.size() > kLongest) fail(0, fmt::format("an expression may have {} characters", kLongest));
     skip_blanks();
     if (at_ == text_.size()) fail(0, "an expression is missing");
-    const Part whole = disjunction();
+    Part whole = disjunction();
     if (at_ < text_.size()) unexpected("an operator");
     return whole;
   }
@@ -238,12 +238,12 @@ class Parser {
   }
 
   Part comparison() {
-    const Part a = sum();
+    Part a = sum();
     const auto op = take_comparison();
     if (!op) return a;
     const Part b = sum();
     expect_alike(a, b, "compared");
-    const Part result = joined(*op, a, b, Dimension::none, true);
+    Part result = joined(*op, a, b, Dimension::none, true);
     const std::size_t second = at_;
     if (take_comparison()) fail(second, "comparisons do not chain; join two with 'and'");
     return result;
@@ -305,7 +305,7 @@ class Parser {
     return checked({build(Op::negate, {a.tree}, a.tree->dimension), begin, a.end});
   }
   Part power() {
-    const Part base = primary();
+    Part base = primary();
     if (!take("^")) return base;
     const Deeper deeper(*this);
     const Part exponent = signed_power();
@@ -809,7 +809,7 @@ std::pair<std::string_view, Binding> infix(Op op) {
 
 std::string number_text(const Node& node) {
   if (!node.name.empty()) return node.name;
-  const std::string text = fmt::format("{}", node.value);
+  std::string text = fmt::format("{}", node.value);
   if (node.dimension == Dimension::none) return text;
   return fmt::format("{} {}", text, unit_of(node.dimension));
 }

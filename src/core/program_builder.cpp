@@ -99,16 +99,17 @@ void ProgramBuilder::fired(Value who, Value count) {
   add({.kind = Kind::result, .op = Op::fired, .index = 1, .b = who.id, .c = count.id, .effect = true});
 }
 
-void ProgramBuilder::commit(std::vector<std::pair<std::uint16_t, Value>> values) {
+void ProgramBuilder::commit(const std::vector<std::pair<std::uint16_t, Value>>& values) {
   // A value that lies in the register of another state, or is wanted twice, is copied before any register changes.
   std::set<std::uint32_t> taken;
-  for (auto& [index, value] : values) {
+  std::vector<std::pair<std::uint16_t, Value>> placed = values;
+  for (auto& [index, value] : placed) {
     const Entry& entry = entries_[value.id];
     const auto [place, fresh] = committed_.try_emplace(value.id, index);
     const bool elsewhere = entry.kind == Kind::state ? entry.index != index : place->second != index;
     if (elsewhere || !taken.insert(value.id).second) value = add({.kind = Kind::result, .op = Op::copy, .a = value.id});
   }
-  for (const auto& [index, value] : values) add({.kind = Kind::commit, .index = index, .a = value.id, .effect = true});
+  for (const auto& [index, value] : placed) add({.kind = Kind::commit, .index = index, .a = value.id, .effect = true});
 }
 void ProgramBuilder::clamp(std::uint16_t index) {
   add({.kind = Kind::result, .op = Op::clamp, .index = index, .effect = true});

@@ -34,7 +34,7 @@ class ProgramBuilder {
   void fired(Value who);
   void fired(Value who, Value count);
   // These states have these values from here on; what a state was before is read no more.
-  void commit(std::vector<std::pair<std::uint16_t, Value>> values);
+  void commit(const std::vector<std::pair<std::uint16_t, Value>>& values);
   // What a clamp leaves of a state that was committed.
   void clamp(std::uint16_t index);
 

@@ -72,7 +72,7 @@ void convert(Cursor& in, std::size_t size, NumberArray& array) {
       T value;
       std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
       if (!std::in_range<std::int32_t>(value)) in.fail(fmt::format("its number {} is {}, too large", i, value));
-      array.numbers[i] = static_cast<std::int32_t>(value);
+      array.numbers[i] = static_cast<std::int32_t>(+value);
     }
   }
 }

@@ -354,7 +354,7 @@ TrainingDescription read(Document document, const std::string& name, std::vector
                          std::optional<std::uint64_t> seed, bool only_judged = false) {
   for (const char* optional : {"optimizer", "readout", "record"}) document.ensure_table(optional);
   if (seed) overrides.push_back(fmt::format("training.seed={}", *seed));
-  resolve(document, overrides, {{"network", "net", "net", "net"}, {"learning", "rule", "rule", "rule"}});
+  resolve(document, overrides, {{"network", "net", "net", "net", ""}, {"learning", "rule", "rule", "rule", ""}});
   return read_tables(document, name, only_judged);
 }
 

@@ -100,8 +100,8 @@ SimulationDescription read(Document document, std::vector<std::string> overrides
   if (seed) overrides.push_back(fmt::format("simulation.seed={}", *seed));
   resolve(document, overrides,
           {{"population", "cell", "cell", "cell", "model"},
-           {"cell", "model", "model", "cell"},
-           {"connection", "plasticity", "rule", "rule"}});
+           {"cell", "model", "model", "cell", ""},
+           {"connection", "plasticity", "rule", "rule", ""}});
   return DescriptionReader(std::move(document)).read();
 }
 

@@ -332,6 +332,7 @@ void Recorder::gather(Step now) {
   for (const SnapshotRecord& record : snapshots_)
     if (snapshot_due(record, now)) write_snapshot(*record.description, fmt::format("step_{:012}", now - 1), now - 1);
   snapshots_done_ = now;
+  on_root([&] { flush_when_due(); });
 }
 
 void Recorder::gather_samples(SampleRecord& record) {
@@ -432,10 +433,14 @@ void Recorder::write_spikes() {
     record.ends.clear();
     record.rates.clear();
   }
-  if (wall_clock() - last_flush_ > kSecondsBetweenFlushes) {
-    file_->flush();
-    last_flush_ = wall_clock();
-  }
+  flush_when_due();
+}
+
+// Also where the file has been taken away is found out here.
+void Recorder::flush_when_due() {
+  if (wall_clock() - last_flush_ <= kSecondsBetweenFlushes) return;
+  file_->flush();
+  last_flush_ = wall_clock();
 }
 
 void Recorder::flush(Step now) {

@@ -116,6 +116,7 @@ class Recorder {
   void append_samples(SampleRecord& record, const std::vector<float>& values);
   void write_snapshot(const RecordDescription& record, const std::string& name, Step now);
   void write_spikes();
+  void flush_when_due();
   void on_root(const std::function<void()>& body);
   const Variable& variable_of(const RecordDescription& record) const;  // state, synapses
 

@@ -196,8 +196,13 @@ class Simulator {
   void step(std::size_t population, Step k, NeuronId n, const std::vector<float>& arrivals) {
     Cells& cells = cells_[population];
     const std::vector<float> no_inputs(8, 0.0f);
-    NeuronStep<float> now{
-        .noise = cells.noise, .neuron = n, .step = k, .dt = sim_.dt, .inputs = no_inputs, .arrivals = arrivals};
+    NeuronStep<float> now;
+    now.noise = cells.noise;
+    now.neuron = n;
+    now.step = k;
+    now.dt = sim_.dt;
+    now.inputs = no_inputs;
+    now.arrivals = arrivals;
     lpl::run<float>(cells.compiled.program, cells.registers[n], now);
     for (std::uint32_t i = 0; i < now.count; ++i) {
       ++spiked_[population].back()[n];

@@ -64,7 +64,7 @@ class Installed(unittest.TestCase):
         """A cell that only `folder` has."""
         folder.mkdir(exist_ok=True)
         text = (self.models / "if.cell").read_text()
-        (folder / "odd.cell").write_text(re.sub(r"threshold_jump *= *\"[^\"]*\"", f'threshold_jump = "{jump}"', text))
+        (folder / "odd.cell").write_text(text.replace('"100 mV"', f'"{jump}"', 1))
         self.addCleanup((folder / "odd.cell").unlink)
 
 
@@ -136,7 +136,7 @@ class Scripts(Installed):
 
 
 class Pages(Installed):
-    HELP = {"lpl_sim": [[]], "lpl_rate": [[], ["eval"]]}
+    HELP = {"lpl_sim": [[]], "lpl_rate": [[], ["eval"], ["import"]]}
 
     def options_in_help(self, program):
         texts = [self.check(self.run_installed(program, *words, "--help")) for words in self.HELP[program]]

@@ -340,7 +340,11 @@ std::vector<float> resized_middle(const Picture& picture, int side) {
   const ResamplingTaps all(square, square, side);
   const pixel::Taps taps = all.of(square);
   std::vector<float> lines(static_cast<std::size_t>(square) * static_cast<std::size_t>(side * channels));
-  const auto at = [&](int y, int x, int c) { return static_cast<std::size_t>((y * side + x) * channels + c); };
+  const auto at = [&](int y, int x, int c) {
+    return (static_cast<std::size_t>(y) * static_cast<std::size_t>(side) + static_cast<std::size_t>(x)) *
+               static_cast<std::size_t>(channels) +
+           static_cast<std::size_t>(c);
+  };
   for (int y = 0; y < square; ++y)
     for (int x = 0; x < side; ++x)
       for (int c = 0; c < channels; ++c) {
@@ -439,7 +443,7 @@ std::string identity_of(const std::vector<std::string>& files, const ImageSetLay
 
 ImageSetLayout import_images(const ImportOptions& options, ProgressStyle style) {
   const Sources sources = open_sources(options);
-  const ImageSetLayout layout = layout_of(sources, options);
+  ImageSetLayout layout = layout_of(sources, options);
   const std::vector<std::string> files = input_files(sources, options);
   const auto locks = claim_outputs({{"--out", options.out}}, files);
   if (fs::exists(options.out) && !options.overwrite)

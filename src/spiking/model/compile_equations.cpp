@@ -44,7 +44,7 @@ class Compiler {
   CompiledModel compile() {
     choose_methods();
     Values x;
-    for (std::uint16_t i = 0; i < model_.states.size(); ++i) x.push_back(program_.state(i));
+    for (std::size_t i = 0; i < model_.states.size(); ++i) x.push_back(program_.state(static_cast<std::uint16_t>(i)));
     const Values old = x;
     if (model_.refractory_state)
       resting_ = program_.emit(Op::greater, old[*model_.refractory_state], program_.constant(0));
@@ -56,11 +56,12 @@ class Compiler {
     if (model_.arrivals == ArrivalOrder::before_threshold) add_arrivals(x);
     hold(x, old);
     if (model_.when && !fired) fired = fires(x);
-    if (fired) spike(x, model_.test_first ? before : x, *fired);
+    const Values seen = model_.test_first ? before : x;
+    if (fired) spike(x, seen, *fired);
     if (model_.arrivals == ArrivalOrder::last) add_arrivals(x);
     std::vector<std::pair<std::uint16_t, Value>> all;
-    for (std::uint16_t i = 0; i < x.size(); ++i) all.emplace_back(i, x[i]);
-    program_.commit(std::move(all));
+    for (std::size_t i = 0; i < x.size(); ++i) all.emplace_back(static_cast<std::uint16_t>(i), x[i]);
+    program_.commit(all);
     if (model_.membrane) program_.clamp(static_cast<std::uint16_t>(*model_.membrane));
     result_.program = program_.finish();
     return std::move(result_);
@@ -96,8 +97,8 @@ class Compiler {
   Value name_value(const std::string& name, const Values& x, double later = 0) {
     for (std::size_t i = 0; i < model_.states.size(); ++i)
       if (model_.states[i].name == name && !(model_.refractory_state && i == *model_.refractory_state)) return x[i];
-    for (std::uint16_t i = 0; i < model_.inputs.size(); ++i)
-      if (model_.inputs[i].name == name) return program_.input(i);
+    for (std::size_t i = 0; i < model_.inputs.size(); ++i)
+      if (model_.inputs[i].name == name) return program_.input(static_cast<std::uint16_t>(i));
     if (name == "t") {
       const Value now = program_.time();
       return later == 0 ? now : program_.emit(Op::add, now, program_.constant(later));
@@ -567,9 +568,9 @@ class Compiler {
   void add_arrivals(Values& x) {
     if (model_.receptors.empty()) return;
     program_.hook();
-    for (std::uint16_t r = 0; r < model_.receptors.size(); ++r) {
+    for (std::size_t r = 0; r < model_.receptors.size(); ++r) {
       const ReceptorText& receptor = model_.receptors[r];
-      Value arrived = program_.arrival(r);
+      Value arrived = program_.arrival(static_cast<std::uint16_t>(r));
       if (receptor.factor) arrived = product(steady(receptor.factor), arrived);
       x[receptor.state] = sum(x[receptor.state], arrived);
     }
@@ -589,7 +590,7 @@ class Compiler {
   }
 
   // `x` are the states as they moved, `seen` those that the threshold was tested on.
-  void spike(Values& x, const Values seen, Value fired) {
+  void spike(Values& x, const Values& seen, Value fired) {
     const Values moved = x;
     for (std::size_t i = 0; i < x.size(); ++i) {
       if (i == model_.refractory_state) continue;
