@@ -172,7 +172,8 @@ class Pages(Installed):
         self.assertEqual(self.completion("lpl_sim", "--check"),
                          {"--check", "--checkpoint", "--checkpoint-every", "--checkpoint-model-time"})
         self.assertEqual(self.completion("lpl_sim", "a.sim", "--"), self.options_in_help("lpl_sim"))
-        self.assertEqual(self.completion("lpl_rate", "--") | self.completion("lpl_rate", "eval", "--"),
+        self.assertEqual(self.completion("lpl_rate", "--") | self.completion("lpl_rate", "eval", "--") |
+                         self.completion("lpl_rate", "import", "--"),
                          self.options_in_help("lpl_rate"))
         self.assertEqual(self.completion("lpl_rate", "--act"), set())
         self.assertEqual(self.completion("lpl_rate", "eval", "--act"), {"--activity"})
