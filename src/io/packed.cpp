@@ -8,7 +8,7 @@
 #include <cstring>
 #include <limits>
 #include <memory>
-#include <regex>
+#include <optional>
 #include <string_view>
 #include <type_traits>
 #include <utility>
@@ -88,24 +88,33 @@ NumberArray read_idx(Cursor in) {
   return array;
 }
 
+// What stands between two letters after `key`.
+std::optional<std::string_view> between(std::string_view text, std::string_view key, char open, char close) {
+  const std::size_t after = text.find(key);
+  if (after == std::string_view::npos) return {};
+  const std::size_t begin = text.find(open, after + key.size());
+  const std::size_t end = begin == std::string_view::npos ? begin : text.find(close, begin + 1);
+  if (end == std::string_view::npos) return {};
+  return text.substr(begin + 1, end - begin - 1);
+}
+
 NumberArray read_npy(Cursor in) {
   in.take(6);
   const auto version = in.little<std::uint16_t>() & 0xff;
   const std::size_t length = version == 1 ? in.little<std::uint16_t>() : in.little<std::uint32_t>();
   const std::string header(in.take(length));
-  std::smatch type, shape;
-  if (!std::regex_search(header, type, std::regex("'descr': *'([^']*)'")) ||
-      !std::regex_search(header, shape, std::regex(R"('shape': *\(([0-9, ]*)\))")))
+  const auto of = between(header, "'descr':", '\'', '\''), extents = between(header, "'shape':", '(', ')');
+  if (!of || !extents || extents->find_first_not_of("0123456789, ") != std::string_view::npos)
     in.fail("its header is none that NumPy writes for an array of whole numbers");
   if (header.find("'fortran_order': True") != std::string::npos)
     in.fail("its array is stored by columns; save np.ascontiguousarray of it");
   NumberArray array;
-  const std::string extents = shape[1];
-  const std::regex number("[0-9]+");
-  for (std::sregex_iterator i(extents.begin(), extents.end(), number), end; i != end; ++i)
-    array.shape.push_back(std::stoll(i->str().substr(0, 18)));
+  for (std::size_t at = 0; (at = extents->find_first_of("0123456789", at)) != std::string_view::npos;) {
+    const std::size_t end = std::min(extents->find_first_not_of("0123456789", at), extents->size());
+    array.shape.push_back(std::stoll(std::string(extents->substr(at, std::min<std::size_t>(end - at, 18)))));
+    at = end;
+  }
   const std::size_t size = size_of(array.shape, in);
-  const std::string of = type[1];
   if (of == "|u1" || of == "|b1")
     convert<std::uint8_t>(in, size, array);
   else if (of == "|i1")
@@ -123,7 +132,7 @@ NumberArray read_npy(Cursor in) {
   else if (of == "<i8")
     convert<std::int64_t>(in, size, array);
   else
-    in.fail(fmt::format("its numbers are of NumPy's type {}; whole numbers are read, images as uint8", of));
+    in.fail(fmt::format("its numbers are of NumPy's type {}; whole numbers are read, images as uint8", *of));
   return array;
 }
 
