@@ -294,6 +294,7 @@ struct Twin {
                               2,
                               std::numeric_limits<T>::infinity(),
                               -std::numeric_limits<T>::infinity(),
+                              std::numeric_limits<T>::quiet_NaN(),
                               std::numeric_limits<T>::min(),
                               std::numeric_limits<T>::max(),
                               88,
@@ -382,8 +383,10 @@ class MachineAndScalar : public EveryTarget {};
 using Numbers = testing::Types<float, double>;
 TYPED_TEST_SUITE(MachineAndScalar, Numbers);
 
-constexpr Op kFunctions[] = {Op::exp,  Op::expm1, Op::log, Op::log1p,  Op::exprel, Op::tanh,   Op::sin, Op::cos,
-                             Op::sqrt, Op::floor, Op::abs, Op::negate, Op::power,  Op::divide, Op::min, Op::max};
+constexpr Op kFunctions[] = {Op::exp,        Op::expm1,  Op::log,  Op::log1p,  Op::exprel,   Op::tanh,
+                             Op::sin,        Op::cos,    Op::sqrt, Op::floor,  Op::abs,      Op::negate,
+                             Op::power,      Op::divide, Op::min,  Op::max,    Op::greater,  Op::less,
+                             Op::less_equal, Op::equal,  Op::both, Op::either, Op::negation, Op::greater_equal};
 
 TYPED_TEST(MachineAndScalar, FunctionsAgreeOnNumbersOfEverySize) {
   std::vector<std::string> states;

@@ -351,7 +351,8 @@ std::vector<float> resized_middle(const Picture& picture, int side) {
         float sum = 0;
         for (int t = 0; t < taps.count; ++t) {
           const int from = left + taps.first[x] + t;
-          const auto pixel = static_cast<std::size_t>((top + y) * picture.width + from);
+          const std::size_t pixel = static_cast<std::size_t>(top + y) * static_cast<std::size_t>(picture.width) +
+                                    static_cast<std::size_t>(from);
           sum += taps.weight[x * taps.count + t] *
                  static_cast<float>(
                      picture.pixels[pixel * static_cast<std::size_t>(channels) + static_cast<std::size_t>(c)]);
@@ -450,7 +451,8 @@ ImageSetLayout import_images(const ImportOptions& options, ProgressStyle style) 
     throw ConfigError(options.out + ": is there already; give another --out, or --overwrite");
 
   ImageSetWriter writer(options.out, layout, identity_of(files, layout));
-  const std::size_t bytes = static_cast<std::size_t>(layout.side * layout.side * layout.channels);
+  const auto side = static_cast<std::size_t>(layout.side);
+  const std::size_t bytes = side * side * static_cast<std::size_t>(layout.channels);
   const std::int64_t portion =
       std::clamp<std::int64_t>(static_cast<std::int64_t>((std::size_t{8} << 20) / bytes), 64, 4096);
   Progress progress(style, true, static_cast<double>(layout.count), ProgressUnit::images);

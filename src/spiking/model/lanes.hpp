@@ -87,21 +87,23 @@ LPL_LANES Lanes<T> fnma(const Lanes<T>& a, const Lanes<T>& b, const Lanes<T>& c)
   return fma(-a, b, c);
 #endif
 }
-// a < b ? a : b and a > b ? a : b, also of what is no number.
+// a < b ? a : b and a > b ? a : b, also of what is no number, as x86's instructions have them.
+#define LPL_MIN_OF_X86 (HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR && HWY_TARGET != HWY_EMU128)
 LPL_LANES Lanes<T> min(const Lanes<T>& a, const Lanes<T>& b) {
-#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+#if LPL_MIN_OF_X86
   LPL_PARTWISE(Lanes<T>, hn::Min(a.part[v], b.part[v]));
 #else
   LPL_PARTWISE(Lanes<T>, hn::IfThenElse(hn::Lt(a.part[v], b.part[v]), a.part[v], b.part[v]));
 #endif
 }
 LPL_LANES Lanes<T> max(const Lanes<T>& a, const Lanes<T>& b) {
-#if HWY_ARCH_X86 && HWY_TARGET != HWY_SCALAR
+#if LPL_MIN_OF_X86
   LPL_PARTWISE(Lanes<T>, hn::Max(a.part[v], b.part[v]));
 #else
   LPL_PARTWISE(Lanes<T>, hn::IfThenElse(hn::Gt(a.part[v], b.part[v]), a.part[v], b.part[v]));
 #endif
 }
+#undef LPL_MIN_OF_X86
 LPL_LANES Lanes<T> abs(const Lanes<T>& a) { LPL_PARTWISE(Lanes<T>, hn::Abs(a.part[v])); }
 LPL_LANES Lanes<T> sqrt(const Lanes<T>& a) { LPL_PARTWISE(Lanes<T>, hn::Sqrt(a.part[v])); }
 // Keeps the sign of zero, which the baseline's emulation loses.
