@@ -15,12 +15,12 @@
 #include "config/table.hpp"
 #include "core/types.hpp"
 #include "io/import.hpp"
+#include "spiking/model/equations.hpp"
 #include "spiking/neuron_values.hpp"
 
 namespace lpl::spiking {
 
 struct KernelEntry;      // spiking/model/kernel.hpp
-struct ModelText;        // spiking/model/equations.hpp
 struct RuleDescription;  // spiking/plasticity/plasticity.hpp
 struct SpikingStimulus;  // spiking/stimulus/stimulus.hpp
 struct Device;
@@ -136,6 +136,9 @@ struct SimulationDescription {
 
   Step end() const { return phases.empty() ? 0 : phases.back().end; }
   double seconds(Step step) const { return static_cast<double>(step) * dt; }
+  const ReceptorText& receptor_of(const ConnectionDescription& connection) const {
+    return populations[connection.to].cell.text->receptors[connection.receptor];
+  }
 };
 
 // Reads a .sim file, the cells and rules that it refers to and all data files, applies overrides ("a.b=VALUE") and

@@ -57,17 +57,17 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
                                           .layout = layout,
                                           .plasticity_block = simulation.plasticity_block});
   }
-  list_variables();
+  list_variables(simulation);
 }
 
-void Network::list_variables() {
+void Network::list_variables(const SimulationDescription& simulation) {
   for (std::size_t p = 0; p < populations.size(); ++p) populations[p]->list(variables, p);
   for (std::size_t c = 0; c < connections.size(); ++c) {
     Connection& connection = connections[c];
     const ConnectionDescription& d = *connection.description;
     if (connection.plasticity) connection.plasticity->list(variables);
     variables.add({.name = d.name + ".weight",
-                   .unit = "1",
+                   .unit = unit_of(simulation.receptor_of(d).weight),
                    .by = By::synapse,
                    .owner = c,
                    .data = std::span<float>(connection.synapses.weight),

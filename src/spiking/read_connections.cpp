@@ -45,7 +45,7 @@ void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDes
   c.rule = entry.read({.rule = rule_table,
                        .connection = table,
                        .described = c,
-                       .receptor = result_.populations[c.to].cell.text->receptors[c.receptor].name,
+                       .receptor = result_.receptor_of(c).name,
                        .grid = grid_});
   rule_table.finish();
   check_initial_weights(table, c);
@@ -72,7 +72,7 @@ void DescriptionReader::check_initial_weights(Table& table, const ConnectionDesc
 
 // In the unit of the state that an arrival is added to, of the sign that the receptor takes.
 double DescriptionReader::read_weight(Table& table, const ConnectionDescription& c) const {
-  const ReceptorText& receptor = result_.populations[c.to].cell.text->receptors[c.receptor];
+  const ReceptorText& receptor = result_.receptor_of(c);
   const Bounds bounds{receptor.sign == WeightSign::positive ? 0 : -kLargestWeight,
                       receptor.sign == WeightSign::negative ? 0 : kLargestWeight};
   return receptor.weight == Dimension::none ? table.number("weight", bounds)
@@ -80,7 +80,7 @@ double DescriptionReader::read_weight(Table& table, const ConnectionDescription&
 }
 
 void DescriptionReader::check_signs(Table& table, const ConnectionDescription& c, const SparseMatrix& matrix) const {
-  const ReceptorText& receptor = result_.populations[c.to].cell.text->receptors[c.receptor];
+  const ReceptorText& receptor = result_.receptor_of(c);
   const auto wrong = [&](float w) {
     return receptor.sign == WeightSign::positive ? w < 0 : receptor.sign == WeightSign::negative && w > 0;
   };

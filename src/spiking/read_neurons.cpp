@@ -82,7 +82,7 @@ void DescriptionReader::check_refractory(const Cell& cell, const ParameterValues
   const ModelText& text = *cell.text;
   if (!text.refractory) return;
   const SteadyValues steady(text.parameters, text.constants, values, result_.dt);
-  const double time = *evaluate(text.refractory, [&](const std::string& name) { return steady.find(name); });
+  const double time = steady.of(text.refractory);
   const double count = time / result_.dt, whole = std::round(count);
   const std::string about = text.parameter(text_of(text.refractory)) ? text_of(text.refractory) : "";
   if (!(time >= 0)) fail(about, "; a refractory period cannot be below 0");

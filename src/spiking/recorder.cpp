@@ -21,8 +21,13 @@ constexpr Step kNever = std::numeric_limits<Step>::max();
 constexpr std::size_t kSpikesPerWrite = 1 << 16;
 constexpr std::size_t kValuesPerGather = 1 << 18;
 constexpr double kSecondsBetweenFlushes = 2;
-// Group sums travel as integers in units of 2^-30, so that they do not depend on how neurons are spread over ranks.
-constexpr double kFixedPoint = 0x1p30;
+// Group sums travel as integers, so that they do not depend on how neurons are spread over ranks: in 2^-30 of the
+// smallest usual unit.
+double fixed_point_of(Dimension dimension) {
+  double smallest = 1;
+  for (const std::string& unit : units_of(dimension)) smallest = std::min(smallest, parse_unit(unit)->to_si(1));
+  return 0x1p30 / smallest;
+}
 
 template <class T>
 std::string bytes_of(const std::vector<T>& values) {
@@ -134,7 +139,9 @@ void Recorder::add_sample_record(const RecordDescription& description) {
   record.windows = windows_of(description.window, simulation_.phases);
   record.columns.resize(static_cast<std::size_t>(comm_.size()));
   if (description.what == What::group_weights) {
-    record.width = simulation_.sources[simulation_.connections[description.target].from].groups.size();
+    const ConnectionDescription& connection = simulation_.connections[description.target];
+    record.width = simulation_.sources[connection.from].groups.size();
+    record.fixed_point = fixed_point_of(simulation_.receptor_of(connection).weight);
     return;
   }
   const bool state = description.what == What::state;
@@ -194,11 +201,13 @@ void Recorder::create_series() {
     if (d.what == What::state) continue;
     const ConnectionDescription& connection = simulation_.connections[d.target];
     if (d.what == What::synapses) {
-      record.series = std::make_unique<SampleSeries>(file_->create_synapses(connection.name, d.name, d.pre, d.post));
+      record.series = std::make_unique<SampleSeries>(
+          file_->create_synapses(connection.name, d.name, variable_of(d).unit, d.pre, d.post));
     } else {
       std::vector<std::string> groups;
       for (const Group& group : simulation_.sources[connection.from].groups) groups.push_back(group.name);
-      record.series = std::make_unique<SampleSeries>(file_->create_group_weights(connection.name, d.name, groups));
+      record.series = std::make_unique<SampleSeries>(
+          file_->create_group_weights(connection.name, d.name, variable_of(d).unit, groups));
     }
   }
   create_reports();
@@ -299,7 +308,7 @@ void Recorder::sample(SampleRecord& record) {
       std::int64_t sum = 0;
       for (std::uint64_t s = connection.synapses.row[group.first];
            s < connection.synapses.row[group.first + group.size]; ++s)
-        sum += std::llround(connection.synapses.weight[s] * kFixedPoint);
+        sum += std::llround(connection.synapses.weight[s] * record.fixed_point);
       record.values.push_back(sum);
     }
     return;
@@ -348,8 +357,8 @@ void Recorder::gather_samples(SampleRecord& record) {
         for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += sent[i];
       }
       for (std::size_t i = 0; i < sums.size(); ++i)
-        values[i] =
-            static_cast<float>(static_cast<double>(sums[i]) / kFixedPoint / record.group_sizes[i % record.width]);
+        values[i] = static_cast<float>(static_cast<double>(sums[i]) / record.fixed_point /
+                                       record.group_sizes[i % record.width]);
     } else {
       for (std::size_t rank = 0; rank < parts.size(); ++rank) {
         const auto sent = values_from<std::int64_t>(parts[rank]);
@@ -410,7 +419,7 @@ void Recorder::write_snapshot(const RecordDescription& record, const std::string
           all_post.push_back(rank_post[r][s]);
           all_values.push_back(rank_weight[r][s]);
         }
-    file_->write_snapshot(connection.description->name, name, simulation_.seconds(now),
+    file_->write_snapshot(connection.description->name, name, variable_of(record).unit, simulation_.seconds(now),
                           simulation_.sources[connection.description->from].size,
                           simulation_.populations[connection.description->to].size, all_pre, all_post, all_values);
   });
