@@ -7,27 +7,17 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "config/bounds.hpp"
 #include "core/quantity.hpp"
 #include "core/types.hpp"
 
 namespace lpl {
-
-struct Bounds {
-  double low = -std::numeric_limits<double>::infinity();
-  double high = std::numeric_limits<double>::infinity();
-  bool low_excluded = false;
-};
-inline constexpr Bounds kAny{};
-inline constexpr Bounds kPositive{0, std::numeric_limits<double>::infinity(), true};
-inline constexpr Bounds kNonNegative{0, std::numeric_limits<double>::infinity(), false};
-inline constexpr Bounds kProbability{0, 1, false};
 
 class Table;
 

@@ -1,5 +1,7 @@
 #include "rule/rule.hpp"
 
+#include "config/table.hpp"
+
 namespace lpl {
 namespace {
 
