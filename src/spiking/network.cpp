@@ -46,12 +46,13 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
     connection.description = &c;
     connection.synapses = build_synapses(simulation, c, target.range(), layout);
     Step& memory = source_memory[c.from];
-    memory = std::max(memory, c.delay + kLongestEpoch);
+    memory = std::max(memory, connection.synapses.longest + kLongestEpoch);
     if (!c.rule) continue;
     memory = std::max(memory, c.rule->source_memory + kLongestEpoch);
     connection.plasticity = c.rule->make({.connection = c,
                                           .index = connections.size() - 1,
                                           .synapses = connection.synapses,
+                                          .pre_size = simulation.sources[c.from].size,
                                           .input = target.input(c.receptor),
                                           .post_blocks = target.blocks(),
                                           .layout = layout,

@@ -77,8 +77,8 @@ Recorder::Recorder(const SimulationDescription& simulation, const Network& netwo
       const Source& source = simulation_.sources[connection.description->from];
       for (std::size_t g = 0; g < source.groups.size(); ++g) {
         const Group& group = source.groups[g];
-        sizes[g] = static_cast<std::int64_t>(connection.synapses.row[group.first + group.size] -
-                                             connection.synapses.row[group.first]);
+        const auto [begin, end] = connection.synapses.of(group.first, group.size);
+        sizes[g] = static_cast<std::int64_t>(end - begin);
       }
       comm_.sum(sizes);
       record.group_sizes.assign(sizes.begin(), sizes.end());
@@ -160,11 +160,11 @@ void Recorder::add_sample_record(const RecordDescription& description) {
         continue;
       }
       const Synapses& synapses = network_.connections[description.target].synapses;
-      const auto begin = synapses.target.begin() + static_cast<std::ptrdiff_t>(synapses.row[description.pre[i]]);
-      const auto end = synapses.target.begin() + static_cast<std::ptrdiff_t>(synapses.row[description.pre[i] + 1]);
-      const std::uint32_t target = network_.layout.target_of(local);
-      const auto found = std::lower_bound(begin, end, target);
-      if (found == end || *found != target)
+      const Synapses::Row row = synapses.of(description.pre[i]);
+      const auto end = synapses.target.begin() + static_cast<std::ptrdiff_t>(row.end);
+      const auto found = std::find(synapses.target.begin() + static_cast<std::ptrdiff_t>(row.begin), end,
+                                   network_.layout.target_of(local));
+      if (found == end)
         throw ConfigError(fmt::format("record '{}': connection '{}' has no synapse from {} to {}", description.name,
                                       simulation_.connections[description.target].name, description.pre[i],
                                       neurons[i]));
@@ -306,8 +306,7 @@ void Recorder::sample(SampleRecord& record) {
     const Connection& connection = network_.connections[record.description->target];
     for (const Group& group : simulation_.sources[connection.description->from].groups) {
       std::int64_t sum = 0;
-      for (std::uint64_t s = connection.synapses.row[group.first];
-           s < connection.synapses.row[group.first + group.size]; ++s)
+      for (auto [s, end] = connection.synapses.of(group.first, group.size); s < end; ++s)
         sum += std::llround(connection.synapses.weight[s] * record.fixed_point);
       record.values.push_back(sum);
     }
@@ -391,37 +390,39 @@ void Recorder::append_samples(SampleRecord& record, const std::vector<float>& va
 
 void Recorder::write_snapshot(const RecordDescription& record, const std::string& name, Step now) {
   const Connection& connection = network_.connections[record.target];
-  const Synapses& synapses = connection.synapses;
-  const NeuronId first = network_.populations[connection.description->to]->range().first;
-  std::vector<NeuronId> post;
-  post.reserve(synapses.size());
-  for (const std::uint32_t target : synapses.target) post.push_back(first + network_.layout.neuron_of(target));
-  const auto rows = comm_.gather(bytes_of(synapses.row));
-  const auto posts = comm_.gather(bytes_of(post));
-  const auto weights =
-      comm_.gather(std::string(reinterpret_cast<const char*>(synapses.weight.data()), synapses.size() * 4));
+  const ConnectionDescription& description = *connection.description;
+  const NeuronId first = network_.populations[description.to]->range().first;
+  std::vector<NeuronId> pre, post;
+  std::vector<float> weight;
+  connection.synapses.by_target([&](NeuronId source, std::uint64_t s) {
+    pre.push_back(source);
+    post.push_back(first + network_.layout.neuron_of(connection.synapses.target[s]));
+    weight.push_back(connection.synapses.weight[s]);
+  });
+  const auto pres = comm_.gather(bytes_of(pre)), posts = comm_.gather(bytes_of(post)),
+             weights = comm_.gather(bytes_of(weight));
   on_root([&] {
-    // Ranks hold ascending ranges of targets: taking them in rank order within a row sorts by (pre, post).
+    // Ranks hold ascending ranges of targets: taking them in rank order by source sorts by (pre, post).
     std::vector<NeuronId> all_pre, all_post;
     std::vector<float> all_values;
-    std::vector<std::vector<std::uint64_t>> row(rows.size());
-    std::vector<std::vector<NeuronId>> rank_post(rows.size());
-    std::vector<std::vector<float>> rank_weight(rows.size());
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-      row[r] = values_from<std::uint64_t>(rows[r]);
-      rank_post[r] = values_from<NeuronId>(posts[r]);
-      rank_weight[r] = values_from<float>(weights[r]);
+    std::vector<std::vector<NeuronId>> rank_pre, rank_post;
+    std::vector<std::vector<float>> rank_weight;
+    for (std::size_t r = 0; r < pres.size(); ++r) {
+      rank_pre.push_back(values_from<NeuronId>(pres[r]));
+      rank_post.push_back(values_from<NeuronId>(posts[r]));
+      rank_weight.push_back(values_from<float>(weights[r]));
     }
-    for (std::size_t pre = 0; pre < synapses.pre_size(); ++pre)
-      for (std::size_t r = 0; r < rows.size(); ++r)
-        for (std::uint64_t s = row[r][pre]; s < row[r][pre + 1]; ++s) {
-          all_pre.push_back(static_cast<NeuronId>(pre));
+    std::vector<std::size_t> next(pres.size(), 0);
+    for (NeuronId source = 0; source < simulation_.sources[description.from].size; ++source)
+      for (std::size_t r = 0; r < next.size(); ++r)
+        for (std::size_t& s = next[r]; s < rank_pre[r].size() && rank_pre[r][s] == source; ++s) {
+          all_pre.push_back(source);
           all_post.push_back(rank_post[r][s]);
           all_values.push_back(rank_weight[r][s]);
         }
-    file_->write_snapshot(connection.description->name, name, variable_of(record).unit, simulation_.seconds(now),
-                          simulation_.sources[connection.description->from].size,
-                          simulation_.populations[connection.description->to].size, all_pre, all_post, all_values);
+    file_->write_snapshot(description.name, name, variable_of(record).unit, simulation_.seconds(now),
+                          simulation_.sources[description.from].size, simulation_.populations[description.to].size,
+                          all_pre, all_post, all_values);
   });
 }
 

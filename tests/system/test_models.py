@@ -107,9 +107,13 @@ class EveryModel(InFolder):
         def check(description, expected):
             for ranks in (2, 5):
                 self.assert_same(expected, self.result(description, f"ranks{ranks}", ranks=ranks))
-            # Connections keep their delay of 0.8 ms; epochs last 0.3 ms.
-            shorter = description.read_text().replace('min_delay = "0.8 ms"', 'min_delay = "0.3 ms"')
-            shorter = shorter.replace("[[connection]]\n", '[[connection]]\ndelay = "0.8 ms"\n')
+            # Connections keep their delay of 0.8 ms; another one, which carries nothing, lets epochs last 0.3 ms.
+            text = description.read_text().replace('min_delay = "0.8 ms"\n', "")
+            last = text.rindex("[[connection]]")
+            copied = text[last:text.index("[[phase]]")]
+            silent = re.sub(r'name = ".*"', 'name = "silent"\ndelay = "0.3 ms"', re.sub(r"density = .*", "density = 0", copied))
+            silent = re.sub(r'from = ".*"', 'from = "n"', silent)
+            shorter = text.replace("[[phase]]", silent + "[[phase]]", 1)
             self.assert_same(expected, self.result(self.write("shorter.sim", shorter), "shorter"))
 
         self.for_each_model(check)
