@@ -34,7 +34,7 @@ class SeriesActor final : public Actor {
 
 }  // namespace
 
-std::unique_ptr<Actor> SeriesDevice::make(double dt, Neurons& target) const {
+std::unique_ptr<Actor> SeriesDevice::make(double dt, std::uint64_t /*seed*/, Neurons& target) const {
   return std::make_unique<SeriesActor>(*this, dt, target);
 }
 

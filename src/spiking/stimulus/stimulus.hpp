@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,7 +56,9 @@ struct SpikingStimulus : StimulusDescription {
 
 // Acts on neurons directly.
 struct Device : StimulusDescription {
-  virtual std::unique_ptr<Actor> make(double dt, Neurons& target) const = 0;
+  virtual std::unique_ptr<Actor> make(double dt, std::uint64_t seed, Neurons& target) const = 0;
+  // The receptor whose input it adds to; nothing where it clamps or adds to currents.
+  virtual std::optional<std::size_t> receptor() const { return {}; }
   std::size_t population = 0;
   std::vector<NeuronId> neurons;  // ascending
 };
