@@ -365,7 +365,8 @@ void Table::define() {
     std::optional<ConfigError> first;
     for (const std::string& name : open) {
       if (!is_name(name) || is_reserved(name))
-        fail(name, fmt::format("'{}' cannot be a name; take letters, digits and '_', and no word of expressions", name));
+        fail(name,
+             fmt::format("'{}' cannot be a name; take letters, digits and '_', and no word of expressions", name));
       try {
         const Expression value =
             is_text(name) ? expression_of(name, text(name)) : lpl::number(number(name, kAny), Dimension::none);
