@@ -14,7 +14,11 @@
 
 namespace lpl::spiking {
 
-enum class By : std::uint8_t { neuron, synapse, source };  // source: by presynaptic neuron, the same on all ranks
+enum class By : std::uint8_t {
+  neuron,
+  synapse,
+  source
+};  // source: by presynaptic neuron, 0 where a rank does not hear it
 
 // Spikes of the steps that are kept, [step][block], a bit a lane.
 struct SpikeLanes {
