@@ -119,6 +119,7 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& device, cons
   std::vector<std::string> data = data_files(training);
   data.push_back(std::filesystem::absolute(options.description).lexically_normal().string());
   RunFacts facts = facts_of(options, comm, training);
+  if (activity) facts.options = "--activity";
   const auto locks = claim_outputs(options, {}, {}, data, facts, comm);
   const AccuracyTable table = evaluate_run(training, *backend, comm, facts, options.description, options.out, activity);
   if (comm.rank() == 0) {

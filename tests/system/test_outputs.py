@@ -180,6 +180,23 @@ class Places(Runs):
         self.assertTrue((self.folder / "net.eval.h5").exists())
         self.assertEqual((self.folder / "net.h5").read_bytes(), before)
 
+    def test_activity_is_not_replaced_by_a_readout_without(self):
+        self.done(run=lpl_rate, description="net.rate")
+
+        def read_out(*options):
+            return lpl_rate("eval", "net.h5", *options, cwd=self.folder)
+        for first, then, message in ((["--activity"], [], "made with --activity there, without options here"),
+                                     ([], ["--activity"], "made without options there, with --activity here")):
+            self.assertEqual(read_out(*first, "--overwrite").returncode, 0)
+            before = self.contents()
+            refused = read_out(*then)
+            self.assertEqual(refused.returncode, 2, refused.stderr)
+            self.assertIn(f"net.eval.h5: is there already, and not the result of this run ({message})", refused.stderr)
+            self.assertEqual(self.contents(), before)
+            self.assertEqual(read_out(*first).returncode, 0)
+        self.assertEqual(read_out("--activity", "--overwrite").returncode, 0)
+        self.assertIn("activity/layer_1", datasets(self.folder / "net.eval.h5"))
+
 
 class Results(Runs):
     def test_a_rerun_replaces_its_result_and_no_other(self):
