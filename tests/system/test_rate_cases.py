@@ -375,7 +375,9 @@ class Limits(RateTest):
             (["optimizer.learning_rate=1e300"], "'learning_rate' is 1e+300; it must be"),
             (["optimizer.learning_rate=1e-50"], "'learning_rate' is 1e-50; in size it must be 0 or from"),
             (["optimizer.beta1=1"], "'beta1' is 1; it must be below 1"),
-            (["optimizer.beta2=1.0"], "'beta2' is 1; it must be below 1"),
+            (["optimizer.beta2=1.0"], "'beta2' is 1.0; it must be below 1"),
+            (["optimizer.weight_decay=-8.0"], "'weight_decay' is -8.0; it must be"),
+            (["optimizer.start_rate=-8"], "'start_rate' is -8; it must be"),
             (["optimizer.epsilon=1e-300"], "'epsilon'"),
             (["optimizer.weight_decay=-1"], "'weight_decay'"),
             (["training.epochs=10000001"], "'epochs' is 10000001; it must be from 1 to 10000000"),
@@ -389,8 +391,8 @@ class Limits(RateTest):
             (["net.tiny.adaptive_pools=[0, 0, 0, 0, 0, 0, 0, 1048576]"], "from 0 to 255"),
             (["net.tiny.dropouts=[0, 0, 0, 0, 0, 0, 0, 1]"], "silences every input"),
             (["net.tiny.dropouts=[0, 0, 0, 0, 0, 0, 0, 0.99999999999]"], "silences every input"),
-            (["record.gradients=[1, 7]"], "record.gradients names step 7; this training has the steps 1 to 6"),
-            (["training.steps=4", "record.hooks=[5]"], "record.hooks names step 5; this training has the steps 1 to 4"),
+            (["record.gradients=[1, 7]"], "record: 'gradients' names step 7; this training has the steps 1 to 6"),
+            (["training.steps=4", "record.hooks=[5]"], "record: 'hooks' names step 5; this training has the steps 1 to 4"),
             (["record.estimates=[1]"], "stale estimates are kept by the rule lpl with"),
         ):
             with self.subTest(settings=settings):
@@ -420,6 +422,42 @@ class Limits(RateTest):
         message = self.refused(text=text.replace("batch = 10\n", ""))
         self.assertIn("'batch' is not given, so it is 1024 by default", message)
         self.train("whole", "training.batch=28", text=text)
+
+    def warnings(self, text, *settings, arguments=()):
+        """All but those of readouts that have not converged."""
+        done = lpl_rate(*self.command(text, "plan", settings, arguments))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [line for line in done.stderr.splitlines() if line.startswith("warning:") and "have not converged" not in line]
+
+    def test_what_only_the_data_can_judge_is_said_where_it_stands(self):
+        """Of 40 images that readouts learn from, and of 6 steps."""
+        text = description()
+        self.assertEqual(self.warnings(text), [])
+        self.assertEqual(self.warnings(text.replace("batch = 16\n", ""), "training.steps=6"), [])
+        line = text.splitlines().index("batch = 16") + 1
+        said = f"plan.rate:{line}:9: readout: 'batch' is 41; readouts learn from 40 images, which make one batch: one step an epoch"
+        for arguments in ((), ("--check",)):
+            with self.subTest(arguments=arguments):
+                found = self.warnings(text.replace("batch = 16", "batch = 41"), arguments=arguments)
+                self.assertEqual(len(found), 1)
+                self.assertTrue(found[0].endswith(said), found)
+                found = self.warnings(text, "training.steps=7", arguments=arguments)
+                self.assertEqual(len(found), 1)
+                self.assertIn("plan.rate (--set): training: 'steps' is 7; the training ends after 2 epochs of 3 steps, 6 in all: give more epochs",
+                              found[0])
+        line = text.splitlines().index("losses = true") + 2
+        self.assertIn(f"refused.rate:{line}:9: record: 'hooks' names step 7; this training has the steps 1 to 6",
+                      self.refused(text=text.replace("losses = true\n", "losses = true\nhooks = [7]\n")))
+        line = text.splitlines().index("epochs = 2") + 1
+        self.assertRegex(self.refused(text=text.replace("epochs = 2\n", "epochs = 2\nsteps = 99999999999999999999\n", 1)),
+                         rf"refused.rate:{line + 1}:\d+: ")
+
+    def test_eval_warns_of_the_batch_that_it_is_given(self):
+        self.train("run", text=description().replace("batch = 16", "batch = 41"))
+        for settings, count in (([], 0), (["--set", "readout.batch=41"], 1), (["--set", "readout.batch=40"], 0)):
+            done = lpl_rate("eval", self.folder / "run.h5", "--out", self.folder / "eval.h5", "--overwrite", *settings)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stderr.count("'batch' is 41; readouts learn from 40 images"), count, done.stderr)
 
     def test_a_readout_from_a_single_image(self):
         folder = self.cifar10()
