@@ -8,7 +8,7 @@ import unittest
 
 from support import h5py, lpl_rate, status
 from event_reader import shown
-from test_rate import CLUSTERS, END_TO_END, LINEAR, OJA, RESIDUAL, VGG, RateTest, description, read_safetensors
+from test_rate import CLUSTERS, END_TO_END, LINEAR, LPL, OJA, RESIDUAL, SUPERVISED, VGG, RateTest, description, read_safetensors
 
 import numpy as np
 
@@ -134,17 +134,17 @@ def write_tensors(path, tensors):
 class InitialParameters(RateTest):
     """What a file of parameters holds is used, or it is said."""
 
-    def trained(self, *settings, net=VGG):
+    def trained(self, *settings, rule=LPL, net=VGG):
         """The parameters of a run, by name."""
         exported = self.folder / "trained.safetensors"
-        self.train("trained", "readout.wanted=false", "training.epochs=1", *settings, text=description(net=net),
+        self.train("trained", "readout.wanted=false", "training.epochs=1", *settings, text=description(rule, net),
                    arguments=["--export", exported])
         return read_safetensors(exported)
 
-    def start_from(self, tensors, *settings, net=VGG):
+    def start_from(self, tensors, *settings, rule=LPL, net=VGG):
         """A run that starts from these, at rate 0; the completed process."""
         write_tensors(self.folder / "start.safetensors", tensors)
-        return lpl_rate(*self.command(description(net=net), "started", [
+        return lpl_rate(*self.command(description(rule, net), "started", [
             f'training.initial="{self.folder}/start.safetensors"', "optimizer.learning_rate=0", "optimizer.weight_decay=0",
             "training.epochs=1", "readout.wanted=false", *settings]))
 
@@ -175,12 +175,25 @@ class InitialParameters(RateTest):
 
     def test_what_is_not_used_is_said(self):
         tensors = self.trained()
-        more = {"network.encoder.fc.weight": np.zeros((2, 2)), "network.encoder.blocks.8.module.0.weight": np.zeros(3),
+        more = {"network.encoder.fc.weight": np.zeros((2, 2)), "network.encoder.projectors.0.net.0.weight": np.zeros(3),
                 "network.encoder.blocks.8.module.0.num_batches_tracked": np.zeros(1)}
         done = self.start_from({**tensors, **more})
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("warning: " + str(self.folder / "start.safetensors") +
-                      ": not used: network.encoder.blocks.8.module.0.weight, network.encoder.fc.weight\n", done.stderr)
+                      ": not used: network.encoder.fc.weight, network.encoder.projectors.0.net.0.weight\n", done.stderr)
+
+    def test_blocks_that_the_network_does_not_have_are_refused(self):
+        tensors = self.trained()
+        shorter = VGG.replace("[8, 8, 8, 8, 8, 8, 8, 8]", "[8, 8, 8, 8, 8, 8]").replace("[2, 2, 0, 2, 0, 2, 0, 2]", "[2, 2, 0, 2, 0, 2]")
+        names = [f"network.encoder.blocks.{block}.module.0.{kind}" for block in (6, 7) for kind in ("bias", "weight")]
+        message = self.refusal(tensors, net=shorter)
+        self.assertIn(f"is of another network: 4 of its tensors stand in blocks that this one does not have: {', '.join(names[:3])} and 1 more;",
+                      message)
+        residual = self.trained(*END_TO_END, net=RESIDUAL)
+        message = self.refusal(residual, *END_TO_END, net=RESIDUAL.replace("blocks = [2, 1]", "blocks = [1, 1]"))
+        self.assertIn("stand in blocks that this one does not have: network.encoder.layer1.1.", message)
+        heads = self.trained(rule=SUPERVISED)
+        self.assertIn("classifier_heads.8.bias", self.refusal({**heads, "classifier_heads.8.bias": np.zeros(10)}, rule=SUPERVISED))
 
     def test_names_that_begin_like_a_layer_are_of_another_network(self):
         tensors = self.trained()

@@ -248,7 +248,7 @@ TEST(Import, NamesOtherFilesOfAuryn) {
   EXPECT_THAT(read(287962080), testing::HasSubstr("a.spk: the tag of its header, 287962080, is none of Auryn's"));
   EXPECT_THAT(read(287960123), testing::HasSubstr("a.spk: is of Auryn 1.2.3, whose records are not known here"));
   EXPECT_THAT(read(610930083), testing::HasSubstr("the header is (10000, 610930083)"));
-  for (const std::uint32_t known : {287960000, 287960083, 287960099}) EXPECT_EQ(read(known), "accepted");
+  for (const std::uint32_t known : {287960000u, 287960083u, 287960099u}) EXPECT_EQ(read(known), "accepted");
 }
 
 struct Matrix {
