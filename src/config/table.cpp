@@ -6,7 +6,6 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 
 #include "core/errors.hpp"
@@ -28,6 +27,7 @@ namespace {
 #include <toml++/toml.h>
 
 #include "core/text.hpp"
+#include "core/whole_file.hpp"
 
 namespace lpl {
 
@@ -141,12 +141,7 @@ Document Document::from_text(std::string_view text, const std::string& name) {
 }
 
 Document Document::from_file(const std::string& path) {
-  if (fs::is_directory(path)) throw ConfigError(fmt::format("{}: is a folder; name a description file", path));
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw ConfigError(fmt::format("{}: cannot be read; check the name and its permissions", path));
-  std::ostringstream text;
-  text << in.rdbuf();
-  Document document = from_text(text.str(), path);
+  Document document = from_text(whole_file(path, Pipes::taken), path);
   document.content_->files.texts.push_back(fs::absolute(path).string());
   return document;
 }

@@ -10,6 +10,7 @@
 #include <numeric>
 
 #include "core/errors.hpp"
+#include "core/whole_file.hpp"
 #include "io/file_kind.hpp"
 #include "io/hdf5_errors.hpp"
 

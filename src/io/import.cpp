@@ -13,9 +13,9 @@
 
 #include "core/errors.hpp"
 #include "core/text.hpp"
+#include "core/whole_file.hpp"
 #include "io/file_kind.hpp"
 #include "io/hdf5.hpp"
-#include "io/whole_file.hpp"
 
 namespace lpl {
 namespace {
