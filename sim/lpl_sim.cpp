@@ -78,21 +78,22 @@ ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
   return summary.interrupted ? interrupted(options, comm) : ExitCode::done;
 }
 
-// lpl_sim --models [NAME]
-int print_models(const std::string& name) {
+// --models [NAME]: a page in place of a run, where NAME stands as the description would.
+void print_models(const CLI::App& app) {
+  const std::vector<std::string> given = app.get_option("description")->results();
+  std::string page;
   try {
-    fmt::print("{}", name.empty() ? list_of_models() : page_of_model(name));
-    return static_cast<int>(ExitCode::done);
+    page = given.empty() ? list_of_models() : page_of_model(given.front());
   } catch (const ConfigError& error) {
-    fmt::print(stderr, "lpl_sim: {}\n", error.what());
-    return static_cast<int>(ExitCode::misused);
+    throw CLI::ValidationError("--models", error.what());
   }
+  page.pop_back();  // what prints it ends the line
+  throw CLI::CallForVersion(page, 0);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc > 1 && argc < 4 && std::string_view(argv[1]) == "--models") return print_models(argc > 2 ? argv[2] : "");
   int dry_run = 0;
   double checkpoint_model_time = 0;
   return run_program(
@@ -106,10 +107,7 @@ int main(int argc, char** argv) {
              app.add_option("--dry-run", dry_run, "Print what each of this many ranks would hold and send; do not run")
                  ->check(CLI::Range(1, 1 << 20));
              app.add_flag_callback(
-                 "--models",
-                 [] {
-                   throw CLI::ValidationError("--models", "comes first, as in lpl_sim --models, lpl_sim --models NAME");
-                 },
+                 "--models", [&] { print_models(app); },
                  "List the neuron models; --models NAME: print one, its parameters, states, receptors and equations");
              app.add_option_function<std::string>(
                     "--checkpoint-model-time",

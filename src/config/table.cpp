@@ -461,6 +461,29 @@ std::vector<double> Table::numbers(std::string_view key, Bounds bounds, std::opt
   return values;
 }
 
+std::vector<std::vector<double>> Table::number_rows(std::string_view key, Bounds bounds) {
+  const void* found = find(key);
+  if (!found) fail_missing(key);
+  const toml::array* const rows = as_node(found).as_array();
+  if (!rows) fail(key, fmt::format("'{}' is {}; it must be a list of lists of numbers", key, shown(as_node(found))));
+  std::vector<std::vector<double>> values;
+  toml::array echoed;
+  for (const toml::node& row : *rows) {
+    const toml::array* const elements = row.as_array();
+    if (!elements) fail(key, fmt::format("'{}' holds {}; it must hold lists of numbers", key, shown(row)));
+    values.emplace_back();
+    for (const toml::node& element : *elements) {
+      const auto value = element.is_number() ? element.value<double>() : std::nullopt;
+      if (!value) fail(key, fmt::format("'{}' holds {}; it must hold numbers", key, shown(element)));
+      check(key, *value, bounds, shown(element));
+      values.back().push_back(*value);
+    }
+    echoed.push_back(*elements);
+  }
+  as_echo(echo_).insert_or_assign(key, std::move(echoed));
+  return values;
+}
+
 std::vector<double> Table::quantities(std::string_view key, Dimension dimension, Bounds bounds) {
   std::vector<double> values;
   for (const std::string& text : texts(key)) {

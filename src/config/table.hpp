@@ -7,27 +7,17 @@
 #pragma once
 
 #include <cstdint>
-#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "config/bounds.hpp"
 #include "core/quantity.hpp"
 #include "core/types.hpp"
 
 namespace lpl {
-
-struct Bounds {
-  double low = -std::numeric_limits<double>::infinity();
-  double high = std::numeric_limits<double>::infinity();
-  bool low_excluded = false;
-};
-inline constexpr Bounds kAny{};
-inline constexpr Bounds kPositive{0, std::numeric_limits<double>::infinity(), true};
-inline constexpr Bounds kNonNegative{0, std::numeric_limits<double>::infinity(), false};
-inline constexpr Bounds kProbability{0, 1, false};
 
 class Table;
 
@@ -106,6 +96,7 @@ class Table {
   std::vector<std::int64_t> integers(std::string_view key, std::int64_t low, std::int64_t high,
                                      std::optional<std::vector<std::int64_t>> fallback = {});
   std::vector<double> numbers(std::string_view key, Bounds bounds, std::optional<std::vector<double>> fallback = {});
+  std::vector<std::vector<double>> number_rows(std::string_view key, Bounds bounds);
   std::vector<double> quantities(std::string_view key, Dimension dimension, Bounds bounds);
   // Members of 0 .. size-1 in the order given: "all", a range as "0:50" (50 excluded), an index, or a list of those.
   std::vector<NeuronId> indices(std::string_view key, NeuronId size, std::optional<std::string> fallback = {});

@@ -27,15 +27,18 @@ enum class Draw : std::uint32_t {
   hue_order,
   trajectory,
   toy,
-  noise  // of neurons' equations: core/noise.hpp
+  noise,  // of neurons' equations: core/noise.hpp
+  weight,
+  delay,
+  position
 };
 
-// One sequence: (seed, what is drawn, name hash of the object, index inside the object).
+// One sequence: (seed, what is drawn, name hash of the object, index inside the object, part below 2^24 of it).
 class Random {
  public:
-  Random(std::uint64_t seed, Draw draw, std::uint32_t object, std::uint32_t index)
+  Random(std::uint64_t seed, Draw draw, std::uint32_t object, std::uint32_t index, std::uint32_t part = 0)
       : key_{{static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)}},
-        counter_{{0, index, object, static_cast<std::uint32_t>(draw)}} {}
+        counter_{{0, index, object, static_cast<std::uint32_t>(draw) | part << 8}} {}
 
   std::uint32_t bits() {
     if (used_ == 4) {
@@ -48,6 +51,12 @@ class Random {
 
   // Uniform on (0, 1), never 0 or 1.
   double uniform() { return (static_cast<double>(bits()) + 0.5) * 0x1p-32; }
+
+  // The same to 53 bits.
+  double fine_uniform() {
+    const std::uint64_t high = bits();
+    return (static_cast<double>((high << 32 | bits()) >> 11) + 0.5) * 0x1p-53;
+  }
 
   // Uniform on the integers 0 .. n-1 (n >= 1, below 2^32).
   std::uint32_t below(std::uint32_t n) {

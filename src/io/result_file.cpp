@@ -220,10 +220,12 @@ ReportSeries ResultFile::create_report(const ReportDescription& report) {
 }
 
 SampleSeries ResultFile::create_synapses(const std::string& connection, const std::string& name,
-                                         const std::vector<NeuronId>& pre, const std::vector<NeuronId>& post) {
+                                         const std::string& units, const std::vector<NeuronId>& pre,
+                                         const std::vector<NeuronId>& post) {
   const std::string group = fmt::format("/weights/{}/{}", connection, name);
   if (resumed_) return {file_.open_series(group + "/value"), file_.open_series(group + "/time")};
   h5::Series value = file_.create_series<float>(group + "/value", pre.size(), kWeightRowsAChunk);
+  file_.attribute(group + "/value", "units", units);
   file_.write(group + "/pre", pre);
   file_.write(group + "/post", post);
   h5::Series time = file_.create_series<double>(group + "/time", 0, kSamplesAChunk);
@@ -232,18 +234,19 @@ SampleSeries ResultFile::create_synapses(const std::string& connection, const st
 }
 
 SampleSeries ResultFile::create_group_weights(const std::string& connection, const std::string& name,
-                                              const std::vector<std::string>& groups) {
+                                              const std::string& units, const std::vector<std::string>& groups) {
   const std::string group = fmt::format("/weights/{}/{}", connection, name);
   if (resumed_) return {file_.open_series(group + "/value"), file_.open_series(group + "/time")};
   h5::Series value = file_.create_series<float>(group + "/value", groups.size(), kWeightRowsAChunk);
+  file_.attribute(group + "/value", "units", units);
   file_.attribute(group, "groups", groups);
   h5::Series time = file_.create_series<double>(group + "/time", 0, kSamplesAChunk);
   file_.attribute(group + "/time", "units", "s");
   return {std::move(value), std::move(time)};
 }
 
-void ResultFile::write_snapshot(const std::string& connection, const std::string& snapshot, double time,
-                                NeuronId pre_size, NeuronId post_size, const std::vector<NeuronId>& pre,
+void ResultFile::write_snapshot(const std::string& connection, const std::string& snapshot, const std::string& units,
+                                double time, NeuronId pre_size, NeuronId post_size, const std::vector<NeuronId>& pre,
                                 const std::vector<NeuronId>& post, const std::vector<float>& value) {
   const std::string group = fmt::format("/weights/{}/{}", connection, snapshot);
   file_.create_group(group);
@@ -258,6 +261,7 @@ void ResultFile::write_snapshot(const std::string& connection, const std::string
     file_.hard_link(first->second + "/post", group + "/post");
   }
   file_.write(group + "/value", value);
+  file_.attribute(group + "/value", "units", units);
   file_.attribute(group, "shape", std::vector<std::uint64_t>{pre_size, post_size});
   file_.attribute(group, "time", time);
 }

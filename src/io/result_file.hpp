@@ -120,16 +120,16 @@ class ResultFile {
   // /report/<group>, as SONATA has it, and the times of the samples in seconds.
   ReportSeries create_report(const ReportDescription& report);
   // /weights/<connection>/<name>/{value, time, pre, post}: chosen synapses over time.
-  SampleSeries create_synapses(const std::string& connection, const std::string& name, const std::vector<NeuronId>& pre,
-                               const std::vector<NeuronId>& post);
+  SampleSeries create_synapses(const std::string& connection, const std::string& name, const std::string& units,
+                               const std::vector<NeuronId>& pre, const std::vector<NeuronId>& post);
   // /weights/<connection>/<name>/{value, time}, attribute groups (texts): mean weight by source group.
-  SampleSeries create_group_weights(const std::string& connection, const std::string& name,
+  SampleSeries create_group_weights(const std::string& connection, const std::string& name, const std::string& units,
                                     const std::vector<std::string>& groups);
   // /weights/<connection>/<snapshot>/{pre, post, value}, attributes shape and time [s]. pre and post are stored once
   // per connection and linked from later snapshots.
-  void write_snapshot(const std::string& connection, const std::string& snapshot, double time, NeuronId pre_size,
-                      NeuronId post_size, const std::vector<NeuronId>& pre, const std::vector<NeuronId>& post,
-                      const std::vector<float>& value);
+  void write_snapshot(const std::string& connection, const std::string& snapshot, const std::string& units, double time,
+                      NeuronId pre_size, NeuronId post_size, const std::vector<NeuronId>& pre,
+                      const std::vector<NeuronId>& post, const std::vector<float>& value);
   // /network/<source>: attributes size, groups (texts); datasets group_first, group_size.
   void write_source(const std::string& name, NeuronId size, const std::vector<std::string>& groups,
                     const std::vector<NeuronId>& first, const std::vector<NeuronId>& sizes);

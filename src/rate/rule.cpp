@@ -1,5 +1,7 @@
 #include "rate/rule.hpp"
 
+#include "config/table.hpp"
+
 namespace lpl::rate {
 namespace {
 

@@ -1,5 +1,7 @@
 #include "rule/rule.hpp"
 
+#include "config/table.hpp"
+
 namespace lpl {
 namespace {
 
@@ -39,6 +41,7 @@ LplRule read_lpl(Table& table) {
       eligibility.quantity("surrogate_steepness", Dimension::per_voltage, {0, 1e9, true}, "1 1/mV");
   rule.surrogate_threshold = eligibility.quantity("surrogate_threshold", Dimension::voltage, kPotential, "-50 mV");
   rule.surrogate_floor = eligibility.quantity("surrogate_floor", Dimension::voltage, {-1, 0}, "-80 mV");
+  eligibility.has("lateness");  // its default follows from the network
   eligibility.finish();
 
   Table update = table.table_or_defaults("update");

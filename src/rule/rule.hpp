@@ -4,9 +4,11 @@
 
 #include <optional>
 
-#include "config/table.hpp"
+#include "config/bounds.hpp"
 
 namespace lpl {
+
+class Table;
 
 // How the Hebbian term is normalised by the firing variance (docs/numerics.md).
 enum class Normalisation { as_simulated, corrected };

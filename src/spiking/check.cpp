@@ -52,10 +52,10 @@ void check_network(const SimulationDescription& simulation, Communicator& comm) 
     fmt::print("stimulus     {:<16} {:>9} inputs\n", stimulus->name, stimulus->size);
   for (std::size_t i = 0; i < simulation.connections.size(); ++i) {
     const ConnectionDescription& c = simulation.connections[i];
-    fmt::print("connection   {:<16} {} -> {}, {}, delay {} s, {}: {} synapses created, {:.0f} expected\n", c.name,
-               simulation.sources[c.from].name, simulation.populations[c.to].name,
-               simulation.populations[c.to].cell.text->receptors[c.receptor].name, simulation.seconds(c.delay),
-               c.rule ? "rule " + c.rule_name : "static", created[i], expected_synapses(simulation, c));
+    fmt::print("connection   {:<16} {} -> {}, {}, delay {}{} s, {}: {} synapses created, {:.0f} expected\n", c.name,
+               simulation.sources[c.from].name, simulation.populations[c.to].name, simulation.receptor_of(c).name,
+               c.delays ? "from " : "", simulation.seconds(c.delay), c.rule ? "rule " + c.rule_name : "static",
+               created[i], c.wiring->expected());
   }
   for (const Phase& phase : simulation.phases)
     fmt::print("phase        {:<16} {} s to {} s\n", phase.name, simulation.seconds(phase.begin),

@@ -25,6 +25,7 @@ SimulationDescription DescriptionReader::read() {
   for (Table& table : root.tables("stimulus")) read_stimulus(table);
   list_sources();
   for (Table& table : root.tables("connection")) read_connection(table, root);
+  find_min_delay();
   for (Table& table : root.tables("phase")) read_phase(table);
   if (result_.phases.empty()) root.fail("phase", "no [[phase]] is given; a run needs at least one with a duration");
   for (Table& table : root.tables("record")) read_record(table);
@@ -44,11 +45,7 @@ void DescriptionReader::read_simulation_table(Table& root) {
   result_.dt = table.quantity("dt", Dimension::time, {1e-6, 1e-2}, "0.1 ms");
   grid_.dt = result_.dt;
   grid_.stated = table.written("dt");
-  result_.min_delay = grid_.read_steps(table, "min_delay", kPositive, "0.8 ms");
-  if (result_.min_delay < 1 || result_.min_delay > kLongestDelay)
-    table.fail("min_delay", fmt::format("{}, which is {} steps; it must be from 1 to {}", table.stated("min_delay"),
-                                        result_.min_delay, kLongestDelay));
-  grid_.min_delay = result_.min_delay;
+  if (table.has("min_delay")) grid_.min_delay = grid_.read_delay(table, "min_delay");
   result_.plasticity_block = table.integer("plasticity_block", 1, 1 << 20, 256);
   const auto seed = table.integer("seed", 0, std::numeric_limits<std::int64_t>::max(), 1);
   result_.seed = static_cast<std::uint64_t>(seed);
@@ -87,11 +84,11 @@ void DescriptionReader::finish_section(Table table, const std::string& section) 
 void DescriptionReader::list_sources() {
   for (std::size_t i = 0; i < result_.populations.size(); ++i) {
     const Population& p = result_.populations[i];
-    result_.sources.push_back({p.name, p.size, true, i, {{p.name, 0, p.size}}});
+    result_.sources.push_back({p.name, p.size, true, i, {{p.name, 0, p.size}}, p.positions});
   }
   for (std::size_t i = 0; i < result_.stimuli.size(); ++i) {
     const SpikingStimulus& s = *result_.stimuli[i];
-    result_.sources.push_back({s.name, s.size, false, i, s.groups});
+    result_.sources.push_back({s.name, s.size, false, i, s.groups, s.positions});
   }
 }
 
@@ -99,6 +96,7 @@ void DescriptionReader::read_stimulus(Table& table) {
   const std::string name = names_.read(table, "stimulus");
   const StimulusEntry& entry = stimuli()[table.choice("type", types_of(stimuli()))];
   Stimulus stimulus = entry.read({table, names_, grid_, result_.seed, result_.populations});
+  if (stimulus.spikes) stimulus.spikes->positions = read_positions(table, stimulus.spikes->size, name);
   table.finish();
   if (stimulus.spikes) {
     stimulus.spikes->name = name;
@@ -108,6 +106,12 @@ void DescriptionReader::read_stimulus(Table& table) {
     stimulus.device->name = name;
     result_.devices.push_back(std::move(stimulus.device));
   }
+}
+
+std::shared_ptr<const Positions> DescriptionReader::read_positions(Table& table, NeuronId size,
+                                                                   const std::string& name) const {
+  if (!table.has("positions")) return nullptr;
+  return Positions::read(table.table("positions"), size, result_.seed, hash_name(name));
 }
 
 namespace {

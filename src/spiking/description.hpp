@@ -15,12 +15,14 @@
 #include "config/table.hpp"
 #include "core/types.hpp"
 #include "io/import.hpp"
+#include "spiking/model/equations.hpp"
 #include "spiking/neuron_values.hpp"
+#include "spiking/wiring/distribution.hpp"
+#include "spiking/wiring/wiring.hpp"
 
 namespace lpl::spiking {
 
 struct KernelEntry;      // spiking/model/kernel.hpp
-struct ModelText;        // spiking/model/equations.hpp
 struct RuleDescription;  // spiking/plasticity/plasticity.hpp
 struct SpikingStimulus;  // spiking/stimulus/stimulus.hpp
 struct Device;
@@ -55,6 +57,7 @@ struct Source {
   bool is_population = false;
   std::size_t index = 0;  // into populations or stimuli
   std::vector<Group> groups;
+  std::shared_ptr<const Positions> positions;  // null where none are given
 };
 
 struct Population {
@@ -63,6 +66,7 @@ struct Population {
   Cell cell;
   std::map<std::string, NeuronValues, std::less<>> initial;  // by state; the others begin as the text says
   std::optional<InitialMembrane> initial_membrane;
+  std::shared_ptr<const Positions> positions;  // null where none are given
 };
 
 struct ConnectionDescription {
@@ -70,23 +74,10 @@ struct ConnectionDescription {
   std::size_t from = 0;      // index into sources
   std::size_t to = 0;        // index into populations
   std::size_t receptor = 0;  // of the target's model
-  Step delay = 0;
-  double weight = 0;  // leak units; the weight of patterns and the factor of masks
-
-  struct RandomPattern {
-    double density;
-  };
-  struct OneToOne {};
-  // P(connect pre x to post c) = exp(-(x - c)^2 / width^2), centres c equally spaced on [0, presynaptic size].
-  struct GaussianMask {
-    double width;
-  };
-  // Entries of a file: as a mask (weight where not 0) or with their own weights.
-  struct Listed {
-    SparseMatrix matrix;
-    bool own_weights;
-  };
-  std::variant<RandomPattern, OneToOne, GaussianMask, Listed> pattern;
+  std::shared_ptr<const Wiring> wiring;
+  Distribution weight;                 // leak units; not used where the wiring has weights of its own
+  Step delay = 0;                      // of all synapses, or
+  std::optional<Distribution> delays;  // [s] of each; `delay` is the shortest that it gives
 
   std::string rule_name;  // "" where static
   std::shared_ptr<const RuleDescription> rule;
@@ -119,7 +110,7 @@ struct Phase {
 
 struct SimulationDescription {
   double dt = 0;              // [s]
-  Step min_delay = 0;         // spikes are exchanged once per minimum delay
+  Step min_delay = 0;         // the shortest between populations: as often are spikes exchanged
   Step plasticity_block = 0;  // steps of the backward filter computed at a time; does not change results
   std::uint64_t seed = 0;
   std::vector<Population> populations;
@@ -136,6 +127,9 @@ struct SimulationDescription {
 
   Step end() const { return phases.empty() ? 0 : phases.back().end; }
   double seconds(Step step) const { return static_cast<double>(step) * dt; }
+  const ReceptorText& receptor_of(const ConnectionDescription& connection) const {
+    return populations[connection.to].cell.text->receptors[connection.receptor];
+  }
 };
 
 // Reads a .sim file, the cells and rules that it refers to and all data files, applies overrides ("a.b=VALUE") and

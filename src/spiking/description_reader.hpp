@@ -47,11 +47,14 @@ class DescriptionReader {
   void read_initial(Table& table, Population& population);
   void read_population(Table& table, Table& root);
   void read_stimulus(Table& table);
+  std::shared_ptr<const Positions> read_positions(Table& table, NeuronId size, const std::string& name) const;
   void list_sources();
   void read_connection(Table& table, Table& root);
-  void check_signs(Table& table, const ConnectionDescription& c, const SparseMatrix& matrix) const;
-  double read_weight(Table& table, const ConnectionDescription& c) const;
-  void read_pattern(Table& table, ConnectionDescription& c);
+  Distribution read_weight(Table& table, const WiringPlace& place, const ConnectionDescription& c) const;
+  void check_signs(Table& table, const ConnectionDescription& c) const;
+  WiringPlace place_of(const ConnectionDescription& c) const;
+  void read_delay(Table& table, const WiringPlace& place, ConnectionDescription& c) const;
+  void find_min_delay();
   void read_plasticity(Table& table, Table& root, ConnectionDescription& c);
   // Weights that a rule moves start within its bounds, or above them by what the rule itself may do.
   void check_initial_weights(Table& table, const ConnectionDescription& c) const;

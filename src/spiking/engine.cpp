@@ -24,8 +24,6 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
   const Laps clock;
   agree(comm_, [&] {
     network_ = std::make_unique<Network>(simulation, comm.rank(), comm.size());
-    for (std::size_t s = 0; s < simulation.sources.size(); ++s)
-      spikes_.emplace_back(network_->source_memory[s] + kLongestEpoch + SpikeMaker::kMostAhead);
     for (const auto& stimulus : simulation.stimuli) makers_.push_back(stimulus->make(simulation.dt, simulation.seed));
     for (const auto& device : simulation.devices)
       actors_.push_back(device->make(simulation.dt, *network_->populations[device->population]));
@@ -37,13 +35,17 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
     local_spikes_.resize(simulation.populations.size());
     all_spikes_.resize(simulation.populations.size());
   });
+  // The longest delay of drawn ones may be on any rank; histories, which checkpoints share, are the same on all.
+  for (const Step memory : network_->source_memory)
+    spikes_.emplace_back(comm.max(memory) + kLongestEpoch + SpikeMaker::kMostAhead);
   build_seconds_ = clock.wall();
 }
 
 // Epochs are half-open: [from, to) holds steps from .. to-1.
 //
-// A spike emitted in step k arrives in step k + delay, and no delay is below the minimum delay, so all arrivals of an
-// epoch of at most one minimum delay are known when it begins. An epoch runs:
+// A spike emitted in step k arrives in step k + delay, and no delay between populations is below the minimum delay, so
+// all arrivals of an epoch of at most one minimum delay are known when it begins, once stimuli have spiked. An epoch
+// runs:
 //   stimulate   spikes of stimuli up to `to`
 //   deliver     arrivals of steps from .. to-1 into the input buffers. Where a window ends at `from`: arrivals of
 //               step `from` with the old weights, then the weight update, then the rest with the new ones.
@@ -216,14 +218,21 @@ void Engine::deliver(Step from, Step to, const Phase& phase) {
   laps_.lap(Activity::deliver);
 }
 
+// In the order of step of emission, source and delay, wherever epochs begin.
 void Engine::deliver_connection(const Connection& connection, Step begin, Step end, Step epoch_begin) {
   const ConnectionDescription& description = *connection.description;
+  const Synapses& synapses = connection.synapses;
   const SpikeHistory& source = spikes_[description.from];
-  if (source.between(begin - description.delay, end - description.delay).empty()) return;
+  const Step first = begin - synapses.longest, last = end - synapses.shortest;
+  if (source.between(first, last).empty()) return;
   float* const input = network_->populations[description.to]->input(description.receptor);
-  for (Step step = begin; step < end; ++step)
-    for (const NeuronId pre : source.at(step - description.delay))
-      connection.synapses.deliver(pre, input + static_cast<std::size_t>(step - epoch_begin) * kBlock);
+  const auto slot = [&](Step step) { return input + (step - epoch_begin) * static_cast<Step>(kBlock); };
+  for (Step emitted = first; emitted < last; ++emitted)
+    for (const NeuronId pre : source.at(emitted))
+      if (synapses.delay.empty())
+        synapses.deliver(pre, slot(emitted + synapses.shortest));
+      else
+        synapses.deliver(pre, emitted, begin, end, slot(begin));
 }
 
 void Engine::update(Step from, Step to) {

@@ -26,6 +26,19 @@ Step Grid::read_steps(Table& table, std::string_view key, Bounds bounds, std::op
   return steps(table, key, table.quantity(key, Dimension::time, bounds, std::move(fallback)));
 }
 
+Step Grid::read_delay(Table& table, std::string_view key, std::optional<std::string> fallback) const {
+  const Step delay = read_steps(table, key, kPositive, std::move(fallback));
+  if (delay < 1 || delay > kLongestDelay)
+    table.fail(key,
+               fmt::format("{}, which is {} steps; it must be from 1 to {}", table.stated(key), delay, kLongestDelay));
+  return delay;
+}
+
+std::string Grid::default_delay() const {
+  return min_delay == 0 ? fmt::format("{} ms", kUsualDelay * 1e3)
+                        : fmt::format("{} s", static_cast<double>(min_delay) * dt);
+}
+
 Step Grid::read_interval(Table& table, std::string_view key) const {
   const Step interval = read_steps(table, key, kPositive);
   if (interval < 1) table.fail(key, fmt::format("{}, which is shorter than one step", table.stated(key)));

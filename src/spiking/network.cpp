@@ -46,28 +46,29 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
     connection.description = &c;
     connection.synapses = build_synapses(simulation, c, target.range(), layout);
     Step& memory = source_memory[c.from];
-    memory = std::max(memory, c.delay + kLongestEpoch);
+    memory = std::max(memory, connection.synapses.longest + kLongestEpoch);
     if (!c.rule) continue;
     memory = std::max(memory, c.rule->source_memory + kLongestEpoch);
     connection.plasticity = c.rule->make({.connection = c,
                                           .index = connections.size() - 1,
                                           .synapses = connection.synapses,
+                                          .pre_size = simulation.sources[c.from].size,
                                           .input = target.input(c.receptor),
                                           .post_blocks = target.blocks(),
                                           .layout = layout,
                                           .plasticity_block = simulation.plasticity_block});
   }
-  list_variables();
+  list_variables(simulation);
 }
 
-void Network::list_variables() {
+void Network::list_variables(const SimulationDescription& simulation) {
   for (std::size_t p = 0; p < populations.size(); ++p) populations[p]->list(variables, p);
   for (std::size_t c = 0; c < connections.size(); ++c) {
     Connection& connection = connections[c];
     const ConnectionDescription& d = *connection.description;
     if (connection.plasticity) connection.plasticity->list(variables);
     variables.add({.name = d.name + ".weight",
-                   .unit = "1",
+                   .unit = unit_of(simulation.receptor_of(d).weight),
                    .by = By::synapse,
                    .owner = c,
                    .data = std::span<float>(connection.synapses.weight),

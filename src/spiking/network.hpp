@@ -41,7 +41,7 @@ struct Network {
   std::size_t bytes() const;
 
  private:
-  void list_variables();
+  void list_variables(const SimulationDescription& simulation);
 };
 
 }  // namespace lpl::spiking

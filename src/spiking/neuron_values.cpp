@@ -2,42 +2,63 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "io/import.hpp"
 
 namespace lpl::spiking {
+namespace {
 
-NeuronValues::NeuronValues(Expression of_index) : of_index_(std::move(of_index)) {}
+constexpr std::array<const char*, 3> kCoordinates{"x", "y", "z"};
 
-NeuronValues NeuronValues::read(Table& table, std::string_view key, Dimension dimension, NeuronId size) {
+}  // namespace
+
+NeuronValues::NeuronValues(Expression value) : expression_(std::move(value)) {}
+
+NeuronValues NeuronValues::read(Table& table, std::string_view key, Dimension dimension, NeuronId size,
+                                std::shared_ptr<const Positions> positions) {
+  if (table.is_table(key)) return read_table(table, key, dimension, size);
+  if (!table.is_number(key)) return read_expression(table, key, dimension, std::move(positions));
+  if (dimension != Dimension::none) table.quantity(key, dimension, kAny);  // says which units it takes
+  return NeuronValues(number(table.number(key, kAny)));
+}
+
+NeuronValues NeuronValues::read_table(Table& table, std::string_view key, Dimension dimension, NeuronId size) {
   NeuronValues result;
-  if (table.is_table(key)) {
-    Table inner = table.table(key);
-    if (!inner.has("file")) {
-      result.distribution_ = Distribution::read(table, key, dimension, kAny, size, size);
-      return result;
-    }
-    const std::string path = inner.file("file");
-    try {
-      for_each_row(path, [&](const TextRow& row) {
-        row.expect(1, "the value of one neuron in SI units");
-        result.listed_.push_back(row[0]);
-      });
-    } catch (const ConfigError& error) {
-      inner.fail("file", error.what());
-    }
-    if (result.listed_.size() != size)
-      inner.fail("file", fmt::format("holds {} values for {} neurons", result.listed_.size(), size));
-    inner.finish();
+  Table inner = table.table(key);
+  if (inner.has("by_distance"))
+    inner.fail("by_distance", "a neuron lies at no distance; give an expression of its place x, y, z");
+  if (!inner.has("file")) {
+    WiringPlace place;
+    place.pre_size = place.post_size = size;
+    result.distribution_ = Distribution::read(table, key, dimension, kAny, place);
     return result;
   }
-  if (table.is_number(key)) {
-    if (dimension != Dimension::none) table.quantity(key, dimension, kAny);  // says which units it takes
-    return NeuronValues(number(table.number(key, kAny)));
-  }
-  const Scope scope{.symbols = {{"i", Dimension::none}, {"N", Dimension::none}}};
-  const std::string text = table.text(key);
+  const std::string path = inner.file("file");
   try {
-    return NeuronValues(parse_expression(text, scope, dimension));
+    for_each_row(path, [&](const TextRow& row) {
+      row.expect(1, "the value of one neuron in SI units");
+      result.listed_.push_back(row[0]);
+    });
+  } catch (const ConfigError& error) {
+    inner.fail("file", error.what());
+  }
+  if (result.listed_.size() != size)
+    inner.fail("file", fmt::format("holds {} values for {} neurons", result.listed_.size(), size));
+  inner.finish();
+  return result;
+}
+
+NeuronValues NeuronValues::read_expression(Table& table, std::string_view key, Dimension dimension,
+                                           std::shared_ptr<const Positions> positions) {
+  Scope scope{.symbols = {{"i", Dimension::none}, {"N", Dimension::none}}};
+  for (std::size_t d = 0; positions && d < positions->dimensions(); ++d)
+    scope.symbols.push_back({kCoordinates[d], Dimension::length});
+  try {
+    NeuronValues result(parse_expression(table.text(key), scope, dimension));
+    result.positions_ = std::move(positions);
+    return result;
   } catch (const ExpressionError& error) {
     table.fail_at(key, error.offset(), fmt::format("'{}' is {}: {}", key, table.written(key), error.what()));
   }
@@ -45,13 +66,17 @@ NeuronValues NeuronValues::read(Table& table, std::string_view key, Dimension di
 
 bool NeuronValues::same_for_all() const {
   return listed_.empty() && distribution_.constant() &&
-         (!of_index_ || !any_name(of_index_, [](const std::string&) { return true; }));
+         (!expression_ || !any_name(expression_, [](const std::string&) { return true; }));
 }
 
 double NeuronValues::of(NeuronId id, NeuronId size, Random random) const {
-  if (of_index_)
-    return *evaluate(of_index_,
-                     [&](const std::string& name) -> std::optional<double> { return name == "i" ? id : size; });
+  if (expression_)
+    return *evaluate(expression_, [&](const std::string& name) -> std::optional<double> {
+      if (name == "i") return id;
+      if (name == "N") return size;
+      const auto coordinate = std::ranges::find(kCoordinates, name) - kCoordinates.begin();
+      return positions_->at(id)[static_cast<std::size_t>(coordinate)];
+    });
   if (!listed_.empty()) return listed_[id];
   return distribution_.draw(random, {.pre = id, .post = id, .distance = 0});
 }

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
-#include <numeric>
 
+#include "core/noise.hpp"
 #include "core/random.hpp"
 #include "core/text.hpp"
 #include "spiking/model/catalogue.hpp"
@@ -18,23 +18,18 @@ namespace lpl::spiking {
 
 namespace {
 
-// A text has at most so many states, and receptors.
-constexpr std::size_t kMostArrays = 256;
-
-std::vector<std::size_t> in_order(std::size_t size) {
-  std::vector<std::size_t> order(size);
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  return order;
-}
-
-// Where the text has what the kernel names.
-template <class Named>
-std::vector<std::size_t> places_of(std::span<const std::string_view> names, const std::vector<Named>& all) {
-  std::vector<std::size_t> places;
-  for (const std::string_view name : names)
-    places.push_back(static_cast<std::size_t>(
-        std::ranges::find_if(all, [&](const Named& element) { return element.name == name; }) - all.begin()));
-  return places;
+// Pointers to arrays, in the order of a kernel's names or of the text; nullptr where an array is empty.
+template <class Pointer, class Array, class Named>
+std::vector<Pointer> arrays_in_order(std::vector<Array>& arrays, const std::vector<Named>& text,
+                                     const std::span<const std::string_view>* names) {
+  std::vector<Pointer> pointers;
+  const auto add = [&](Array& array) { pointers.push_back(array.empty() ? nullptr : array.data()); };
+  if (!names)
+    std::ranges::for_each(arrays, add);
+  else
+    for (const std::string_view name : *names)
+      add(arrays[static_cast<std::size_t>(std::ranges::find(text, name, &Named::name) - text.begin())]);
+  return pointers;
 }
 
 [[noreturn]] void refuse(const Population& population, NeuronId id, const std::string& what) {
@@ -49,7 +44,11 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
   const std::size_t padded = blocks_ * kBlock, buffer = layout.size(blocks_);
   lanes_.resize(blocks_);
   for (std::size_t n = 0; n < range.count; ++n) lanes_[n / kBlock] |= static_cast<std::uint16_t>(1u << n % kBlock);
-  choose_model(population, dt, seed);
+  const Cell& cell = population.cell;
+  if (cell.kernel)
+    model_ = kernel(population, dt, seed);
+  else
+    model_ = cell.is_double ? machine<double>(population, dt, seed) : machine<float>(population, dt, seed);
   if (model_->is_double())
     double_state_.assign(text_->states.size(), AlignedVector<double>(padded, 0.0));
   else
@@ -67,6 +66,7 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
     spike_lanes_.assign(blocks_ * ring_, 0);
     V_integrated_.assign(buffer, 0.0f);
   }
+  gather_arrays(cell.kernel);
   start(population, dt, seed);
 }
 
@@ -75,18 +75,21 @@ void Neurons::release() {
   std::ranges::fill(current_, 0.0f);
 }
 
-void Neurons::choose_model(const Population& population, double dt, std::uint64_t seed) {
-  const Cell& cell = population.cell;
-  if (cell.kernel) {
-    const SteadyValues steady(text_->parameters, text_->constants, values_of(population, 0, seed), dt);
-    model_ = cell.kernel->make([&](std::string_view name) { return *steady.find(std::string(name)); }, dt);
-    state_order_ = places_of(cell.kernel->states, text_->states);
-    receptor_order_ = places_of(cell.kernel->receptors, text_->receptors);
-    return;
-  }
-  model_ = cell.is_double ? machine<double>(population, dt, seed) : machine<float>(population, dt, seed);
-  state_order_ = in_order(text_->states.size());
-  receptor_order_ = in_order(text_->receptors.size());
+// In the model's order, which is the text's but for kernels.
+void Neurons::gather_arrays(const KernelEntry* kernel) {
+  const auto* const states = kernel ? &kernel->states : nullptr;
+  const auto* const receptors = kernel ? &kernel->receptors : nullptr;
+  state_arrays_ = double_state_.empty() ? arrays_in_order<void*>(state_, text_->states, states)
+                                        : arrays_in_order<void*>(double_state_, text_->states, states);
+  input_arrays_ = arrays_in_order<float*>(input_, text_->receptors, receptors);
+  if (current_.empty()) return;
+  added_arrays_.assign(text_->inputs.size(), nullptr);
+  if (!added_arrays_.empty()) added_arrays_.front() = current_.data();
+}
+
+std::unique_ptr<NeuronModel> Neurons::kernel(const Population& population, double dt, std::uint64_t seed) const {
+  const SteadyValues steady(text_->parameters, text_->constants, values_of(population, 0, seed), dt);
+  return population.cell.kernel->make([&](std::string_view name) { return *steady.find(std::string(name)); });
 }
 
 template <class T>
@@ -107,26 +110,31 @@ std::unique_ptr<NeuronModel> Neurons::machine(const Population& population, doub
 
 // The parameters of neurons that differ are checked here, where they live.
 void Neurons::start(const Population& population, double dt, std::uint64_t seed) {
-  const bool differ = !varying_parameters(population.cell).empty();
+  const bool differ = !varying_parameters(population.cell).empty(), alike = !differ && !starts_differ(*text_);
+  std::vector<double> initial;
   for (std::size_t n = 0; n < range_.count; ++n) {
     const auto id = static_cast<NeuronId>(range_.first + n);
-    const ParameterValues values = values_of(population, id, seed);
-    if (differ) {
-      if (const auto fault = fault_in(*text_, values, dt)) {
-        const double value = text_->parameter(fault->parameter) ? values(fault->parameter) : 0;
-        refuse(population, id, fmt::format("'{}' is {}{}", fault->parameter, value, fault->message));
-      }
-      if (const std::string fault = fault_of_slow_membrane(population.cell, values, dt); !fault.empty())
-        refuse(population, id, fmt::format("'tau_membrane' is {} s{}", values("tau_membrane"), fault));
-    }
     const auto own = [&](const std::string& name) {
       return Random(seed, Draw::membrane, hash_name(population.name + "/" + name), id);
     };
-    const auto draw = [&](Op op, std::uint16_t count, double mean) {
-      Random random = own(fmt::format("{}", count));
-      return op == Op::uniform ? random.uniform() : op == Op::normal ? random.normal() : mean;
-    };
-    const std::vector<double> initial = initial_values(*text_, values, dt, id, population.size, draw);
+    if (!alike || initial.empty()) {
+      const ParameterValues values = values_of(population, id, seed);
+      if (differ) {
+        if (const auto fault = fault_in(*text_, values, dt)) {
+          const double value = text_->parameter(fault->parameter) ? values(fault->parameter) : 0;
+          refuse(population, id, fmt::format("'{}' is {}{}", fault->parameter, value, fault->message));
+        }
+        if (const std::string fault = fault_of_slow_membrane(population.cell, values, dt); !fault.empty())
+          refuse(population, id, fmt::format("'tau_membrane' is {} s{}", values("tau_membrane"), fault));
+      }
+      const auto draw = [&](Op op, std::uint16_t count, double mean) {
+        Random random = own(fmt::format("{}", count));
+        if (op == Op::uniform) return random.uniform();
+        if (op == Op::normal) return random.normal();
+        return poisson({.seed = seed, .object = hash_name(population.name + "/initial")}, id, 0, count, mean);
+      };
+      initial = initial_values(*text_, values, dt, id, population.size, draw);
+    }
     for (std::size_t s = 0; s < initial.size(); ++s) {
       const auto given = population.initial.find(text_->states[s].name);
       set_state(s, n,
@@ -153,14 +161,6 @@ void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uin
                       EpochSpikes& spikes) {
   fired_.clear();
   const auto data_or_null = [](AlignedVector<float>& values) { return values.empty() ? nullptr : values.data(); };
-  void* state[kMostArrays];
-  for (std::size_t s = 0; s < state_order_.size(); ++s) {
-    const std::size_t place = state_order_[s];
-    state[s] = double_state_.empty() ? static_cast<void*>(state_[place].data()) : double_state_[place].data();
-  }
-  float* input[kMostArrays];
-  for (std::size_t r = 0; r < receptor_order_.size(); ++r) input[r] = data_or_null(input_[receptor_order_[r]]);
-  const float* added[kMostArrays] = {data_or_null(current_)};
   PopulationEpoch epoch;
   epoch.blocks = blocks_;
   epoch.steps = steps;
@@ -168,9 +168,9 @@ void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uin
   epoch.first = first;
   epoch.first_neuron = range_.first;
   epoch.lanes = lanes_.data();
-  epoch.state = state;
-  epoch.input = input;
-  epoch.added = added;
+  epoch.state = state_arrays_.data();
+  epoch.input = input_arrays_.data();
+  epoch.added = added_arrays_.empty() ? nullptr : added_arrays_.data();
   epoch.clamp = data_or_null(clamp_);
   epoch.V_integrated = data_or_null(V_integrated_);
   epoch.spikes = &fired_;

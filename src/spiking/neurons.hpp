@@ -9,6 +9,7 @@
 #include "core/aligned.hpp"
 #include "spiking/description.hpp"
 #include "spiking/layout.hpp"
+#include "spiking/model/kernel.hpp"
 #include "spiking/model/model.hpp"
 #include "spiking/synapses.hpp"
 #include "spiking/variables.hpp"
@@ -33,7 +34,7 @@ class Neurons {
   // Input of an epoch by receptor; add weights at slot * kBlock + target.
   float* input(std::size_t receptor) { return input_[receptor].data(); }
   const EpochLayout& layout() const { return layout_; }
-  // Lets go of clamps and currents.
+  // Where devices act: lets go of clamps and currents.
   void release();
   // Device buffers of the epoch, [block][slot][16]; only with needs.devices. A clamp of NaN leaves a neuron free.
   float* clamp() { return clamp_.data(); }
@@ -54,9 +55,10 @@ class Neurons {
   std::size_t buffer_bytes() const;
 
  private:
-  void choose_model(const Population& population, double dt, std::uint64_t seed);
+  std::unique_ptr<NeuronModel> kernel(const Population& population, double dt, std::uint64_t seed) const;
   template <class T>
   std::unique_ptr<NeuronModel> machine(const Population& population, double dt, std::uint64_t seed) const;
+  void gather_arrays(const KernelEntry* kernel);
   void start(const Population& population, double dt, std::uint64_t seed);
   void set_state(std::size_t state, std::size_t neuron, double value);
   void keep_spike_lanes(Step first, std::uint32_t steps);
@@ -67,12 +69,14 @@ class Neurons {
   EpochLayout layout_;
   std::shared_ptr<const ModelText> text_;
   std::unique_ptr<NeuronModel> model_;
-  std::vector<std::size_t> state_order_, receptor_order_;  // of the model's arrays: indices of the text's
   std::size_t ring_ = 0;
   std::vector<std::uint16_t> lanes_;
   std::vector<AlignedVector<float>> state_;          // by state, where numbers are float
   std::vector<AlignedVector<double>> double_state_;  // where they are double
   std::vector<AlignedVector<float>> input_;          // by receptor
+  std::vector<void*> state_arrays_;                  // as PopulationEpoch wants them: in the model's order
+  std::vector<float*> input_arrays_;
+  std::vector<const float*> added_arrays_;
   AlignedVector<float> clamp_, current_, V_integrated_;
   std::vector<std::uint16_t> spike_lanes_;
   std::vector<BlockSpikes> fired_;

@@ -21,15 +21,13 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
     table.fail("to", fmt::format("the model '{}' of '{}' has no receptors", result_.populations[c.to].cell.model,
                                  result_.populations[c.to].name));
   c.receptor = table.choice("receptor", receptors, receptors.front());
-  c.delay = grid_.read_steps(table, "delay", kPositive, fmt::format("{} s", result_.seconds(result_.min_delay)));
-  if (c.delay < result_.min_delay)
-    table.fail("delay", fmt::format("{}, below the minimum delay of {} s{}; raise it or lower simulation.min_delay",
-                                    table.stated("delay"), result_.seconds(result_.min_delay),
-                                    root.table("simulation").has("min_delay") ? "" : ", the default"));
-  if (c.delay > kLongestDelay)
-    table.fail("delay", fmt::format("{}, which is {} steps; at most {} are possible", table.stated("delay"), c.delay,
-                                    kLongestDelay));
-  read_pattern(table, c);
+  const WiringPlace place = place_of(c);
+  read_delay(table, place, c);
+  c.wiring = read_wiring(table, place);
+  if (c.wiring->weights())
+    check_signs(table, c);
+  else
+    c.weight = read_weight(table, place, c);
   if (table.has("plasticity")) read_plasticity(table, root, c);
   table.finish();
   result_.connections.push_back(std::move(c));
@@ -42,10 +40,13 @@ void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDes
     table.fail("plasticity", fmt::format("synapses onto '{}', whose neurons have no membrane, cannot be plastic",
                                          result_.populations[c.to].name));
   const RuleEntry& entry = rules()[rule_table.choice("type", types_of(rules()))];
+  if (c.delays)
+    table.fail("delay", fmt::format("the synapses of rule '{}' must have one delay; give one instead of a distribution",
+                                    c.rule_name));
   c.rule = entry.read({.rule = rule_table,
                        .connection = table,
                        .described = c,
-                       .receptor = result_.populations[c.to].cell.text->receptors[c.receptor].name,
+                       .receptor = result_.receptor_of(c).name,
                        .grid = grid_});
   rule_table.finish();
   check_initial_weights(table, c);
@@ -57,30 +58,32 @@ void DescriptionReader::check_initial_weights(Table& table, const ConnectionDesc
     table.fail(key,
                fmt::format("{}, above w_max = {} of the rule '{}'; lower it or raise w_max", what, w_max, c.rule_name));
   };
-  const auto* listed = std::get_if<ConnectionDescription::Listed>(&c.pattern);
-  if (!listed || !listed->own_weights) {
-    if (c.weight > w_max + lift) refuse("weight", table.stated("weight"));
+  const SparseMatrix* const matrix = c.wiring->weights();
+  if (!matrix) {
+    if (c.weight.most() > w_max + lift)
+      refuse("weight", c.weight.constant() ? table.stated("weight")
+                                           : fmt::format("'weight' may be drawn as large as {}", c.weight.most()));
     return;
   }
-  const SparseMatrix& matrix = listed->matrix;
   const auto largest = static_cast<float>(w_max + lift);
-  for (std::size_t i = 0; i < matrix.value.size(); ++i)
-    if (matrix.value[i] > largest)
-      refuse("file",
-             fmt::format("the weight of entry ({}, {}) is {}", matrix.pre[i] + 1, matrix.post[i] + 1, matrix.value[i]));
+  for (std::size_t i = 0; i < matrix->value.size(); ++i)
+    if (matrix->value[i] > largest)
+      refuse("file", fmt::format("the weight of entry ({}, {}) is {}", matrix->pre[i] + 1, matrix->post[i] + 1,
+                                 matrix->value[i]));
 }
 
 // In the unit of the state that an arrival is added to, of the sign that the receptor takes.
-double DescriptionReader::read_weight(Table& table, const ConnectionDescription& c) const {
-  const ReceptorText& receptor = result_.populations[c.to].cell.text->receptors[c.receptor];
+Distribution DescriptionReader::read_weight(Table& table, const WiringPlace& place,
+                                            const ConnectionDescription& c) const {
+  const ReceptorText& receptor = result_.receptor_of(c);
   const Bounds bounds{receptor.sign == WeightSign::positive ? 0 : -kLargestWeight,
                       receptor.sign == WeightSign::negative ? 0 : kLargestWeight};
-  return receptor.weight == Dimension::none ? table.number("weight", bounds)
-                                            : table.quantity("weight", receptor.weight, bounds);
+  return Distribution::read(table, "weight", receptor.weight, bounds, place);
 }
 
-void DescriptionReader::check_signs(Table& table, const ConnectionDescription& c, const SparseMatrix& matrix) const {
-  const ReceptorText& receptor = result_.populations[c.to].cell.text->receptors[c.receptor];
+void DescriptionReader::check_signs(Table& table, const ConnectionDescription& c) const {
+  const ReceptorText& receptor = result_.receptor_of(c);
+  const SparseMatrix& matrix = *c.wiring->weights();
   const auto wrong = [&](float w) {
     return receptor.sign == WeightSign::positive ? w < 0 : receptor.sign == WeightSign::negative && w > 0;
   };
@@ -92,44 +95,47 @@ void DescriptionReader::check_signs(Table& table, const ConnectionDescription& c
                                  receptor.sign == WeightSign::positive ? "negative" : "positive"));
 }
 
-void DescriptionReader::read_pattern(Table& table, ConnectionDescription& c) {
-  const NeuronId pre = result_.sources[c.from].size, post = result_.populations[c.to].size;
-  std::vector<std::string> given;
-  for (const char* key : {"density", "one_to_one", "mask", "file"})
-    if (table.has(key)) given.push_back(key);
-  if (given.size() != 1)
-    table.fail(given.empty() ? "density" : given[1],
-               fmt::format("{}; give exactly one of density, one_to_one, mask, file",
-                           given.empty() ? "no wiring is given"
-                                         : fmt::format("both '{}' and '{}' are given", given[0], given[1])));
-  const std::string& key = given.front();
-  if (key != "file") c.weight = read_weight(table, c);
-  const auto read_matrix = [&] {
-    SparseMatrix matrix = imported(table, key, [](const auto& path) { return read_matrix_market(path); });
-    if (matrix.rows != pre || matrix.columns != post)
-      table.fail(key,
-                 fmt::format("the matrix is {} x {}, but '{}' has {} and '{}' has {} neurons", matrix.rows,
-                             matrix.columns, result_.sources[c.from].name, pre, result_.populations[c.to].name, post));
-    if (key == "file") check_signs(table, c, matrix);
-    if (matrix.pattern && key == "file")
-      table.fail(key, "the matrix is a pattern and holds no weights; use it as 'mask' and give a 'weight'");
-    return matrix;
-  };
-  if (key == "density") {
-    c.pattern = ConnectionDescription::RandomPattern{table.number("density", kProbability)};
-  } else if (key == "one_to_one") {
-    if (!table.flag("one_to_one")) table.fail("one_to_one", "'one_to_one' can only be true; leave it out otherwise");
-    if (pre != post)
-      table.fail("one_to_one", fmt::format("one_to_one needs equal sizes, but there are {} and {} neurons", pre, post));
-    c.pattern = ConnectionDescription::OneToOne{};
-  } else if (key == "mask" && table.is_table("mask")) {
-    Table mask = table.table("mask");
-    mask.choice("profile", {"gaussian"});
-    c.pattern = ConnectionDescription::GaussianMask{mask.number("width", kPositive)};
-    mask.finish();
+// Drawn delays are those of the nearest step, and at least half a step before that.
+void DescriptionReader::read_delay(Table& table, const WiringPlace& place, ConnectionDescription& c) const {
+  if (table.is_table("delay")) {
+    c.delays = Distribution::read(table, "delay", Dimension::time,
+                                  {0.5 * grid_.dt, static_cast<double>(kLongestDrawnDelay) * grid_.dt}, place);
+    c.delay = std::max<Step>(1, std::llround(c.delays->least() / grid_.dt));
   } else {
-    c.pattern = ConnectionDescription::Listed{read_matrix(), key == "file"};
+    c.delay = grid_.read_delay(table, "delay", grid_.default_delay());
   }
+  if (c.delay < grid_.min_delay)
+    table.fail("delay",
+               fmt::format("{}, below the minimum delay of {} s; raise it or lower simulation.min_delay",
+                           c.delays ? fmt::format("'delay' may be drawn as short as {:.6g} s", result_.seconds(c.delay))
+                                    : table.stated("delay"),
+                           result_.seconds(grid_.min_delay)));
+}
+
+WiringPlace DescriptionReader::place_of(const ConnectionDescription& c) const {
+  const Source& source = result_.sources[c.from];
+  const Population& target = result_.populations[c.to];
+  WiringPlace place{.seed = result_.seed,
+                    .object = hash_name(c.name),
+                    .from = source.name,
+                    .to = target.name,
+                    .pre_size = source.size,
+                    .post_size = target.size,
+                    .onto_itself = source.is_population && source.index == c.to,
+                    .pre_positions = source.positions,
+                    .post_positions = target.positions,
+                    .pre_groups = {}};
+  for (const Group& group : source.groups) place.pre_groups.push_back(group.size);
+  return place;
+}
+
+// A delay from a stimulus may be shorter: its spikes are known ahead. Without delays any will do.
+void DescriptionReader::find_min_delay() {
+  std::optional<Step> shortest;
+  for (const ConnectionDescription& c : result_.connections)
+    if (result_.sources[c.from].is_population) shortest = std::min(shortest.value_or(c.delay), c.delay);
+  const Step usual = std::max<Step>(1, std::llround(kUsualDelay / grid_.dt));
+  result_.min_delay = shortest.value_or(grid_.min_delay > 0 ? grid_.min_delay : usual);
 }
 
 }  // namespace lpl::spiking

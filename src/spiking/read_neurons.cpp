@@ -43,7 +43,7 @@ Cell DescriptionReader::read_cell(Table& table, Table& root, const std::string& 
   for (const ParameterText& parameter : cell.text->parameters) {
     const bool given = !own && table.has(parameter.name);
     cell.parameters[parameter.name] =
-        given ? NeuronValues::read(table, parameter.name, parameter.dimension, population.size)
+        given ? NeuronValues::read(table, parameter.name, parameter.dimension, population.size, population.positions)
               : NeuronValues(parameter.fallback);
   }
   if (!own) table.finish();
@@ -82,7 +82,7 @@ void DescriptionReader::check_refractory(const Cell& cell, const ParameterValues
   const ModelText& text = *cell.text;
   if (!text.refractory) return;
   const SteadyValues steady(text.parameters, text.constants, values, result_.dt);
-  const double time = *evaluate(text.refractory, [&](const std::string& name) { return steady.find(name); });
+  const double time = steady.of(text.refractory);
   const double count = time / result_.dt, whole = std::round(count);
   const std::string about = text.parameter(text_of(text.refractory)) ? text_of(text.refractory) : "";
   if (!(time >= 0)) fail(about, "; a refractory period cannot be below 0");
@@ -167,7 +167,8 @@ void DescriptionReader::read_initial(Table& table, Population& population) {
     if (population.initial_membrane && text.membrane == s)
       initial.fail(state.name,
                    fmt::format("'{}' begins as 'initial_membrane' says; leave one of them out", state.name));
-    population.initial[state.name] = NeuronValues::read(initial, state.name, state.dimension, population.size);
+    population.initial[state.name] =
+        NeuronValues::read(initial, state.name, state.dimension, population.size, population.positions);
   }
   initial.finish();
 }
@@ -176,6 +177,7 @@ void DescriptionReader::read_population(Table& table, Table& root) {
   Population population;
   population.name = names_.read(table, "population");
   population.size = static_cast<NeuronId>(table.integer("size", 1, kLargestSize));
+  population.positions = read_positions(table, population.size, population.name);
   const std::string cell = table.text("cell");
   Table cell_table = section_entry(table, "cell", root, "cell", cell);
   population.cell = read_cell(cell_table, root, cell, population);

@@ -23,10 +23,9 @@ void DescriptionReader::warn_of_parrots() {
   for (const ConnectionDescription& c : result_.connections) {
     const Population& target = result_.populations[c.to];
     if (!target.cell.text->count) continue;
-    const auto* const listed = std::get_if<ConnectionDescription::Listed>(&c.pattern);
-    const bool ones = listed && listed->own_weights
-                          ? std::ranges::all_of(listed->matrix.value, [](float w) { return w == 1; })
-                          : c.weight == 1;
+    const SparseMatrix* const matrix = c.wiring->weights();
+    const bool ones = matrix ? std::ranges::all_of(matrix->value, [](float w) { return w == 1; })
+                             : c.weight.least() == 1 && c.weight.most() == 1;
     if (!ones)
       result_.warnings.push_back(fmt::format(
           "connection '{}': neurons of '{}' spike as often as the sum of arriving weights says, rounded, so "

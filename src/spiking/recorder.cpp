@@ -21,8 +21,13 @@ constexpr Step kNever = std::numeric_limits<Step>::max();
 constexpr std::size_t kSpikesPerWrite = 1 << 16;
 constexpr std::size_t kValuesPerGather = 1 << 18;
 constexpr double kSecondsBetweenFlushes = 2;
-// Group sums travel as integers in units of 2^-30, so that they do not depend on how neurons are spread over ranks.
-constexpr double kFixedPoint = 0x1p30;
+// Group sums travel as integers, so that they do not depend on how neurons are spread over ranks: in 2^-30 of the
+// smallest usual unit.
+double fixed_point_of(Dimension dimension) {
+  double smallest = 1;
+  for (const std::string& unit : units_of(dimension)) smallest = std::min(smallest, parse_unit(unit)->to_si(1));
+  return 0x1p30 / smallest;
+}
 
 template <class T>
 std::string bytes_of(const std::vector<T>& values) {
@@ -72,8 +77,8 @@ Recorder::Recorder(const SimulationDescription& simulation, const Network& netwo
       const Source& source = simulation_.sources[connection.description->from];
       for (std::size_t g = 0; g < source.groups.size(); ++g) {
         const Group& group = source.groups[g];
-        sizes[g] = static_cast<std::int64_t>(connection.synapses.row[group.first + group.size] -
-                                             connection.synapses.row[group.first]);
+        const auto [begin, end] = connection.synapses.of(group.first, group.size);
+        sizes[g] = static_cast<std::int64_t>(end - begin);
       }
       comm_.sum(sizes);
       record.group_sizes.assign(sizes.begin(), sizes.end());
@@ -134,7 +139,9 @@ void Recorder::add_sample_record(const RecordDescription& description) {
   record.windows = windows_of(description.window, simulation_.phases);
   record.columns.resize(static_cast<std::size_t>(comm_.size()));
   if (description.what == What::group_weights) {
-    record.width = simulation_.sources[simulation_.connections[description.target].from].groups.size();
+    const ConnectionDescription& connection = simulation_.connections[description.target];
+    record.width = simulation_.sources[connection.from].groups.size();
+    record.fixed_point = fixed_point_of(simulation_.receptor_of(connection).weight);
     return;
   }
   const bool state = description.what == What::state;
@@ -153,11 +160,11 @@ void Recorder::add_sample_record(const RecordDescription& description) {
         continue;
       }
       const Synapses& synapses = network_.connections[description.target].synapses;
-      const auto begin = synapses.target.begin() + static_cast<std::ptrdiff_t>(synapses.row[description.pre[i]]);
-      const auto end = synapses.target.begin() + static_cast<std::ptrdiff_t>(synapses.row[description.pre[i] + 1]);
-      const std::uint32_t target = network_.layout.target_of(local);
-      const auto found = std::lower_bound(begin, end, target);
-      if (found == end || *found != target)
+      const Synapses::Row row = synapses.of(description.pre[i]);
+      const auto end = synapses.target.begin() + static_cast<std::ptrdiff_t>(row.end);
+      const auto found = std::find(synapses.target.begin() + static_cast<std::ptrdiff_t>(row.begin), end,
+                                   network_.layout.target_of(local));
+      if (found == end)
         throw ConfigError(fmt::format("record '{}': connection '{}' has no synapse from {} to {}", description.name,
                                       simulation_.connections[description.target].name, description.pre[i],
                                       neurons[i]));
@@ -194,11 +201,13 @@ void Recorder::create_series() {
     if (d.what == What::state) continue;
     const ConnectionDescription& connection = simulation_.connections[d.target];
     if (d.what == What::synapses) {
-      record.series = std::make_unique<SampleSeries>(file_->create_synapses(connection.name, d.name, d.pre, d.post));
+      record.series = std::make_unique<SampleSeries>(
+          file_->create_synapses(connection.name, d.name, variable_of(d).unit, d.pre, d.post));
     } else {
       std::vector<std::string> groups;
       for (const Group& group : simulation_.sources[connection.from].groups) groups.push_back(group.name);
-      record.series = std::make_unique<SampleSeries>(file_->create_group_weights(connection.name, d.name, groups));
+      record.series = std::make_unique<SampleSeries>(
+          file_->create_group_weights(connection.name, d.name, variable_of(d).unit, groups));
     }
   }
   create_reports();
@@ -297,9 +306,8 @@ void Recorder::sample(SampleRecord& record) {
     const Connection& connection = network_.connections[record.description->target];
     for (const Group& group : simulation_.sources[connection.description->from].groups) {
       std::int64_t sum = 0;
-      for (std::uint64_t s = connection.synapses.row[group.first];
-           s < connection.synapses.row[group.first + group.size]; ++s)
-        sum += std::llround(connection.synapses.weight[s] * kFixedPoint);
+      for (auto [s, end] = connection.synapses.of(group.first, group.size); s < end; ++s)
+        sum += std::llround(connection.synapses.weight[s] * record.fixed_point);
       record.values.push_back(sum);
     }
     return;
@@ -348,8 +356,8 @@ void Recorder::gather_samples(SampleRecord& record) {
         for (std::size_t i = 0; i < sums.size(); ++i) sums[i] += sent[i];
       }
       for (std::size_t i = 0; i < sums.size(); ++i)
-        values[i] =
-            static_cast<float>(static_cast<double>(sums[i]) / kFixedPoint / record.group_sizes[i % record.width]);
+        values[i] = static_cast<float>(static_cast<double>(sums[i]) / record.fixed_point /
+                                       record.group_sizes[i % record.width]);
     } else {
       for (std::size_t rank = 0; rank < parts.size(); ++rank) {
         const auto sent = values_from<std::int64_t>(parts[rank]);
@@ -382,37 +390,39 @@ void Recorder::append_samples(SampleRecord& record, const std::vector<float>& va
 
 void Recorder::write_snapshot(const RecordDescription& record, const std::string& name, Step now) {
   const Connection& connection = network_.connections[record.target];
-  const Synapses& synapses = connection.synapses;
-  const NeuronId first = network_.populations[connection.description->to]->range().first;
-  std::vector<NeuronId> post;
-  post.reserve(synapses.size());
-  for (const std::uint32_t target : synapses.target) post.push_back(first + network_.layout.neuron_of(target));
-  const auto rows = comm_.gather(bytes_of(synapses.row));
-  const auto posts = comm_.gather(bytes_of(post));
-  const auto weights =
-      comm_.gather(std::string(reinterpret_cast<const char*>(synapses.weight.data()), synapses.size() * 4));
+  const ConnectionDescription& description = *connection.description;
+  const NeuronId first = network_.populations[description.to]->range().first;
+  std::vector<NeuronId> pre, post;
+  std::vector<float> weight;
+  connection.synapses.by_target([&](NeuronId source, std::uint64_t s) {
+    pre.push_back(source);
+    post.push_back(first + network_.layout.neuron_of(connection.synapses.target[s]));
+    weight.push_back(connection.synapses.weight[s]);
+  });
+  const auto pres = comm_.gather(bytes_of(pre)), posts = comm_.gather(bytes_of(post)),
+             weights = comm_.gather(bytes_of(weight));
   on_root([&] {
-    // Ranks hold ascending ranges of targets: taking them in rank order within a row sorts by (pre, post).
+    // Ranks hold ascending ranges of targets: taking them in rank order by source sorts by (pre, post).
     std::vector<NeuronId> all_pre, all_post;
     std::vector<float> all_values;
-    std::vector<std::vector<std::uint64_t>> row(rows.size());
-    std::vector<std::vector<NeuronId>> rank_post(rows.size());
-    std::vector<std::vector<float>> rank_weight(rows.size());
-    for (std::size_t r = 0; r < rows.size(); ++r) {
-      row[r] = values_from<std::uint64_t>(rows[r]);
-      rank_post[r] = values_from<NeuronId>(posts[r]);
-      rank_weight[r] = values_from<float>(weights[r]);
+    std::vector<std::vector<NeuronId>> rank_pre, rank_post;
+    std::vector<std::vector<float>> rank_weight;
+    for (std::size_t r = 0; r < pres.size(); ++r) {
+      rank_pre.push_back(values_from<NeuronId>(pres[r]));
+      rank_post.push_back(values_from<NeuronId>(posts[r]));
+      rank_weight.push_back(values_from<float>(weights[r]));
     }
-    for (std::size_t pre = 0; pre < synapses.pre_size(); ++pre)
-      for (std::size_t r = 0; r < rows.size(); ++r)
-        for (std::uint64_t s = row[r][pre]; s < row[r][pre + 1]; ++s) {
-          all_pre.push_back(static_cast<NeuronId>(pre));
+    std::vector<std::size_t> next(pres.size(), 0);
+    for (NeuronId source = 0; source < simulation_.sources[description.from].size; ++source)
+      for (std::size_t r = 0; r < next.size(); ++r)
+        for (std::size_t& s = next[r]; s < rank_pre[r].size() && rank_pre[r][s] == source; ++s) {
+          all_pre.push_back(source);
           all_post.push_back(rank_post[r][s]);
           all_values.push_back(rank_weight[r][s]);
         }
-    file_->write_snapshot(connection.description->name, name, simulation_.seconds(now),
-                          simulation_.sources[connection.description->from].size,
-                          simulation_.populations[connection.description->to].size, all_pre, all_post, all_values);
+    file_->write_snapshot(description.name, name, variable_of(record).unit, simulation_.seconds(now),
+                          simulation_.sources[description.from].size, simulation_.populations[description.to].size,
+                          all_pre, all_post, all_values);
   });
 }
 

@@ -98,6 +98,7 @@ class Recorder {
     std::vector<Step> steps;
     std::vector<std::int64_t> values;  // floats as bits, or sums in fixed point
     std::vector<double> group_sizes;   // group_weights
+    double fixed_point = 1;            // group_weights: what 1 is in `values`
   };
 
   struct SnapshotRecord {

@@ -1,129 +1,106 @@
 #include "spiking/synapses.hpp"
 
-#include <algorithm>
 #include <cmath>
-#include <type_traits>
+#include <span>
 
 #include "core/random.hpp"
 #include "core/text.hpp"
+#include "spiking/grid.hpp"
 
 namespace lpl::spiking {
-
-LocalRange local_range(NeuronId size, int rank, int ranks) {
-  const auto edge = [&](int r) {
-    return static_cast<NeuronId>(static_cast<std::uint64_t>(size) * static_cast<std::uint64_t>(r) /
-                                 static_cast<std::uint64_t>(ranks));
-  };
-  return {edge(rank), edge(rank + 1) - edge(rank)};
-}
-
 namespace {
 
-template <class... Ts>
-struct Overloaded : Ts... {
-  using Ts::operator()...;
-};
-template <class... Ts>
-Overloaded(Ts...) -> Overloaded<Ts...>;
-
-double mask_probability(const ConnectionDescription::GaussianMask& mask, NeuronId pre, NeuronId post, NeuronId pre_size,
-                        NeuronId post_size) {
-  const double centre = post_size > 1 ? static_cast<double>(pre_size) * post / (post_size - 1) : 0.5 * pre_size;
-  const double distance = (pre - centre) / mask.width;
-  return std::exp(-distance * distance);
+// Steps of a drawn delay: the nearest, at least one.
+std::uint16_t delay_steps(double seconds, double dt) {
+  return static_cast<std::uint16_t>(std::clamp<Step>(std::llround(seconds / dt), 1, kLongestDrawnDelay));
 }
 
-// Calls `synapse(pre, post, weight)` for every synapse onto this rank's neurons; any order, twice the same.
-template <class Synapse>
-void for_each_synapse(const SimulationDescription& simulation, const ConnectionDescription& c, LocalRange local,
-                      Synapse&& synapse) {
-  const Source& source = simulation.sources[c.from];
-  const NeuronId pre_size = source.size, post_size = simulation.populations[c.to].size;
-  const bool onto_itself = source.is_population && source.index == c.to;
-  const std::uint32_t object = hash_name(c.name);
-  const auto weight = static_cast<float>(c.weight);
-  std::visit(Overloaded{
-                 [&](const ConnectionDescription::RandomPattern& pattern) {
-                   if (pattern.density <= 0) return;
-                   const Geometric gap(pattern.density);
-                   for (NeuronId post = local.first; post < local.first + local.count; ++post) {
-                     Random random(simulation.seed, Draw::wiring, object, post);
-                     for (double pre = gap(random); pre < pre_size; pre += 1 + gap(random))
-                       if (!(onto_itself && static_cast<NeuronId>(pre) == post))
-                         synapse(static_cast<NeuronId>(pre), post, weight);
-                   }
-                 },
-                 [&](const ConnectionDescription::OneToOne&) {
-                   for (NeuronId post = local.first; post < local.first + local.count; ++post)
-                     synapse(post, post, weight);
-                 },
-                 [&](const ConnectionDescription::GaussianMask& mask) {
-                   for (NeuronId post = local.first; post < local.first + local.count; ++post) {
-                     Random random(simulation.seed, Draw::wiring, object, post);
-                     for (NeuronId pre = 0; pre < pre_size; ++pre)
-                       if (random.uniform() < mask_probability(mask, pre, post, pre_size, post_size))
-                         synapse(pre, post, weight);
-                   }
-                 },
-                 [&](const ConnectionDescription::Listed& listed) {
-                   for (std::size_t i = 0; i < listed.matrix.pre.size(); ++i) {
-                     if (!local.holds(listed.matrix.post[i])) continue;
-                     const float value = listed.matrix.value[i];
-                     if (listed.own_weights)
-                       synapse(listed.matrix.pre[i], listed.matrix.post[i], value);
-                     else if (value != 0)
-                       synapse(listed.matrix.pre[i], listed.matrix.post[i], weight);
-                   }
-                 },
-             },
-             c.pattern);
+template <class T>
+void permute(std::span<T> values, const std::vector<std::uint64_t>& order, std::vector<T>& scratch) {
+  scratch.assign(values.begin(), values.end());
+  for (std::size_t i = 0; i < values.size(); ++i) values[i] = scratch[static_cast<std::uint32_t>(order[i])];
 }
 
 }  // namespace
 
+void Synapses::close(NeuronId pre_size) {
+  std::vector<std::uint64_t> rows{0};
+  for (NeuronId pre = 0; pre < pre_size; ++pre)
+    if (row[pre + 1] > row[pre]) {
+      heard.push_back(pre);
+      rows.push_back(row[pre + 1]);
+    }
+  rows.shrink_to_fit();
+  heard.shrink_to_fit();
+  row = std::move(rows);
+  if (heard.size() < pre_size) {
+    heard_bits_.assign(pre_size / 64 + 1, 0);
+    for (const NeuronId pre : heard) heard_bits_[pre / 64] |= std::uint64_t{1} << pre % 64;
+    std::uint32_t before = 0;
+    for (const std::uint64_t bits : heard_bits_) {
+      rows_before_.push_back(before);
+      before += static_cast<std::uint32_t>(std::popcount(bits));
+    }
+  }
+  if (!delay.empty()) sort_by_delay();
+}
+
+// Targets of a row ascend, and stay so among those of the same delay.
+void Synapses::sort_by_delay() {
+  std::vector<std::uint64_t> order;
+  std::vector<std::uint32_t> targets;
+  std::vector<float> weights;
+  for (std::size_t r = 0; r + 1 < row.size(); ++r) {
+    const std::uint64_t begin = row[r], count = row[r + 1] - begin;
+    order.resize(count);
+    for (std::uint64_t i = 0; i < count; ++i) order[i] = std::uint64_t{delay[begin + i]} << 32 | i;
+    std::ranges::sort(order);
+    permute(std::span(target).subspan(begin, count), order, targets);
+    permute(std::span(weight).subspan(begin, count), order, weights);
+    for (std::uint64_t i = 0; i < count; ++i) delay[begin + i] = static_cast<std::uint16_t>(order[i] >> 32);
+  }
+  const auto [least, most] = std::ranges::minmax_element(delay);
+  shortest = *least;
+  longest = *most;
+}
+
 Synapses build_synapses(const SimulationDescription& simulation, const ConnectionDescription& connection,
                         LocalRange local, EpochLayout layout) {
   Synapses synapses;
+  synapses.shortest = synapses.longest = connection.delay;
   const NeuronId pre_size = simulation.sources[connection.from].size;
-  // Count, then fill: no temporary list of all synapses. Every pattern visits the targets of a row in ascending order.
+  const std::uint32_t object = hash_name(connection.name);
+  const Wiring& wiring = *connection.wiring;
+  const WiringPlace& positions = wiring.place();
+  const bool measured =
+      connection.weight.needs_distance() || (connection.delays && connection.delays->needs_distance());
+  // Count, then fill: no list of all synapses beside them. Targets of a row come in ascending order.
   synapses.row.assign(pre_size + 1, 0);
-  for_each_synapse(simulation, connection, local, [&](NeuronId pre, NeuronId, float) { ++synapses.row[pre + 1]; });
+  wiring.each(local, [&](NeuronId, Heard& heard) {
+    for (const NeuronId pre : heard.pre) ++synapses.row[pre + 1];
+  });
   for (std::size_t pre = 0; pre < pre_size; ++pre) synapses.row[pre + 1] += synapses.row[pre];
   synapses.target.resize(synapses.row.back());
   synapses.weight.resize(synapses.row.back());
+  if (connection.delays) synapses.delay.resize(synapses.row.back());
   std::vector<std::uint64_t> next(synapses.row.begin(), synapses.row.end() - 1);
-  for_each_synapse(simulation, connection, local, [&](NeuronId pre, NeuronId post, float weight) {
-    const std::uint64_t at = next[pre]++;
-    synapses.target[at] = layout.target_of(post - local.first);
-    synapses.weight[at] = weight;
+  wiring.each(local, [&](NeuronId post, Heard& heard) {
+    const std::uint32_t target = layout.target_of(post - local.first);
+    const Positions::Point here = measured ? positions.post_positions->at(post) : Positions::Point{};
+    Random weights(simulation.seed, Draw::weight, object, post), delays(simulation.seed, Draw::delay, object, post);
+    for (std::size_t i = 0; i < heard.pre.size(); ++i) {
+      const NeuronId pre = heard.pre[i];
+      const SynapsePlace place{
+          pre, post, measured ? positions.pre_positions->distance(positions.pre_positions->at(pre), here) : 0};
+      const std::uint64_t at = next[pre]++;
+      synapses.target[at] = target;
+      synapses.weight[at] =
+          heard.weight.empty() ? static_cast<float>(connection.weight.draw(weights, place)) : heard.weight[i];
+      if (connection.delays) synapses.delay[at] = delay_steps(connection.delays->draw(delays, place), simulation.dt);
+    }
   });
+  synapses.close(pre_size);
   return synapses;
-}
-
-double expected_synapses(const SimulationDescription& simulation, const ConnectionDescription& connection) {
-  const Source& source = simulation.sources[connection.from];
-  const NeuronId pre_size = source.size, post_size = simulation.populations[connection.to].size;
-  return std::visit(
-      Overloaded{
-          [&](const ConnectionDescription::RandomPattern& pattern) {
-            const bool onto_itself = source.is_population && source.index == connection.to;
-            return pattern.density * (static_cast<double>(pre_size) * post_size - (onto_itself ? post_size : 0));
-          },
-          [&](const ConnectionDescription::OneToOne&) { return static_cast<double>(post_size); },
-          [&](const ConnectionDescription::GaussianMask& mask) {
-            double sum = 0;
-            for (NeuronId post = 0; post < post_size; ++post)
-              for (NeuronId pre = 0; pre < pre_size; ++pre)
-                sum += mask_probability(mask, pre, post, pre_size, post_size);
-            return sum;
-          },
-          [&](const ConnectionDescription::Listed& listed) {
-            if (listed.own_weights) return static_cast<double>(listed.matrix.value.size());
-            return static_cast<double>(listed.matrix.value.size()) -
-                   static_cast<double>(std::count(listed.matrix.value.begin(), listed.matrix.value.end(), 0.0f));
-          },
-      },
-      connection.pattern);
 }
 
 }  // namespace lpl::spiking

@@ -1,46 +1,92 @@
 // This rank's synapses of one connection: compressed rows by presynaptic neuron, targets on this rank only.
 #pragma once
 
+#include <algorithm>
+#include <bit>
 #include <cstdint>
-#include <span>
 #include <vector>
 
 #include "core/aligned.hpp"
 #include "spiking/description.hpp"
 #include "spiking/layout.hpp"
+#include "spiking/local_range.hpp"
 
 namespace lpl::spiking {
 
-// The neurons of a population that live on this rank: a contiguous range.
-struct LocalRange {
-  NeuronId first = 0;
-  NeuronId count = 0;
-  bool holds(NeuronId id) const { return id - first < count; }
-};
-LocalRange local_range(NeuronId size, int rank, int ranks);
-
 struct Synapses {
-  std::vector<std::uint64_t> row;       // [pre size + 1], into the arrays below
-  AlignedVector<std::uint32_t> target;  // EpochLayout position of the postsynaptic neuron, ascending in a row
+  std::vector<NeuronId> heard;          // sources that have a row, ascending; the others cost 1.5 bits
+  std::vector<std::uint64_t> row;       // [heard + 1], into the arrays below
+  AlignedVector<std::uint32_t> target;  // EpochLayout position of the postsynaptic neuron
   AlignedVector<float> weight;          // leak units
+  std::vector<std::uint16_t> delay;     // steps, ascending in a row; empty where all have the shortest
+  Step shortest = 0, longest = 0;       // delays that occur; what the description says where there is no synapse
+
+  struct Row {
+    std::uint64_t begin, end;
+  };
+  // The synapses of a source, by delay, then target.
+  Row of(NeuronId pre) const {
+    std::size_t r = pre;
+    if (!heard_bits_.empty()) {
+      const std::uint64_t bits = heard_bits_[pre / 64], bit = std::uint64_t{1} << pre % 64;
+      if ((bits & bit) == 0) return {0, 0};
+      r = rows_before_[pre / 64] + static_cast<std::size_t>(std::popcount(bits & (bit - 1)));
+    }
+    return {row[r], row[r + 1]};
+  }
+  // The synapses of sources first .. first + count - 1.
+  Row of(NeuronId first, NeuronId count) const {
+    const auto at = [&](std::uint64_t pre) { return row[std::ranges::lower_bound(heard, pre) - heard.begin()]; };
+    return {at(first), at(std::uint64_t{first} + count)};
+  }
 
   std::size_t size() const { return target.size(); }
-  std::size_t pre_size() const { return row.size() - 1; }
-  std::size_t wiring_bytes() const { return row.size() * sizeof row[0] + target.size() * sizeof target[0]; }
-
-  // Adds a row's weights to the input of one step.
-  void deliver(NeuronId pre, float* input) const {
-    const std::uint64_t end = row[pre + 1];
-    for (std::uint64_t s = row[pre]; s < end; ++s) input[target[s]] += weight[s];
+  std::size_t wiring_bytes() const {
+    return heard.size() * 4 + row.size() * 8 + size() * 4 + delay.size() * 2 + heard_bits_.size() * 8 +
+           rows_before_.size() * 4;
   }
+
+  // Where all delays are the same: adds a row's weights to the input of one step.
+  void deliver(NeuronId pre, float* input) const {
+    const auto [begin, end] = of(pre);
+    for (std::uint64_t s = begin; s < end; ++s) input[target[s]] += weight[s];
+  }
+  // Where they are not: adds to the input, which begins with step `from`, what arrives of a spike of step `emitted` in
+  // steps from .. to-1.
+  void deliver(NeuronId pre, Step emitted, Step from, Step to, float* input) const {
+    const auto [begin, end] = of(pre);
+    const std::uint16_t* const delays = delay.data();
+    std::uint64_t s =
+        static_cast<std::uint64_t>(std::lower_bound(delays + begin, delays + end, from - emitted) - delays);
+    float* const emission = input - (from - emitted) * static_cast<Step>(kBlock);
+    for (; s < end && delays[s] < to - emitted; ++s) emission[target[s] + delays[s] * kBlock] += weight[s];
+  }
+
+  // Calls visit(source, synapse) in the order of source, target and delay.
+  template <class Visit>
+  void by_target(Visit&& visit) const {
+    std::vector<std::uint64_t> order;
+    for (std::size_t r = 0; r < heard.size(); ++r) {
+      order.clear();
+      for (std::uint64_t s = row[r]; s < row[r + 1]; ++s) order.push_back(s);
+      if (!delay.empty()) std::ranges::stable_sort(order, {}, [&](std::uint64_t s) { return target[s]; });
+      for (const std::uint64_t s : order) visit(heard[r], s);
+    }
+  }
+
+  // Puts rows in order and lets them be found, once `row` is by source, of 0 .. pre_size-1.
+  void close(NeuronId pre_size);
+
+ private:
+  void sort_by_delay();
+
+  std::vector<std::uint64_t> heard_bits_;   // a bit a source; empty where all are heard
+  std::vector<std::uint32_t> rows_before_;  // each 64 sources
 };
 
-// Wires a connection. The wiring of each postsynaptic neuron depends on the seed, the connection's name and the
-// neuron only, so it is the same on any number of ranks; cost and memory fall with the number of ranks.
+// Wires a connection. The synapses of each postsynaptic neuron depend on the seed, the connection's name and the neuron
+// only, so they are the same on any number of ranks; cost and memory fall with the number of ranks.
 Synapses build_synapses(const SimulationDescription& simulation, const ConnectionDescription& connection,
                         LocalRange local, EpochLayout layout);
-
-// Expected number of synapses of the whole connection.
-double expected_synapses(const SimulationDescription& simulation, const ConnectionDescription& connection);
 
 }  // namespace lpl::spiking

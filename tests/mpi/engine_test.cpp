@@ -40,9 +40,9 @@ plasticity = "lpl"
 name = "exc_inh"
 from = "exc"
 to = "inh"
-density = 0.5
-weight = 0.5
-delay = "2.1 ms"
+total = 150
+weight = { normal = [0.5, 0.2] }
+delay = { normal = ["2.1 ms", "1 ms"], low = "0.8 ms" }
 [[connection]]
 name = "inh_exc"
 from = "inh"

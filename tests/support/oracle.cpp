@@ -61,6 +61,7 @@ class Rounding {
 struct Synapse {
   NeuronId pre, post;
   float w;
+  Step delay;
   double c = 0, f = 0, G = 0, g2 = 0;
   Terms c_terms = {}, f_terms = {}, G_terms = {}, g2_terms = {};  // the last of the g that g2 remembers
   double largest = w;
@@ -92,9 +93,12 @@ class Simulator {
     for (std::size_t i = 0; i < sim_.connections.size(); ++i) {
       const Synapses& built = network_.connections[i].synapses;
       synapses_.emplace_back();
-      for (NeuronId pre = 0; pre < built.pre_size(); ++pre)
-        for (std::uint64_t s = built.row[pre]; s < built.row[pre + 1]; ++s)
-          synapses_.back().push_back({pre, network_.layout.neuron_of(built.target[s]), built.weight[s]});
+      built.by_target([&](NeuronId pre, std::uint64_t s) {
+        synapses_.back().push_back({pre, network_.layout.neuron_of(built.target[s]), built.weight[s],
+                                    built.delay.empty() ? built.shortest : built.delay[s]});
+      });
+      // What arrives in a step is added by step of emission, then by source.
+      std::ranges::stable_sort(synapses_.back(), std::ranges::greater{}, &Synapse::delay);
       const ConnectionDescription& c = sim_.connections[i];
       const NeuronId pre = sim_.sources[c.from].size, post = sim_.populations[c.to].size;
       Traces t;
@@ -213,7 +217,7 @@ class Simulator {
   void deliver(std::size_t i, Step k, std::vector<std::vector<std::vector<float>>>& input, bool learns = false) {
     const ConnectionDescription& c = sim_.connections[i];
     for (Synapse& s : synapses_[i])
-      for (unsigned again = spiked(c.from, k - c.delay, s.pre); again > 0; --again) {
+      for (unsigned again = spiked(c.from, k - s.delay, s.pre); again > 0; --again) {
         input[c.to][s.post][c.receptor] += s.w;
         if (!is_stdp(i) || !learns) continue;
         const auto& rule = dynamic_cast<const SymmetricStdp&>(*c.rule);
@@ -249,11 +253,12 @@ class Simulator {
     const ConnectionDescription& c = sim_.connections[i];
     const auto& rule = dynamic_cast<const Lpl&>(*c.rule).rule;
     const double dt = sim_.dt;
-    const auto late = static_cast<std::size_t>(sim_.min_delay);
+    const Step lateness = dynamic_cast<const Lpl&>(*c.rule).lateness;
+    const auto late = static_cast<std::size_t>(lateness);
     const Step horizon = std::llround(rule.horizon / dt), window = std::llround(rule.window / dt);
     const bool in_error = rule.transmitter_form == TransmitterForm::in_error;
     Traces& t = traces_[i];
-    const LplConstants lc = lpl_constants(rule, dt, sim_.min_delay);
+    const LplConstants lc = lpl_constants(rule, dt, lateness);
     for (NeuronId n = 0; n < t.mean.size(); ++n) {
       const float V = cells_[c.to].registers[n][*cells_[c.to].membrane];
       const float side = std::fma(lc.steepness, std::abs(V - lc.surrogate_threshold), 1.0f);
@@ -275,7 +280,7 @@ class Simulator {
       s.c_terms.step(lc.eligibility_decay, {});
       s.G += s.f * t.e[s.post];
       s.G_terms = s.G_terms + s.f_terms * t.e_terms[s.post];
-      if (!in_error && spiked(c.from, k - c.delay, s.pre)) s.G += rule.transmitter_strength;
+      if (!in_error && spiked(c.from, k - s.delay, s.pre)) s.G += rule.transmitter_strength;
     }
     if (warm) {
       t.psp_past.pop_back();
@@ -294,7 +299,7 @@ class Simulator {
     // The slow traces in float32, as the reference and the engine have them: the rounding of their decay factors alone
     // is worth 3e-4 of their value.
     for (NeuronId n = 0; n < t.mean.size(); ++n) {
-      const auto late_spike = static_cast<float>(spiked(c.to, k - sim_.min_delay, n)),
+      const auto late_spike = static_cast<float>(spiked(c.to, k - lateness, n)),
                  past_spike = static_cast<float>(spiked(c.to, k - horizon, n));
       const float deviation = std::fma(-lc.mean_to_rate, t.mean[n], late_spike);
       const float push = lc.hebbian * deviation / (t.variance[n] + lc.epsilon);

@@ -14,7 +14,7 @@ MISTAKES = {
     "missing file": (GOOD.replace("density = 0.5, weight = 0.2", 'file = "none.wmat"'), "there is no file"),
     "negative size": (GOOD.replace("size = 10 }", "size = -1 }"), "'size' is -1"),
     "unconnected name": (GOOD.replace('to = "exc"', 'to = "exd"'), "did you mean 'exc'"),
-    "short delay": (GOOD.replace("density = 0.5", 'density = 0.5, delay = "0.1 ms"'), "below the minimum delay"),
+    "short delay": (GOOD.replace("seed", 'min_delay = "0.2 ms", seed').replace("density = 0.5", 'density = 0.5, delay = "0.1 ms"'), "below the minimum delay"),
     "no duration": (GOOD.replace(', duration = "5 s"', ""), "key 'duration' is missing"),
     "broken syntax": (GOOD.replace("size = 10 }", "size = }"), ""),
 }

@@ -107,9 +107,13 @@ class EveryModel(InFolder):
         def check(description, expected):
             for ranks in (2, 5):
                 self.assert_same(expected, self.result(description, f"ranks{ranks}", ranks=ranks))
-            # Connections keep their delay of 0.8 ms; epochs last 0.3 ms.
-            shorter = description.read_text().replace('min_delay = "0.8 ms"', 'min_delay = "0.3 ms"')
-            shorter = shorter.replace("[[connection]]\n", '[[connection]]\ndelay = "0.8 ms"\n')
+            # Connections keep their delay of 0.8 ms; another one, which carries nothing, lets epochs last 0.3 ms.
+            text = description.read_text().replace('min_delay = "0.8 ms"\n', "")
+            last = text.rindex("[[connection]]")
+            copied = text[last:text.index("[[phase]]")]
+            silent = re.sub(r'name = ".*"', 'name = "silent"\ndelay = "0.3 ms"', re.sub(r"density = .*", "density = 0", copied))
+            silent = re.sub(r'from = ".*"', 'from = "n"', silent)
+            shorter = text.replace("[[phase]]", silent + "[[phase]]", 1)
             self.assert_same(expected, self.result(self.write("shorter.sim", shorter), "shorter"))
 
         self.for_each_model(check)
@@ -143,6 +147,97 @@ class EveryModel(InFolder):
                     self.assert_same(expected, self.result(text, "text"))
 
 
+class Values(InFolder):
+    """What follows from the texts of models that are the user's own."""
+
+    def result(self, parts, name="own"):
+        description = self.write(f"{name}.sim", parts)
+        done = lpl_sim(description, "--out", self.folder / f"{name}.h5", "--progress", "none", "--overwrite")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return self.folder / f"{name}.h5"
+
+    def test_weights_are_recorded_in_their_own_unit(self):
+        with h5py.File(self.result("""
+                simulation = {}
+                [[population]]
+                name = "p"
+                size = 40
+                cell = "c"
+                [cell.c]
+                model = "iaf_psc_exp"
+                [[stimulus]]
+                name = "input"
+                type = "poisson"
+                [[stimulus.group]]
+                name = "first"
+                size = 10
+                rate = "10 Hz"
+                [[stimulus.group]]
+                name = "rest"
+                size = 30
+                rate = "10 Hz"
+                [[connection]]
+                name = "w"
+                from = "input"
+                to = "p"
+                receptor = "EXC"
+                density = 0.5
+                weight = "0.75 pA"
+                [[phase]]
+                name = "run"
+                duration = "10 ms"
+                [[record]]
+                what = "group_weights"
+                name = "means"
+                of = "w"
+                every = "1 ms"
+                [[record]]
+                what = "weights"
+                of = "w"
+                """)) as result:
+            means = result["weights/w/means/value"]
+            self.assertEqual(means.attrs["units"], b"A")
+            self.assertEqual(means[()].shape[1], 2)
+            for mean in means[()].flat:
+                self.assertAlmostEqual(mean / 0.75e-12, 1, delta=1e-6)
+            self.assertEqual(result["weights/w/initial/value"].attrs["units"], b"A")
+
+    def test_initial_values_may_be_drawn(self):
+        with h5py.File(self.result("""
+                simulation = {}
+                [[population]]
+                name = "p"
+                size = 2000
+                cell = "c"
+                [cell.c]
+                model = "equations"
+                [cell.c.states]
+                V = "-65 mV"
+                n = "poisson(3)"
+                u = "uniform()"
+                z = "2 + normal()"
+                k = "i / N"
+                [cell.c.spike]
+                when = "V > 0 mV"
+                [[phase]]
+                name = "run"
+                duration = "1 ms"
+                """ + "".join(f"""
+                [[record]]
+                what = "state"
+                name = "{state}"
+                of = "p"
+                variable = "{state}"
+                neurons = "all"
+                every = "1 ms"
+                """ for state in "nuzk"))) as result:
+            n, u, z, k = (result[f"report/{group}/data"][0] for group in ("p", "p.u", "p.z", "p.k"))
+        self.assertEqual(set(n - n.astype(int)), {0.0})
+        for values, mean, variance in ((n, 3, 3), (u, 0.5, 1 / 12), (z, 2, 1), (k, 0.5, 1 / 12)):
+            self.assertAlmostEqual(values.mean(), mean, delta=5 * (variance / 2000) ** 0.5)
+            self.assertAlmostEqual(values.var(), variance, delta=0.2 * variance)
+
+
 class Pages(InFolder):
     def test_the_page_of_models_is_what_the_program_says(self):
         self.assertEqual((ROOT / "docs/models.md").read_text(), models_page.page(LPL_SIM),
@@ -152,6 +247,12 @@ class Pages(InFolder):
         done = lpl_sim("--models", "adx")
         self.assertEqual(done.returncode, 2)
         self.assertIn("did you mean 'adex'?", done.stderr)
+
+    def test_models_are_printed_wherever_the_option_stands(self):
+        for arguments in (("--seed", "1", "--models"), ("--seed", "1", "--models", "adex"), ("adex", "--models")):
+            done = lpl_sim(*arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("adex", done.stdout)
 
     def run_text(self, cell, folder_name):
         self.write(f"{folder_name}.cell", cell)

@@ -116,9 +116,9 @@ REFUSED = {
         neuron(more='[[stimulus]]\nname = "cl"\ntype = "clamp"\nto = "e"\nneurons = [2]\nfile = "cl.txt"'),
         {"cl.txt": "0 -65\n0.01 -65\n"}, "cl.txt:1:3: -65 V lies outside"),
     "a default that does not fit dt": (
-        neuron(simulation='dt = "1 ms"'), {},
-        "'min_delay' is not given, so it is \"0.8 ms\" by default, which is no multiple of the step dt = \"1 ms\"; "
-        "write a multiple, such as min_delay = \"1 ms\""),
+        RECURRENT.format(wiring="density = 1.0\nweight = 1").replace("[simulation]", '[simulation]\ndt = "1 ms"'), {},
+        "'delay' is not given, so it is \"0.8 ms\" by default, which is no multiple of the step dt = \"1 ms\"; "
+        "write a multiple, such as delay = \"1 ms\""),
     "decimal commas": (SPIKES_IN.format(file="s.ras"), {"s.ras": "0,1 1\n0,2 2\n"},
                        's.ras:1:1: "0,1" is not a number; write decimals with a point'),
     "a time beyond all runs": (SPIKES_IN.format(file="s.ras"), {"s.ras": "0.1 1\n1e300 2\n"}, "s.ras:2:1: the spike time 1e+300 s"),

@@ -67,7 +67,6 @@ const LplRule& lpl_of(const SimulationDescription& s) { return dynamic_cast<cons
 TEST(Description, ReadsWhatItSays) {
   const auto s = read_simulation_text(kSmall, "net.sim");
   EXPECT_EQ(s.seed, 7u);
-  EXPECT_EQ(s.min_delay, 8);
   EXPECT_EQ(s.end(), 10000);
   EXPECT_EQ(s.connections[0].delay, 8);
   EXPECT_EQ(values_of(s.populations[0], 0, s.seed)("tau_membrane"), 0.02);
@@ -87,7 +86,7 @@ TEST(Description, OverridesReachListsByNameAndModels) {
                                       {"phase.run.duration=2 s", "connection.input_exc.weight=0.3",
                                        "cell.if.tau_membrane=\"10 ms\"", "rule.lpl.predictive.strength=0"});
   EXPECT_EQ(s.end(), 20000);
-  EXPECT_EQ(s.connections[0].weight, 0.3);
+  EXPECT_EQ(s.connections[0].weight.most(), 0.3);
   EXPECT_EQ(values_of(s.populations[0], 0, s.seed)("tau_membrane"), 0.01);
   EXPECT_EQ(lpl_of(s).predictive_strength, 0);
 }
@@ -98,6 +97,34 @@ TEST(Description, RefusesLettersBeyondAsciiOutsideOfTexts) {
   for (const char* value : {"12\u0207", "3e'\u0207", "\"\"\"\\\u0207\"\"\""})
     EXPECT_THAT(refusal(replaced(kSmall, "seed = 7", std::string("seed = ") + value)), testing::HasSubstr("net.sim:2:"))
         << value;
+}
+
+TEST(Description, TheMinimumDelayIsFoundAndAPromiseIsChecked) {
+  const std::string recurrent = replaced(kSmall, "[[phase]]",
+                                         "[[connection]]\nname = \"rec\"\nfrom = \"exc\"\nto = \"exc\"\n"
+                                         "density = 0.1\nweight = 0.1\ndelay = \"0.3 ms\"\n[[phase]]");
+  EXPECT_EQ(read_simulation_text(recurrent, "net.sim").min_delay, 3);
+  EXPECT_THAT(refusal(recurrent, {"simulation.min_delay=0.4 ms"}),
+              testing::HasSubstr("'delay' is \"0.3 ms\", below the minimum delay of 0.0004 s"));
+  EXPECT_THAT(
+      refusal(recurrent, {"simulation.min_delay=0.4 ms", "connection.rec.delay={uniform = [\"0.26 ms\", \"1 ms\"]}"}),
+      testing::HasSubstr("'delay' may be drawn as short as 0.0003 s, below the minimum delay of 0.0004 s"));
+  // Inputs are known ahead.
+  EXPECT_EQ(read_simulation_text(recurrent, "net.sim", {"connection.input_exc.delay=0.1 ms"}).min_delay, 3);
+}
+
+// What was the minimum delay is the default of delays and of the LPL rule's lateness.
+TEST(Description, LatenessIsAKeyOfTheRule) {
+  const auto lateness = [](const std::vector<std::string>& overrides) {
+    const auto s = read_simulation_text(kSmall, "net.sim", overrides);
+    return dynamic_cast<const Lpl&>(*s.connections[0].rule).lateness;
+  };
+  EXPECT_EQ(lateness({}), 8);
+  EXPECT_EQ(lateness({"simulation.min_delay=0.3 ms"}), 3);
+  EXPECT_EQ(lateness({"simulation.min_delay=0.3 ms", "rule.lpl.eligibility={lateness = \"0.8 ms\"}"}), 8);
+  EXPECT_EQ(lateness({"rule.lpl.eligibility={lateness = \"2 ms\"}"}), 20);
+  EXPECT_THAT(refusal(kSmall, {"rule.lpl.eligibility={lateness = \"0.85 ms\"}"}),
+              testing::HasSubstr("no multiple of the step"));
 }
 
 TEST(Description, RefusesBadOverrides) {
@@ -129,8 +156,6 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"no_unit", "\"1 s\"", "1", "needs a unit"},
         Refusal{"negative_size", "size = 10", "size = -10", "'size' is -10; it must be from 1"},
         Refusal{"fraction_size", "size = 10", "size = 10.5", "must be a whole number"},
-        Refusal{"short_delay", "density", "delay = \"0.3 ms\"\ndensity",
-                "below the minimum delay of 0.0008 s, the default; raise it"},
         Refusal{"delay_off_grid", "density", "delay = \"0.85 ms\"\ndensity", "no multiple of the step"},
         Refusal{"unknown_source", "from = \"input\"", "from = \"imput\"", "did you mean 'input'"},
         Refusal{"unknown_target", "to = \"exc\"", "to = \"input\"", "no population has that name"},
@@ -200,9 +225,9 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"signal_terms", "\"10 Hz\"", "{ period = \"9000 s\", harmonics = 4096 }", "terms to add"},
         Refusal{"mean_rate", "density", "initial_traces = { mean_rate = \"20 kHz\" }\ndensity",
                 "'mean_rate' is \"20 kHz\", above 1/dt = 10000 Hz: a neuron"},
-        Refusal{"default_min_delay", "seed = 7", "dt = \"1 ms\"",
-                "'min_delay' is not given, so it is \"0.8 ms\" by default, which is no multiple of the step dt = \"1 "
-                "ms\"; write a multiple, such as min_delay = \"1 ms\""},
+        Refusal{"default_delay", "seed = 7", "dt = \"1 ms\"",
+                "'delay' is not given, so it is \"0.8 ms\" by default, which is no multiple of the step dt = \"1 "
+                "ms\"; write a multiple, such as delay = \"1 ms\""},
         Refusal{"duration_off_grid", "\"1 s\"", "\"1000.00005 s\"",
                 "'duration' is \"1000.00005 s\", which is no multiple of the step dt = \"0.1 ms\""},
         Refusal{"duration_beyond_numbers", "\"1 s\"", "\"1e300 s\"", "in size it must be 0 or from"},
@@ -266,7 +291,7 @@ TEST(Description, RulesAreBlamedWhereTheyStand) {
   EXPECT_THAT(refusal(kSmall, {"rule.lpl.update.window=500.03 ms"}),
               testing::HasSubstr("rule 'lpl' update: 'window' is \"500.03 ms\", which is no multiple"));
   EXPECT_THAT(refusal(kSmall, {"rule.lpl.predictive.horizon=0.5 ms"}),
-              testing::HasSubstr("'horizon' is \"0.5 ms\", which is 5 steps; it must be from the minimum delay (8)"));
+              testing::HasSubstr("'horizon' is \"0.5 ms\", which is 5 steps; it must be from the lateness (8)"));
   EXPECT_THAT(refusal(kSmall, {"rule.lpl.hebbian.tau_mean=2 h"}), testing::HasSubstr("float32 can follow"));
   EXPECT_THAT(refusal(kSmall, {"rule.lpl.hebbian.epsilon=1e-35"}), testing::HasSubstr("not below 1e-30"));
   EXPECT_THAT(refusal(kSmall, {"rule.lpl.hebbian.strength=1e38"}), testing::HasSubstr("not above 1000000000"));

@@ -221,7 +221,7 @@ TEST_P(KernelTwins, GiveTheirBits) {
   for (std::size_t i = 0; i < entry.states.size(); ++i) ASSERT_EQ(text.text.states[i].name, entry.states[i]);
   each([&] {
     std::size_t total = 0;
-    const auto kernel_model = entry.make([&](std::string_view name) { return *steady.find(std::string(name)); }, kDt);
+    const auto kernel_model = entry.make([&](std::string_view name) { return *steady.find(std::string(name)); });
     for (const std::size_t neurons : {1u, 16u, 100u, 250u, 256u, 257u, 640u})
       for (const Devices devices :
            {Devices{true, true, true}, Devices{false, false, false}, Devices{true, false, true}}) {

@@ -120,6 +120,67 @@ TEST_P(EventDrivenEqualsTimeDriven, OnRandomNetwork) {
   }
 }
 
+// A random network whose synapses have delays and weights of their own; wirings that connect pairs several times.
+std::string description_with_delays(std::uint32_t seed) {
+  Draws draw(seed + 1000);
+  const auto delay = [&] {
+    const int least = draw.between(1, 6);
+    return draw.one_of<std::string>(
+        {fmt::format("delay = {{ uniform = [\"{} us\", \"{} us\"] }}", least * 100,
+                     least * 100 + draw.between(0, 6000)),
+         fmt::format("delay = {{ normal = [\"{} us\", \"{} us\"], low = \"{} us\" }}", draw.between(500, 2000),
+                     draw.between(200, 1500), least * 100),
+         fmt::format("delay = {{ lognormal = [\"1.5 ms\", \"0.6\"], low = \"{} us\", high = \"9 ms\", beyond = "
+                     "\"clip\" }}",
+                     least * 100),
+         fmt::format("delay = \"{} us\"", draw.between(1, 90) * 100)});
+  };
+  const auto wiring = [&](int pre) {
+    return draw.one_of<std::string>({"density = 0.3", "poisson = 0.4", fmt::format("total = {}", 12 * pre),
+                                     "out_degree = 9", fmt::format("in_degree = {}", 1 + pre / 3)});
+  };
+  const int exc = draw.between(20, 60), inh = draw.between(5, 20);
+  return fmt::format(
+      "simulation = {{ seed = {} }}\n"
+      "[[stimulus]]\nname = \"input\"\ntype = \"poisson\"\nsize = 50\nrate = \"100 Hz\"\n"
+      "[[population]]\nname = \"exc\"\ncell = \"if\"\nsize = {}\n[[population]]\nname = \"inh\"\ncell = \"aif\"\nsize "
+      "= {}\n"
+      "[[connection]]\nname = \"input_exc\"\nfrom = \"input\"\nto = \"exc\"\n{}\n{}\nweight = {{ normal = [0.4, 0.1] "
+      "}}\n"
+      "[[connection]]\nname = \"exc_inh\"\nfrom = \"exc\"\nto = \"inh\"\n{}\n{}\nweight = {{ exponential = 0.5 }}\n"
+      "[[connection]]\nname = \"inh_exc\"\nfrom = \"inh\"\nto = \"exc\"\nreceptor = \"GABA\"\n{}\n{}\nweight = 0.2\n"
+      "[[connection]]\nname = \"exc_exc\"\nfrom = \"exc\"\nto = \"exc\"\nreceptor = \"NMDA\"\n{}\n{}\nweight = {{ "
+      "uniform = "
+      "[0, 0.1] }}\n"
+      "[[phase]]\nname = \"run\"\nduration = \"400 ms\"\n[[record]]\nwhat = \"spikes\"\nof = [\"exc\", \"inh\"]\n",
+      seed, exc, inh, wiring(50), delay(), wiring(exc), delay(), wiring(inh), delay(), wiring(exc), delay());
+}
+
+class DrawnDelays : public testing::TestWithParam<std::uint32_t> {};
+
+TEST_P(DrawnDelays, ArriveInTheirStepsWhereverEpochsEnd) {
+  const test::Scratch scratch;
+  const std::string text = description_with_delays(GetParam());
+  SCOPED_TRACE(text);
+  const auto comm = make_serial_communicator();
+  const SimulationDescription simulation = read_simulation_text(text, scratch.path("delays.sim"));
+  const oracle::Outcome expected = oracle::run(simulation);
+  ASSERT_GT(expected.spikes[0].size(), 20u);
+  // Samples end epochs.
+  const std::string samples =
+      "[[record]]\nwhat = \"state\"\nof = \"exc\"\nvariable = \"V\"\nneurons = \"all\"\nevery = \"{} us\"\n";
+  for (const std::string& more :
+       {std::string(), fmt::format(fmt::runtime(samples), 100), fmt::format(fmt::runtime(samples), 700)}) {
+    const std::string path = scratch.path("result.h5");
+    const SimulationDescription sampled = read_simulation_text(text + more, scratch.path("delays.sim"));
+    test::run_to_file(sampled, *comm, path);
+    expect_same_spikes(expected.spikes[0], test::read_recorded_spikes(path, "exc", simulation.dt));
+    expect_same_spikes(expected.spikes[1], test::read_recorded_spikes(path, "inh", simulation.dt));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, DrawnDelays, testing::Range(1u, 31u));
+
 TEST(Engine, GivesTheSameBitsWithEveryInstructionSet) {
   const test::Scratch scratch;
   const SimulationDescription simulation = read_simulation_text(random_description(3), scratch.path("random.sim"));

@@ -62,11 +62,11 @@ TEST(ResultFile, FollowsSonata) {
     report.append({0.1, 0.2}, {1, 2, 3, 4});
     report.append({0.3}, {5, 6});
     file.write_source("in", 5, {"a,b", "µ", "c"}, {0, 1, 3}, {1, 2, 2});
-    file.create_group_weights("c", "means", {"a,b", "c"});
+    file.create_group_weights("c", "means", "nS", {"a,b", "c"});
     RateSeries rates = file.create_rates("exc", 0.5);
     rates.append({0, 0.5}, {0.5, 0.7}, {1, 2});
-    file.write_snapshot("c", "initial", 0, 5, 6, {0, 1}, {2, 3}, {0.5f, 0.25f});
-    file.write_snapshot("c", "end", 1, 5, 6, {0, 1}, {2, 3}, {0.75f, 0.5f});
+    file.write_snapshot("c", "initial", "nS", 0, 5, 6, {0, 1}, {2, 3}, {0.5f, 0.25f});
+    file.write_snapshot("c", "end", "nS", 1, 5, 6, {0, 1}, {2, 3}, {0.75f, 0.5f});
     file.finish("complete", 2, 1);
   }
   const h5::File file = h5::File::open_read_only(path);
@@ -166,7 +166,7 @@ TEST(ResultFile, GoesOnFromASyncWhateverCameAfterIt) {
     const auto [times, ids] = spikes_of(30000.0 * number);
     spikes.append(times, ids);
     report.append({1.0 * number}, {1.0f + static_cast<float>(number), 2});
-    file.write_snapshot("c", fmt::format("part_{}", number), number, 5, 6, {0, 1}, {2, 3},
+    file.write_snapshot("c", fmt::format("part_{}", number), "1", number, 5, 6, {0, 1}, {2, 3},
                         {0.5f, static_cast<float>(number)});
   };
   std::string state;

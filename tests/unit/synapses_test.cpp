@@ -29,11 +29,10 @@ Pairs pairs_of(const SimulationDescription& s, int ranks) {
     const Network network(s, rank, ranks);
     const Synapses& synapses = network.connections[0].synapses;
     const NeuronId first = network.populations[s.connections[0].to]->range().first;
-    for (NeuronId pre = 0; pre < synapses.pre_size(); ++pre)
-      for (std::uint64_t i = synapses.row[pre]; i < synapses.row[pre + 1]; ++i) {
-        EXPECT_EQ(synapses.weight[i], 0.25f);
-        EXPECT_TRUE(pairs.emplace(pre, first + network.layout.neuron_of(synapses.target[i])).second);
-      }
+    synapses.by_target([&](NeuronId pre, std::uint64_t i) {
+      EXPECT_EQ(synapses.weight[i], 0.25f);
+      EXPECT_TRUE(pairs.emplace(pre, first + network.layout.neuron_of(synapses.target[i])).second);
+    });
   }
   return pairs;
 }
@@ -41,7 +40,7 @@ Pairs pairs_of(const SimulationDescription& s, int ranks) {
 TEST(Synapses, RandomWiringHasItsDensityAndIsTheSameOnAnyNumberOfRanks) {
   const auto s = wired("density = 0.1");
   const Pairs one = pairs_of(s, 1);
-  EXPECT_NEAR(static_cast<double>(one.size()), expected_synapses(s, s.connections[0]), 5 * std::sqrt(6000 * 0.9));
+  EXPECT_NEAR(static_cast<double>(one.size()), s.connections[0].wiring->expected(), 5 * std::sqrt(6000 * 0.9));
   for (const int ranks : {2, 3, 7, 300}) EXPECT_EQ(pairs_of(s, ranks), one) << ranks << " ranks";
 }
 
@@ -60,7 +59,7 @@ TEST(Synapses, GaussianMaskPeaksAtItsCentres) {
   const auto s = wired("mask = { profile = \"gaussian\", width = 20 }", 100, 25);
   const Pairs pairs = pairs_of(s, 1);
   EXPECT_EQ(pairs, pairs_of(s, 4));
-  EXPECT_NEAR(static_cast<double>(pairs.size()), expected_synapses(s, s.connections[0]), 80);
+  EXPECT_NEAR(static_cast<double>(pairs.size()), s.connections[0].wiring->expected(), 80);
   double distance = 0;
   for (const auto& [pre, post] : pairs) distance += std::abs(pre - post * 100.0 / 24);
   EXPECT_LT(distance / static_cast<double>(pairs.size()), 20 / std::sqrt(3.141) + 2);  // mean |x| of exp(-x^2/w^2)

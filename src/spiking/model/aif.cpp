@@ -19,22 +19,21 @@ struct AdaptiveIntegrateAndFire {
     float E_leak, E_inh, rest, threshold, threshold_jump, A_ampa, A_nmda, step_membrane, follow_nmda, decay_threshold,
         decay_ampa, decay_gaba, decay_adaptation, adaptation_jump;
   };
-  static Constants constants(const Parameters& parameter, double dt) {
+  static Constants constants(const Parameters& parameter) {
     const auto at = [&](std::string_view name) { return static_cast<float>(parameter(name)); };
-    const double ratio = parameter("ampa_nmda_ratio");
     return {.E_leak = at("E_leak"),
             .E_inh = at("E_inh"),
             .rest = at("E_leak"),
             .threshold = at("threshold"),
             .threshold_jump = at("threshold_jump"),
-            .A_ampa = static_cast<float>(ratio / (ratio + 1)),
-            .A_nmda = static_cast<float>(1 / (ratio + 1)),
-            .step_membrane = static_cast<float>(dt / parameter("tau_membrane")),
-            .follow_nmda = static_cast<float>(dt / parameter("tau_nmda")),
-            .decay_threshold = decay_of(parameter("tau_threshold"), dt),
-            .decay_ampa = decay_of(parameter("tau_ampa"), dt),
-            .decay_gaba = decay_of(parameter("tau_gaba"), dt),
-            .decay_adaptation = decay_of(parameter("tau_adaptation"), dt),
+            .A_ampa = at("A_ampa"),
+            .A_nmda = at("A_nmda"),
+            .step_membrane = at("step_membrane"),
+            .follow_nmda = at("follow_nmda"),
+            .decay_threshold = at("decay_threshold"),
+            .decay_ampa = at("decay_ampa"),
+            .decay_gaba = at("decay_gaba"),
+            .decay_adaptation = at("decay_adaptation"),
             .adaptation_jump = at("adaptation_jump")};
   }
 
@@ -56,8 +55,8 @@ struct AdaptiveIntegrateAndFire {
   }
 };
 
-std::unique_ptr<NeuronModel> MakeAif(const Parameters& parameter, double dt) {
-  return std::make_unique<Kernel<AdaptiveIntegrateAndFire>>(parameter, dt);
+std::unique_ptr<NeuronModel> MakeAif(const Parameters& parameter) {
+  return std::make_unique<Kernel<AdaptiveIntegrateAndFire>>(parameter);
 }
 
 }  // namespace lpl::spiking::HWY_NAMESPACE
@@ -72,9 +71,7 @@ HWY_EXPORT(MakeAif);
 constexpr std::string_view kStates[] = {"V", "theta", "g_ampa", "g_nmda", "g_gaba", "g_adaptation"};
 constexpr std::string_view kReceptors[] = {"AMPA", "NMDA", "GABA"};
 
-std::unique_ptr<NeuronModel> make(const Parameters& parameter, double dt) {
-  return HWY_DYNAMIC_DISPATCH(MakeAif)(parameter, dt);
-}
+std::unique_ptr<NeuronModel> make(const Parameters& parameter) { return HWY_DYNAMIC_DISPATCH(MakeAif)(parameter); }
 
 }  // namespace
 

@@ -29,7 +29,7 @@ HWY_INLINE F16 with_input(const F16& g, float* input) {
 // A Model has
 //   enum State { ..., kStates }, the membrane first; enum Receptor { ..., kReceptors };
 //   static constexpr std::size_t kTarget[kReceptors]: the state that arrivals of a receptor are added to;
-//   struct Constants; static Constants constants(const Parameters&, double dt);
+//   struct Constants; static Constants constants(const Parameters&);
 //   static M16 step(const Constants&, Registers<Model>&, const F16& current): moves the neurons, tests the threshold
 //   and resets; returns who spiked.
 template <class Model>
@@ -138,7 +138,7 @@ void advance_blocks(const typename Model::Constants& c, const PopulationEpoch& e
 template <class Model>
 class Kernel final : public NeuronModel {
  public:
-  Kernel(const Parameters& parameter, double dt) : constants_(Model::constants(parameter, dt)) {}
+  explicit Kernel(const Parameters& parameter) : constants_(Model::constants(parameter)) {}
 
   void advance(const PopulationEpoch& e) const override {
     std::uint32_t receptors = 0;

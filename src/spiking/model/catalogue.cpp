@@ -36,9 +36,7 @@ std::pair<double, double> range_of(const StateText& state, const Population& pop
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   const ModelText& text = *population.cell.text;
   const SteadyValues steady(text.parameters, text.constants, values_of(population, id, seed), dt);
-  const auto value = [&](const Expression& tree, double otherwise) {
-    return tree ? *evaluate(tree, [&](const std::string& name) { return steady.find(name); }) : otherwise;
-  };
+  const auto value = [&](const Expression& tree, double otherwise) { return tree ? steady.of(tree) : otherwise; };
   return {value(state.low, -kInfinity), value(state.high, kInfinity)};
 }
 

@@ -640,9 +640,7 @@ CompiledModel compile(const ModelText& model, const ParameterValues& values, con
 
 std::vector<double> CompiledModel::by_neuron(const ParameterValues& values) const {
   const SteadyValues steady(parameters, constants, values, dt);
-  const auto value = [&](const Expression& tree) {
-    return *evaluate(tree, [&](const std::string& name) { return steady.find(name); });
-  };
+  const auto value = [&](const Expression& tree) { return steady.of(tree); };
   std::vector<double> propagators[2];
   std::vector<double> result;
   for (const ByNeuron& entry : by_neuron_values) {

@@ -6,14 +6,10 @@
 #define LPL_SPIKING_MODEL_CONDUCTANCES
 #endif
 
-#include <cmath>
-
 #include "spiking/model/block_loop.hpp"
 
 HWY_BEFORE_NAMESPACE();
 namespace lpl::spiking::HWY_NAMESPACE {
-
-HWY_INLINE float decay_of(double tau, double dt) { return static_cast<float>(std::exp(-dt / tau)); }
 
 // V' = V + step (I_exc - I_inh - (V - E_leak) + drive) with rest = E_leak + drive and g the sum of all conductances.
 // In this form what rounding does to the current is scaled down by `step`; folding V's factor into 1 - step (1 + g)

@@ -95,6 +95,8 @@ struct ValueFault {
 };
 std::optional<ValueFault> fault_in(const ModelText& model, const ParameterValues& values, double dt);
 
+// Do initial values draw, or differ by neuron where parameters do not?
+bool starts_differ(const ModelText& model);
 // Of neuron i of N, by state; `draw` gives what initial values draw.
 std::vector<double> initial_values(const ModelText& model, const ParameterValues& values, double dt, std::uint32_t i,
                                    std::uint32_t N, const DrawValue& draw);

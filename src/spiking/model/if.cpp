@@ -19,21 +19,20 @@ struct IntegrateAndFire {
     float E_leak, E_inh, rest, threshold, threshold_jump, A_ampa, A_nmda, step_membrane, follow_nmda, decay_threshold,
         decay_ampa, decay_gaba;
   };
-  static Constants constants(const Parameters& parameter, double dt) {
+  static Constants constants(const Parameters& parameter) {
     const auto at = [&](std::string_view name) { return static_cast<float>(parameter(name)); };
-    const double ratio = parameter("ampa_nmda_ratio");
     return {.E_leak = at("E_leak"),
             .E_inh = at("E_inh"),
             .rest = at("E_leak"),
             .threshold = at("threshold"),
             .threshold_jump = at("threshold_jump"),
-            .A_ampa = static_cast<float>(ratio / (ratio + 1)),
-            .A_nmda = static_cast<float>(1 / (ratio + 1)),
-            .step_membrane = static_cast<float>(dt / parameter("tau_membrane")),
-            .follow_nmda = static_cast<float>(1 - std::exp(-dt / parameter("tau_nmda"))),
-            .decay_threshold = decay_of(parameter("tau_threshold"), dt),
-            .decay_ampa = decay_of(parameter("tau_ampa"), dt),
-            .decay_gaba = decay_of(parameter("tau_gaba"), dt)};
+            .A_ampa = at("A_ampa"),
+            .A_nmda = at("A_nmda"),
+            .step_membrane = at("step_membrane"),
+            .follow_nmda = at("follow_nmda"),
+            .decay_threshold = at("decay_threshold"),
+            .decay_ampa = at("decay_ampa"),
+            .decay_gaba = at("decay_gaba")};
   }
 
   // Every right-hand side uses the old V and the old conductances.
@@ -51,8 +50,8 @@ struct IntegrateAndFire {
   }
 };
 
-std::unique_ptr<NeuronModel> MakeIf(const Parameters& parameter, double dt) {
-  return std::make_unique<Kernel<IntegrateAndFire>>(parameter, dt);
+std::unique_ptr<NeuronModel> MakeIf(const Parameters& parameter) {
+  return std::make_unique<Kernel<IntegrateAndFire>>(parameter);
 }
 
 }  // namespace lpl::spiking::HWY_NAMESPACE
@@ -67,9 +66,7 @@ HWY_EXPORT(MakeIf);
 constexpr std::string_view kStates[] = {"V", "theta", "g_ampa", "g_nmda", "g_gaba"};
 constexpr std::string_view kReceptors[] = {"AMPA", "NMDA", "GABA"};
 
-std::unique_ptr<NeuronModel> make(const Parameters& parameter, double dt) {
-  return HWY_DYNAMIC_DISPATCH(MakeIf)(parameter, dt);
-}
+std::unique_ptr<NeuronModel> make(const Parameters& parameter) { return HWY_DYNAMIC_DISPATCH(MakeIf)(parameter); }
 
 }  // namespace
 

@@ -11,12 +11,12 @@
 
 namespace lpl::spiking {
 
-using Parameters = std::function<double(std::string_view name)>;  // SI
+using Parameters = std::function<double(std::string_view name)>;  // parameters and constants of the text, dt; SI
 
 struct KernelEntry {
   std::string_view type;                                // the model's name
   std::span<const std::string_view> states, receptors;  // names of the text, in the order of the kernel's arrays
-  std::unique_ptr<NeuronModel> (*make)(const Parameters& parameter, double dt);
+  std::unique_ptr<NeuronModel> (*make)(const Parameters& parameter);
 };
 std::span<const KernelEntry> kernels();
 // The text of models/NAME.cell when the program was built.

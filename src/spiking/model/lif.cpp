@@ -18,16 +18,16 @@ struct LeakyIntegrateAndFire {
   struct Constants {
     float E_leak, E_inh, rest, threshold, refractory_steps, step_membrane, decay_ampa, decay_gaba;
   };
-  static Constants constants(const Parameters& parameter, double dt) {
+  static Constants constants(const Parameters& parameter) {
     const auto at = [&](std::string_view name) { return static_cast<float>(parameter(name)); };
     return {.E_leak = at("E_leak"),
             .E_inh = at("E_inh"),
             .rest = at("E_leak") + at("drive"),
             .threshold = at("threshold"),
-            .refractory_steps = static_cast<float>(std::round(parameter("refractory") / dt)),
-            .step_membrane = static_cast<float>(dt / parameter("tau_membrane")),
-            .decay_ampa = decay_of(parameter("tau_ampa"), dt),
-            .decay_gaba = decay_of(parameter("tau_gaba"), dt)};
+            .refractory_steps = static_cast<float>(std::round(parameter("refractory") / parameter("dt"))),
+            .step_membrane = at("step_membrane"),
+            .decay_ampa = at("decay_ampa"),
+            .decay_gaba = at("decay_gaba")};
   }
 
   static HWY_INLINE M16 step(const Constants& c, Registers<LeakyIntegrateAndFire>& s, const F16& rest) {
@@ -44,8 +44,8 @@ struct LeakyIntegrateAndFire {
   }
 };
 
-std::unique_ptr<NeuronModel> MakeLif(const Parameters& parameter, double dt) {
-  return std::make_unique<Kernel<LeakyIntegrateAndFire>>(parameter, dt);
+std::unique_ptr<NeuronModel> MakeLif(const Parameters& parameter) {
+  return std::make_unique<Kernel<LeakyIntegrateAndFire>>(parameter);
 }
 
 }  // namespace lpl::spiking::HWY_NAMESPACE
@@ -60,9 +60,7 @@ HWY_EXPORT(MakeLif);
 constexpr std::string_view kStates[] = {"V", "g_ampa", "g_gaba", "refractory"};
 constexpr std::string_view kReceptors[] = {"AMPA", "GABA"};
 
-std::unique_ptr<NeuronModel> make(const Parameters& parameter, double dt) {
-  return HWY_DYNAMIC_DISPATCH(MakeLif)(parameter, dt);
-}
+std::unique_ptr<NeuronModel> make(const Parameters& parameter) { return HWY_DYNAMIC_DISPATCH(MakeLif)(parameter); }
 
 }  // namespace
 

@@ -220,7 +220,7 @@ void add_arrivals(const MachineCode& code, Place<T>& place) {
 }
 template <class T>
 void read_input(const MachineCode& code, Place<T>& place) {
-  const float* const from = place.epoch.added[code.a];
+  const float* const from = place.epoch.added ? place.epoch.added[code.a] : nullptr;
   if (from == nullptr)
     fill(place, code.to, [&](std::size_t) HWY_ATTR { return set(T{0}); });
   else

@@ -500,9 +500,15 @@ std::optional<ValueFault> fault_in(const ModelText& model, const ParameterValues
   }
   const SteadyValues steady(model.parameters, model.constants, values, dt);
   for (const RequirementText& requirement : model.requirements)
-    if (*evaluate(requirement.that, [&](const std::string& name) { return steady.find(name); }) == 0)
+    if (steady.of(requirement.that) == 0)
       return ValueFault{requirement.of, (requirement.of.empty() ? "" : ": ") + requirement.otherwise};
   return {};
+}
+
+bool starts_differ(const ModelText& model) {
+  return std::ranges::any_of(model.states, [](const StateText& state) {
+    return draws(state.initial) || any_name(state.initial, [](const std::string& name) { return name == "i"; });
+  });
 }
 
 std::vector<double> initial_values(const ModelText& model, const ParameterValues& values, double dt, std::uint32_t i,

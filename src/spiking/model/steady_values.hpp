@@ -17,8 +17,11 @@ class SteadyValues {
                const ParameterValues& values, double dt)
       : dt_(dt) {
     for (const ParameterText& parameter : parameters) known_[parameter.name] = values(parameter.name);
-    for (const NamedExpression& constant : constants)
-      known_[constant.name] = *evaluate(constant.value, [this](const std::string& name) { return find(name); });
+    for (const NamedExpression& constant : constants) known_[constant.name] = of(constant.value);
+  }
+  // Of an expression of such names.
+  double of(const Expression& tree) const {
+    return *evaluate(tree, [this](const std::string& name) { return find(name); });
   }
   std::optional<double> find(const std::string& name) const {
     if (name == "dt") return dt_;

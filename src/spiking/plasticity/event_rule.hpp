@@ -40,11 +40,11 @@ class EventRule final : public Plasticity, private BlockHook {
     column_synapse_.resize(synapses.size());
     column_pre_.resize(synapses.size());
     std::vector<std::uint32_t> next(column_.begin(), column_.end() - 1);
-    for (std::uint32_t pre = 0; pre < synapses.pre_size(); ++pre)
-      for (std::uint64_t s = synapses.row[pre]; s < synapses.row[pre + 1]; ++s) {
+    for (std::size_t r = 0; r < synapses.heard.size(); ++r)
+      for (std::uint64_t s = synapses.row[r]; s < synapses.row[r + 1]; ++s) {
         const std::uint32_t at = next[place.layout.neuron_of(synapses.target[s])]++;
         column_synapse_[at] = static_cast<std::uint32_t>(s);
-        column_pre_[at] = pre;
+        column_pre_[at] = synapses.heard[r];
       }
   }
 
@@ -60,7 +60,7 @@ class EventRule final : public Plasticity, private BlockHook {
     const Synapses& synapses = place_.synapses;
     for (std::uint32_t step = 0; step < steps; ++step)
       for (const NeuronId pre : source.at(first + step - place_.connection.delay))
-        for (std::uint64_t s = synapses.row[pre]; s < synapses.row[pre + 1]; ++s) {
+        for (auto [s, end] = synapses.of(pre); s < end; ++s) {
           const std::size_t block = place_.layout.neuron_of(synapses.target[s]) / kBlock;
           arrivals_[block].push_back({step, static_cast<std::uint32_t>(s)});
           event_steps[block] |= 1u << step;

@@ -122,8 +122,7 @@ void LplPlasticity::accumulate_gradient(Step now, const SpikeHistory& source) {
   if (rule_.transmitter_form == TransmitterForm::per_spike) {
     for (Step step = std::max<Step>(window_start, 0); step <= now; ++step)
       for (const NeuronId pre : source.at(step - place_.connection.delay))
-        for (std::uint64_t s = place_.synapses.row[pre]; s < place_.synapses.row[pre + 1]; ++s)
-          gradient_[s] += rule_.transmitter_strength;
+        for (auto [s, end] = place_.synapses.of(pre); s < end; ++s) gradient_[s] += rule_.transmitter_strength;
   }
 }
 
@@ -151,8 +150,7 @@ void LplPlasticity::filter_range(Step from, Step to, bool with_error, const Spik
       const std::span<const NeuronId> arrived = source.at(latest - static_cast<Step>(t) - place_.connection.delay);
       for (std::size_t i = 0; i < arrived.size(); ++i) {
         if (i + 1 < arrived.size()) prefetch_row(arrived[i + 1]);
-        const std::uint64_t end = place_.synapses.row[arrived[i] + 1];
-        for (std::uint64_t s = place_.synapses.row[arrived[i]]; s < end; ++s)
+        for (auto [s, end] = place_.synapses.of(arrived[i]); s < end; ++s)
           gradient_[s] += sensitivity[place_.synapses.target[s]];
       }
     }
@@ -160,7 +158,7 @@ void LplPlasticity::filter_range(Step from, Step to, bool with_error, const Spik
 }
 
 void LplPlasticity::prefetch_row(NeuronId pre) const {
-  const std::uint64_t begin = place_.synapses.row[pre];
+  const std::uint64_t begin = place_.synapses.of(pre).begin;
   __builtin_prefetch(place_.synapses.target.data() + begin);
   __builtin_prefetch(gradient_.data() + begin, 1);
 }
@@ -227,9 +225,10 @@ std::shared_ptr<const RuleDescription> read(const RuleReading& reading) {
   if (lpl->window < 1 || lpl->window > 10'000'000)
     update.fail("window", fmt::format("{}, which is {} steps; it must be from 1 to 10,000,000", update.stated("window"),
                                       lpl->window));
-  if (horizon < grid.min_delay || horizon > kLongestDelay)
-    predictive.fail("horizon", fmt::format("{}, which is {} steps; it must be from the minimum delay ({}) to {}",
-                                           predictive.stated("horizon"), horizon, grid.min_delay, kLongestDelay));
+  lpl->lateness = grid.read_delay(eligibility, "lateness", grid.default_delay());
+  if (horizon < lpl->lateness || horizon > kLongestDelay)
+    predictive.fail("horizon", fmt::format("{}, which is {} steps; it must be from the lateness ({}) to {}",
+                                           predictive.stated("horizon"), horizon, lpl->lateness, kLongestDelay));
   const std::pair<const char*, double> filters[] = {{"tau_rise", rule.tau_rise},
                                                     {"tau_fall", rule.tau_fall},
                                                     {"tau_membrane", rule.tau_membrane},
@@ -253,7 +252,6 @@ std::shared_ptr<const RuleDescription> read(const RuleReading& reading) {
     traces.finish();
   }
   lpl->dt = grid.dt;
-  lpl->lateness = grid.min_delay;
   lpl->moves = Moves::at_windows;
   lpl->source_memory = lpl->window + tail_of(rule, grid.dt) + lpl->lateness + reading.described.delay;
   lpl->own_memory = std::max(horizon, lpl->lateness) + 1;

@@ -49,6 +49,7 @@ struct RulePlace {
   const ConnectionDescription& connection;
   std::size_t index;  // of the connection
   Synapses& synapses;
+  NeuronId pre_size;
   float* input;  // of the receptor; add weights at step * kBlock + target
   std::size_t post_blocks;
   EpochLayout layout;

@@ -21,7 +21,7 @@ class Changes {
         offset_(static_cast<float>(2 * rule.target_rate * rule.tau)),
         w_max_(static_cast<float>(rule.w_max)),
         delay_(place.connection.delay),
-        pre_size_(place.synapses.pre_size()),
+        pre_size_(place.pre_size),
         padded_pre_(blocks_for(pre_size_) * kBlock),
         pre_trace_(padded_pre_, 0.0f),
         pre_traces_(padded_pre_ * static_cast<std::size_t>(kLongestEpoch), 0.0f),

@@ -50,6 +50,7 @@ struct SpikingStimulus : StimulusDescription {
   virtual double expected_spikes(Step begin, Step end, double dt) const = 0;
   NeuronId size = 0;
   std::vector<Group> groups;
+  std::shared_ptr<const Positions> positions;  // null where none are given
 };
 
 // Acts on neurons directly.

@@ -28,11 +28,11 @@ double probability_below(double z) { return 0.5 * std::erfc(-z / std::numbers::s
 
 }  // namespace
 
-Distribution Distribution::read(Table& table, std::string_view key, Dimension dimension, Bounds bounds, NeuronId pre,
-                                NeuronId post) {
+Distribution Distribution::read(Table& table, std::string_view key, Dimension dimension, Bounds bounds,
+                                const WiringPlace& place) {
   if (!table.is_table(key)) return Distribution(read_value(table, key, dimension, bounds));
-  static constexpr std::array<std::string_view, 6> kForms = {"normal",      "lognormal", "uniform",
-                                                             "exponential", "by_source", "by_target"};
+  static constexpr std::array<std::string_view, 7> kForms = {"normal",    "lognormal", "uniform",    "exponential",
+                                                             "by_source", "by_target", "by_distance"};
   Table inner = table.table(key);
   inner.rename(fmt::format("'{}' of {}", key, table.who()));
   std::vector<std::string_view> given;
@@ -40,14 +40,20 @@ Distribution Distribution::read(Table& table, std::string_view key, Dimension di
     if (inner.has(form)) given.push_back(form);
   if (given.size() != 1)
     table.fail(key, fmt::format("'{}' must hold exactly one of normal, lognormal, uniform, exponential, by_source, "
-                                "by_target",
+                                "by_target, by_distance",
                                 key));
   Distribution result;
   result.kind_ = static_cast<Kind>(1 + (std::ranges::find(kForms, given.front()) - kForms.begin()));
   if (result.kind_ == Kind::by_source || result.kind_ == Kind::by_target) {
-    result.read_list(inner, given.front(), dimension, bounds, result.kind_ == Kind::by_source ? pre : post);
+    result.read_list(inner, given.front(), dimension, bounds,
+                     result.kind_ == Kind::by_source ? place.pre_size : place.post_size);
   } else {
-    result.read_shape(inner, given.front(), dimension, bounds);
+    if (result.kind_ == Kind::by_distance) {
+      place.require_positions(inner, "by_distance");
+      result.formula_ = DistanceFormula::read(inner, "by_distance", dimension);
+    } else {
+      result.read_shape(inner, given.front(), dimension, bounds);
+    }
     result.read_bounds(inner, given.front(), dimension, bounds);
   }
   inner.finish();
@@ -94,7 +100,7 @@ void Distribution::read_shape(Table& table, std::string_view key, Dimension dime
 void Distribution::read_bounds(Table& table, std::string_view key, Dimension dimension, Bounds bounds) {
   low_ = table.has("low") ? read_value(table, "low", dimension, bounds) : bounds.low;
   high_ = table.has("high") ? read_value(table, "high", dimension, bounds) : bounds.high;
-  clip_ = table.choice("beyond", {"redraw", "clip"}, "redraw") == 1;
+  clip_ = kind_ == Kind::by_distance || table.choice("beyond", {"redraw", "clip"}, "redraw") == 1;
   if (low_ > high_) table.fail("low", fmt::format("{}, above 'high'", table.stated("low")));
   if (kind_ == Kind::uniform) {
     low_ = std::clamp(a_, low_, high_);
@@ -143,7 +149,7 @@ double Distribution::draw(Random& random, const SynapsePlace& place) const {
   if (kind_ == Kind::constant) return a_;
   if (kind_ == Kind::by_source) return list_[place.pre];
   if (kind_ == Kind::by_target) return list_[place.post];
-  double value = unbounded(random);
+  double value = kind_ == Kind::by_distance ? formula_(place.distance) : unbounded(random);
   if (clip_) return std::clamp(value, low_, high_);
   while (!(low_ <= value && value <= high_)) value = unbounded(random);
   return value;

@@ -9,6 +9,8 @@
 #include "config/table.hpp"
 #include "core/random.hpp"
 #include "core/types.hpp"
+#include "spiking/wiring/formula.hpp"
+#include "spiking/wiring/wiring.hpp"
 
 namespace lpl::spiking {
 
@@ -27,11 +29,13 @@ class Distribution {
   //   normal = [mean, deviation], lognormal = [median, deviation of the logarithm], uniform = [from, to],
   //   exponential = mean; `low` and `high`, within `bounds`; `beyond`: what lies outside is drawn again, or clipped
   //   by_source, by_target = one for each neuron
-  // `pre`, `post`: sizes. Values are SI.
-  static Distribution read(Table& table, std::string_view key, Dimension dimension, Bounds bounds, NeuronId pre,
-                           NeuronId post);
+  //   by_distance = a formula of `distance`, whose values are clipped
+  // Values are SI.
+  static Distribution read(Table& table, std::string_view key, Dimension dimension, Bounds bounds,
+                           const WiringPlace& place);
 
   bool constant() const { return kind_ == Kind::constant; }
+  bool needs_distance() const { return kind_ == Kind::by_distance; }
   // Of what draw() gives. What it never exceeds: of unbounded ones the bounds that they were read with.
   double least() const { return low_; }
   double most() const { return high_; }
@@ -39,7 +43,7 @@ class Distribution {
   double draw(Random& random, const SynapsePlace& place) const;
 
  private:
-  enum class Kind { constant, normal, lognormal, uniform, exponential, by_source, by_target };
+  enum class Kind { constant, normal, lognormal, uniform, exponential, by_source, by_target, by_distance };
 
   void read_list(Table& table, std::string_view key, Dimension dimension, Bounds bounds, std::size_t size);
   void read_shape(Table& table, std::string_view key, Dimension dimension, Bounds bounds);
@@ -52,6 +56,7 @@ class Distribution {
   double low_, high_;
   bool clip_ = false;
   std::vector<double> list_;
+  DistanceFormula formula_;
 };
 
 }  // namespace lpl::spiking
