@@ -132,7 +132,7 @@ void add_options(CLI::App& app, const ProgramEntry& program, ProgramOptions& opt
 // that is resumed knows its result file itself.
 void refuse_to_replace(const ProgramOptions& options, const std::vector<OutputFile>& more, const RunFacts& facts) {
   const CheckpointOptions& checkpoint = options.checkpoint;
-  const bool goes_on = !checkpoint.resume_from.empty() || check_replaceable(options.out, facts);
+  const bool goes_on = !checkpoint.resume_from.empty() || check_replaceable(options.given_out, facts);
   for (const OutputFile& output : more)
     if (!goes_on && std::filesystem::exists(output.path))
       throw ConfigError(
@@ -140,7 +140,7 @@ void refuse_to_replace(const ProgramOptions& options, const std::vector<OutputFi
                       "it with --overwrite",
                       output.option, output.given, options.given_out));
   if (!checkpoint.path.empty() && checkpoint.path != checkpoint.resume_from)
-    check_replaceable_checkpoint(checkpoint.path, {facts.program, 0, facts.fixed_text, facts.inputs});
+    check_replaceable_checkpoint(options.given_checkpoint, {facts.program, 0, facts.fixed_text, facts.inputs});
 }
 
 // Every rank gets the same error; rank 0 speaks. An error that only one rank knows of ends the job at once.

@@ -167,6 +167,10 @@ class Places(Runs):
     def test_messages_name_what_was_given(self):
         (self.folder / "link.h5").symlink_to("none/a.h5")
         self.refused("--out link.h5: there is no folder .*none; make it first", "--out", "link.h5")
+        self.write("thesis.txt", "chapter one")
+        (self.folder / "other.h5").symlink_to("thesis.txt")
+        self.refused("lpl_sim: other.h5: is there already", "--out", "other.h5")
+        self.refused("lpl_sim: --checkpoint other.h5: is no checkpoint", "--checkpoint", "other.h5")
 
     def test_a_link_stays_a_link(self):
         (self.folder / "link.h5").symlink_to("target.h5")

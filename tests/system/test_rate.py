@@ -522,7 +522,7 @@ class Refusals(RateTest):
     def test_recorded_batches_that_do_not_fit(self):
         path = self.batches(samples=9)
         data = f'set = "batches"\nfile = "{path}"'
-        self.assertIn("its batches have 9 samples", self.refused(text=description(data=data)))
+        self.assertIn(f"training: 'batch' is 10; the batches in {path} have 9 samples; make them equal", self.refused(text=description(data=data)))
         with h5py.File(path, "r+") as file:
             file["batches/order"][0] = 7
         self.assertIn("batches/order: entry 0 is 7; expected 0 to 2", self.refused("training.batch=9", text=description(data=data)))
