@@ -40,6 +40,7 @@ stage "clang's analyzer" scripts/check_style.sh --analyze
 stage "lpl_sim alone" alone spiking
 stage "lpl_rate alone" alone rate
 stage "sanitizers, all tests" preset asan '.'
+stage "threads" preset tsan '^(rate_parts|rate_engine|rate_data|mpi_[24]|system_(stall|images|rate_cases)|thread_sanitizer)$'
 stage "clang, all tests" preset clang '.'
 stage "many kills" many_kills
 stage "valgrind" valgrind_runs

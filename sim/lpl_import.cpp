@@ -6,7 +6,6 @@
 
 #include "core/errors.hpp"
 #include "core/streams.hpp"
-#include "io/outputs.hpp"
 #include "program.hpp"
 #include "rate/data/import_images.hpp"
 
@@ -42,7 +41,6 @@ ExitCode import(int argc, char** argv) {
   try {
     add_options(app, options, progress);
     app.parse(argc, argv);
-    options.out = behind_links(options.out);
     const ImageSetLayout set = rate::import_images(options, progress);
     fmt::print("images       {}, {} x {}, {}\n", set.count, set.side, set.side, set.channels == 1 ? "grey" : "RGB");
     for (const LabelColumn& column : set.columns)

@@ -85,9 +85,10 @@ ExitCode train(const ProgramOptions& options, const std::string& device, const T
   }
   const TrainingOutputs outputs{options.out, more.events, behind_links(more.parameters), options.overwrite};
   std::vector<OutputFile> exports;
-  if (!outputs.parameters.empty()) exports.push_back({"--export", outputs.parameters});
+  if (!outputs.parameters.empty()) exports.push_back({"--export", outputs.parameters, more.parameters});
   RunFacts facts = facts_of(options, comm, training);
-  const auto locks = claim_outputs(options, exports, training.files.texts, data_files(training), facts, comm);
+  const auto locks = claim_outputs(options, exports, training.files.texts, data_files(training), facts, comm,
+                                   {"--events", outputs.events});
   const TrainingSummary summary =
       run_training(training, *backend, comm, facts, outputs, options.progress, options.checkpoint);
   const std::string where = placement(comm);
@@ -119,6 +120,7 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& device, cons
   std::vector<std::string> data = data_files(training);
   data.push_back(std::filesystem::absolute(options.description).lexically_normal().string());
   RunFacts facts = facts_of(options, comm, training);
+  if (activity) facts.options = "--activity";
   const auto locks = claim_outputs(options, {}, {}, data, facts, comm);
   const AccuracyTable table = evaluate_run(training, *backend, comm, facts, options.description, options.out, activity);
   if (comm.rank() == 0) {

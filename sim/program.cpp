@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <limits>
 #include <map>
+#include <utility>
 
 #include "core/cores.hpp"
 #include "core/host.hpp"
@@ -131,15 +132,15 @@ void add_options(CLI::App& app, const ProgramEntry& program, ProgramOptions& opt
 // that is resumed knows its result file itself.
 void refuse_to_replace(const ProgramOptions& options, const std::vector<OutputFile>& more, const RunFacts& facts) {
   const CheckpointOptions& checkpoint = options.checkpoint;
-  const bool goes_on = !checkpoint.resume_from.empty() || check_replaceable(options.out, facts);
+  const bool goes_on = !checkpoint.resume_from.empty() || check_replaceable(options.given_out, facts);
   for (const OutputFile& output : more)
     if (!goes_on && std::filesystem::exists(output.path))
       throw ConfigError(
           fmt::format("{} {}: is there already, and {} is no earlier result of this run; name another file, or replace "
                       "it with --overwrite",
-                      output.option, output.path, options.out));
+                      output.option, output.given, options.given_out));
   if (!checkpoint.path.empty() && checkpoint.path != checkpoint.resume_from)
-    check_replaceable_checkpoint(checkpoint.path, {facts.program, 0, facts.fixed_text, facts.inputs});
+    check_replaceable_checkpoint(options.given_checkpoint, {facts.program, 0, facts.fixed_text, facts.inputs});
 }
 
 // Every rank gets the same error; rank 0 speaks. An error that only one rank knows of ends the job at once.
@@ -154,7 +155,8 @@ int run(int argc, char** argv, const ProgramEntry& program, Communicator& comm) 
     add_options(app, program, options);
     app.parse(argc, argv);
     if (options.out.empty()) options.out = std::filesystem::path(options.description).stem().string() + program.result;
-    for (std::string* path : {&options.out, &options.checkpoint.path}) *path = behind_links(*path);
+    options.given_out = std::exchange(options.out, behind_links(options.out));
+    options.given_checkpoint = std::exchange(options.checkpoint.path, behind_links(options.checkpoint.path));
     comm.end_when_stalled(options.stall_timeout, program.name);
     warn_of_serial_copies(program, comm);
     warn_of_shared_cores(comm);
@@ -180,12 +182,12 @@ int run(int argc, char** argv, const ProgramEntry& program, Communicator& comm) 
 
 std::vector<OutputLock> claim_outputs(const ProgramOptions& options, const std::vector<OutputFile>& more,
                                       const std::vector<std::string>& texts, const std::vector<std::string>& data,
-                                      RunFacts& facts, Communicator& comm) {
+                                      RunFacts& facts, Communicator& comm, const OutputFile& folder) {
   const CheckpointOptions& checkpoint = options.checkpoint;
   std::vector<OutputLock> locks;
   agree(comm, [&] {
     if (comm.rank() != 0) return;
-    std::vector<OutputFile> outputs = {{"--out", options.out}};
+    std::vector<OutputFile> outputs = {{"--out", options.out, options.given_out}};
     outputs.insert(outputs.end(), more.begin(), more.end());
     std::vector<std::string> inputs = texts;
     inputs.insert(inputs.end(), data.begin(), data.end());
@@ -194,10 +196,11 @@ std::vector<OutputLock> claim_outputs(const ProgramOptions& options, const std::
       with_checkpoint.push_back(checkpoint.resume_from);
       check_outputs(outputs, with_checkpoint);
     }
-    if (!checkpoint.path.empty()) outputs.push_back({"--checkpoint", checkpoint.path});
+    if (!checkpoint.path.empty()) outputs.push_back({"--checkpoint", checkpoint.path, options.given_checkpoint});
     locks = lpl::claim_outputs(outputs, inputs);
     facts.inputs = with_checksums(data);
     if (!options.overwrite) refuse_to_replace(options, more, facts);
+    if (!folder.path.empty()) make_output_folder(folder, outputs);
   });
   facts.inputs = from_bytes<std::vector<InputFile>>(comm.broadcast(to_bytes(facts.inputs), 0));
   return locks;

@@ -19,14 +19,16 @@ namespace lpl {
 
 struct ProgramOptions {
   std::string description;  // the file
-  std::string out;          // the result file
+  std::string out;          // the result file, behind links
+  std::string given_out;    // as the user named it
   std::vector<std::string> overrides;
   std::optional<std::uint64_t> seed;
   bool check = false;
   bool overwrite = false;  // what is at the outputs, whatever it is
   ProgressStyle progress = ProgressStyle::automatic;
   CheckpointOptions checkpoint;
-  double stall_timeout = 600;  // [s]; 0: none
+  std::string given_checkpoint;  // its path, as the user named it
+  double stall_timeout = 600;    // [s]; 0: none
   std::string command_line;
 };
 
@@ -48,10 +50,10 @@ int run_program(int argc, char** argv, const ProgramEntry& program);
 
 // Collective. Before anything is written: gives `facts` the checksums of the files `data`, makes sure that the run may
 // write the result, checkpoints and `more`, and locks them until what is returned ends. `texts`: the description's
-// files.
+// files; `folder`: one that it fills with files of their own names.
 std::vector<OutputLock> claim_outputs(const ProgramOptions& options, const std::vector<OutputFile>& more,
                                       const std::vector<std::string>& texts, const std::vector<std::string>& data,
-                                      RunFacts& facts, Communicator& comm);
+                                      RunFacts& facts, Communicator& comm, const OutputFile& folder = {});
 
 // Says how to go on after a signal, and returns the exit status.
 ExitCode interrupted(const ProgramOptions& options, Communicator& comm);

@@ -21,12 +21,17 @@ def texts_in(value):
     return [value] if isinstance(value, str) else []
 
 
+def texts_of_file(path):
+    """All texts of a description or model."""
+    try:
+        return texts_in(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
+        return []  # the program will say what is wrong with it
+
+
 def texts_of(description, settings):
     """All texts of a description and of "KEY=VALUE" settings."""
-    try:
-        found = texts_in(tomllib.loads(description.read_text(encoding="utf-8")))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError):
-        found = []  # the program will say what is wrong with it
+    found = texts_of_file(description)
     for setting in settings:
         value = setting.partition("=")[2].strip()
         try:
@@ -62,10 +67,15 @@ def digest_of_file(path):
 
 
 def inputs(description, settings):
-    """The files that a run reads, as {path: digest}. A file that a text names by chance is among them."""
+    """The files that a run reads, as {path: digest}: those that the description and its models name. A file that a text
+    names by chance is among them."""
     folder = description.resolve().parent
-    found = {file.resolve() for text in set(texts_of(description, settings)) for file in files_named(text, folder)}
-    return {str(path): digest_of_file(path) for path in sorted(found | {description.resolve()})}
+    found, texts = {description.resolve()}, set(texts_of(description, settings))
+    while texts:
+        named = {file.resolve() for text in texts for file in files_named(text, folder)} - found
+        found |= named
+        texts = {text for file in named if file.suffix in MODEL_ENDINGS for text in texts_of_file(file)}
+    return {str(path): digest_of_file(path) for path in sorted(found)}
 
 
 def digest(description, settings):

@@ -6,7 +6,6 @@
 #include <charconv>
 #include <cmath>
 #include <filesystem>
-#include <fstream>
 #include <set>
 #include <sstream>
 
@@ -29,6 +28,7 @@ namespace {
 #include <toml++/toml.h>
 
 #include "core/text.hpp"
+#include "core/whole_file.hpp"
 
 namespace lpl {
 
@@ -71,13 +71,20 @@ std::string kind_of(const toml::node& node) {
   }
 }
 
+// As TOML has it: 8.0 is no whole number.
+std::string shown(double value) {
+  std::string text = fmt::format("{}", value);
+  if (text.find_first_not_of("-0123456789") == std::string::npos) text += ".0";
+  return text;
+}
+
 std::string shown(const toml::node& node) {
   std::ostringstream out;
   node.visit([&](const auto& value) {
     if constexpr (toml::is_table<decltype(value)> || toml::is_array<decltype(value)>)
       out << kind_of(value);
     else if constexpr (toml::is_floating_point<decltype(value)>)
-      out << fmt::format("{}", value.get());
+      out << shown(value.get());
     else
       out << value;
   });
@@ -152,12 +159,7 @@ Document Document::from_text(std::string_view text, const std::string& name) {
 }
 
 Document Document::from_file(const std::string& path) {
-  if (fs::is_directory(path)) throw ConfigError(fmt::format("{}: is a folder; name a description file", path));
-  std::ifstream in(path, std::ios::binary);
-  if (!in) throw ConfigError(fmt::format("{}: cannot be read; check the name and its permissions", path));
-  std::ostringstream text;
-  text << in.rdbuf();
-  Document document = from_text(text.str(), path);
+  Document document = from_text(whole_file(path, Pipes::taken), path);
   document.content_->files.texts.push_back(fs::absolute(path).string());
   return document;
 }
@@ -295,10 +297,14 @@ const void* Table::find(std::string_view key) {
 
 bool Table::has(std::string_view key) { return find(key) != nullptr; }
 
-void Table::fail(std::string_view key, const std::string& message) const {
+std::string Table::place(std::string_view key) const {
   const void* const found = node(key);
   const toml::source_region& place = found ? as_node(found).source() : as_source(source_).source();
-  throw ConfigError(printable(fmt::format("{}: {}: {}", position(place, document_->name), who_, message)));
+  return fmt::format("{}: {}", position(place, document_->name), who_);
+}
+
+void Table::fail(std::string_view key, const std::string& message) const {
+  throw ConfigError(printable(fmt::format("{}: {}", place(key), message)));
 }
 
 void Table::fail_at(std::string_view key, std::size_t offset, const std::string& message, std::size_t element) const {
@@ -433,7 +439,7 @@ double Table::number(std::string_view key, Bounds bounds, std::optional<double> 
   if (found && !as_node(found).is_number())
     fail(key, fmt::format("'{}' is {}; it must be a number without a unit", key, shown(as_node(found))));
   const double value = found ? *as_node(found).value<double>() : *fallback;
-  check(key, value, bounds, fmt::format("{}", value));
+  check(key, value, bounds, found ? shown(as_node(found)) : shown(value));
   as_echo(echo_).insert_or_assign(key, value);
   return value;
 }

@@ -139,6 +139,10 @@ class Table {
   // The same as a clause: "'delay' is "1 ms"", or "'delay' is not given, so it is "1 ms" by default".
   std::string stated(std::string_view key) const;
 
+  // The position of `key` (or of the table where the key is absent), as "FILE:LINE:COLUMN: who()": what fail() begins
+  // with, for what is found later.
+  std::string place(std::string_view key) const;
+
   // Throws ConfigError at the position of `key` (or of the table where the key is absent).
   [[noreturn]] void fail(std::string_view key, const std::string& message) const;
   // The same at `offset` bytes from the beginning of the text that stands under `key`, or of the text `element` of the

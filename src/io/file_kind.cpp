@@ -2,9 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <cerrno>
-#include <cstring>
-#include <filesystem>
 #include <fstream>
 
 namespace lpl {
@@ -51,17 +48,6 @@ std::string hint_at_kind(const std::string& path) {
   head.resize(static_cast<std::size_t>(in.gcount()));
   const std::string kind = kind_by_bytes(head);
   return kind.empty() ? kind : fmt::format("; it is {}", kind);
-}
-
-std::string why_no_file(const std::string& path) {
-  std::error_code failure;
-  const auto status = std::filesystem::status(path, failure);
-  if (status.type() == std::filesystem::file_type::not_found) return fmt::format("there is no file {}", path);
-  if (failure) return fmt::format("{}: cannot be read: {}", path, failure.message());
-  if (std::filesystem::is_directory(status)) return fmt::format("{}: is a folder; a file is expected", path);
-  if (!std::filesystem::is_regular_file(status))
-    return fmt::format("{}: is a device or a pipe; a file is expected", path);
-  return std::ifstream(path) ? "" : fmt::format("{}: cannot be read: {}", path, std::strerror(errno));
 }
 
 }  // namespace lpl

@@ -13,7 +13,4 @@ std::string kind_by_bytes(std::string_view head);
 // The same of the file at `path`, as a clause to append: "; it is a gzip archive: ...", or "".
 std::string hint_at_kind(const std::string& path);
 
-// "" for a regular file, else why `path` cannot be read as one: "there is no file PATH", "PATH: is a folder, ...".
-std::string why_no_file(const std::string& path);
-
 }  // namespace lpl

@@ -1,7 +1,6 @@
 #include "io/hdf5.hpp"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -11,6 +10,7 @@
 #include <numeric>
 
 #include "core/errors.hpp"
+#include "core/whole_file.hpp"
 #include "io/file_kind.hpp"
 #include "io/hdf5_errors.hpp"
 
@@ -40,13 +40,6 @@ Handle uncached_chunks() {
   Handle access(H5Pcreate(H5P_DATASET_ACCESS), H5Pclose);
   H5Pset_chunk_cache(access.get(), 0, 0, 1.0);
   return access;
-}
-
-// Device and inode of a file, zeros where there is none.
-std::pair<std::uint64_t, std::uint64_t> identity_of(const std::string& path) {
-  struct stat facts {};
-  if (stat(path.c_str(), &facts) != 0) return {};
-  return {facts.st_dev, facts.st_ino};
 }
 
 Handle fixed_text_type(std::size_t length) {
@@ -271,7 +264,7 @@ void File::remove(const std::string& name) {
 
 void File::check_place() const {
   const std::string place = in_place_ ? path_ : name_before_flush();
-  if (written_.second != 0 && identity_of(place) != written_)
+  if (written_ && identity_of(place) != written_)
     throw IoError(fmt::format("{}: was removed or replaced while this run was writing it", place));
 }
 

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/errors.hpp"
+#include "io/file_identity.hpp"
 #include "io/hdf5_driver.hpp"
 
 namespace lpl::h5 {
@@ -260,7 +261,7 @@ class File {
   Handle file_;
   std::string path_;
   bool in_place_ = true;
-  std::pair<std::uint64_t, std::uint64_t> written_{};  // device and inode of a file that is being written
+  FileIdentity written_;  // of a file that is being written
 };
 
 // Runs a reader of a file that the user names: what is wrong with it is theirs to mend.

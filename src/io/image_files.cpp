@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "core/errors.hpp"
+#include "core/whole_file.hpp"
 #include "io/file_kind.hpp"
 
 namespace lpl {

@@ -204,8 +204,15 @@ void ImageSetWriter::append(std::span<const std::uint8_t> pixels) {
   }
   if (fdatasync(descriptor_) != 0) fail("cannot be written");
   done_ += n;
-  std::ofstream out(part_ + ".done");
-  if (!(out << identity_ << '\n' << done_ << '\n' << std::flush)) fail("cannot be noted as far as it is");
+  note_done();
+}
+
+// In a file that takes the last one's place: an end in between must leave one of them.
+void ImageSetWriter::note_done() const {
+  const std::string note = part_ + ".done", next = note + ".new";
+  std::ofstream out(next);
+  if (!(out << identity_ << '\n' << done_ << '\n' << std::flush) || std::rename(next.c_str(), note.c_str()) != 0)
+    fail("cannot be noted as far as it is");
 }
 
 void ImageSetWriter::close() {

@@ -73,6 +73,7 @@ class ImageSetWriter {
 
  private:
   std::int64_t said_done(const std::string& identity) const;
+  void note_done() const;
   void begin(const ImageSetLayout& layout);
   [[noreturn]] void fail(const std::string& what) const;
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <bit>
 #include <charconv>
 #include <cmath>
 #include <cstring>
@@ -12,9 +13,9 @@
 
 #include "core/errors.hpp"
 #include "core/text.hpp"
+#include "core/whole_file.hpp"
 #include "io/file_kind.hpp"
 #include "io/hdf5.hpp"
-#include "io/whole_file.hpp"
 
 namespace lpl {
 namespace {
@@ -173,16 +174,33 @@ class Spikes {
   std::vector<std::pair<Step, NeuronId>> spikes_;
 };
 
-// Auryn's binary files begin with the steps of a second and a tag: 10000 times what is in them, plus a version.
+// Auryn's tag of a file of states, 61000 + version in the places of the values.
+bool is_tag_of_states(std::uint32_t tag) {
+  const auto value = std::bit_cast<float>(tag);
+  return value >= 61000 && value < 62000 && is_whole(value);
+}
+
+// Auryn's binary files begin with the steps of a second and a tag: 28796, a digit for what the records are, and three
+// for the version. The records of 0.x are known; lpl.py writes version 0.
 void check_auryn_header(const std::string& path, std::uint32_t steps_per_second, std::uint32_t tag) {
-  constexpr std::uint32_t kSpikes = 28796, kState = 61093;
-  if (tag / 10000 == kState)
-    throw ConfigError(fmt::format("{}: is an Auryn file of a state variable (tag {}), not of spikes", path, tag));
-  if (steps_per_second == 0 || tag / 10000 != kSpikes)
+  constexpr std::uint32_t kAuryn = 28796, kSpikes = 0, kStates = 1, kKnownVersions = 100;
+  const std::uint32_t records = tag / 1000 % 10, version = tag % 1000;
+  const bool of_auryn = tag / 10000 == kAuryn;
+  if (is_tag_of_states(tag) || (of_auryn && records == kStates))
+    throw ConfigError(fmt::format("{}: is an Auryn file of a state variable, not of spikes", path));
+  if (steps_per_second == 0 || !of_auryn)
     throw ConfigError(
         fmt::format("{}: the header is ({}, {}); a .spk file starts with the steps of a second and a tag of "
                     "287960000 + version, little-endian",
                     path, steps_per_second, tag));
+  if (records != kSpikes)
+    throw ConfigError(fmt::format(
+        "{}: the tag of its header, {}, is none of Auryn's files of spikes, 287960000 + version", path, tag));
+  if (version >= kKnownVersions)
+    throw ConfigError(
+        fmt::format("{}: is of Auryn {}.{}.{}, whose records are not known here; those of Auryn 0.x are: write the "
+                    "spikes as text with Auryn's aube, and name that .ras",
+                    path, version / 100, version / 10 % 10, version % 10));
 }
 
 SpikeTrain read_auryn_binary(const std::string& path, NeuronId size, double dt) {

@@ -2,7 +2,8 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
+#include <linux/magic.h>
+#include <sys/statfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,6 +15,7 @@
 
 #include "core/errors.hpp"
 #include "core/host.hpp"
+#include "io/file_identity.hpp"
 
 namespace lpl {
 
@@ -26,6 +28,8 @@ constexpr const char* kSuffixes[] = {"", ".new", ".previous", ".lock"};
 
 std::string kind_of(fs::file_type type) {
   switch (type) {
+    case fs::file_type::regular:
+      return "a file";
     case fs::file_type::directory:
       return "a folder";
     case fs::file_type::character:
@@ -38,6 +42,17 @@ std::string kind_of(fs::file_type type) {
     default:
       return "something else";
   }
+}
+
+bool is_link(const fs::path& path) {
+  std::error_code ignored;
+  return fs::is_symlink(path, ignored);
+}
+
+// Links of procfs stand for open files, not for names.
+bool is_of_process(const fs::path& link) {
+  struct statfs system {};
+  return statfs(fs::absolute(link).parent_path().c_str(), &system) == 0 && system.f_type == PROC_SUPER_MAGIC;
 }
 
 // One name for a place, whether or not something is there. Links come first: ".." behind one leads elsewhere than the
@@ -61,26 +76,37 @@ bool may_be_left_over(const std::string& path) {
          head.starts_with("process ") || (head.size() > 8 && head[8] == '{');
 }
 
+template <class... Arguments>
+[[noreturn]] void refuse(const OutputFile& output, fmt::format_string<Arguments...> reason, Arguments&&... arguments) {
+  throw ConfigError(fmt::format("{} {}: ", output.option, output.given) +
+                    fmt::format(reason, std::forward<Arguments>(arguments)...));
+}
+
+// Of a folder that is there.
+void check_writable(const OutputFile& output, const std::string& folder) {
+  if (access(folder.c_str(), W_OK | X_OK) != 0)
+    refuse(output, "cannot be written in {}: {}", folder, std::strerror(errno));
+}
+
 void check_place(const OutputFile& output) {
+  if (is_link(output.path)) refuse(output, "leads to no file that has a name; name a regular file");
   for (const char* suffix : kSuffixes) {
-    std::error_code ignored;
-    const fs::file_type type = fs::status(output.path + suffix, ignored).type();
+    const std::string place = output.path + suffix;
+    std::error_code failure;
+    const fs::file_type type = fs::status(place, failure).type();
+    if (type == fs::file_type::none) refuse(output, "{} cannot be looked up: {}", place, failure.message());
     if (type != fs::file_type::regular && type != fs::file_type::not_found)
-      throw ConfigError(fmt::format("{} {}: {}{} is {}, no regular file; name another", output.option, output.path,
-                                    output.path, suffix, kind_of(type)));
-    if (*suffix && type == fs::file_type::regular && !may_be_left_over(output.path + suffix))
-      throw ConfigError(
-          fmt::format("{} {}: {}{}, which is written beside it, is there already and is no file of a run; "
-                      "move it away or name another output",
-                      output.option, output.path, output.path, suffix));
+      refuse(output, "{} is {}, no regular file; name another", place, kind_of(type));
+    if (*suffix && type == fs::file_type::regular && !may_be_left_over(place))
+      refuse(output,
+             "{}, which is written beside it, is there already and is no file of a run; move it away or name another "
+             "output",
+             place);
   }
   std::error_code ignored;
   const std::string folder = folder_of(output.path);
-  if (!fs::is_directory(folder, ignored))
-    throw ConfigError(fmt::format("{} {}: there is no folder {}; make it first", output.option, output.path, folder));
-  if (access(folder.c_str(), W_OK | X_OK) != 0)
-    throw ConfigError(
-        fmt::format("{} {}: cannot be written in {}: {}", output.option, output.path, folder, std::strerror(errno)));
+  if (!fs::is_directory(folder, ignored)) refuse(output, "there is no folder {}; make it first", folder);
+  check_writable(output, folder);
 }
 
 bool same_file(const std::string& a, const std::string& b) {
@@ -99,13 +125,12 @@ void check_others(const OutputFile& output, const std::vector<OutputFile>& other
                   const std::vector<std::string>& inputs) {
   for (const std::string& input : inputs)
     if (const auto shared = shared_file(output, input))
-      throw ConfigError(fmt::format("{} {}: would overwrite {}, which this run reads; name another file", output.option,
-                                    output.path, input));
+      refuse(output, "would overwrite {}, which this run reads; name another file", input);
   for (const OutputFile& other : others)
     for (const char* suffix : kSuffixes)
       if (const auto shared = shared_file(output, other.path + suffix))
         throw ConfigError(fmt::format("{} {} and {} {} would both write {}; name different files", output.option,
-                                      output.path, other.option, other.path, *shared));
+                                      output.given, other.option, other.given, *shared));
 }
 
 // What the holder of a lock has written there of itself.
@@ -114,20 +139,11 @@ std::string owner_of(int descriptor) {
   return pread(descriptor, owner, sizeof owner - 1, 0) > 0 ? owner : "which one is not known";
 }
 
-// Whether the open file is still the one at `path`.
-bool lies_at(int descriptor, const std::string& path) {
-  struct stat opened {
-  }, there{};
-  return fstat(descriptor, &opened) == 0 && stat(path.c_str(), &there) == 0 && opened.st_dev == there.st_dev &&
-         opened.st_ino == there.st_ino;
-}
-
 }  // namespace
 
 std::string behind_links(const std::string& path) {
   fs::path place = path;
-  std::error_code ignored;
-  for (int links = 0; links < 40 && fs::is_symlink(place, ignored); ++links)
+  for (int links = 0; links < 40 && is_link(place) && !is_of_process(place); ++links)
     place = place.parent_path() / fs::read_symlink(place);
   return place.string();
 }
@@ -135,34 +151,46 @@ std::string behind_links(const std::string& path) {
 void check_outputs(const std::vector<OutputFile>& outputs, const std::vector<std::string>& inputs) {
   std::vector<OutputFile> before;
   for (const OutputFile& given : outputs) {
-    const OutputFile output{given.option, place_of(given.path)};
+    const OutputFile output{given.option, place_of(given.path), given.given};
     check_others(output, before, inputs);
     check_place(output);
     before.push_back(output);
   }
 }
 
+void make_output_folder(const OutputFile& given, const std::vector<OutputFile>& files) {
+  const OutputFile folder{given.option, place_of(given.path), given.given};
+  for (const OutputFile& file : files)
+    if (const auto shared = shared_file({file.option, place_of(file.path)}, folder.path))
+      refuse(folder, "is a folder, but {} {} would write a file there: {}; name another folder", file.option,
+             file.given, *shared);
+  std::error_code failure;
+  const fs::file_type type = fs::status(folder.path, failure).type();
+  if (type != fs::file_type::none && type != fs::file_type::not_found && type != fs::file_type::directory)
+    refuse(folder, "{} is {}, no folder; name a folder, which is made where it is missing", folder.path, kind_of(type));
+  fs::create_directories(folder.path, failure);
+  if (failure) refuse(folder, "the folder cannot be made: {}; name another place", failure.message());
+  check_writable(folder, folder.path);
+}
+
 OutputLock::OutputLock(const OutputFile& file) : path_(place_of(file.path) + ".lock") {
   while (true) {
     descriptor_ = open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
     if (descriptor_ < 0)
-      throw ConfigError(
-          fmt::format("{} {}: cannot create {}: {}", file.option, file.path, path_, std::strerror(errno)));
+      refuse(file, "no file can be created in {}: {}; name another place", folder_of(path_), std::strerror(errno));
     // Of the open file, not of the process: HDF5 opens and closes files of its own here.
     struct flock lock {};
     lock.l_type = F_WRLCK;
     const bool held = fcntl(descriptor_, F_OFD_SETLK, &lock) != 0 && (errno == EAGAIN || errno == EACCES);
     const std::string owner = held ? owner_of(descriptor_) : "";
-    if (!held && lies_at(descriptor_, path_)) break;
+    if (!held && identity_of(descriptor_) == identity_of(path_)) break;
     close(std::exchange(descriptor_, -1));
-    if (held)
-      throw ConfigError(fmt::format("{} {}: is being written by another run ({}); wait for it or name another file",
-                                    file.option, file.path, owner));
+    if (held) refuse(file, "is being written by another run ({}); wait for it or name another file", owner);
     // Else its owner has just ended and removed it.
   }
   const std::string owner = fmt::format("process {} on {}", getpid(), host_name());
   if (ftruncate(descriptor_, 0) != 0 || pwrite(descriptor_, owner.data(), owner.size(), 0) < 0)
-    throw ConfigError(fmt::format("{} {}: cannot write {}: {}", file.option, file.path, path_, std::strerror(errno)));
+    refuse(file, "cannot write {}: {}", path_, std::strerror(errno));
 }
 
 OutputLock::OutputLock(OutputLock&& other) noexcept

@@ -11,14 +11,20 @@ namespace lpl {
 struct OutputFile {
   std::string option;  // that names it: "--out"
   std::string path;
+  std::string given = path;  // what the user wrote, for messages
 };
 
-// What `path` leads to where it is a symbolic link; else `path`.
+// What `path` leads to where it is a symbolic link; else `path`. A link to an open file of a process (/dev/stdout)
+// leads to no name, and stays.
 std::string behind_links(const std::string& path);
 
 // Throws ConfigError where an output (or what lies beside it while it is written) is an input or another output, is no
 // regular file, or lies in a folder that cannot be written to. Files are the same by device and inode, too.
 void check_outputs(const std::vector<OutputFile>& outputs, const std::vector<std::string>& inputs);
+
+// Makes a folder of results where it is missing. Throws ConfigError where it cannot be made or written to, or where one
+// of `files` would lie in its place.
+void make_output_folder(const OutputFile& folder, const std::vector<OutputFile>& files);
 
 // Keeps other runs from writing `path`, by a lock on the file path.lock that ends with this process. File systems that
 // know no locks are not guarded.

@@ -14,8 +14,8 @@
 #include <utility>
 
 #include "core/errors.hpp"
+#include "core/whole_file.hpp"
 #include "io/file_kind.hpp"
-#include "io/whole_file.hpp"
 
 namespace lpl {
 namespace {

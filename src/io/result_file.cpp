@@ -64,10 +64,18 @@ std::vector<InputFile> inputs_of(const h5::File& file) {
   return inputs;
 }
 
+std::string options_of(const h5::File& file) {
+  return file.exists("/config/options") ? file.read_text("/config/options") : "";
+}
+
+std::string with(const std::string& options) { return options.empty() ? "without options" : "with " + options; }
+
 // In what the run of the result file at `path` differs from `facts`, "" where in nothing.
 std::string difference(const std::string& path, const RunFacts& facts) {
   try {
     const h5::File file = h5::File::open_read_only(path);
+    if (const std::string then = options_of(file); then != facts.options)
+      return fmt::format("made {} there, {} here", with(then), with(facts.options));
     const std::string lines = first_difference(file.read_text("/config/description"), facts.description);
     return lines.empty() ? first_difference(inputs_of(file), facts.inputs) : lines;
   } catch (const IoError&) {
@@ -136,6 +144,7 @@ ResultFile::ResultFile(const std::string& path, const RunFacts& facts)
   file_.attribute("/", "dt", facts.dt);
   for (const char* key : {"wall_time", "model_time", "real_time_factor"}) file_.attribute("/", key, 0.0);
   file_.write_text("/config/description", facts.description);
+  if (!facts.options.empty()) file_.write_text("/config/options", facts.options);
   file_.write_text("/config/inputs/path", lines_of(facts.inputs, &InputFile::path));
   file_.write_text("/config/inputs/checksum", lines_of(facts.inputs, &InputFile::checksum));
   if (facts.dt > 0) file_.create_group("/spikes");

@@ -23,6 +23,7 @@ struct RunFacts {
   std::string description;             // canonical text
   std::string fixed_text = {};         // the same without what a resumed run may change: how long it lasts
   std::vector<InputFile> inputs = {};  // the data that the description names
+  std::string options = {};            // of the command line, that change what the result holds: "--activity"
   std::string run = {};                // of the run that is resumed: keeps its name; "": a new one is made
 };
 

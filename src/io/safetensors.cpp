@@ -16,6 +16,7 @@
 #include <set>
 
 #include "core/errors.hpp"
+#include "core/whole_file.hpp"
 #include "core/text.hpp"
 #include "io/file_kind.hpp"
 

@@ -81,7 +81,7 @@ void check_training(const TrainingDescription& d, Communicator& comm) {
     encoder = fitted_encoder(d, *pairs);
   });
   std::vector<std::string> warnings;
-  agree(comm, [&] { warnings = check_plan(d, pairs->steps_per_epoch()); });
+  agree(comm, [&] { warnings = check_plan(d, *pairs); });
   if (comm.rank() != 0) return;
   for (const std::string& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
 

@@ -201,7 +201,7 @@ bool has_images(const DataDescription& data) {
          std::holds_alternative<FrameSequences>(data);
 }
 
-ReadoutDescription read_readout(Table table, const DataDescription& data) {
+ReadoutDescription read_readout(Table& table, const DataDescription& data) {
   ReadoutDescription r{};
   r.wanted = table.flag("wanted", has_images(data));
   if (r.wanted && !has_images(data))
@@ -212,6 +212,7 @@ ReadoutDescription read_readout(Table table, const DataDescription& data) {
   r.learning_rate = table.number("learning_rate", kRateAboveZero, 1e-3);
   r.pixels = table.flag("pixels", true);
   r.untrained = table.flag("untrained", true);
+  r.stated_batch = table.has("batch");
   table.finish();
   return r;
 }
@@ -304,7 +305,6 @@ TrainingDescription read_tables(Document& document, const std::string& name, boo
   training.rename("training");
   d.seed = static_cast<std::uint64_t>(training.integer("seed", 0, kMany, 1));
   d.batch = training.integer("batch", 1, 1 << 20, 1024);
-  d.stated_batch = "training: " + training.stated("batch");
   d.epochs = training.integer("epochs", 1, 10'000'000, 800);
   d.steps = training.integer("steps", 0, kMany, 0);
   d.precision =
@@ -336,10 +336,21 @@ TrainingDescription read_tables(Document& document, const std::string& name, boo
   data.rename("data");
   d.data = read_data(data);
   data.finish();
-  d.readout = read_readout(root.table("readout"), d.data);
+  Table readout = root.table("readout");
+  readout.rename("readout");
+  d.readout = read_readout(readout, d.data);
   Table record = root.table("record");
   record.rename("record");
   d.record = read_records(record);
+  for (const auto& [table, keys] : {std::pair<const Table*, std::vector<const char*>>{&training, {"batch", "steps"}},
+                                    {&learning, {"label"}},
+                                    {&readout, {"batch"}},
+                                    {&record, {"gradients", "parameters", "estimates", "hooks"}}})
+    for (const char* key : keys) {
+      const std::string whole = fmt::format("{}.{}", table->who(), key);
+      d.places[whole] = table->place(key);
+      d.stated[whole] = d.places[whole] + ": " + table->stated(key);
+    }
   refuse_nonsense(d, learning, network, training);
   refuse_records_of_nothing(d, record);
   refuse_too_many_toy_steps(d, training);
@@ -373,7 +384,11 @@ TrainingDescription read_training_text(const std::string& text, const std::strin
 TrainingDescription read_trained(const std::string& text, const std::string& name, std::vector<std::string> overrides) {
   if (std::ranges::any_of(overrides, [](const std::string& o) { return o.starts_with("data.set="); }))
     overrides.insert(overrides.begin(), "data={}");
-  return read(Document::from_text(text, name), name, std::move(overrides), std::nullopt, true);
+  const bool own_batch =
+      std::ranges::any_of(overrides, [](const std::string& o) { return o.starts_with("readout.batch="); });
+  TrainingDescription trained = read(Document::from_text(text, name), name, std::move(overrides), std::nullopt, true);
+  trained.readout.stated_batch = own_batch;  // what is stored states every default
+  return trained;
 }
 
 std::string data_override(const std::string& path) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -86,6 +87,7 @@ struct ReadoutDescription {
   std::int64_t every;  // [epochs] during training; 0: after it only
   int epochs;
   std::int64_t batch;
+  bool stated_batch;  // not by default
   double learning_rate;
   bool pixels, untrained;  // baselines to compare with
 };
@@ -102,8 +104,7 @@ struct TrainingDescription {
   std::string name;  // of the file, for messages
   std::uint64_t seed;
   std::int64_t batch, epochs;
-  std::string stated_batch;  // for messages: what the description says, or that it is a default
-  std::int64_t steps;        // at most so many in all; 0: as many as the epochs have
+  std::int64_t steps;  // at most so many in all; 0: as many as the epochs have
   Precision precision;
   NetDescription net;
   bool biases;
@@ -122,6 +123,8 @@ struct TrainingDescription {
   std::string canonical_text;
   std::string fixed_text;  // the same without the number of epochs and steps, which a resumed run may change
   DescriptionFiles files;
+  // Where keys stand that only the data can judge, by "TABLE.KEY", for messages: Table::place(), and with stated().
+  std::map<std::string, std::string> places, stated;
   std::vector<std::string> warnings;  // of what is allowed, but hardly meant
 };
 

@@ -58,8 +58,8 @@ std::int64_t classes_of(const ImageStore& store, const TrainingDescription& d) {
   const std::vector<LabelColumn>& columns = store.columns();
   if (columns.empty()) return 0;
   if (d.label_column >= columns.size())
-    throw ConfigError(fmt::format("{}: learning.label is {}; the data have the label columns 0 to {}", d.name,
-                                  d.label_column, columns.size() - 1));
+    throw ConfigError(
+        fmt::format("{}; the data have the label columns 0 to {}", d.stated.at("learning.label"), columns.size() - 1));
   return columns[d.label_column].classes;
 }
 
@@ -108,8 +108,8 @@ class Augmented final : public PairSource {
         classes_(classes_of(*set_.train.store, d)),
         column_(d.label_column) {
     if (!d.only_judged && images() < batch_)
-      throw ConfigError(fmt::format("{}: {}; {} has {} images to train on: give a batch of 2 to so many", d.name,
-                                    d.stated_batch, data.name, images()));
+      throw ConfigError(fmt::format("{}; {} has {} images to train on: give a batch of 2 to so many",
+                                    d.stated.at("training.batch"), data.name, images()));
     if (d.readout.wanted || d.only_judged) check_readouts(d);
     judged_.columns = set_.test.store->columns();
     judged_.train = judged(set_.readout_train);

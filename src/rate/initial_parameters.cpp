@@ -33,6 +33,13 @@ std::string part_of(const std::string& name) {
   return name.substr(0, name.rfind('.'));
 }
 
+// What parts of a kind share: their names without the numbers at the end ("network.encoder.blocks",
+// "network.encoder.layer" of layer1.0 and layer4.2).
+std::string kind_of(std::string part) {
+  part.resize(part.find_last_not_of(".0123456789") + 1);
+  return part;
+}
+
 // What the file has in place of a parameter.
 std::string in_place_of(const std::string& parameter, const std::vector<std::string>& tensors) {
   for (const std::string& tensor : tensors) {
@@ -58,13 +65,22 @@ std::vector<std::string> unused_tensors(const std::string& path, const std::vect
     if (!found.contains(parameter))
       throw ConfigError(fmt::format("{}: has no tensor {}; {}", path, parameter, in_place_of(parameter, tensors)));
 
-  std::set<std::string> parts;
-  for (const std::string& parameter : parameters) parts.insert(part_of(parameter));
-  std::vector<std::string> unused, foreign;
+  std::set<std::string> parts, kinds;
+  for (const std::string& parameter : parameters) {
+    parts.insert(part_of(parameter));
+    kinds.insert(kind_of(part_of(parameter)));
+  }
+  std::vector<std::string> unused, foreign, of_more_parts;
   for (const std::string& tensor : tensors) {
     if (known.contains(tensor) || tensor.ends_with(".num_batches_tracked")) continue;
-    (parts.contains(part_of(tensor)) ? foreign : unused).push_back(tensor);
+    const std::string part = part_of(tensor);
+    (parts.contains(part) ? foreign : kinds.contains(kind_of(part)) ? of_more_parts : unused).push_back(tensor);
   }
+  if (!of_more_parts.empty())
+    throw ConfigError(
+        fmt::format("{}: is of another network: {} of its tensors stand in blocks that this one does not have: {}; "
+                    "describe the network that the file is of, or remove them from the file",
+                    path, of_more_parts.size(), some_of(of_more_parts)));
   if (foreign.empty()) return unused;
   std::string hint;
   if (std::ranges::any_of(foreign, [](const std::string& name) { return name.find(".bn") != std::string::npos; }))
@@ -73,8 +89,7 @@ std::vector<std::string> unused_tensors(const std::string& path, const std::vect
     hint = " (network.biases = true)";
   throw ConfigError(
       fmt::format("{}: is of another network: {} of its tensors stand in parts of this one that have no such "
-                  "parameter: {}; describe "
-                  "the network that the file is of{}, or remove them from the file",
+                  "parameter: {}; describe the network that the file is of{}, or remove them from the file",
                   path, foreign.size(), some_of(foreign), hint));
 }
 

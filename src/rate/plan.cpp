@@ -18,8 +18,8 @@ void refuse_steps_beyond(const TrainingDescription& d, std::int64_t steps) {
                                     {"hooks", &r.hooks}})
     for (const std::int64_t step : *wanted)
       if (step > steps)
-        throw ConfigError(
-            fmt::format("{}: record.{} names step {}; this training has the steps 1 to {}", d.name, key, step, steps));
+        throw ConfigError(fmt::format("{}: '{}' names step {}; this training has the steps 1 to {}",
+                                      d.places.at(fmt::format("record.{}", key)), key, step, steps));
 }
 
 // What a run of so many epochs learns by the schedule, where that is less than it says.
@@ -49,12 +49,23 @@ std::int64_t planned_steps(const TrainingDescription& d, std::int64_t steps_per_
   return d.steps > 0 ? std::min(all, d.steps) : all;
 }
 
-std::vector<std::string> check_plan(const TrainingDescription& d, std::int64_t steps_per_epoch) {
-  const std::int64_t steps = planned_steps(d, steps_per_epoch);
+std::vector<std::string> check_readout(const TrainingDescription& d, PairSource& pairs) {
+  const JudgedSets* const sets = pairs.judged();
+  const bool read_out = sets && (d.readout.wanted || d.only_judged);
+  if (!read_out || !d.readout.stated_batch || d.readout.batch <= sets->train->count()) return {};
+  return {fmt::format("{}; readouts learn from {} images, which make one batch: one step an epoch",
+                      d.stated.at("readout.batch"), sets->train->count())};
+}
+
+std::vector<std::string> check_plan(const TrainingDescription& d, PairSource& pairs) {
+  const std::int64_t per_epoch = pairs.steps_per_epoch(), steps = planned_steps(d, per_epoch);
   refuse_steps_beyond(d, steps);
-  std::vector<std::string> warnings;
-  if (std::string text = too_short_for_schedule(d, (steps + steps_per_epoch - 1) / steps_per_epoch); !text.empty())
+  std::vector<std::string> warnings = check_readout(d, pairs);
+  if (std::string text = too_short_for_schedule(d, (steps + per_epoch - 1) / per_epoch); !text.empty())
     warnings.push_back(std::move(text));
+  if (d.steps > steps)
+    warnings.push_back(fmt::format("{}; the training ends after {} epochs of {} steps, {} in all: give more epochs",
+                                   d.stated.at("training.steps"), d.epochs, per_epoch, steps));
   return warnings;
 }
 

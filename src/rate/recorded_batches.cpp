@@ -20,8 +20,8 @@ class Recorded final : public PairSource {
       const h5::File file = h5::File::open_read_only(data.file);
       const std::vector<hsize_t> extent = read_images(file);
       if (samples_ != description.batch)
-        throw ConfigError(fmt::format("{}: its batches have {} samples, training.batch is {}; make them equal",
-                                      data.file, samples_, description.batch));
+        throw ConfigError(fmt::format("{}; the batches in {} have {} samples; make them equal",
+                                      description.stated.at("training.batch"), data.file, samples_));
       labels_ =
           read_whole(file, "/batches/labels", {extent[0], extent[1]}, "(batches, samples), a label each", classes_);
       order_ = read_order(file, extent[0]);

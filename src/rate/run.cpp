@@ -127,7 +127,7 @@ class Run : public Session {
         checkpoint_(checkpoint),
         kind_{facts.program, TrainingState::kVersion, facts.fixed_text, facts.inputs},
         schedule_(checkpoint) {
-    for (const std::string& warning : check_plan(description, pairs_->steps_per_epoch()))
+    for (const std::string& warning : check_plan(description, *pairs_))
       if (comm.rank() == 0) fmt::print(stderr, "warning: {}\n", warning);
     state_.epoch_sums = no_losses();
     state_.epochs = description.epochs;
@@ -583,6 +583,10 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
                           "data.set=cifar10 --set data.folder=FOLDER");
       layout_.columns = pairs_->judged()->columns;
     }
+    void warn() const {
+      for (const std::string& warning : check_readout(description_, *pairs_))
+        if (comm_.rank() == 0) fmt::print(stderr, "warning: {}\n", warning);
+    }
     AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
       const double start = wall_clock();
       load_data(ProgressStyle::automatic);
@@ -609,6 +613,7 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
   agree(comm, [&] {
     evaluation = std::make_unique<Evaluation>(description, backend, comm);
     evaluation->load(trained);
+    evaluation->warn();
   });
   return evaluation->run(facts, out, activity);
 }

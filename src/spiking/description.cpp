@@ -10,6 +10,7 @@
 #include "spiking/catalogue.hpp"
 #include "spiking/description_reader.hpp"
 #include "spiking/model/equations.hpp"
+#include "spiking/slow_membrane.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
@@ -17,7 +18,10 @@ namespace lpl::spiking {
 SimulationDescription DescriptionReader::read() {
   Table root = document_.root();
   read_simulation_table(root);
-  for (Table& table : root.tables("population")) read_population(table, root);
+  for (Table& table : root.tables("population")) {
+    read_population(table, root);
+    refuse_slow_membrane(table, root, result_.populations.back());
+  }
   for (Table& table : root.tables("stimulus")) read_stimulus(table);
   list_sources();
   for (Table& table : root.tables("connection")) read_connection(table, root);
@@ -58,6 +62,18 @@ Table DescriptionReader::section_entry(Table& user, std::string_view key, Table&
   Table entry = outer.table(name);
   entry.rename(fmt::format("{} '{}'", section, name));
   return entry;
+}
+
+// With the values of neuron 0; where they differ, those of the others are checked where they live.
+void DescriptionReader::refuse_slow_membrane(Table& user, Table& root, const Population& population) const {
+  const Cell& cell = population.cell;
+  const std::string fault = fault_of_slow_membrane(cell, values_of(population, 0, result_.seed), result_.dt);
+  if (fault.empty()) return;
+  Table table = root.table("cell").table(user.text("cell"));
+  table.rename(fmt::format("cell '{}' of population '{}'", user.text("cell"), population.name));
+  constexpr const char* kKey = "tau_membrane";
+  table.fail(kKey, fmt::format("'{}' is {}{}", kKey,
+                               table.has(kKey) ? table.written(kKey) : cell.text->parameter(kKey)->written, fault));
 }
 
 void DescriptionReader::finish_section(Table table, const std::string& section) {

@@ -41,6 +41,7 @@ class DescriptionReader {
   using Refuse = std::function<void(const std::string& parameter, const std::string& message)>;  // throws
   void check_refractory(const Cell& cell, const ParameterValues& values, const Refuse& fail) const;
   void check_float(const Cell& cell, const ParameterValues& values, const Refuse& fail) const;
+  void refuse_slow_membrane(Table& user, Table& root, const Population& population) const;
   void read_initial_membrane(Table& table, Population& population);
   void read_membrane_file(Table& table, InitialMembrane& start, NeuronId size, double high);
   void read_initial(Table& table, Population& population);
@@ -70,7 +71,6 @@ class DescriptionReader {
   // What is allowed, but hardly meant.
   void warn();
   void warn_of_parrots();
-  void warn_of_slow_membranes();
 
   Document document_;
   SimulationDescription result_;

@@ -12,6 +12,7 @@
 #include "spiking/model/catalogue.hpp"
 #include "spiking/model/machine.hpp"
 #include "spiking/model/steady_values.hpp"
+#include "spiking/slow_membrane.hpp"
 
 namespace lpl::spiking {
 
@@ -118,11 +119,14 @@ void Neurons::start(const Population& population, double dt, std::uint64_t seed)
     };
     if (!alike || initial.empty()) {
       const ParameterValues values = values_of(population, id, seed);
-      if (differ)
+      if (differ) {
         if (const auto fault = fault_in(*text_, values, dt)) {
           const double value = text_->parameter(fault->parameter) ? values(fault->parameter) : 0;
           refuse(population, id, fmt::format("'{}' is {}{}", fault->parameter, value, fault->message));
         }
+        if (const std::string fault = fault_of_slow_membrane(population.cell, values, dt); !fault.empty())
+          refuse(population, id, fmt::format("'tau_membrane' is {} s{}", values("tau_membrane"), fault));
+      }
       const auto draw = [&](Op op, std::uint16_t count, double mean) {
         Random random = own(fmt::format("{}", count));
         if (op == Op::uniform) return random.uniform();

@@ -38,7 +38,9 @@ struct Synapses {
   }
   // The synapses of sources first .. first + count - 1.
   Row of(NeuronId first, NeuronId count) const {
-    const auto at = [&](std::uint64_t pre) { return row[std::ranges::lower_bound(heard, pre) - heard.begin()]; };
+    const auto at = [&](std::uint64_t pre) {
+      return row[static_cast<std::size_t>(std::ranges::lower_bound(heard, pre) - heard.begin())];
+    };
     return {at(first), at(std::uint64_t{first} + count)};
   }
 

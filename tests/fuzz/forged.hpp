@@ -6,8 +6,8 @@
 #include <string>
 #include <string_view>
 
+#include "core/whole_file.hpp"
 #include "fuzz/harness.hpp"
-#include "io/whole_file.hpp"
 
 namespace lpl::fuzz {
 

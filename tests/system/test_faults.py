@@ -36,7 +36,7 @@ class BadInput(InFolder):
                     self.assertFalse((self.folder / "bad.h5").exists())
 
     def test_misuse_of_the_command_line(self):
-        for arguments, message in ((["none.sim"], "cannot be read"), ([], "required"), (["--nonsense", "x.sim"], "nonsense"),
+        for arguments, message in ((["none.sim"], "there is no file none.sim"), ([], "required"), (["--nonsense", "x.sim"], "nonsense"),
                                    ([self.folder], "is a folder")):
             with self.subTest(arguments=arguments):
                 done = lpl_sim(*arguments, cwd=self.folder)

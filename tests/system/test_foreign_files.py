@@ -3,8 +3,10 @@
 exit code 2, on any number of ranks."""
 
 import json
+import os
 import pickle
 import struct
+import threading
 import unittest
 
 import support
@@ -300,6 +302,28 @@ class SpikeFiles(ForeignFiles):
         self.assertIn("s.h5/spikes: is a link into another file", self.refusal(link))
         self.assertIn("is a virtual dataset", self.refusal(virtual))
         self.assertIn("external storage", self.refusal(external))
+
+
+class Descriptions(ForeignFiles):
+    def test_what_is_no_file(self):
+        (self.folder / "folder.sim").mkdir()
+        for name, reason in (("none.sim", "there is no file none.sim"), ("folder.sim", "folder.sim: is a folder; a file is expected"),
+                             ("/dev/zero", "/dev/zero: is a device or a pipe; a file is expected")):
+            for program in (lpl_sim, lpl_rate):
+                with self.subTest(program=program, name=name):
+                    self.assertIn(reason, self.refused(program, name, "--check", ranks=(1, 2)))
+
+    def test_a_description_may_come_through_a_pipe(self):
+        text = '[simulation]\nseed = 1\n[[population]]\nname = "exc"\ncell = "lif"\nsize = 2\n[[phase]]\nname = "run"\nduration = "1 ms"\n'
+        os.mkfifo(self.folder / "pipe")
+        writer = threading.Thread(target=lambda: (self.folder / "pipe").write_text(text))
+        writer.start()
+        done = lpl_sim("pipe", "--progress", "none", "--out", "run.h5", cwd=self.folder)
+        writer.join()
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.write("net.sim", text)
+        self.assertEqual(lpl_sim("net.sim", "--progress", "none", "--out", "other.h5", cwd=self.folder).returncode, 0)
+        self.assertEqual(support.datasets(self.folder / "run.h5"), support.datasets(self.folder / "other.h5"))
 
 
 if __name__ == "__main__":

@@ -146,8 +146,31 @@ class Places(Runs):
             for option in ("--out", "--checkpoint"):
                 self.refused(f"{option} .*{place}: .*{place} is {kind}, no regular file", option, place)
         self.refused("--out .*there is no folder .*none; make it first", "--out", "none/a.h5")
+        self.refused("--out a{250}.h5: .*a{250}.h5.new cannot be looked up: File name too long", "--out", "a" * 250 + ".h5")
+        for option in ("--out", "--checkpoint"):
+            self.refused(f"{option} /proc/a: no file can be created in /proc: ", option, "/proc/a")
         self.refused("--checkpoint .*there is no folder .*none", "--checkpoint", "none/a.checkpoint")
         self.refused("--out .*there is no folder .*net.sim", "--out", "net.sim/a.h5")
+
+    def test_the_streams_of_a_process_are_no_files(self):
+        """Whatever they are open to: a pipe, or a file that was made before the run began."""
+        with open(self.folder / "stream", "w") as stream:
+            for place in ("/dev/stdout", "/dev/fd/1", f"/proc/self/fd/{stream.fileno()}"):
+                for output in (subprocess.PIPE, stream):
+                    with self.subTest(place=place, output=output):
+                        done = subprocess.run([LPL_SIM, "net.sim", "--overwrite", "--out", place], cwd=self.folder, env=environment(),
+                                              stdout=output, stderr=subprocess.PIPE, text=True, timeout=60, pass_fds=(stream.fileno(),))
+                        self.assertEqual(done.returncode, 2, done.stderr)
+                        self.assertIn(f"lpl_sim: --out {place}: leads to no file that has a name; name a regular file", done.stderr)
+        self.assertEqual(list(self.folder.glob("*.lock")), [])
+
+    def test_messages_name_what_was_given(self):
+        (self.folder / "link.h5").symlink_to("none/a.h5")
+        self.refused("--out link.h5: there is no folder .*none; make it first", "--out", "link.h5")
+        self.write("thesis.txt", "chapter one")
+        (self.folder / "other.h5").symlink_to("thesis.txt")
+        self.refused("lpl_sim: other.h5: is there already", "--out", "other.h5")
+        self.refused("lpl_sim: --checkpoint other.h5: is no checkpoint", "--checkpoint", "other.h5")
 
     def test_a_link_stays_a_link(self):
         (self.folder / "link.h5").symlink_to("target.h5")
@@ -161,9 +184,16 @@ class Places(Runs):
                 (["--out", "a", "--export", "a"], "--export .*a and --out .*a would both write"),
                 (["--export", "none/a"], "--export .*there is no folder"),
                 (["--checkpoint", "a", "--export", "a"], "would both write .*a"),
-                (["--checkpoint", "none/a"], "--checkpoint .*there is no folder")):
-            with self.subTest(arguments=arguments):
-                self.refused(message, *arguments, run=lpl_rate, description="net.rate")
+                (["--checkpoint", "none/a"], "--checkpoint .*there is no folder"),
+                (["--events", "net.rate"], "--events net.rate: .*net.rate is a file, no folder; name a folder"),
+                (["--events", "net.rate/a/b"], "--events net.rate/a/b: the folder cannot be made: Not a directory"),
+                (["--events", "net.h5"], "--events net.h5: is a folder, but --out net.h5 would write a file there: .*net.h5"),
+                (["--events", "a", "--export", "./a"], "--events a: is a folder, but --export ./a would write a file there"),
+                (["--events", "a.new", "--checkpoint", "a"], "--events a.new: is a folder, but --checkpoint a would write a file there: .*a.new"),
+                (["--events", "/proc/none/a"], "--events /proc/none/a: the folder cannot be made: ")):
+            for ranks in (1, 2):
+                with self.subTest(arguments=arguments, ranks=ranks):
+                    self.refused(message, *arguments, run=lpl_rate, description="net.rate", ranks=ranks)
         self.assertFalse((self.folder / "net.h5").exists())
 
     def test_reading_out_does_not_overwrite_what_it_reads(self):
@@ -179,6 +209,23 @@ class Places(Runs):
         self.assertEqual(lpl_rate("eval", "net.h5", cwd=self.folder).returncode, 0)
         self.assertTrue((self.folder / "net.eval.h5").exists())
         self.assertEqual((self.folder / "net.h5").read_bytes(), before)
+
+    def test_activity_is_not_replaced_by_a_readout_without(self):
+        self.done(run=lpl_rate, description="net.rate")
+
+        def read_out(*options):
+            return lpl_rate("eval", "net.h5", *options, cwd=self.folder)
+        for first, then, message in ((["--activity"], [], "made with --activity there, without options here"),
+                                     ([], ["--activity"], "made without options there, with --activity here")):
+            self.assertEqual(read_out(*first, "--overwrite").returncode, 0)
+            before = self.contents()
+            refused = read_out(*then)
+            self.assertEqual(refused.returncode, 2, refused.stderr)
+            self.assertIn(f"net.eval.h5: is there already, and not the result of this run ({message})", refused.stderr)
+            self.assertEqual(self.contents(), before)
+            self.assertEqual(read_out(*first).returncode, 0)
+        self.assertEqual(read_out("--activity", "--overwrite").returncode, 0)
+        self.assertIn("activity/layer_1", datasets(self.folder / "net.eval.h5"))
 
 
 class Results(Runs):

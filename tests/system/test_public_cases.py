@@ -307,9 +307,19 @@ class Neurons(Case):
         # The drive reaches the threshold in the step after two at rest.
         np.testing.assert_allclose(np.diff(times), 3)
 
-    def test_a_membrane_too_slow_for_single_precision_is_warned_of(self):
-        self.write("case.sim", neuron('tau_membrane = "100 s"'))
-        self.assertIn("tau_membrane is 1e+06 steps of dt", lpl_sim("case.sim", "--check", cwd=self.folder).stderr)
+    def test_a_membrane_too_slow_for_single_precision_is_refused(self):
+        for value, who in (('"2.1 s"', r"case.sim:\d+:\d+: cell '.*' of population 'e': 'tau_membrane' is \"2.1 s\", 2.1e\+04 steps of dt"),
+                           ('"1 s + 0.6 s * i"', "population 'e': neuron 2: 'tau_membrane' is 2.2 s, 2.2e\\+04 steps of dt")):
+            text = neuron(f"tau_membrane = {value}")
+            self.write("case.sim", text)
+            for ranks in (1, 2):
+                done = lpl_sim("case.sim", "--out", "refused.h5", cwd=self.folder, ranks=ranks)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertRegex(done.stderr, who + '; beyond 2e\\+04 .* use a longer dt, or precision = "float64" of the population')
+            for change in ("population.e.precision=float64", "simulation.dt=0.2 ms"):
+                done = lpl_sim("case.sim", "--set", change, "--set", "phase.run.duration=1 ms", "--out", "run.h5", "--overwrite",
+                               cwd=self.folder)
+                self.assertEqual(done.returncode, 0, done.stderr)
 
     def test_any_printable_name(self):
         groups = "".join(f'[[stimulus.group]]\nname = "{name}"\nsize = 10\nrate = "10 Hz"\n' for name in ("A,left", "B\u00e4;"))

@@ -8,7 +8,7 @@ import unittest
 
 from support import h5py, lpl_rate, status
 from event_reader import shown
-from test_rate import CLUSTERS, END_TO_END, LINEAR, OJA, RESIDUAL, VGG, RateTest, description, read_safetensors
+from test_rate import CLUSTERS, END_TO_END, LINEAR, LPL, OJA, RESIDUAL, SUPERVISED, VGG, RateTest, description, read_safetensors
 
 import numpy as np
 
@@ -134,17 +134,17 @@ def write_tensors(path, tensors):
 class InitialParameters(RateTest):
     """What a file of parameters holds is used, or it is said."""
 
-    def trained(self, *settings, net=VGG):
+    def trained(self, *settings, rule=LPL, net=VGG):
         """The parameters of a run, by name."""
         exported = self.folder / "trained.safetensors"
-        self.train("trained", "readout.wanted=false", "training.epochs=1", *settings, text=description(net=net),
+        self.train("trained", "readout.wanted=false", "training.epochs=1", *settings, text=description(rule, net),
                    arguments=["--export", exported])
         return read_safetensors(exported)
 
-    def start_from(self, tensors, *settings, net=VGG):
+    def start_from(self, tensors, *settings, rule=LPL, net=VGG):
         """A run that starts from these, at rate 0; the completed process."""
         write_tensors(self.folder / "start.safetensors", tensors)
-        return lpl_rate(*self.command(description(net=net), "started", [
+        return lpl_rate(*self.command(description(rule, net), "started", [
             f'training.initial="{self.folder}/start.safetensors"', "optimizer.learning_rate=0", "optimizer.weight_decay=0",
             "training.epochs=1", "readout.wanted=false", *settings]))
 
@@ -175,12 +175,25 @@ class InitialParameters(RateTest):
 
     def test_what_is_not_used_is_said(self):
         tensors = self.trained()
-        more = {"network.encoder.fc.weight": np.zeros((2, 2)), "network.encoder.blocks.8.module.0.weight": np.zeros(3),
+        more = {"network.encoder.fc.weight": np.zeros((2, 2)), "network.encoder.projectors.0.net.0.weight": np.zeros(3),
                 "network.encoder.blocks.8.module.0.num_batches_tracked": np.zeros(1)}
         done = self.start_from({**tensors, **more})
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("warning: " + str(self.folder / "start.safetensors") +
-                      ": not used: network.encoder.blocks.8.module.0.weight, network.encoder.fc.weight\n", done.stderr)
+                      ": not used: network.encoder.fc.weight, network.encoder.projectors.0.net.0.weight\n", done.stderr)
+
+    def test_blocks_that_the_network_does_not_have_are_refused(self):
+        tensors = self.trained()
+        shorter = VGG.replace("[8, 8, 8, 8, 8, 8, 8, 8]", "[8, 8, 8, 8, 8, 8]").replace("[2, 2, 0, 2, 0, 2, 0, 2]", "[2, 2, 0, 2, 0, 2]")
+        names = [f"network.encoder.blocks.{block}.module.0.{kind}" for block in (6, 7) for kind in ("bias", "weight")]
+        message = self.refusal(tensors, net=shorter)
+        self.assertIn(f"is of another network: 4 of its tensors stand in blocks that this one does not have: {', '.join(names[:3])} and 1 more;",
+                      message)
+        residual = self.trained(*END_TO_END, net=RESIDUAL)
+        message = self.refusal(residual, *END_TO_END, net=RESIDUAL.replace("blocks = [2, 1]", "blocks = [1, 1]"))
+        self.assertIn("stand in blocks that this one does not have: network.encoder.layer1.1.", message)
+        heads = self.trained(rule=SUPERVISED)
+        self.assertIn("classifier_heads.8.bias", self.refusal({**heads, "classifier_heads.8.bias": np.zeros(10)}, rule=SUPERVISED))
 
     def test_names_that_begin_like_a_layer_are_of_another_network(self):
         tensors = self.trained()
@@ -375,7 +388,9 @@ class Limits(RateTest):
             (["optimizer.learning_rate=1e300"], "'learning_rate' is 1e+300; it must be"),
             (["optimizer.learning_rate=1e-50"], "'learning_rate' is 1e-50; in size it must be 0 or from"),
             (["optimizer.beta1=1"], "'beta1' is 1; it must be below 1"),
-            (["optimizer.beta2=1.0"], "'beta2' is 1; it must be below 1"),
+            (["optimizer.beta2=1.0"], "'beta2' is 1.0; it must be below 1"),
+            (["optimizer.weight_decay=-8.0"], "'weight_decay' is -8.0; it must be"),
+            (["optimizer.start_rate=-8"], "'start_rate' is -8; it must be"),
             (["optimizer.epsilon=1e-300"], "'epsilon'"),
             (["optimizer.weight_decay=-1"], "'weight_decay'"),
             (["training.epochs=10000001"], "'epochs' is 10000001; it must be from 1 to 10000000"),
@@ -389,8 +404,8 @@ class Limits(RateTest):
             (["net.tiny.adaptive_pools=[0, 0, 0, 0, 0, 0, 0, 1048576]"], "from 0 to 255"),
             (["net.tiny.dropouts=[0, 0, 0, 0, 0, 0, 0, 1]"], "silences every input"),
             (["net.tiny.dropouts=[0, 0, 0, 0, 0, 0, 0, 0.99999999999]"], "silences every input"),
-            (["record.gradients=[1, 7]"], "record.gradients names step 7; this training has the steps 1 to 6"),
-            (["training.steps=4", "record.hooks=[5]"], "record.hooks names step 5; this training has the steps 1 to 4"),
+            (["record.gradients=[1, 7]"], "record: 'gradients' names step 7; this training has the steps 1 to 6"),
+            (["training.steps=4", "record.hooks=[5]"], "record: 'hooks' names step 5; this training has the steps 1 to 4"),
             (["record.estimates=[1]"], "stale estimates are kept by the rule lpl with"),
         ):
             with self.subTest(settings=settings):
@@ -420,6 +435,42 @@ class Limits(RateTest):
         message = self.refused(text=text.replace("batch = 10\n", ""))
         self.assertIn("'batch' is not given, so it is 1024 by default", message)
         self.train("whole", "training.batch=28", text=text)
+
+    def warnings(self, text, *settings, arguments=()):
+        """All but those of readouts that have not converged."""
+        done = lpl_rate(*self.command(text, "plan", settings, arguments))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [line for line in done.stderr.splitlines() if line.startswith("warning:") and "have not converged" not in line]
+
+    def test_what_only_the_data_can_judge_is_said_where_it_stands(self):
+        """Of 40 images that readouts learn from, and of 6 steps."""
+        text = description()
+        self.assertEqual(self.warnings(text), [])
+        self.assertEqual(self.warnings(text.replace("batch = 16\n", ""), "training.steps=6"), [])
+        line = text.splitlines().index("batch = 16") + 1
+        said = f"plan.rate:{line}:9: readout: 'batch' is 41; readouts learn from 40 images, which make one batch: one step an epoch"
+        for arguments in ((), ("--check",)):
+            with self.subTest(arguments=arguments):
+                found = self.warnings(text.replace("batch = 16", "batch = 41"), arguments=arguments)
+                self.assertEqual(len(found), 1)
+                self.assertTrue(found[0].endswith(said), found)
+                found = self.warnings(text, "training.steps=7", arguments=arguments)
+                self.assertEqual(len(found), 1)
+                self.assertIn("plan.rate (--set): training: 'steps' is 7; the training ends after 2 epochs of 3 steps, 6 in all: give more epochs",
+                              found[0])
+        line = text.splitlines().index("losses = true") + 2
+        self.assertIn(f"refused.rate:{line}:9: record: 'hooks' names step 7; this training has the steps 1 to 6",
+                      self.refused(text=text.replace("losses = true\n", "losses = true\nhooks = [7]\n")))
+        line = text.splitlines().index("epochs = 2") + 1
+        self.assertRegex(self.refused(text=text.replace("epochs = 2\n", "epochs = 2\nsteps = 99999999999999999999\n", 1)),
+                         rf"refused.rate:{line + 1}:\d+: ")
+
+    def test_eval_warns_of_the_batch_that_it_is_given(self):
+        self.train("run", text=description().replace("batch = 16", "batch = 41"))
+        for settings, count in (([], 0), (["--set", "readout.batch=41"], 1), (["--set", "readout.batch=40"], 0)):
+            done = lpl_rate("eval", self.folder / "run.h5", "--out", self.folder / "eval.h5", "--overwrite", *settings)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stderr.count("'batch' is 41; readouts learn from 40 images"), count, done.stderr)
 
     def test_a_readout_from_a_single_image(self):
         folder = self.cifar10()

@@ -54,7 +54,8 @@ class Stalled(InFolder):
 
     def test_a_stopped_rank_ends_the_run(self):
         for program, arguments in ((LPL_SIM, LONG_SIM), (LPL_RATE, LONG_RATE)):
-            for stopped, left in ((1, "failed"), (0, "running")):
+            # Rank 0 writes the result; it is woken to be ended, and may close it as after any signal.
+            for stopped, left in ((1, ["failed"]), (0, ["running", "interrupted"])):
                 with self.subTest(program=program, stopped=stopped):
                     launcher, ranks = self.start(program, arguments)
                     os.kill(ranks[stopped], signal.SIGSTOP)
@@ -64,7 +65,7 @@ class Stalled(InFolder):
                     said = re.findall(rf"^{name}: rank (\d) on \S+ has waited for 2 s for other ranks in .*, its call \d+; "
                                       rf"rank (\d) \(process (\d+)\) on this host has given no sign of life", errors, re.MULTILINE)
                     self.assertEqual(said, [(str(1 - stopped), str(stopped), str(ranks[stopped]))], errors)
-                    self.assertEqual(status(self.out), left)
+                    self.assertIn(status(self.out), left)
                     self.out.unlink()
 
     def test_the_ranks_that_live_are_not_named(self):

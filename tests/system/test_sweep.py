@@ -111,6 +111,25 @@ record = [{ what = "spikes", of = ["in"] }, { what = "weights", of = "c" }]
         self.assertEqual(self.sweep(*arguments).returncode, 0)
         self.assertEqual((len(self.results()), self.table()[0]["file"]), (4, next(iter(first)).name))
 
+    def test_a_file_that_only_a_model_names_is_read_by_the_run(self):
+        self.write("own.cell", 'model = "lif"\ndrive = { file = "drive.txt" }\n')
+        self.write("drive.txt", "0\n0\n")
+        self.write("net.sim", """
+simulation = { seed = 1 }
+population = [{ name = "exc", cell = "own", size = 2 }]
+phase = [{ name = "run", duration = "1 s" }]
+record = [{ what = "spikes", of = ["exc"] }]
+""")
+        arguments = ("net.sim", "--vary", "seed=1", "--result", "spikes/exc/node_ids:size")
+        done = self.sweep(*arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(self.table()[0]["spikes/exc/node_ids:size"], "0.0")
+        with h5py.File(next(iter(self.results()))) as result:
+            self.assertEqual(result["config/inputs/path"][()].decode(), f"{self.folder / 'drive.txt'}\n")
+        self.write("drive.txt", "0.5\n0.5\n")
+        self.assertEqual(self.sweep(*arguments).returncode, 0)
+        self.assertGreater(float(self.table()[0]["spikes/exc/node_ids:size"]), 0)
+
     def test_a_file_that_changes_while_the_sweep_runs_is_named(self):
         self.write("in.ras", "0.1 0\n")
         self.write("net.sim", """

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "core/errors.hpp"
-#include "io/whole_file.hpp"
+#include "core/whole_file.hpp"
 #include "support/world.hpp"
 
 namespace lpl {

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cstring>
 #include <limits>
 #include <tuple>
@@ -238,10 +239,16 @@ TEST(Import, NamesWhatIsWrongInATextFile) {
 
 TEST(Import, NamesOtherFilesOfAuryn) {
   const test::Scratch scratch;
-  EXPECT_THAT(refusal([&] {
-                read_spikes(scratch.write("a.spk", auryn({{10000, 610930083}, {5, 3}})), "", 10, 1e-4);
-              }),
-              testing::HasSubstr("is an Auryn file of a state variable"));
+  const auto read = [&](std::uint32_t tag) {
+    return refusal([&] { read_spikes(scratch.write("a.spk", auryn({{10000, tag}, {5, 3}})), "", 10, 1e-4); });
+  };
+  EXPECT_THAT(read(287961080), testing::HasSubstr("a.spk: is an Auryn file of a state variable"));
+  EXPECT_THAT(read(std::bit_cast<std::uint32_t>(61082.0f)),
+              testing::HasSubstr("a.spk: is an Auryn file of a state variable"));
+  EXPECT_THAT(read(287962080), testing::HasSubstr("a.spk: the tag of its header, 287962080, is none of Auryn's"));
+  EXPECT_THAT(read(287960123), testing::HasSubstr("a.spk: is of Auryn 1.2.3, whose records are not known here"));
+  EXPECT_THAT(read(610930083), testing::HasSubstr("the header is (10000, 610930083)"));
+  for (const std::uint32_t known : {287960000u, 287960083u, 287960099u}) EXPECT_EQ(read(known), "accepted");
 }
 
 struct Matrix {

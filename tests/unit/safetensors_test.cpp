@@ -9,7 +9,7 @@
 
 #include "core/errors.hpp"
 #include "core/random.hpp"
-#include "io/whole_file.hpp"
+#include "core/whole_file.hpp"
 #include "support/world.hpp"
 
 namespace lpl {

@@ -438,7 +438,7 @@ TEST(Sampling, BinomialNumbers) {
     }
     const double p = static_cast<double>(left) / (left + right);
     expect_distribution(counts, kDraws,
-                        [&](double k) { return log_choose(n, k) + k * std::log(p) + (n - k) * std::log1p(-p); });
+                        [p, n = n](double k) { return log_choose(n, k) + k * std::log(p) + (n - k) * std::log1p(-p); });
   }
   Random random(1, Draw::toy, 8, 0);
   double total = 0;
@@ -454,7 +454,7 @@ TEST(Sampling, HypergeometricNumbers) {
       Random random(1, Draw::toy, 9, i);
       ++counts[draw_hypergeometric(random, n, left, right)];
     }
-    expect_distribution(counts, kDraws, [&](double k) {
+    expect_distribution(counts, kDraws, [n = n, left = left, right = right](double k) {
       if (k > left || n - k > right) return -1e9;
       return log_choose(left, k) + log_choose(right, n - k) - log_choose(left + right, n);
     });

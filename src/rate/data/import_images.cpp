@@ -13,6 +13,7 @@
 #include <set>
 
 #include "core/errors.hpp"
+#include "core/whole_file.hpp"
 #include "core/text.hpp"
 #include "io/checksum.hpp"
 #include "io/file_kind.hpp"
@@ -446,11 +447,12 @@ ImageSetLayout import_images(const ImportOptions& options, ProgressStyle style) 
   const Sources sources = open_sources(options);
   ImageSetLayout layout = layout_of(sources, options);
   const std::vector<std::string> files = input_files(sources, options);
-  const auto locks = claim_outputs({{"--out", options.out}}, files);
-  if (fs::exists(options.out) && !options.overwrite)
+  const OutputFile out{"--out", behind_links(options.out), options.out};
+  const auto locks = claim_outputs({out}, files);
+  if (fs::exists(out.path) && !options.overwrite)
     throw ConfigError(options.out + ": is there already; give another --out, or --overwrite");
 
-  ImageSetWriter writer(options.out, layout, identity_of(files, layout));
+  ImageSetWriter writer(out.path, layout, identity_of(files, layout));
   const auto side = static_cast<std::size_t>(layout.side);
   const std::size_t bytes = side * side * static_cast<std::size_t>(layout.channels);
   const std::int64_t portion =

@@ -33,7 +33,7 @@ void Wiring::read_repeats(Table& table, bool autapses, bool multapses) {
 namespace {
 
 void take_out(NeuronId neuron, Heard& heard) {
-  const auto [first, last] = std::ranges::equal_range(heard.pre, neuron);
+  const auto [first, last] = std::equal_range(heard.pre.begin(), heard.pre.end(), neuron);
   const auto begin = first - heard.pre.begin(), end = last - heard.pre.begin();
   heard.pre.erase(first, last);
   if (!heard.weight.empty()) heard.weight.erase(heard.weight.begin() + begin, heard.weight.begin() + end);
