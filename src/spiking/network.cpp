@@ -6,7 +6,6 @@
 
 #include "core/errors.hpp"
 #include "spiking/model/equations.hpp"
-#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -58,6 +57,8 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
                                           .layout = layout,
                                           .plasticity_block = simulation.plasticity_block});
   }
+  for (const auto& device : simulation.devices)
+    actors.push_back(device->make(simulation.dt, simulation.seed, *populations[device->population]));
   list_variables(simulation);
 }
 
@@ -74,6 +75,7 @@ void Network::list_variables(const SimulationDescription& simulation) {
                    .data = std::span<float>(connection.synapses.weight),
                    .saved = d.rule != nullptr});
   }
+  for (const auto& actor : actors) actor->list(variables);
 }
 
 std::size_t Network::synapses() const {

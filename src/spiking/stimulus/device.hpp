@@ -8,7 +8,7 @@
 namespace lpl::spiking {
 
 struct SeriesDevice : Device {
-  std::unique_ptr<Actor> make(double dt, Neurons& target) const final;
+  std::unique_ptr<Actor> make(double dt, std::uint64_t seed, Neurons& target) const final;
   void warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const final;
   // Acts on the neurons whose places are `cells` in one step's slot, which begins at `slot` in the buffers of devices.
   virtual void apply(Neurons& target, std::span<const std::uint32_t> cells, std::size_t slot, float value) const = 0;

@@ -1,7 +1,8 @@
 // What a stimulus declares and does: it makes spikes, or acts on neurons. Both follow from seed, name and step, so that
-// every rank makes the same and a restart needs no state.
+// every rank makes the same; what a restart needs beyond them is a variable.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <span>
@@ -12,7 +13,9 @@
 #include "config/table.hpp"
 #include "spiking/description.hpp"
 #include "spiking/grid.hpp"
+#include "spiking/record_windows.hpp"
 #include "spiking/spike_history.hpp"
+#include "spiking/variables.hpp"
 
 namespace lpl::spiking {
 
@@ -34,6 +37,7 @@ class Actor {
  public:
   virtual ~Actor() = default;
   virtual void act(Step from, Step to) = 0;
+  virtual void list(Variables& /*variables*/) {}
 };
 
 // A stimulus as it is described.
@@ -55,9 +59,18 @@ struct SpikingStimulus : StimulusDescription {
 
 // Acts on neurons directly.
 struct Device : StimulusDescription {
-  virtual std::unique_ptr<Actor> make(double dt, Neurons& target) const = 0;
+  virtual std::unique_ptr<Actor> make(double dt, std::uint64_t seed, Neurons& target) const = 0;
   std::size_t population = 0;
-  std::vector<NeuronId> neurons;  // ascending
+  std::vector<NeuronId> neurons;                     // ascending
+  std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending
+
+  // Calls visit(begin, end) for each part of [from, to) that lies in a window.
+  template <class Visit>
+  void for_each_part(Step from, Step to, Visit&& visit) const {
+    for (const StepRange& window : windows)
+      if (const Step begin = std::max(from, window.begin), end = std::min(to, window.end); begin < end)
+        visit(begin, end);
+  }
 };
 
 // What is known where a stimulus is read.
