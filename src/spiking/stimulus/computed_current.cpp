@@ -55,9 +55,9 @@ class CurrentActor : public Actor {
 
   bool can_be_added(float value) const { return std::abs(value) <= static_cast<float>(device_.largest); }
   [[noreturn]] void refuse(const std::string& whose, float value, Step step) const {
-    throw ConfigError(fmt::format("stimulus '{}': the current{} is {} {} at {} s; in size it must be a number up to {}",
-                                  device_.name, whose, value, unit_of(device_.dimension),
-                                  static_cast<double>(step) * dt_, device_.largest));
+    throw ConfigError(fmt::format(
+        "stimulus '{}': the current{} is {} {} at {:.12g} s; in size it must be a number up to {:.6g}", device_.name,
+        whose, value, unit_of(device_.dimension), static_cast<double>(step) * dt_, device_.largest));
   }
 
   const ComputedCurrent& device_;
@@ -259,7 +259,7 @@ Expression read_expression(Table& table, const StimulusReading& reading, const C
 void check_constant(Table& table, const Expression& tree, const ComputedCurrent& current) {
   const auto value = evaluate(tree, [](const std::string&) { return std::optional<double>(); });
   if (!value || std::abs(*value) <= current.largest) return;
-  table.fail("value", fmt::format("{}; in size it must be a number up to {} {}{}", table.stated("value"),
+  table.fail("value", fmt::format("{}; in size it must be a number up to {:.6g} {}{}", table.stated("value"),
                                   current.largest, unit_of(current.dimension),
                                   current.dimension == Dimension::voltage ? "; did you mean mV?" : ""));
 }
@@ -326,9 +326,9 @@ void ComputedCurrent::warn(const Grid& grid, Step end, const std::function<void(
   for_each_part(start, std::min(stop, end), [&](Step, Step) { acts = true; });
   const auto seconds = [&](Step step) { return static_cast<double>(step) * grid.dt; };
   if (start >= end)
-    say(fmt::format("begins at {} s, after the end of the run at {} s", seconds(start), seconds(end)));
+    say(fmt::format("begins at {:.12g} s, after the end of the run at {:.12g} s", seconds(start), seconds(end)));
   else if (!acts)
-    say(fmt::format("never acts: its phases lie outside of {} s to {} s", seconds(start),
+    say(fmt::format("never acts: its phases lie outside of {:.12g} s to {:.12g} s", seconds(start),
                     seconds(std::min(stop, end))));
 }
 
@@ -342,7 +342,7 @@ void read_computed_current(const StimulusReading& reading, ComputedCurrent& curr
   if (!table.has("stop")) return;
   current.stop = reading.grid.read_steps(table, "stop", kPositive);
   if (current.stop <= current.start)
-    table.fail("stop", fmt::format("{}, but it starts at {} s", table.stated("stop"),
+    table.fail("stop", fmt::format("{}, but it starts at {:.12g} s", table.stated("stop"),
                                    static_cast<double>(current.start) * reading.grid.dt));
 }
 
