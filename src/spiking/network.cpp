@@ -87,6 +87,7 @@ std::size_t Network::synapses() const {
 std::size_t Network::bytes() const {
   std::size_t sum = variables.bytes();
   for (const auto& population : populations) sum += population->buffer_bytes();
+  for (const auto& actor : actors) sum += actor->buffer_bytes();
   for (const Connection& connection : connections) {
     sum += connection.synapses.wiring_bytes();
     if (connection.plasticity) sum += connection.plasticity->buffer_bytes();

@@ -164,6 +164,26 @@ TEST_P(Noises, AreTheSameOnAnyRanksInAnyEpochsForAnyOthers) {
 INSTANTIATE_TEST_SUITE_P(OfAllKinds, Noises,
                          testing::Values(kWhite, kSlowWhite, kOrnstein, kSharedWhite, kSharedOrnstein));
 
+// What a checkpoint holds, of any neurons.
+TEST(Currents, WithAMemoryHaveTheSameOnAnyRanks) {
+  const auto simulation = read_simulation_text(network(current(kOrnstein + "\nneurons = [3, \"20:30\"]")), "net.sim");
+  const auto memory = [&](int ranks) {
+    std::vector<double> values;
+    for (int rank = 0; rank < ranks; ++rank) {
+      Network part(simulation, rank, ranks);
+      for (Step from = 0; from < 64; from += 16)
+        for (const auto& actor : part.actors) actor->act(from, from + 16);
+      const auto all = std::get<std::span<double>>(part.variables.find(By::neuron, 0, "current of s")->data);
+      values.insert(values.end(), all.begin(), all.begin() + part.populations[0]->range().count);
+    }
+    return values;
+  };
+  const std::vector<double> expected = memory(1);
+  EXPECT_NE(expected[20], 0);
+  EXPECT_EQ(expected[19], 0);
+  for (const int ranks : {2, 3, 7}) EXPECT_EQ(memory(ranks), expected) << ranks;
+}
+
 // Bounds are five standard errors.
 struct Moments {
   double mean = 0, variance = 0;
@@ -234,6 +254,30 @@ TEST(Currents, AreSharedByAllNeuronsWhereTheyShould) {
   for (const std::string& noise : {kSharedWhite, kSharedOrnstein}) {
     const Steps found = added(current(noise), 100);
     for (const auto& step : found) EXPECT_THAT(step, testing::Each(step.front()));
+  }
+}
+
+// The same numbers, stretched.
+TEST(Currents, OfNoiseHaveMeansAndDeviationsOfTheirOwn) {
+  for (const std::string kind : {"every = \"0.4 ms\"", "type = \"ornstein_uhlenbeck\", tau = \"3 ms\""}) {
+    const auto noise = [&](const std::string& factor) {
+      return added(current(fmt::format("noise = {{ mean = \"3 pA{0}\", deviation = \"2 pA{0}\", {1} }}", factor, kind)),
+                   100);
+    };
+    const Steps one = noise(""), by_neuron = noise(" * i");
+    for (std::size_t k = 0; k < one.size(); ++k)
+      for (std::size_t n = 0; n < 40; ++n)
+        ASSERT_NEAR(by_neuron[k][n], static_cast<double>(one[k][n]) * static_cast<double>(n), 1e-16) << k << " " << n;
+  }
+  const std::string noise = "noise = { deviation = \"2 pA\", every = \"0.4 ms\", shared = ";
+  for (const std::string shared : {"false }", "true }"}) {
+    const Steps one = added(current(noise + shared), 100);
+    std::string rising = noise;
+    const Steps over_time = added(current(rising.replace(rising.find("2 pA"), 4, "2 nA/s * t") + shared), 100);
+    for (std::size_t k = 0; k < one.size(); ++k) {
+      const double t = static_cast<double>(k / 4 * 4) * kDt;
+      ASSERT_NEAR(over_time[k][9], static_cast<double>(one[k][9]) * 1e3 * t, 1e-17) << k;
+    }
   }
 }
 
@@ -316,7 +360,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"volts", "input = \"J\"\nvalue = \"20 V\"",
                 ": 'value' is \"20 V\"; in size it must be a number up to 10 V; did you mean mV"},
         Refusal{"volts_of_noise", "input = \"J\"\nnoise = { deviation = \"20 V\" }",
-                " noise: 'deviation' is \"20 V\"; it must be .* not above 10 V"},
+                " noise: 'deviation' is \"20 V\"; in size it must be a number up to 10 V; did you mean mV"},
         Refusal{"input", "input = \"K\"\nvalue = \"1 pA\"", ": 'input' is \"K\", but no input of the model"},
         Refusal{"start_off_grid", "value = \"1 pA\"\nstart = \"0.25 ms\"",
                 ": 'start' is \"0.25 ms\", which is no multiple"},
@@ -328,7 +372,13 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"no_phase", "value = \"1 pA\"\nphases = []", ": 'phases' lists no phase; leave it out to act in all"},
         Refusal{"every_off_grid", "noise = { deviation = \"1 pA\", every = \"0.25 ms\" }",
                 " noise: 'every' is \"0.25 ms\", which is no multiple"},
-        Refusal{"negative_deviation", "noise = { deviation = \"-1 pA\" }", " noise: 'deviation' is .* not below 0 A"},
+        Refusal{"negative_deviation", "noise = { deviation = \"-1 pA\" }",
+                " noise: 'deviation' is \"-1 pA\"; it must not be below 0 A"},
+        Refusal{"mean_in_volts", "noise = { mean = \"1 mV\", deviation = \"1 pA\" }", " noise: 'mean': .*voltage"},
+        Refusal{"ornstein_over_time",
+                "noise = { type = \"ornstein_uhlenbeck\", deviation = \"1 pA * t / 1 s\", tau = \"1 ms\" }",
+                " noise: 'deviation': .*'t'"},
+        Refusal{"shared_by_place", "noise = { deviation = \"1 pA * i\", shared = true }", " noise: 'deviation': .*'i'"},
         Refusal{"no_deviation", "noise = { mean = \"1 pA\" }", " noise: .*'deviation'"},
         Refusal{"tau_of_white", "noise = { deviation = \"1 pA\", tau = \"1 ms\" }", " noise: .*'tau'"},
         Refusal{"every_of_ornstein",

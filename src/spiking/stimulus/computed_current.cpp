@@ -25,12 +25,12 @@ class Single {
     step_.noise = noise;
     step_.dt = dt;
   }
-  double& state() { return registers_.front(); }
+  double& state(std::size_t s) { return registers_[s]; }
   double run(NeuronId neuron, Step step) {
     step_.neuron = neuron;
     step_.step = step;
     lpl::run<double>(program_, registers_, step_);
-    return state();
+    return state(0);
   }
 
  private:
@@ -53,6 +53,7 @@ class CurrentActor : public Actor {
   // In steps [begin, end), the first of which has this slot.
   virtual void add(Step begin, Step end, std::size_t slot) = 0;
 
+  double interval() const { return dt_ * static_cast<double>(device_.every); }
   bool can_be_added(float value) const { return std::abs(value) <= static_cast<float>(device_.largest); }
   [[noreturn]] void refuse(const std::string& whose, float value, Step step) const {
     throw ConfigError(fmt::format(
@@ -69,11 +70,11 @@ class CurrentActor : public Actor {
 class SharedCurrent final : public CurrentActor {
  public:
   SharedCurrent(const ComputedCurrent& device, double dt, std::uint64_t seed, Neurons& target)
-      : CurrentActor(device, dt, seed, target), single_(device.program, noise_, dt) {
+      : CurrentActor(device, dt, seed, target), single_(device.program, noise_, interval()) {
     const LocalRange& range = target.range();
     for (const NeuronId id : device.neurons)
       if (range.holds(id)) cells_.push_back(target.layout().target_of(id - range.first));
-    if (device.beginning) single_.state() = Single(*device.beginning, noise_, dt).run(0, 0);
+    if (device.beginning) single_.state(0) = Single(*device.beginning, noise_, dt).run(0, 0);
   }
   void list(Variables& variables) override {
     if (device_.beginning)
@@ -81,7 +82,7 @@ class SharedCurrent final : public CurrentActor {
                      .unit = unit_of(device_.dimension),
                      .by = By::device,
                      .owner = device_.population,
-                     .data = std::span<double>(&single_.state(), 1)});
+                     .data = std::span<double>(&single_.state(0), 1)});
   }
 
  private:
@@ -103,13 +104,13 @@ class CurrentByNeuron final : public CurrentActor {
  public:
   CurrentByNeuron(const ComputedCurrent& device, double dt, std::uint64_t seed, Neurons& target)
       : CurrentActor(device, dt, seed, target),
-        machine_(device.program, std::uint16_t{0}, {}, noise_, dt),
+        machine_(device.program, std::uint16_t{0}, {}, noise_, interval()),
         state_(device.program.states, AlignedVector<double>(target.blocks() * kBlock, 0.0)),
         keep_(target.blocks() * kBlock, 0u),
         values_(kMostBlocks * target.layout().slots() * kBlock, 0.0f) {
     all_.fill(0xffff);
     find_blocks();
-    begin();
+    start();
   }
   void list(Variables& variables) override {
     if (device_.beginning)
@@ -118,6 +119,10 @@ class CurrentByNeuron final : public CurrentActor {
                      .by = By::neuron,
                      .owner = device_.population,
                      .data = std::span<double>(state_.front())});
+  }
+  std::size_t buffer_bytes() const override {
+    const std::size_t unlisted = state_.size() - (device_.beginning ? 1 : 0);
+    return keep_.size() * (sizeof(std::uint32_t) + unlisted * sizeof(double)) + values_.size() * sizeof(float);
   }
 
  private:
@@ -142,14 +147,18 @@ class CurrentByNeuron final : public CurrentActor {
     }
   }
 
-  void begin() {
+  void start() {
     const LocalRange& range = target_.range();
     std::optional<Single> beginning;
     if (device_.beginning) beginning.emplace(*device_.beginning, noise_, dt_);
     for (std::size_t n = 0; n < range.count; ++n) {
+      if (keep_[n] == 0) continue;
       const auto id = static_cast<NeuronId>(range.first + n);
+      for (std::size_t s = 1; s < state_.size(); ++s) {
+        state_[s][n] = place(device_.places[s - 1], id);
+        if (beginning) beginning->state(s) = state_[s][n];
+      }
       if (beginning) state_[0][n] = beginning->run(id, 0);
-      for (std::size_t p = 0; p < device_.places.size(); ++p) state_[1 + p][n] = place(device_.places[p], id);
     }
   }
   double place(const std::string& name, NeuronId id) const {
@@ -171,9 +180,8 @@ class CurrentByNeuron final : public CurrentActor {
     }
   }
   void compute(const Run& run, Step first, std::uint32_t steps) {
-    std::vector<void*>& states = arrays_;
-    states.clear();
-    for (auto& state : state_) states.push_back(state.data() + run.first * kBlock);
+    arrays_.clear();
+    for (auto& state : state_) arrays_.push_back(state.data() + run.first * kBlock);
     PopulationEpoch epoch;
     epoch.blocks = run.blocks;
     epoch.steps = steps;
@@ -181,9 +189,12 @@ class CurrentByNeuron final : public CurrentActor {
     epoch.first = first;
     epoch.first_neuron = static_cast<NeuronId>(target_.range().first + run.first * kBlock);
     epoch.lanes = all_.data();
-    epoch.state = states.data();
+    epoch.state = arrays_.data();
     epoch.V_integrated = values_.data();
     machine_.advance(epoch);
+    // What checkpoints hold of the others in these blocks does not depend on where blocks begin.
+    for (std::size_t n = run.first * kBlock; n < (run.first + run.blocks) * kBlock; ++n)
+      if (keep_[n] == 0) state_[0][n] = 0;
   }
   // Of block b of a run.
   const float* value(std::size_t b, Step step, Step first) const {
@@ -226,90 +237,123 @@ class CurrentByNeuron final : public CurrentActor {
 
 constexpr std::array<const char*, 3> kCoordinates{"x", "y", "z"};
 
-Value amount(ProgramBuilder& program, double mean, double deviation, std::uint16_t draw) {
-  return program.emit(Op::add, program.constant(mean),
-                      program.emit(Op::multiply, program.constant(deviation), program.draw(Op::normal, draw)));
-}
+// Which names an expression may have.
+struct Known {
+  bool time = true, place = true;
+};
 
-Program finished(ProgramBuilder& program, Value current) {
-  program.commit({{0, current}});
-  program.fired(program.constant(0));  // nobody spikes; the machine gives out the first state here
-  return program.finish();
-}
-
-Expression read_expression(Table& table, const StimulusReading& reading, const ComputedCurrent& current) {
-  if (table.is_number("value")) {
-    if (current.dimension != Dimension::none) table.quantity("value", current.dimension, kAny);  // asks for a unit
-    return number(table.number("value", kAny));
-  }
+Scope scope_of(const StimulusReading& reading, const ComputedCurrent& current, Known known) {
   const Population& target = reading.populations[current.population];
-  Scope scope{.symbols = {{"t", Dimension::time},
-                          {"dt", Dimension::time, number(reading.grid.dt, Dimension::time)},
-                          {"i", Dimension::none},
+  Scope scope{.symbols = {{"dt", Dimension::time, number(reading.grid.dt, Dimension::time)},
                           {"N", Dimension::none, number(target.size)}}};
+  if (known.time) scope.symbols.push_back({"t", Dimension::time});
+  if (!known.place) return scope;
+  scope.symbols.push_back({"i", Dimension::none});
   for (std::size_t d = 0; target.positions && d < target.positions->dimensions(); ++d)
     scope.symbols.push_back({kCoordinates[d], Dimension::length});
-  try {
-    return parse_expression(table.text("value"), scope, current.dimension);
-  } catch (const ExpressionError& error) {
-    table.fail_at("value", error.offset(), fmt::format("'value': {}", error.what()));
-  }
+  return scope;
 }
 
-void check_constant(Table& table, const Expression& tree, const ComputedCurrent& current) {
+// An expression of the input's dimension; what is constant must lie within bounds.
+Expression read_amount(Table& table, std::string_view key, const StimulusReading& reading,
+                       const ComputedCurrent& current, Known known, bool negative = true) {
+  const std::string unit = unit_of(current.dimension);
+  Expression tree;
+  if (table.is_number(key)) {
+    if (current.dimension != Dimension::none) table.quantity(key, current.dimension, kAny);  // asks for a unit
+    tree = number(table.number(key, kAny));
+  } else {
+    try {
+      tree = parse_expression(table.text(key), scope_of(reading, current, known), current.dimension);
+    } catch (const ExpressionError& error) {
+      table.fail_at(key, error.offset(), fmt::format("'{}': {}", key, error.what()));
+    }
+  }
   const auto value = evaluate(tree, [](const std::string&) { return std::optional<double>(); });
-  if (!value || std::abs(*value) <= current.largest) return;
-  table.fail("value", fmt::format("{}; in size it must be a number up to {:.6g} {}{}", table.stated("value"),
-                                  current.largest, unit_of(current.dimension),
-                                  current.dimension == Dimension::voltage ? "; did you mean mV?" : ""));
+  if (!value) return tree;
+  if (!(std::abs(*value) <= current.largest))
+    table.fail(key, fmt::format("{}; in size it must be a number up to {:.6g} {}{}", table.stated(key), current.largest,
+                                unit, current.dimension == Dimension::voltage ? "; did you mean mV?" : ""));
+  if (*value < 0 && !negative) table.fail(key, fmt::format("{}; it must not be below 0 {}", table.stated(key), unit));
+  return number(*value, current.dimension);
+}
+
+Expression zero(Table& table, std::string_view key, Dimension dimension) {
+  if (dimension == Dimension::none) return number(table.number(key, kAny, 0.0));
+  return number(table.quantity(key, dimension, kAny, "0 " + unit_of(dimension)), dimension);
+}
+
+// The program that gives a current; its states are the current and the places of a neuron.
+class CurrentProgram {
+ public:
+  explicit CurrentProgram(const std::vector<std::string>& places)
+      : places_(places), program_(static_cast<std::uint16_t>(1 + places.size())) {}
+
+  Value value(const Expression& tree) {
+    const auto value_of = [&](const std::string& name) {
+      if (name == "t") return program_.time();
+      const auto place = std::ranges::find(places_, name) - places_.begin();
+      return program_.state(static_cast<std::uint16_t>(1 + place));
+    };
+    return append(program_, tree,
+                  {.name = value_of, .known = [](const Expression&) { return std::optional<Value>(); }});
+  }
+  Value normal(const Expression& mean, const Expression& deviation, std::uint16_t draw) {
+    const Value drawn = program_.draw(Op::normal, draw);
+    return program_.emit(Op::add, value(mean), program_.emit(Op::multiply, value(deviation), drawn));
+  }
+  Value sum(Value a, Value b) { return program_.emit(Op::add, a, b); }
+  Value before(double factor) { return program_.emit(Op::multiply, program_.state(0), program_.constant(factor)); }
+  Program finish(Value current) {
+    program_.commit({{0, current}});
+    program_.fired(program_.constant(0));  // nobody spikes; the machine gives out the first state here
+    return program_.finish();
+  }
+
+ private:
+  const std::vector<std::string>& places_;
+  ProgramBuilder program_;
+};
+
+std::vector<std::string> places_in(const std::vector<Expression>& trees) {
+  std::vector<std::string> places;
+  for (const char* name : {"i", "x", "y", "z"})
+    if (std::ranges::any_of(trees, [&](const Expression& tree) {
+          return any_name(tree, [&](const std::string& used) { return used == name; });
+        }))
+      places.emplace_back(name);
+  return places;
 }
 
 void read_value(const StimulusReading& reading, ComputedCurrent& current) {
-  const Expression tree = read_expression(reading.table, reading, current);
-  check_constant(reading.table, tree, current);
-  for (const char* name : {"i", "x", "y", "z"})
-    if (any_name(tree, [&](const std::string& used) { return used == name; })) current.places.push_back(name);
+  const Expression tree = read_amount(reading.table, "value", reading, current, {});
+  current.places = places_in({tree});
   current.shared = current.places.empty();
-  current.positions = reading.populations[current.population].positions;
-  ProgramBuilder program(static_cast<std::uint16_t>(1 + current.places.size()));
-  const auto value_of = [&](const std::string& name) {
-    if (name == "t") return program.time();
-    const auto place = std::ranges::find(current.places, name) - current.places.begin();
-    return program.state(static_cast<std::uint16_t>(1 + place));
-  };
-  current.program = finished(
-      program,
-      append(program, tree, {.name = value_of, .known = [](const Expression&) { return std::optional<Value>(); }}));
-}
-
-double read_amount(Table& table, std::string_view key, const ComputedCurrent& current, double low,
-                   std::optional<double> fallback = {}) {
-  const Bounds bounds{low, current.largest};
-  if (current.dimension == Dimension::none) return table.number(key, bounds, fallback);
-  std::optional<std::string> text;
-  if (fallback) text = fmt::format("{} {}", *fallback, unit_of(current.dimension));
-  return table.quantity(key, current.dimension, bounds, text);
+  CurrentProgram program(current.places);
+  current.program = program.finish(program.value(tree));
 }
 
 void read_noise(const StimulusReading& reading, ComputedCurrent& current) {
   Table noise = reading.table.table("noise");
   noise.rename(fmt::format("{} noise", reading.table.who()));
   const bool follows = noise.choice("type", {"white", "ornstein_uhlenbeck"}, "white") == 1;
-  const double mean = read_amount(noise, "mean", current, -current.largest, 0.0);
-  const double deviation = read_amount(noise, "deviation", current, 0);
   current.shared = noise.flag("shared", false);
-  ProgramBuilder program(1);
+  const Known known{.time = !follows, .place = !current.shared};
+  const Expression mean =
+      noise.has("mean") ? read_amount(noise, "mean", reading, current, known) : zero(noise, "mean", current.dimension);
+  const Expression deviation = read_amount(noise, "deviation", reading, current, known, false);
+  current.places = places_in({mean, deviation});
+  CurrentProgram program(current.places);
   if (!follows) {
     if (noise.has("every")) current.every = reading.grid.read_interval(noise, "every");
-    current.program = finished(program, amount(program, mean, deviation, 0));
+    current.program = program.finish(program.normal(mean, deviation, 0));
   } else {
     // Exact in a step, from a value of the distribution that it keeps.
     const double lost = -std::expm1(-reading.grid.dt / noise.quantity("tau", Dimension::time, kPositive));
-    const Value kept = program.emit(Op::multiply, program.state(0), program.constant(1 - lost));
-    const Value added = amount(program, mean * lost, deviation * std::sqrt(lost * (2 - lost)), 0);
-    current.program = finished(program, program.emit(Op::add, kept, added));
-    ProgramBuilder beginning(1);
-    current.beginning = finished(beginning, amount(beginning, mean, deviation, 1));
+    const Value added = program.normal(mean * number(lost), deviation * number(std::sqrt(lost * (2 - lost))), 0);
+    current.program = program.finish(program.sum(program.before(1 - lost), added));
+    CurrentProgram beginning(current.places);
+    current.beginning = beginning.finish(beginning.normal(mean, deviation, 1));
   }
   noise.finish();
 }
@@ -338,6 +382,7 @@ void read_computed_current(const StimulusReading& reading, ComputedCurrent& curr
     read_value(reading, current);
   else
     read_noise(reading, current);
+  current.positions = reading.populations[current.population].positions;
   current.start = reading.grid.read_steps(table, "start", kNonNegative, "0 s");
   if (!table.has("stop")) return;
   current.stop = reading.grid.read_steps(table, "stop", kPositive);

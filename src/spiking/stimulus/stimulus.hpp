@@ -38,6 +38,7 @@ class Actor {
   virtual ~Actor() = default;
   virtual void act(Step from, Step to) = 0;
   virtual void list(Variables& /*variables*/) {}
+  virtual std::size_t buffer_bytes() const { return 0; }  // beside the variables
 };
 
 // A stimulus as it is described.
