@@ -7,6 +7,7 @@
 #include <cmath>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "core/errors.hpp"
@@ -39,6 +40,8 @@ struct Document::Content {
   std::string name;
   std::string folder;
   DescriptionFiles files;
+  std::vector<Symbol> definitions;
+  std::set<std::string, std::less<>> used;  // of them
 };
 
 namespace {
@@ -79,6 +82,21 @@ std::string shown(const toml::node& node) {
       out << value;
   });
   return out.str();
+}
+
+// A list of lists.
+bool is_rows(const toml::array& list) {
+  return !list.empty() && std::all_of(list.begin(), list.end(), [](const toml::node& row) { return row.is_array(); });
+}
+
+// Whether a name stands in an expression.
+bool has_word(std::string_view text, std::string_view word) {
+  const auto goes_on = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '.'; };
+  for (std::size_t at = text.find(word); at != std::string_view::npos; at = text.find(word, at + 1)) {
+    const std::size_t end = at + word.size();
+    if ((at == 0 || !goes_on(text[at - 1])) && (end == text.size() || !goes_on(text[end]))) return true;
+  }
+  return false;
 }
 
 // What an entry of a list of tables is called: its `name`, and a record without one by its `what`.
@@ -222,7 +240,11 @@ std::vector<std::string> Document::strings_in(const std::string& list, const std
   return found;
 }
 
-Table Document::root() { return Table(content_.get(), &content_->source, &content_->echo, "description"); }
+Table Document::root() {
+  Table root(content_.get(), &content_->source, &content_->echo, "description");
+  if (root.has("define") && content_->definitions.empty()) root.table("define").define();
+  return root;
+}
 
 namespace {
 std::string text_of(const toml::table& table) {
@@ -255,26 +277,37 @@ toml::table& as_echo(void* p) { return *static_cast<toml::table*>(p); }
 const toml::node& as_node(const void* p) { return *static_cast<const toml::node*>(p); }
 }  // namespace
 
+// What stands under `key`, of a pair its own element.
+const void* Table::node(std::string_view key) const {
+  const toml::node* const found = as_source(source_).get(key);
+  const toml::array* const list = found && pair_ ? found->as_array() : nullptr;
+  if (!list) return found;
+  if (key == "from") return list->get(pair_->from);
+  if (key == "to") return list->get(pair_->to);
+  const toml::array* const row = is_rows(*list) ? list->get(pair_->to)->as_array() : nullptr;
+  return row ? row->get(pair_->from) : found;
+}
+
 const void* Table::find(std::string_view key) {
   if (std::find(known_.begin(), known_.end(), key) == known_.end()) known_.emplace_back(key);
-  return as_source(source_).get(key);
+  return node(key);
 }
 
 bool Table::has(std::string_view key) { return find(key) != nullptr; }
 
 void Table::fail(std::string_view key, const std::string& message) const {
-  const auto& table = as_source(source_);
-  const auto* node = table.get(key);
-  throw ConfigError(printable(
-      fmt::format("{}: {}: {}", position(node ? node->source() : table.source(), document_->name), who_, message)));
+  const void* const found = node(key);
+  const toml::source_region& place = found ? as_node(found).source() : as_source(source_).source();
+  throw ConfigError(printable(fmt::format("{}: {}: {}", position(place, document_->name), who_, message)));
 }
 
 void Table::fail_at(std::string_view key, std::size_t offset, const std::string& message, std::size_t element) const {
-  const auto* node = as_source(source_).get(key);
-  if (node && node->is_array()) node = node->as_array()->get(element);
-  const auto* text = node ? node->as_string() : nullptr;
+  const void* const found = node(key);
+  const toml::node* stands = found ? &as_node(found) : nullptr;
+  if (stands && stands->is_array()) stands = stands->as_array()->get(element);
+  const auto* text = stands ? stands->as_string() : nullptr;
   if (!text) fail(key, message);
-  toml::source_region place = node->source();
+  toml::source_region place = stands->source();
   // A text of several lines has no one column.
   if (place.begin.line != 0 && place.begin.line == place.end.line) {
     const std::string before = text->get().substr(0, offset);
@@ -287,10 +320,10 @@ void Table::fail_at(std::string_view key, std::size_t offset, const std::string&
 void Table::fail_missing(std::string_view key) const { fail(key, fmt::format("key '{}' is missing", key)); }
 
 std::string Table::written(std::string_view key) const {
-  const auto* node = as_source(source_).get(key);
-  if (!node) node = as_echo(echo_).get(key);
-  if (!node) return "nothing";
-  return node->is_string() ? '"' + node->as_string()->get() + '"' : shown(*node);
+  const void* const found = node(key);
+  const toml::node* const stands = found ? &as_node(found) : as_echo(echo_).get(key);
+  if (!stands) return "nothing";
+  return stands->is_string() ? '"' + stands->as_string()->get() + '"' : shown(*stands);
 }
 
 std::string Table::stated(std::string_view key) const { return stated(key, written(key)); }
@@ -315,6 +348,65 @@ void Table::check(std::string_view key, double value, Bounds bounds, std::string
   fail(key, fmt::format("{}; it {}", stated(key, text), allowed));
 }
 
+Expression Table::expression_of(std::string_view key, const std::string& text) const {
+  try {
+    return parse_expression(text, {.symbols = definitions_in(text)});
+  } catch (const ExpressionError& error) {
+    fail_at(key, error.offset(), fmt::format("'{}': {}", key, error.what()));
+  }
+}
+
+// Definitions may name each other, in any order: what names one that is still open is tried again.
+void Table::define() {
+  rename("define");
+  std::vector<std::string> open = keys();
+  while (!open.empty()) {
+    std::vector<std::string> left;
+    std::optional<ConfigError> first;
+    for (const std::string& name : open) {
+      if (!is_name(name) || is_reserved(name))
+        fail(name,
+             fmt::format("'{}' cannot be a name; take letters, digits and '_', and no word of expressions", name));
+      try {
+        const Expression value =
+            is_text(name) ? expression_of(name, text(name)) : lpl::number(number(name, kAny), Dimension::none);
+        const double si = *evaluate(value, [](const std::string&) { return std::optional<double>(); });
+        check(name, si, kAny, written(name));
+        document_->definitions.push_back({name, value->dimension, lpl::number(si, value->dimension)});
+      } catch (const ConfigError& error) {
+        if (!first) first = error;
+        left.push_back(name);
+      }
+    }
+    if (left.size() == open.size()) throw *first;
+    open = std::move(left);
+  }
+}
+
+std::vector<Symbol> Table::definitions_in(std::string_view expression) const {
+  std::vector<Symbol> named;
+  for (const Symbol& definition : document_->definitions)
+    if (has_word(expression, definition.name)) {
+      named.push_back(definition);
+      document_->used.insert(definition.name);
+    }
+  return named;
+}
+
+// A number with its unit or, where there are definitions, an expression.
+double Table::value_of(std::string_view key, const std::string& text, Dimension dimension, std::size_t element) const {
+  const std::vector<Symbol> named = definitions_in(text);
+  try {
+    if (document_->definitions.empty()) return parse_quantity(text, dimension);
+    const Expression tree = parse_expression(text, {.symbols = document_->definitions}, dimension);
+    return *evaluate(tree, [](const std::string&) { return std::optional<double>(); });
+  } catch (const ExpressionError& error) {
+    fail_at(key, error.offset(), fmt::format("'{}': {}", key, error.what()), element);
+  } catch (const ConfigError& error) {
+    fail(key, fmt::format("'{}': {}", key, error.what()));
+  }
+}
+
 double Table::quantity(std::string_view key, Dimension dimension, Bounds bounds, std::optional<std::string> fallback) {
   const void* found = find(key);
   if (!found && !fallback) fail_missing(key);
@@ -323,12 +415,7 @@ double Table::quantity(std::string_view key, Dimension dimension, Bounds bounds,
                           a_name_of(dimension), as_node(found).is_number() ? shown(as_node(found)) : "1",
                           unit_of(dimension)));
   const std::string text = found ? as_node(found).as_string()->get() : *fallback;
-  double value = 0;
-  try {
-    value = parse_quantity(text, dimension);
-  } catch (const ConfigError& error) {
-    fail(key, fmt::format("'{}': {}", key, error.what()));
-  }
+  const double value = found ? value_of(key, text, dimension) : parse_quantity(text, dimension);
   check(key, value, bounds, '"' + text + '"', ' ' + unit_of(dimension));
   as_echo(echo_).insert_or_assign(key, text);
   return value;
@@ -337,6 +424,12 @@ double Table::quantity(std::string_view key, Dimension dimension, Bounds bounds,
 double Table::number(std::string_view key, Bounds bounds, std::optional<double> fallback) {
   const void* found = find(key);
   if (!found && !fallback) fail_missing(key);
+  if (const auto* const expression = found && !document_->definitions.empty() ? as_node(found).as_string() : nullptr) {
+    const double value = value_of(key, expression->get(), Dimension::none);
+    check(key, value, bounds, written(key));
+    as_echo(echo_).insert_or_assign(key, expression->get());
+    return value;
+  }
   if (found && !as_node(found).is_number())
     fail(key, fmt::format("'{}' is {}; it must be a number without a unit", key, shown(as_node(found))));
   const double value = found ? *as_node(found).value<double>() : *fallback;
@@ -349,6 +442,15 @@ std::int64_t Table::integer(std::string_view key, std::int64_t low, std::int64_t
                             std::optional<std::int64_t> fallback) {
   const void* found = find(key);
   if (!found && !fallback) fail_missing(key);
+  if (const auto* const expression = found && !document_->definitions.empty() ? as_node(found).as_string() : nullptr) {
+    const double exact = value_of(key, expression->get(), Dimension::none), whole = std::round(exact);
+    if (!(std::abs(exact - whole) <= 1e-9 * std::abs(whole)) || whole < static_cast<double>(low) ||
+        whole > static_cast<double>(high))
+      fail(key, fmt::format("'{}' is {}, which is {}; it must be a whole number from {} to {}, such as floor(...)", key,
+                            written(key), exact, low, high));
+    as_echo(echo_).insert_or_assign(key, expression->get());
+    return static_cast<std::int64_t>(whole);
+  }
   if (found && !as_node(found).is_integer())
     fail(key,
          fmt::format("'{}' is {}; it must be a whole number from {} to {}", key, shown(as_node(found)), low, high));
@@ -441,12 +543,21 @@ std::vector<double> Table::numbers(std::string_view key, Bounds bounds, std::opt
   if (!found) {
     values = *fallback;
   } else if (const auto* list = as_node(found).as_array()) {
+    toml::array echoed;
     for (const auto& element : *list) {
-      const auto value = element.is_number() ? element.value<double>() : std::nullopt;
+      auto value = element.is_number() ? element.value<double>() : std::nullopt;
+      if (element.is_string() && !document_->definitions.empty())
+        value = value_of(key, element.as_string()->get(), Dimension::none, values.size());
       if (!value) fail(key, fmt::format("'{}' holds {}; it must hold numbers", key, shown(element)));
       check(key, *value, bounds, shown(element));
       values.push_back(*value);
+      if (element.is_string())
+        echoed.push_back(element.as_string()->get());
+      else
+        echoed.push_back(*value);
     }
+    as_echo(echo_).insert_or_assign(key, std::move(echoed));
+    return values;
   } else {
     fail(key, fmt::format("'{}' is {}; it must be a list of numbers", key, shown(as_node(found))));
   }
@@ -482,11 +593,7 @@ std::vector<std::vector<double>> Table::number_rows(std::string_view key, Bounds
 std::vector<double> Table::quantities(std::string_view key, Dimension dimension, Bounds bounds) {
   std::vector<double> values;
   for (const std::string& text : texts(key)) {
-    try {
-      values.push_back(parse_quantity(text, dimension));
-    } catch (const ConfigError& error) {
-      fail(key, fmt::format("'{}': {}", key, error.what()));
-    }
+    values.push_back(value_of(key, text, dimension, values.size()));
     check(key, values.back(), bounds, '"' + text + '"', ' ' + unit_of(dimension));
   }
   return values;
@@ -644,7 +751,58 @@ std::vector<Table> Table::tables(std::string_view key) {
   return result;
 }
 
+std::vector<Table> Table::pairs(std::string_view key, std::string_view single) {
+  std::vector<Table> result;
+  auto& echo = as_echo(echo_);
+  for (Table& several : tables(key)) {
+    if (!echo.get_as<toml::array>(single)) echo.insert_or_assign(single, toml::array{});
+    several.add_pairs(echo.get_as<toml::array>(single), result);
+  }
+  if (!result.empty()) echo.erase(key);
+  return result;
+}
+
+void Table::add_pairs(void* singles, std::vector<Table>& pairs) {
+  const std::vector<std::string> from = texts("from"), to = texts("to");
+  const auto& table = as_source(source_);
+  for (const auto& [key, node] : table) {
+    const toml::array* const rows = node.as_array();
+    if (!rows || !is_rows(*rows)) continue;
+    const auto misfits = [&](const toml::node& row) { return row.as_array()->size() != from.size(); };
+    if (rows->size() != to.size() || std::any_of(rows->begin(), rows->end(), misfits))
+      fail(key.str(), fmt::format("'{}' must have {} rows, one for each of 'to', of {} columns, one for each of 'from'",
+                                  key.str(), to.size(), from.size()));
+  }
+  const std::size_t before = pairs.size();
+  for (std::size_t t = 0; t < to.size(); ++t)
+    for (std::size_t f = 0; f < from.size(); ++f) {
+      Table pair(document_, source_, nullptr, fmt::format("{} ({} to {})", who_, from[f], to[t]));
+      pair.pair_ = Pair{f, t};
+      if (pair.is_left_out()) continue;
+      auto& echoes = *static_cast<toml::array*>(singles);
+      echoes.push_back(toml::table{});
+      pair.echo_ = echoes.back().as_table();
+      pairs.push_back(std::move(pair));
+    }
+  if (pairs.size() == before) fail("from", "no pair is left; a 0 in a table of rows leaves its pair out");
+}
+
+bool Table::is_left_out() const {
+  for (const auto& [key, stands] : as_source(source_)) {
+    const void* const own = node(key.str());
+    if (own != &stands && as_node(own).is_number() && *as_node(own).value<double>() == 0) return true;
+  }
+  return false;
+}
+
 void Table::finish() const {
+  if (source_ == &document_->source)
+    for (const Symbol& definition : document_->definitions)
+      if (!document_->used.contains(definition.name)) {
+        const auto* const defined = as_source(source_).get_as<toml::table>("define")->get(definition.name);
+        throw ConfigError(fmt::format("{}: define: nothing names '{}'; use it or remove it",
+                                      position(defined->source(), document_->name), definition.name));
+      }
   for (const auto& [key, node] : as_source(source_)) {
     if (std::find(known_.begin(), known_.end(), key.str()) != known_.end()) continue;
     fail(key.str(), fmt::format("key '{}' is not known here; {}", key.str(), suggestion(key.str(), known_)));

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "config/bounds.hpp"
+#include "core/expression.hpp"
 #include "core/quantity.hpp"
 #include "core/types.hpp"
 
@@ -119,6 +120,14 @@ class Table {
   Table table_or_defaults(std::string_view key);
   // The tables of a list, in order; empty where the key is absent.
   std::vector<Table> tables(std::string_view key);
+  // Of a list of tables in each of which `from` and `to` list names: a table for each pair of them. Other keys hold
+  // what is the same for all, or rows by `to` of columns by `from`; 0 in such a row leaves the pair out. What is read
+  // is echoed as members of the list `single`.
+  std::vector<Table> pairs(std::string_view key, std::string_view single);
+
+  // What [define] says of names in an expression; numbers and quantities may be expressions of them. Those count as
+  // used.
+  std::vector<Symbol> definitions_in(std::string_view expression) const;
 
   // Call after the last read: reports a key that nobody read, with the nearest known one.
   void finish() const;
@@ -141,7 +150,14 @@ class Table {
   friend class Document;
   struct Node;
   Table(Document::Content* document, const void* source, void* echo, std::string who);
+  const void* node(std::string_view key) const;
   const void* find(std::string_view key);
+  void define();
+  Expression expression_of(std::string_view key, const std::string& text) const;
+  // In SI, of a text under `key`, or of that element of the list there.
+  double value_of(std::string_view key, const std::string& text, Dimension dimension, std::size_t element = 0) const;
+  void add_pairs(void* singles, std::vector<Table>& pairs);
+  bool is_left_out() const;
   std::string existing(std::string_view key, bool folder, std::string_view source);
   [[noreturn]] void fail_missing(std::string_view key) const;
   std::string stated(std::string_view key, std::string_view shown) const;
@@ -153,6 +169,10 @@ class Table {
   void* echo_;          // toml::table*
   std::string who_;
   std::vector<std::string> known_;
+  struct Pair {
+    std::size_t from, to;  // elements of the lists under these keys
+  };
+  std::optional<Pair> pair_;
 };
 
 }  // namespace lpl

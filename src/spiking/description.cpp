@@ -22,6 +22,7 @@ SimulationDescription DescriptionReader::read() {
   for (Table& table : root.tables("stimulus")) read_stimulus(table);
   list_sources();
   for (Table& table : root.tables("connection")) read_connection(table, root);
+  for (Table& table : root.pairs("connections", "connection")) read_connection(table, root);
   find_min_delay();
   for (Table& table : root.tables("phase")) read_phase(table);
   if (result_.phases.empty()) root.fail("phase", "no [[phase]] is given; a run needs at least one with a duration");
@@ -114,7 +115,8 @@ SimulationDescription read(Document document, std::vector<std::string> overrides
   resolve(document, overrides,
           {{"population", "cell", "cell", "cell", "model"},
            {"cell", "model", "model", "cell", ""},
-           {"connection", "plasticity", "rule", "rule", ""}});
+           {"connection", "plasticity", "rule", "rule", ""},
+           {"connections", "plasticity", "rule", "rule", ""}});
   return DescriptionReader(std::move(document)).read();
 }
 

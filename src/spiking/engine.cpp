@@ -30,6 +30,7 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
     for (Connection& connection : network_->connections)
       if (connection.moves() == Moves::within_epochs)
         hooks_[connection.description->to].members.push_back(connection.plasticity->hook());
+    underway_.resize(network_->connections.size());
     local_spikes_.resize(simulation.populations.size());
     all_spikes_.resize(simulation.populations.size());
   });
@@ -202,13 +203,13 @@ void Engine::deliver(Step from, Step to, const Phase& phase) {
       connection.plasticity->begin_epoch(from, static_cast<std::uint32_t>(to - from), source, phase.learns[i],
                                          hooks_[description.to].event_steps.data());
     } else if (moves == Moves::at_windows && from % description.rule->window == 0) {
-      deliver_connection(connection, from, from + 1, from);
+      deliver_connection(i, from, from + 1, from);
       const auto mark = Laps::mark();
       connection.plasticity->update(from, source, phase.learns[i]);
       laps_.charge(Activity::plasticity, mark);
-      deliver_connection(connection, from + 1, to, from);
+      deliver_connection(i, from + 1, to, from);
     } else {
-      deliver_connection(connection, from, to, from);
+      deliver_connection(i, from, to, from);
     }
   }
   for (const auto& population : network_->populations) population->release();
@@ -217,20 +218,18 @@ void Engine::deliver(Step from, Step to, const Phase& phase) {
 }
 
 // In the order of step of emission, source and delay, wherever epochs begin.
-void Engine::deliver_connection(const Connection& connection, Step begin, Step end, Step epoch_begin) {
+void Engine::deliver_connection(std::size_t index, Step begin, Step end, Step epoch_begin) {
+  const Connection& connection = network_->connections[index];
   const ConnectionDescription& description = *connection.description;
   const Synapses& synapses = connection.synapses;
   const SpikeHistory& source = spikes_[description.from];
-  const Step first = begin - synapses.longest, last = end - synapses.shortest;
-  if (source.between(first, last).empty()) return;
   float* const input = network_->populations[description.to]->input(description.receptor);
   const auto slot = [&](Step step) { return input + (step - epoch_begin) * static_cast<Step>(kBlock); };
-  for (Step emitted = first; emitted < last; ++emitted)
-    for (const NeuronId pre : source.at(emitted))
-      if (synapses.delay.empty())
-        synapses.deliver(pre, slot(emitted + synapses.shortest));
-      else
-        synapses.deliver(pre, emitted, begin, end, slot(begin));
+  if (!synapses.delay.empty()) return underway_[index].deliver(synapses, source, begin, end, slot(begin));
+  const Step delay = synapses.shortest;
+  if (source.between(begin - delay, end - delay).empty()) return;
+  for (Step step = begin; step < end; ++step)
+    for (const NeuronId pre : source.at(step - delay)) synapses.deliver(pre, slot(step));
 }
 
 void Engine::update(Step from, Step to) {

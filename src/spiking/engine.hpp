@@ -18,6 +18,7 @@
 #include "spiking/spike_history.hpp"
 #include "spiking/state.hpp"
 #include "spiking/stimulus/stimulus.hpp"
+#include "spiking/underway.hpp"
 
 namespace lpl::spiking {
 
@@ -72,7 +73,7 @@ class Engine {
   void write_state(Recorder& recorder);
   void stimulate(Step from, Step to);
   void deliver(Step from, Step to, const Phase& phase);
-  void deliver_connection(const Connection& connection, Step begin, Step end, Step epoch_begin);
+  void deliver_connection(std::size_t index, Step begin, Step end, Step epoch_begin);
   void update(Step from, Step to);
   void advance_traces(Step from, Step to);
   void finish_exchange(Step from, Step to);
@@ -95,6 +96,7 @@ class Engine {
   std::vector<std::unique_ptr<SpikeMaker>> makers_;  // by stimulus
   std::vector<Hooks> hooks_;                         // by population
   SpikeExchange exchange_;
+  std::vector<Underway> underway_;                      // by connection
   std::vector<EpochSpikes> local_spikes_, all_spikes_;  // by population
   CheckpointOptions checkpoints_;
   std::vector<InputFile> inputs_;

@@ -30,7 +30,13 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
     needs[c.to].receptors[c.receptor] = true;
     if (c.rule) needs[c.to].spike_lanes_kept = std::max(needs[c.to].spike_lanes_kept, c.rule->own_memory);
   }
-  for (const auto& device : simulation.devices) needs[device->population].devices = true;
+  for (const auto& device : simulation.devices) {
+    Neurons::Needs& target = needs[device->population];
+    if (const auto receptor = device->receptor())
+      target.receptors[*receptor] = true;
+    else
+      target.devices = true;
+  }
   for (std::size_t p = 0; p < simulation.populations.size(); ++p) {
     const Population& population = simulation.populations[p];
     check_fits(population, layout, ranks);

@@ -55,8 +55,10 @@ NeuronValues NeuronValues::read_expression(Table& table, std::string_view key, D
   Scope scope{.symbols = {{"i", Dimension::none}, {"N", Dimension::none}}};
   for (std::size_t d = 0; positions && d < positions->dimensions(); ++d)
     scope.symbols.push_back({kCoordinates[d], Dimension::length});
+  const std::string text = table.text(key);
+  std::ranges::copy(table.definitions_in(text), std::back_inserter(scope.symbols));
   try {
-    NeuronValues result(parse_expression(table.text(key), scope, dimension));
+    NeuronValues result(parse_expression(text, scope, dimension));
     result.positions_ = std::move(positions);
     return result;
   } catch (const ExpressionError& error) {

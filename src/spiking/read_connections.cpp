@@ -11,16 +11,10 @@ namespace lpl::spiking {
 
 void DescriptionReader::read_connection(Table& table, Table& root) {
   ConnectionDescription c;
-  c.name = names_.read(table, "connection");
+  c.name = names_.read(table, "connection", fmt::format("{}_{}", table.text("from"), table.text("to")));
   c.from = named(table, "from", table.text("from"), result_.sources, "population or stimulus");
   c.to = named(table, "to", table.text("to"), result_.populations, "population");
-  std::vector<std::string> receptors;
-  for (const ReceptorText& receptor : result_.populations[c.to].cell.text->receptors)
-    receptors.push_back(receptor.name);
-  if (receptors.empty())
-    table.fail("to", fmt::format("the model '{}' of '{}' has no receptors", result_.populations[c.to].cell.model,
-                                 result_.populations[c.to].name));
-  c.receptor = table.choice("receptor", receptors, receptors.front());
+  c.receptor = read_receptor(table, result_.populations[c.to]);
   const WiringPlace place = place_of(c);
   read_delay(table, place, c);
   c.wiring = read_wiring(table, place);
@@ -76,9 +70,7 @@ void DescriptionReader::check_initial_weights(Table& table, const ConnectionDesc
 Distribution DescriptionReader::read_weight(Table& table, const WiringPlace& place,
                                             const ConnectionDescription& c) const {
   const ReceptorText& receptor = result_.receptor_of(c);
-  const Bounds bounds{receptor.sign == WeightSign::positive ? 0 : -kLargestWeight,
-                      receptor.sign == WeightSign::negative ? 0 : kLargestWeight};
-  return Distribution::read(table, "weight", receptor.weight, bounds, place);
+  return Distribution::read(table, "weight", receptor.weight, weights_of(receptor), place);
 }
 
 void DescriptionReader::check_signs(Table& table, const ConnectionDescription& c) const {

@@ -20,6 +20,19 @@ std::string Names::read(Table& table, const std::string& kind, std::optional<std
   return name;
 }
 
+std::size_t read_receptor(Table& table, const Population& target) {
+  std::vector<std::string> names;
+  for (const ReceptorText& receptor : target.cell.text->receptors) names.push_back(receptor.name);
+  if (names.empty())
+    table.fail("to", fmt::format("the model '{}' of '{}' has no receptors", target.cell.model, target.name));
+  return table.choice("receptor", names, names.front());
+}
+
+Bounds weights_of(const ReceptorText& receptor) {
+  return {receptor.sign == WeightSign::positive ? 0 : -kLargestWeight,
+          receptor.sign == WeightSign::negative ? 0 : kLargestWeight};
+}
+
 std::vector<NeuronId> read_neurons(Table& table, NeuronId size, std::optional<std::string> fallback) {
   std::vector<NeuronId> neurons = table.indices("neurons", size, std::move(fallback));
   std::sort(neurons.begin(), neurons.end());

@@ -12,6 +12,7 @@
 #include "config/table.hpp"
 #include "core/errors.hpp"
 #include "core/text.hpp"
+#include "spiking/description.hpp"
 
 namespace lpl::spiking {
 
@@ -44,6 +45,12 @@ std::size_t named(Table& table, std::string_view key, const std::string& name, c
                               : known.empty() ? fmt::format("none is described")
                                               : "there is " + join_or(known)));
 }
+
+// Of [[connection]] and other tables whose arrivals `target` takes: the receptor under `receptor`, by default the
+// first.
+std::size_t read_receptor(Table& table, const Population& target);
+// What weights onto a receptor may be: of its sign.
+Bounds weights_of(const ReceptorText& receptor);
 
 // Reads the file that `key` names; the importer's error gets the position of the key.
 template <class Read>

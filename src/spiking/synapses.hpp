@@ -51,15 +51,18 @@ struct Synapses {
     const auto [begin, end] = of(pre);
     for (std::uint64_t s = begin; s < end; ++s) input[target[s]] += weight[s];
   }
-  // Where they are not: adds to the input, which begins with step `from`, what arrives of a spike of step `emitted` in
-  // steps from .. to-1.
-  void deliver(NeuronId pre, Step emitted, Step from, Step to, float* input) const {
-    const auto [begin, end] = of(pre);
+  // Where they are not: adds to the input, which begins with step `from`, what arrives of a spike of step `emitted`
+  // before step `to` at synapses s .. end-1 of a row. Returns the first one that it reaches later.
+  std::uint64_t deliver(std::uint64_t s, std::uint64_t end, Step emitted, Step from, Step to, float* input) const {
     const std::uint16_t* const delays = delay.data();
-    std::uint64_t s =
-        static_cast<std::uint64_t>(std::lower_bound(delays + begin, delays + end, from - emitted) - delays);
     float* const emission = input - (from - emitted) * static_cast<Step>(kBlock);
     for (; s < end && delays[s] < to - emitted; ++s) emission[target[s] + delays[s] * kBlock] += weight[s];
+    return s;
+  }
+  // The first synapse of begin .. end-1, of a row, with at least this delay.
+  std::uint64_t first_after(std::uint64_t begin, std::uint64_t end, Step least) const {
+    if (begin == end || delay[begin] >= least) return begin;
+    return static_cast<std::uint64_t>(std::lower_bound(delay.data() + begin, delay.data() + end, least) - delay.data());
   }
 
   // Calls visit(source, synapse) in the order of source, target and delay.

@@ -13,15 +13,23 @@ SHORTER = {
     "own_neuron": [],
     "stdp_window": [],
     "stdp_rate": [],
+    **{f"brunel_{kind}": ["phase.run.duration=50 ms"] for kind in ("delta", "alpha", "exp")},
+    **{name: ["phase.run.duration=100 ms"] for name in ("cuba", "coba_brette", "hh_coba")},
+    "hpc_benchmark": ["define.share=0.02", "phase.run.duration=50 ms"],
+    "microcircuit": ["define.scale=0.05", "phase.settle.duration=50 ms", "phase.run.duration=100 ms"],
+    "vogels2011": ["phase.balance.duration=1 s", "phase.test.duration=500 ms"],
 }
 FIGURE_5 = ["phase.prime.duration=2 s", "phase.learn.duration=5 s", "record.rates.every=1 s", "record.group_means.every=1 s"]
 
 
 class Examples(InFolder):
+    @staticmethod
+    def shorter(name):
+        return [part for assignment in SHORTER.get(name, FIGURE_5) for part in ("--set", assignment)]
+
     def run_example(self, name, ranks=1):
         out = self.folder / f"{name}.h5"
-        sets = [part for assignment in SHORTER.get(name, FIGURE_5) for part in ("--set", assignment)]
-        done = lpl_sim(EXAMPLES / f"{name}.sim", "--out", out, "--progress", "none", *sets, ranks=ranks)
+        done = lpl_sim(EXAMPLES / f"{name}.sim", "--out", out, "--progress", "none", *self.shorter(name), ranks=ranks)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(status(out), "complete")
         self.assertIn("real-time factor", done.stdout)
@@ -29,11 +37,11 @@ class Examples(InFolder):
 
     def test_all_examples_run_and_check(self):
         names = sorted(path.stem for path in EXAMPLES.glob("*.sim"))
-        self.assertGreaterEqual(len(names), 12)
+        self.assertGreaterEqual(len(names), 21)
         for name in names:
             with self.subTest(example=name):
                 self.run_example(name, ranks=2 if name in ("invariance", "coba") else 1).close()
-                checked = lpl_sim(EXAMPLES / f"{name}.sim", "--check")
+                checked = lpl_sim(EXAMPLES / f"{name}.sim", "--check", *self.shorter(name))
                 self.assertEqual(checked.returncode, 0, checked.stderr)
                 self.assertIn("synapses created", checked.stdout)
 

@@ -100,6 +100,18 @@ TEST(Currents, FollowExpressionsOfPlace) {
     }
 }
 
+TEST(Currents, KnowWhatIsDefined) {
+  std::string text = network(current("value = \"4 * strength * i\"\nstart = \"2 * pause\"", "a") +
+                             current("noise = { mean = \"strength\", deviation = \"0 * strength\" }", "b"));
+  text = "[define]\nstrength = \"3 pA\"\npause = \"0.1 ms\"\n" + text;
+  const auto simulation = read_simulation_text(text, "net.sim");
+  Network part(simulation, 0, 1);
+  Neurons& neurons = *part.populations[0];
+  for (const auto& actor : part.actors) actor->act(1, 3);
+  EXPECT_FLOAT_EQ(neurons.current(0)[2], 3e-12f);
+  EXPECT_FLOAT_EQ(neurons.current(0)[kBlock + 2], 27e-12f);
+}
+
 // Once a step and on lanes: one value.
 TEST(Currents, AreTheSameOnceForAllAndForEach) {
   const std::string value = "100 pA * exp(-t / 3 ms) * sin(700 Hz * t)";

@@ -92,6 +92,92 @@ TEST(Description, OverridesReachListsByNameAndModels) {
 }
 
 // Where toml++ takes such letters for blanks or digits, it is not defined.
+TEST(Description, DefinitionsStandInQuantitiesNumbersAndCounts) {
+  const std::string text = replaced(
+      replaced(replaced(kSmall, "[simulation]",
+                        "[define]\nstrength = \"w / half\"\nw = 0.1\nhalf = 0.5\nlast = \"2 s\"\n[simulation]"),
+               "size = 10\n", "size = \"20 * half\"\n"),
+      "weight = 0.2", "weight = \"strength\"");
+  const auto s = read_simulation_text(replaced(text, "duration = \"1 s\"", "duration = \"last + 500 ms\""), "net.sim",
+                                      {"define.last=\"1 s\""});
+  EXPECT_EQ(s.populations[0].size, 10u);
+  EXPECT_EQ(s.connections[0].weight.most(), 0.2);
+  EXPECT_EQ(s.end(), 15000);
+  EXPECT_EQ(read_simulation_text(s.canonical_text, "net.sim").canonical_text, s.canonical_text);
+}
+
+TEST(Description, BadDefinitionsAreRefused) {
+  const auto with = [&](const std::string& define, const std::string& duration = "1 s") {
+    return refusal(replaced(replaced(kSmall, "[simulation]", "[define]\n" + define + "\n[simulation]"),
+                            "duration = \"1 s\"", "duration = \"" + duration + "\""));
+  };
+  EXPECT_EQ(with("last = \"1 s\"", "last"), "accepted");
+  EXPECT_EQ(with("last = \"1 s\""), "net.sim:2:8: define: nothing names 'last'; use it or remove it");
+  EXPECT_THAT(with("last = \"1 s\"", "lost"),
+              testing::HasSubstr("net.sim:23:13: phase 'run': 'duration': there is no 'lost' "
+                                 "here; did you mean 'last'?"));
+  EXPECT_THAT(with("last = \"1 mV\"", "last"), testing::HasSubstr("net.sim:23:13: phase 'run'"));
+  EXPECT_THAT(with("a = \"2 * b\"\nb = \"a\"", "a"),
+              testing::HasSubstr("net.sim:2:10: define: 'a': there is no 'b' here"));
+  EXPECT_THAT(with("exp = 1", "exp"), testing::HasSubstr("'exp' cannot be a name"));
+  EXPECT_THAT(with("a = \"1 / 0\"", "a * 1 s"),
+              testing::HasSubstr("net.sim:2:5: define: 'a' is \"1 / 0\"; it must be a finite"));
+  EXPECT_THAT(with("a = [1]", "a * 1 s"), testing::HasSubstr("'a' is a list"));
+  EXPECT_THAT(refusal(replaced(replaced(kSmall, "[simulation]", "[define]\nhalf = 0.5\n[simulation]"), "size = 10\n",
+                               "size = \"21 * half\"\n")),
+              testing::HasSubstr("'size' is \"21 * half\", which is 10.5; it must be a whole number"));
+}
+
+const std::string kTable = R"(simulation = {}
+[[population]]
+name = "a"
+cell = "lif"
+size = 10
+[[population]]
+name = "b"
+cell = "lif"
+size = 20
+[[connections]]
+from = ["a", "b"]
+to = ["a", "b"]
+receptor = [["AMPA", "GABA"], ["AMPA", "GABA"]]
+density = [[0.1, 0.2], [0, 0.4]]
+weight = 0.5
+[[phase]]
+name = "run"
+duration = "1 s"
+)";
+
+TEST(Description, ATableConnectsItsPairs) {
+  const auto s = read_simulation_text(kTable, "net.sim");
+  std::vector<std::string> names;
+  for (const ConnectionDescription& c : s.connections) names.push_back(c.name);
+  EXPECT_EQ(names, (std::vector<std::string>{"a_a", "b_a", "b_b"}));  // 0 leaves a to b out
+  EXPECT_EQ(s.connections[1].from, 1u);
+  EXPECT_EQ(s.connections[1].to, 0u);
+  EXPECT_EQ(s.receptor_of(s.connections[1]).name, "GABA");
+  EXPECT_NEAR(s.connections[1].wiring->expected(), 0.2 * 20 * 10, 1e-9);
+  EXPECT_NEAR(s.connections[2].wiring->expected(), 0.4 * 20 * 19, 1e-9);
+  // The canonical text names each pair by itself, and gives the same network.
+  const auto again = read_simulation_text(s.canonical_text, "net.sim");
+  EXPECT_EQ(again.canonical_text, s.canonical_text);
+  EXPECT_EQ(again.connections.size(), 3u);
+}
+
+TEST(Description, TablesThatDoNotFitAreRefused) {
+  EXPECT_THAT(refusal(replaced(kTable, "[0, 0.4]]", "[0, 0.4, 1]]")),
+              testing::HasSubstr(
+                  "net.sim:14:11: connections 1: 'density' must have 2 rows, one for each of 'to', of 2 columns"));
+  EXPECT_THAT(refusal(replaced(kTable, "0.4]]", "1.4]]")),
+              testing::HasSubstr("net.sim:14:28: connection 'b_b': 'density' is 1.4"));
+  EXPECT_THAT(refusal(replaced(kTable, "[[0.1, 0.2], [0, 0.4]]", "[[0, 0], [0, 0]]")),
+              testing::HasSubstr("no pair is left"));
+  EXPECT_THAT(refusal(replaced(kTable, "to = [\"a\", \"b\"]", "to = [\"a\", \"c\"]")),
+              testing::HasSubstr("net.sim:12:12: connection 'b_c'"));
+  EXPECT_THAT(refusal(replaced(kTable, "weight = 0.5", "weight = 0.5\nwait = 1")),
+              testing::HasSubstr("key 'wait' is not known here"));
+}
+
 TEST(Description, RefusesLettersBeyondAsciiOutsideOfTexts) {
   EXPECT_EQ(refusal("# \u00fcber\n" + kSmall), "accepted");
   for (const char* value : {"12\u0207", "3e'\u0207", "\"\"\"\\\u0207\"\"\""})
@@ -157,6 +243,18 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"negative_size", "size = 10", "size = -10", "'size' is -10; it must be from 1"},
         Refusal{"fraction_size", "size = 10", "size = 10.5", "must be a whole number"},
         Refusal{"delay_off_grid", "density", "delay = \"0.85 ms\"\ndensity", "no multiple of the step"},
+        Refusal{"fast_drive", "[[phase]]",
+                "[[stimulus]]\nname = \"d\"\ntype = \"poisson_drive\"\nto = \"exc\"\nweight = 0.1\nrate = \"1 "
+                "MHz\"\n[[phase]]",
+                "which is 100 events a step; at most 64 are possible, so take several drives or a larger weight"},
+        Refusal{"negative_drive", "[[phase]]",
+                "[[stimulus]]\nname = \"d\"\ntype = \"poisson_drive\"\nto = \"exc\"\nweight = -0.1\nrate = \"1 "
+                "kHz\"\n[[phase]]",
+                "'weight' is -0.1"},
+        Refusal{"drive_ends_before", "[[phase]]",
+                "[[stimulus]]\nname = \"d\"\ntype = \"poisson_drive\"\nto = \"exc\"\nweight = 0.1\nrate = \"1 "
+                "kHz\"\nstart = \"1 s\"\nstop = \"1 s\"\n[[phase]]",
+                "'stop' is \"1 s\", not after 'start'"},
         Refusal{"unknown_source", "from = \"input\"", "from = \"imput\"", "did you mean 'input'"},
         Refusal{"unknown_target", "to = \"exc\"", "to = \"input\"", "no population has that name"},
         Refusal{"unknown_cell", "\"if\"", "\"iff\"", "there is no cell 'iff'"},

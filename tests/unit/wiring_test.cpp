@@ -136,7 +136,8 @@ INSTANTIATE_TEST_SUITE_P(
         std::tuple{"out_degree = 30", kTwo}, std::tuple{"out_degree = 250", kOne},
         std::tuple{"out_degree = 30\nmultapses = false\nautapses = false", kOne}, std::tuple{"total = 7001", kTwo},
         std::tuple{"total = 70001\nautapses = false", kOne}, std::tuple{"total = 70001\nmultapses = false", kTwo},
-        std::tuple{"total = 70001\nmultapses = false\nautapses = false", kOne}, std::tuple{"poisson = 0.2", kTwo},
+        std::tuple{"total = 70001\nmultapses = false\nautapses = false", kOne},
+        std::tuple{"pair_probability = 0.2", kOne}, std::tuple{"poisson = 0.2", kTwo},
         std::tuple{"poisson = 0.2", kOne}, std::tuple{"mask = { profile = \"gaussian\", width = 20 }", kOne},
         std::tuple{"blocks = { from = [100, 200], to = [200, 100], probability = [[0.1, 0.2], [0, 0.05]] }", kOne}));
 
@@ -194,6 +195,17 @@ TEST(Wiring, TotalIsExact) {
   const auto all = degrees_of(synapses_of(wired("total = 40200\nmultapses = false\nautapses = false", one), 2), one);
   EXPECT_THAT(all.in, testing::Each(200.0));
   EXPECT_THAT(all.out, testing::Each(200.0));
+}
+
+TEST(Wiring, PairProbabilityIsThatOfAtLeastOneSynapse) {
+  // Of the cortical microcircuit's layer 6: a published number of synapses.
+  const auto s = wired("pair_probability = 0.1443", {.pre = 2948, .recurrent = true});
+  EXPECT_EQ(s.connections[0].wiring->expected(), 1354320);
+  const Size size{.pre = 300, .post = 200};
+  const auto some = degrees_of(synapses_of(wired("pair_probability = 0.3", size), 1), size);
+  const double total = std::round(std::log1p(-0.3) / std::log1p(-1 / 60000.0));
+  EXPECT_EQ(sum(some.in), total);
+  EXPECT_NEAR(total - static_cast<double>(some.repeated), 0.3 * 60000, 5 * std::sqrt(0.3 * 60000));
 }
 
 TEST(Wiring, PoissonPairsHavePoissonNumbers) {
@@ -269,6 +281,9 @@ TEST(Wiring, MistakesAreNamedWithTheirPlace) {
       {"in_degree = 5\nautapses = false\nmultapses = false",
        "'in_degree' is 5, but a neuron of 'a' has 4 sources in 'a'; lower it or set multapses = true"},
       {"out_degree = 6\nmultapses = false", "'out_degree' is 6, but a neuron of 'a' has 5 targets in 'a'"},
+      {"pair_probability = 0.5\nmultapses = false", "density connects each at most once"},
+      {"pair_probability = 0", "connects nothing; leave the connection out"},
+      {"pair_probability = 1", "'pair_probability' is 1"},
       {"total = 26\nmultapses = false", "'total' is 26, but there are 25 pairs"},
       {"in_degree = 0", "'in_degree' is 0; it must be from 1"},
       {"all_to_all = false", "'all_to_all' can only be true"},

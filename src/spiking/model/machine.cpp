@@ -14,6 +14,7 @@
 #include <hwy/foreach_target.h>
 // The order matters: foreach_target first.
 #include "spiking/model/lanes.hpp"
+#include "spiking/model/noise_lanes.hpp"
 
 #ifndef LPL_SPIKING_MODEL_MACHINE
 #define LPL_SPIKING_MODEL_MACHINE
@@ -74,6 +75,10 @@ struct Place {
 
   // Of block b of the group in this step, in buffers of the epoch.
   std::size_t cell(std::size_t b) const { return ((block + b) * epoch.slots + step) * kBlock; }
+  Step now() const { return epoch.first + step; }
+  NeuronId first_neuron(std::size_t b) const {
+    return static_cast<NeuronId>(epoch.first_neuron + (block + b) * kBlock);
+  }
 };
 
 // An operand: a column or a constant.
@@ -295,38 +300,6 @@ void fire(const MachineCode& code, Place<T>& place) {
 
 // --- Random numbers ------------------------------------------------------------------------------------------------
 
-// Noise::words of 16 neurons.
-struct NoiseWords {
-  std::uint32_t word[4][kBlock];
-};
-template <class T>
-HWY_INLINE NoiseWords noise_words(const Place<T>& place, std::uint16_t draw, std::size_t b) {
-  const Noise& noise = place.program.noise;
-  const Step step = place.epoch.first + place.step;
-  const auto neuron = static_cast<NeuronId>(place.epoch.first_neuron + (place.block + b) * kBlock);
-  NoiseWords words;
-  auto& w = words.word;
-  for (std::size_t lane = 0; lane < kBlock; ++lane) {
-    w[0][lane] = static_cast<std::uint32_t>(step);
-    w[1][lane] = neuron + static_cast<std::uint32_t>(lane);
-    w[2][lane] = noise.object;
-    w[3][lane] = Noise::what(step, draw);
-  }
-  auto key0 = static_cast<std::uint32_t>(noise.seed), key1 = static_cast<std::uint32_t>(noise.seed >> 32);
-  for (int round = 0; round < 10; ++round) {  // Philox 4x32-10
-    for (std::size_t lane = 0; lane < kBlock; ++lane) {
-      const std::uint64_t p = std::uint64_t{PHILOX_M4x32_0} * w[0][lane],
-                          q = std::uint64_t{PHILOX_M4x32_1} * w[2][lane];
-      w[0][lane] = static_cast<std::uint32_t>(q >> 32) ^ w[1][lane] ^ key0;
-      w[2][lane] = static_cast<std::uint32_t>(p >> 32) ^ w[3][lane] ^ key1;
-      w[1][lane] = static_cast<std::uint32_t>(q);
-      w[3][lane] = static_cast<std::uint32_t>(p);
-    }
-    key0 += PHILOX_W32_0;
-    key1 += PHILOX_W32_1;
-  }
-  return words;
-}
 template <class T>
 HWY_INLINE Words<T> words_from(const NoiseWords& words, std::size_t first) {
   if constexpr (sizeof(T) == sizeof(float)) {
@@ -344,27 +317,28 @@ HWY_INLINE Words<T> words_from(const NoiseWords& words, std::size_t first) {
 }
 template <class T>
 void draw_uniform(const MachineCode& code, Place<T>& place) {
-  fill(place, code.to,
-       [&](std::size_t b) HWY_ATTR { return e::uniform_of(words_from<T>(noise_words(place, code.a, b), 0)); });
+  fill(place, code.to, [&](std::size_t b) HWY_ATTR {
+    return e::uniform_of(
+        words_from<T>(noise_words(place.program.noise, place.first_neuron(b), place.now(), code.a), 0));
+  });
 }
 template <class T>
 void draw_normal(const MachineCode& code, Place<T>& place) {
   fill(place, code.to, [&](std::size_t b) HWY_ATTR {
-    const NoiseWords words = noise_words(place, code.a, b);
+    const NoiseWords words = noise_words(place.program.noise, place.first_neuron(b), place.now(), code.a);
     return e::normal_of(words_from<T>(words, 0), words_from<T>(words, 2));
   });
 }
 template <class T, unsigned kConstants>
 void draw_poisson(const MachineCode& code, Place<T>& place) {
   const Operand<T, (kConstants & 2) != 0> mean(place, code.b);
-  const Step step = place.epoch.first + place.step;
   fill(place, code.to, [&](std::size_t b) HWY_ATTR {
     alignas(64) T values[kBlock];
     store(mean[b], values);
-    const auto neuron = static_cast<NeuronId>(place.epoch.first_neuron + (place.block + b) * kBlock);
+    const NeuronId neuron = place.first_neuron(b);
     for (std::uint32_t lane = 0; lane < kBlock; ++lane)
       values[lane] = place.epoch.lanes[place.block + b] >> lane & 1u
-                         ? static_cast<T>(poisson(place.program.noise, neuron + lane, step, code.a,
+                         ? static_cast<T>(poisson(place.program.noise, neuron + lane, place.now(), code.a,
                                                   static_cast<double>(values[lane])))
                          : T{0};
     return load(values);

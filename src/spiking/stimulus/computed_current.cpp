@@ -263,8 +263,11 @@ Expression read_amount(Table& table, std::string_view key, const StimulusReading
     if (current.dimension != Dimension::none) table.quantity(key, current.dimension, kAny);  // asks for a unit
     tree = number(table.number(key, kAny));
   } else {
+    const std::string text = table.text(key);
+    Scope scope = scope_of(reading, current, known);
+    std::ranges::copy(table.definitions_in(text), std::back_inserter(scope.symbols));
     try {
-      tree = parse_expression(table.text(key), scope_of(reading, current, known), current.dimension);
+      tree = parse_expression(text, scope, current.dimension);
     } catch (const ExpressionError& error) {
       table.fail_at(key, error.offset(), fmt::format("'{}': {}", key, error.what()));
     }

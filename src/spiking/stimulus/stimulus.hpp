@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -61,6 +62,8 @@ struct SpikingStimulus : StimulusDescription {
 // Acts on neurons directly.
 struct Device : StimulusDescription {
   virtual std::unique_ptr<Actor> make(double dt, std::uint64_t seed, Neurons& target) const = 0;
+  // The receptor whose input it adds to; nothing where it clamps or adds to currents.
+  virtual std::optional<std::size_t> receptor() const { return {}; }
   std::size_t population = 0;
   std::vector<NeuronId> neurons;                     // ascending
   std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending

@@ -12,8 +12,9 @@ DistanceFormula DistanceFormula::read(Table& table, std::string_view key, Dimens
   DistanceFormula formula;
   const std::string text = table.text(key);
   try {
-    const Expression tree =
-        parse_expression(text, {.symbols = {{.name = "distance", .dimension = Dimension::length}}}, dimension);
+    Scope scope{.symbols = table.definitions_in(text)};
+    scope.symbols.push_back({.name = "distance", .dimension = Dimension::length});
+    const Expression tree = parse_expression(text, scope, dimension);
     ProgramBuilder program(1);
     const Value value = append(program, tree,
                                {.name = [&](const std::string&) { return program.state(0); },
