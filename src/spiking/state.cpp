@@ -148,6 +148,16 @@ std::vector<std::string> parts_of(const std::vector<SavedVariable>& saved, const
   return parts;
 }
 
+// Of values by source, float and not negative, each rank has those that it hears, and 0.
+std::string largest_of(const std::vector<std::string>& parts) {
+  std::vector<float> largest(parts.front().size() / sizeof(float), 0.0f), part(largest.size());
+  for (const std::string& bytes : parts) {
+    std::memcpy(part.data(), bytes.data(), bytes.size());
+    std::ranges::transform(part, largest, largest.begin(), [](float a, float b) { return std::max(a, b); });
+  }
+  return {reinterpret_cast<const char*>(largest.data()), parts.front().size()};
+}
+
 }  // namespace
 
 void check_shared_state(const SimulationState& state, const SimulationDescription& simulation) {
@@ -169,7 +179,8 @@ std::vector<SavedVariable> gather_variables(const Network& network, const Simula
     // Ranks hold ascending ranges of neurons.
     std::vector<std::string> parts = comm.gather(packed(network, variable));
     if (comm.rank() != 0) continue;
-    if (is_shared(variable.by)) parts.resize(1);
+    if (variable.by == By::source) parts = {largest_of(parts)};
+    if (variable.by == By::device) parts.resize(1);
     saved.push_back(header_of(variable, simulation));
     for (const std::string& part : parts) saved.back().values += part;
   }

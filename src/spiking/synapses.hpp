@@ -26,13 +26,15 @@ struct Synapses {
   };
   // The synapses of a source, by delay, then target.
   Row of(NeuronId pre) const {
-    std::size_t r = pre;
-    if (!heard_bits_.empty()) {
-      const std::uint64_t bits = heard_bits_[pre / 64], bit = std::uint64_t{1} << pre % 64;
-      if ((bits & bit) == 0) return {0, 0};
-      r = rows_before_[pre / 64] + static_cast<std::size_t>(std::popcount(bits & (bit - 1)));
-    }
-    return {row[r], row[r + 1]};
+    const std::size_t r = row_of(pre);
+    return r == kNoRow ? Row{0, 0} : Row{row[r], row[r + 1]};
+  }
+  static constexpr std::size_t kNoRow = ~std::size_t{0};
+  std::size_t row_of(NeuronId pre) const {
+    if (heard_bits_.empty()) return pre;
+    const std::uint64_t bits = heard_bits_[pre / 64], bit = std::uint64_t{1} << pre % 64;
+    if ((bits & bit) == 0) return kNoRow;
+    return rows_before_[pre / 64] + static_cast<std::size_t>(std::popcount(bits & (bit - 1)));
   }
   // The synapses of sources first .. first + count - 1.
   Row of(NeuronId first, NeuronId count) const {

@@ -14,7 +14,8 @@
 
 namespace lpl::spiking {
 
-// Of a source, by presynaptic neuron, and of a device are the same on all ranks.
+// Ranks have all values of a source, by presynaptic neuron, 0 where they do not hear it; and those of a device, the
+// same.
 enum class By : std::uint8_t { neuron, synapse, source, device };
 inline bool is_shared(By by) { return by == By::source || by == By::device; }
 

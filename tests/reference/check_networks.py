@@ -41,8 +41,6 @@ NETWORKS = {
     # A program of our own, five seeds.
     "cuba": (0.2, {"exc": (seeds(5.24, 5.37), seeds(0.598, 0.626)), "inh": (seeds(5.43, 5.50), seeds(0.583, 0.623))}, []),
     "coba_brette": (0.2, {"exc": (seeds(17.34, 18.70), seeds(1.663, 1.706)), "inh": (seeds(17.94, 18.74), seeds(1.654, 1.698))}, []),
-    # The target rate of the rule is 3 Hz; activity becomes irregular.
-    "vogels2011": (200.0, {"exc": ((2.5, 3.5), (0.6, 1.6))}, []),
     # Mean rates of the model's repository, for Poisson input.
     "microcircuit": (0.5, {name: (published(rate), None) for name, rate in
                            (("L23E", 0.903), ("L23I", 2.965), ("L4E", 4.414), ("L4I", 5.876),

@@ -20,7 +20,7 @@ namespace lpl::spiking {
 // The weight changes of a Rule, inlined into the loops:
 //   void begin_epoch(Step first, std::uint32_t steps, const SpikeHistory& source)
 //   float arrive(float w, std::uint32_t neuron, Step now)                       the weight after an arrival
-//   float spike(float w, std::uint32_t pre, std::uint32_t step)                 and after a spike of its neuron
+//   float spike(float w, std::uint32_t row, std::uint32_t step)                 and after a spike of its neuron
 //   void spiked(std::uint32_t neuron, Step now)                                 once its synapses have changed
 //   void list(Variables&, const RulePlace&), std::size_t buffer_bytes()
 template <class Rule>
@@ -38,13 +38,13 @@ class EventRule final : public Plasticity, private BlockHook {
     for (const std::uint32_t target : synapses.target) ++column_[place.layout.neuron_of(target) + 1];
     for (std::size_t n = 1; n < column_.size(); ++n) column_[n] += column_[n - 1];
     column_synapse_.resize(synapses.size());
-    column_pre_.resize(synapses.size());
+    column_row_.resize(synapses.size());
     std::vector<std::uint32_t> next(column_.begin(), column_.end() - 1);
-    for (std::size_t r = 0; r < synapses.heard.size(); ++r)
+    for (std::uint32_t r = 0; r < synapses.heard.size(); ++r)
       for (std::uint64_t s = synapses.row[r]; s < synapses.row[r + 1]; ++s) {
         const std::uint32_t at = next[place.layout.neuron_of(synapses.target[s])]++;
         column_synapse_[at] = static_cast<std::uint32_t>(s);
-        column_pre_[at] = synapses.heard[r];
+        column_row_[at] = r;
       }
   }
 
@@ -72,7 +72,7 @@ class EventRule final : public Plasticity, private BlockHook {
   void list(Variables& variables) override { rule_.list(variables, place_); }
 
   std::size_t buffer_bytes() const override {
-    return rule_.buffer_bytes() + (column_.size() + column_synapse_.size() + column_pre_.size()) * sizeof column_[0];
+    return rule_.buffer_bytes() + (column_.size() + column_synapse_.size() + column_row_.size()) * sizeof column_[0];
   }
 
  private:
@@ -99,7 +99,7 @@ class EventRule final : public Plasticity, private BlockHook {
       if (learns_)
         for (std::uint32_t c = column_[neuron]; c < column_[neuron + 1]; ++c) {
           float& weight = place_.synapses.weight[column_synapse_[c]];
-          weight = rule_.spike(weight, column_pre_[c], step);
+          weight = rule_.spike(weight, column_row_[c], step);
         }
       rule_.spiked(neuron, first_ + step);
     }
@@ -112,7 +112,7 @@ class EventRule final : public Plasticity, private BlockHook {
   std::vector<std::vector<Arrival>> arrivals_;  // by block, in step order
   std::vector<std::size_t> next_;               // by block
   // Synapses by postsynaptic neuron.
-  std::vector<std::uint32_t> column_, column_synapse_, column_pre_;
+  std::vector<std::uint32_t> column_, column_synapse_, column_row_;
 };
 
 }  // namespace lpl::spiking

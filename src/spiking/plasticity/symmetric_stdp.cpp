@@ -21,10 +21,10 @@ class Changes {
         offset_(static_cast<float>(2 * rule.target_rate * rule.tau)),
         w_max_(static_cast<float>(rule.w_max)),
         delay_(place.connection.delay),
-        pre_size_(place.pre_size),
-        padded_pre_(blocks_for(pre_size_) * kBlock),
-        pre_trace_(padded_pre_, 0.0f),
-        pre_traces_(padded_pre_ * static_cast<std::size_t>(kLongestEpoch), 0.0f),
+        synapses_(place.synapses),
+        padded_rows_(blocks_for(synapses_.heard.size()) * kBlock),
+        pre_trace_(place.pre_size, 0.0f),
+        pre_traces_(padded_rows_ * static_cast<std::size_t>(kLongestEpoch + 1), 0.0f),
         post_value_(place.post_blocks * kBlock, 0.0f),
         post_last_(place.post_blocks * kBlock, 0) {
     for (double lag = 0; lag <= kForgottenAfter * rule.tau / rule.dt + 1; ++lag)
@@ -32,22 +32,27 @@ class Changes {
   }
 
   void begin_epoch(Step first, std::uint32_t steps, const SpikeHistory& source) {
+    if (!begun_) forget_unheard();
     const float decay_one = decay_table_[1];
-    std::ranges::copy(pre_trace_, pre_traces_.begin());
+    const std::vector<NeuronId>& heard = synapses_.heard;
+    for (std::size_t r = 0; r < heard.size(); ++r) pre_traces_[r] = pre_trace_[heard[r]];
     for (std::uint32_t step = 0; step < steps; ++step) {
-      const float* const now = pre_traces_.data() + step * padded_pre_;
-      float* const later = step + 1 < steps ? pre_traces_.data() + (step + 1) * padded_pre_ : pre_trace_.data();
-      for (std::size_t pre = 0; pre < padded_pre_; ++pre) later[pre] = now[pre] * decay_one;
-      for (const NeuronId pre : source.at(first + step - delay_)) later[pre] += decay_one;  // (x + 1) decay
+      const float* const now = pre_traces_.data() + step * padded_rows_;
+      float* const later = pre_traces_.data() + (step + 1) * padded_rows_;
+      for (std::size_t r = 0; r < padded_rows_; ++r) later[r] = now[r] * decay_one;
+      for (const NeuronId pre : source.at(first + step - delay_))
+        if (const std::size_t r = synapses_.row_of(pre); r != Synapses::kNoRow) later[r] += decay_one;  // (x + 1) decay
     }
+    const float* const end = pre_traces_.data() + steps * padded_rows_;
+    for (std::size_t r = 0; r < heard.size(); ++r) pre_trace_[heard[r]] = end[r];
   }
 
   float arrive(float w, std::uint32_t neuron, Step now) const {
     return std::max(0.0f, w + learning_rate_ * (postsynaptic_trace(neuron, now) - offset_));
   }
 
-  float spike(float w, std::uint32_t pre, std::uint32_t step) const {
-    return std::min(w_max_, w + learning_rate_ * pre_traces_[step * padded_pre_ + pre]);
+  float spike(float w, std::uint32_t row, std::uint32_t step) const {
+    return std::min(w_max_, w + learning_rate_ * pre_traces_[step * padded_rows_ + row]);
   }
 
   void spiked(std::uint32_t neuron, Step now) {
@@ -62,7 +67,7 @@ class Changes {
     };
     add("post_trace", By::neuron, c.to, std::span(post_value_));
     add("post_trace_since", By::neuron, c.to, std::span(post_last_));
-    add("pre_trace", By::source, c.from, std::span(pre_trace_).first(pre_size_));
+    add("pre_trace", By::source, c.from, std::span(pre_trace_));
   }
 
   std::size_t buffer_bytes() const { return pre_traces_.size() * sizeof(float); }
@@ -73,12 +78,22 @@ class Changes {
     return age < decay_table_.size() ? post_value_[neuron] * decay_table_[age] : 0.0f;
   }
 
+  // What a checkpoint holds of sources that only other ranks hear would not move here.
+  void forget_unheard() {
+    std::vector<float> kept(pre_trace_.size(), 0.0f);
+    for (const NeuronId pre : synapses_.heard) kept[pre] = pre_trace_[pre];
+    std::ranges::copy(kept, pre_trace_.begin());
+    begun_ = true;
+  }
+
   float learning_rate_, offset_, w_max_;
   Step delay_;
+  bool begun_ = false;
   std::vector<float> decay_table_;  // exp(-lag dt / tau) by lag in steps
-  // Presynaptic traces, advanced densely: those that the next epoch starts from, and at stage 3 of each step of this
-  // one, [step][pre].
-  std::size_t pre_size_, padded_pre_;
+  // Presynaptic traces of the sources that this rank hears, advanced densely: those that the next epoch starts from, by
+  // source, and at stage 3 of each step of this one, [step][row].
+  const Synapses& synapses_;
+  std::size_t padded_rows_;
   AlignedVector<float> pre_trace_, pre_traces_;
   // Postsynaptic traces, advanced where read: value just after the spike of `last`.
   std::vector<float> post_value_;
