@@ -10,6 +10,7 @@
 #include "spiking/catalogue.hpp"
 #include "spiking/description_reader.hpp"
 #include "spiking/model/equations.hpp"
+#include "spiking/record_windows.hpp"
 #include "spiking/slow_membrane.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 
@@ -29,6 +30,7 @@ SimulationDescription DescriptionReader::read() {
   find_min_delay();
   for (Table& table : root.tables("phase")) read_phase(table);
   if (result_.phases.empty()) root.fail("phase", "no [[phase]] is given; a run needs at least one with a duration");
+  read_windows_of_devices();
   for (Table& table : root.tables("record")) read_record(table);
   for (const char* section : {"cell", "model", "rule"})
     if (root.has(section)) finish_section(root.table(section), section);
@@ -105,8 +107,15 @@ void DescriptionReader::read_stimulus(Table& table) {
     result_.stimuli.push_back(std::move(stimulus.spikes));
   } else {
     stimulus.device->name = name;
+    devices_.emplace_back(table, stimulus.device);
     result_.devices.push_back(std::move(stimulus.device));
   }
+}
+
+void DescriptionReader::read_windows_of_devices() {
+  for (auto& [table, device] : devices_)
+    if (table.has("phases"))
+      device->windows = windows_of({.phases = read_phases(table, "act in all"), .last = std::nullopt}, result_.phases);
 }
 
 std::shared_ptr<const Positions> DescriptionReader::read_positions(Table& table, NeuronId size,

@@ -47,6 +47,7 @@ class DescriptionReader {
   void read_initial(Table& table, Population& population);
   void read_population(Table& table, Table& root);
   void read_stimulus(Table& table);
+  void read_windows_of_devices();
   std::shared_ptr<const Positions> read_positions(Table& table, NeuronId size, const std::string& name) const;
   void list_sources();
   void read_connection(Table& table, Table& root);
@@ -59,6 +60,8 @@ class DescriptionReader {
   // Weights that a rule moves start within its bounds, or above them by what the rule itself may do.
   void check_initial_weights(Table& table, const ConnectionDescription& c) const;
   void read_phase(Table& table);
+  // The phases that the key `phases` lists; `otherwise` says what leaving it out means.
+  std::vector<std::size_t> read_phases(Table& table, std::string_view otherwise) const;
   RecordWindow read_window(Table& table);
   void read_record(Table& table);
   // Fails where a sampled record has no sample.
@@ -79,6 +82,7 @@ class DescriptionReader {
   std::map<std::string, std::vector<std::string>> used_;           // cells, models and rules that something refers to
   std::map<std::string, std::shared_ptr<const ModelText>> texts_;  // of models that cells name
   std::set<std::pair<std::string, std::string>> recorded_;         // kind of record and what it is of
+  std::vector<std::pair<Table, std::shared_ptr<Device>>> devices_;
 };
 
 }  // namespace lpl::spiking

@@ -25,8 +25,6 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
   agree(comm_, [&] {
     network_ = std::make_unique<Network>(simulation, comm.rank(), comm.size());
     for (const auto& stimulus : simulation.stimuli) makers_.push_back(stimulus->make(simulation.dt, simulation.seed));
-    for (const auto& device : simulation.devices)
-      actors_.push_back(device->make(simulation.dt, simulation.seed, *network_->populations[device->population]));
     hooks_.resize(simulation.populations.size());
     for (std::size_t p = 0; p < hooks_.size(); ++p) hooks_[p].event_steps.assign(network_->populations[p]->blocks(), 0);
     for (Connection& connection : network_->connections)
@@ -215,7 +213,7 @@ void Engine::deliver(Step from, Step to, const Phase& phase) {
     }
   }
   for (const auto& population : network_->populations) population->release();
-  for (const auto& actor : actors_) actor->act(from, to);
+  for (const auto& actor : network_->actors) actor->act(from, to);
   laps_.lap(Activity::deliver);
 }
 

@@ -94,8 +94,7 @@ class Engine {
   std::unique_ptr<Network> network_;
   std::vector<SpikeHistory> spikes_;                 // by source
   std::vector<std::unique_ptr<SpikeMaker>> makers_;  // by stimulus
-  std::vector<std::unique_ptr<Actor>> actors_;
-  std::vector<Hooks> hooks_;  // by population
+  std::vector<Hooks> hooks_;                         // by population
   SpikeExchange exchange_;
   std::vector<Underway> underway_;                      // by connection
   std::vector<EpochSpikes> local_spikes_, all_spikes_;  // by population

@@ -6,7 +6,6 @@
 
 #include "core/errors.hpp"
 #include "spiking/model/equations.hpp"
-#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -64,6 +63,8 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
                                           .layout = layout,
                                           .plasticity_block = simulation.plasticity_block});
   }
+  for (const auto& device : simulation.devices)
+    actors.push_back(device->make(simulation.dt, simulation.seed, *populations[device->population]));
   list_variables(simulation);
 }
 
@@ -80,6 +81,7 @@ void Network::list_variables(const SimulationDescription& simulation) {
                    .data = std::span<float>(connection.synapses.weight),
                    .saved = d.rule != nullptr});
   }
+  for (const auto& actor : actors) actor->list(variables);
 }
 
 std::size_t Network::synapses() const {
@@ -91,6 +93,7 @@ std::size_t Network::synapses() const {
 std::size_t Network::bytes() const {
   std::size_t sum = variables.bytes();
   for (const auto& population : populations) sum += population->buffer_bytes();
+  for (const auto& actor : actors) sum += actor->buffer_bytes();
   for (const Connection& connection : connections) {
     sum += connection.synapses.wiring_bytes();
     if (connection.plasticity) sum += connection.plasticity->buffer_bytes();

@@ -1,4 +1,4 @@
-// The network of one rank: its neurons, its synapses and the plasticity that acts on them.
+// The network of one rank: its neurons, its synapses, the plasticity that acts on them, and devices.
 #pragma once
 
 #include <memory>
@@ -8,6 +8,7 @@
 #include "spiking/description.hpp"
 #include "spiking/neurons.hpp"
 #include "spiking/plasticity/plasticity.hpp"
+#include "spiking/stimulus/stimulus.hpp"
 #include "spiking/synapses.hpp"
 #include "spiking/variables.hpp"
 
@@ -32,6 +33,7 @@ struct Network {
   EpochLayout layout;
   std::vector<std::unique_ptr<Neurons>> populations;
   std::vector<Connection> connections;
+  std::vector<std::unique_ptr<Actor>> actors;  // of devices
   // Steps of each source's spikes that delivery and plasticity look back on.
   std::vector<Step> source_memory;
 

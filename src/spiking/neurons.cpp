@@ -58,7 +58,7 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
     if (needs.receptors[r]) input_[r].assign(buffer, 0.0f);
   if (needs.devices) {
     clamp_.resize(buffer);
-    current_.resize(buffer);
+    current_.assign(text_->inputs.size(), AlignedVector<float>(buffer));
     release();
   }
   if (needs.spike_lanes_kept > 0) {
@@ -72,7 +72,7 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
 
 void Neurons::release() {
   std::ranges::fill(clamp_, std::numeric_limits<float>::quiet_NaN());
-  std::ranges::fill(current_, 0.0f);
+  for (auto& current : current_) std::ranges::fill(current, 0.0f);
 }
 
 // In the model's order, which is the text's but for kernels.
@@ -82,9 +82,7 @@ void Neurons::gather_arrays(const KernelEntry* kernel) {
   state_arrays_ = double_state_.empty() ? arrays_in_order<void*>(state_, text_->states, states)
                                         : arrays_in_order<void*>(double_state_, text_->states, states);
   input_arrays_ = arrays_in_order<float*>(input_, text_->receptors, receptors);
-  if (current_.empty()) return;
-  added_arrays_.assign(text_->inputs.size(), nullptr);
-  if (!added_arrays_.empty()) added_arrays_.front() = current_.data();
+  for (const auto& current : current_) added_arrays_.push_back(current.data());
 }
 
 std::unique_ptr<NeuronModel> Neurons::kernel(const Population& population, double dt, std::uint64_t seed) const {
@@ -227,8 +225,9 @@ void Neurons::list(Variables& variables, std::size_t population) {
 }
 
 std::size_t Neurons::buffer_bytes() const {
-  std::size_t floats = clamp_.size() + current_.size() + V_integrated_.size();
-  for (const auto& values : input_) floats += values.size();
+  std::size_t floats = clamp_.size() + V_integrated_.size();
+  for (const auto* buffers : {&input_, &current_})
+    for (const auto& values : *buffers) floats += values.size();
   return floats * sizeof(float);
 }
 

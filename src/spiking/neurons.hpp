@@ -38,7 +38,7 @@ class Neurons {
   void release();
   // Device buffers of the epoch, [block][slot][16]; only with needs.devices. A clamp of NaN leaves a neuron free.
   float* clamp() { return clamp_.data(); }
-  float* current() { return current_.data(); }
+  float* current(std::size_t input) { return current_[input].data(); }
 
   // Advances all neurons over `steps` steps from step `first`. `spikes` gets the spikes in (step, id) order.
   void advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps, EpochSpikes& spikes);
@@ -77,7 +77,8 @@ class Neurons {
   std::vector<void*> state_arrays_;                  // as PopulationEpoch wants them: in the model's order
   std::vector<float*> input_arrays_;
   std::vector<const float*> added_arrays_;
-  AlignedVector<float> clamp_, current_, V_integrated_;
+  AlignedVector<float> clamp_, V_integrated_;
+  std::vector<AlignedVector<float>> current_;  // by input
   std::vector<std::uint16_t> spike_lanes_;
   std::vector<BlockSpikes> fired_;
 };

@@ -40,12 +40,18 @@ void DescriptionReader::read_phase(Table& table) {
   result_.phases.push_back(std::move(phase));
 }
 
+std::vector<std::size_t> DescriptionReader::read_phases(Table& table, std::string_view otherwise) const {
+  std::vector<std::size_t> phases;
+  for (const std::string& name : table.texts("phases"))
+    phases.push_back(named(table, "phases", name, result_.phases, "phase"));
+  if (phases.empty()) table.fail("phases", fmt::format("'phases' lists no phase; leave it out to {}", otherwise));
+  return phases;
+}
+
 RecordWindow DescriptionReader::read_window(Table& table) {
   RecordWindow window;
   if (table.has("phases")) {
-    for (const std::string& name : table.texts("phases"))
-      window.phases.push_back(named(table, "phases", name, result_.phases, "phase"));
-    if (window.phases.empty()) table.fail("phases", "'phases' lists no phase; leave it out to record in all");
+    window.phases = read_phases(table, "record in all");
   } else {
     for (std::size_t i = 0; i < result_.phases.size(); ++i) window.phases.push_back(i);
   }

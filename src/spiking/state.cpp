@@ -45,7 +45,7 @@ struct Values {
 
   template <class T>
   void operator()(std::span<T> values) const {
-    if (variable.by == By::source) {
+    if (is_shared(variable.by)) {
       for (T& value : values) visit(value);
     } else if (variable.by == By::synapse) {
       const Connection& connection = network.connections[variable.owner];
@@ -92,6 +92,7 @@ void unpack(const std::string& bytes, const Network& network, const Variable& va
 const std::string& owner_of(const Variable& variable, const SimulationDescription& simulation) {
   switch (variable.by) {
     case By::neuron:
+    case By::device:
       return simulation.populations[variable.owner].name;
     case By::synapse:
       return simulation.connections[variable.owner].name;
@@ -179,6 +180,7 @@ std::vector<SavedVariable> gather_variables(const Network& network, const Simula
     std::vector<std::string> parts = comm.gather(packed(network, variable));
     if (comm.rank() != 0) continue;
     if (variable.by == By::source) parts = {largest_of(parts)};
+    if (variable.by == By::device) parts.resize(1);
     saved.push_back(header_of(variable, simulation));
     for (const std::string& part : parts) saved.back().values += part;
   }
@@ -195,7 +197,7 @@ void scatter_variables(const std::vector<SavedVariable>& saved, Network& network
     const std::vector<std::string> sizes = comm.gather(to_bytes(packed(network, variable).size()));
     std::vector<std::string> parts;
     agree(comm, [&] {
-      if (comm.rank() == 0) parts = parts_of(saved, header_of(variable, simulation), sizes, variable.by == By::source);
+      if (comm.rank() == 0) parts = parts_of(saved, header_of(variable, simulation), sizes, is_shared(variable.by));
     });
     unpack(comm.scatter(parts), network, variable);
   }

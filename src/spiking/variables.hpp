@@ -14,11 +14,10 @@
 
 namespace lpl::spiking {
 
-enum class By : std::uint8_t {
-  neuron,
-  synapse,
-  source
-};  // source: by presynaptic neuron, 0 where a rank does not hear it
+// Ranks have all values of a source, by presynaptic neuron, 0 where they do not hear it; and those of a device, the
+// same.
+enum class By : std::uint8_t { neuron, synapse, source, device };
+inline bool is_shared(By by) { return by == By::source || by == By::device; }
 
 // Spikes of the steps that are kept, [step][block], a bit a lane.
 struct SpikeLanes {
@@ -30,7 +29,7 @@ struct Variable {
   std::string name;  // "V", "input_exc.mean", "input_exc.weight"
   std::string unit;
   By by = By::neuron;
-  std::size_t owner = 0;  // index of the population, connection or source
+  std::size_t owner = 0;  // index of the population (also of a device's), connection or source
   // By neuron: an element a local neuron, and padding of the last block.
   std::variant<std::span<float>, std::span<double>, std::span<Step>, SpikeLanes> data;
   std::size_t history = 1;  // values an element, [block][history][16] where above 1

@@ -20,6 +20,22 @@ name = "input"
 type = "poisson"
 size = 90
 rate = { signal = "slow", period = "0.5 s", mean = "30 Hz", deviation = "15 Hz" }
+[[stimulus]]
+name = "fast"
+type = "current"
+to = "exc"
+neurons = ["2:31"]
+noise = { deviation = "5 mV", every = "0.3 ms" }
+[[stimulus]]
+name = "slow"
+type = "current"
+to = "exc"
+noise = { type = "ornstein_uhlenbeck", mean = "2 mV", deviation = "3 mV", tau = "20 ms" }
+[[stimulus]]
+name = "tide"
+type = "current"
+to = "inh"
+noise = { type = "ornstein_uhlenbeck", deviation = "3 mV", tau = "50 ms", shared = true }
 [[population]]
 name = "exc"
 cell = "if"

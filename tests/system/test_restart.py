@@ -19,7 +19,7 @@ from support import LPL_RATE, LPL_SIM, InFolder, datasets, environment, mpirun, 
 KILLS = int(os.environ.get("LPL_KILLS", "12"))
 
 # Every kind of state: LPL with the augmented gradient, inhibitory plasticity, adaptation, long delays, a spike file, a
-# device, all records, unfinished bins, and three phases.
+# device, noise with and without a memory, all records, unfinished bins, and three phases.
 SPIKING = """
 simulation = { seed = 11 }
 [[stimulus]]
@@ -40,6 +40,22 @@ times = ["0 s", "1 s"]
 values = ["0 mV", "2 mV"]
 every = "1.5 s"
 repeats = 20
+[[stimulus]]
+name = "fast"
+type = "current"
+to = "exc"
+neurons = ["2:31"]
+noise = { deviation = "5 mV", every = "0.3 ms" }
+[[stimulus]]
+name = "slow"
+type = "current"
+to = "exc"
+noise = { type = "ornstein_uhlenbeck", mean = "2 mV", deviation = "3 mV", tau = "20 ms" }
+[[stimulus]]
+name = "tide"
+type = "current"
+to = "inh"
+noise = { type = "ornstein_uhlenbeck", deviation = "3 mV", tau = "50 ms", shared = true }
 [[population]]
 name = "exc"
 cell = "if"

@@ -143,7 +143,7 @@ TEST(Neurons, ClampHoldsAndLetsGo) {
 TEST(Neurons, CurrentAddsItsVoltageAtRest) {
   Rig rig(population("if", 1), true);
   for (int k = 0; k < 4000; ++k) {
-    rig.neurons.current()[rig.layout.target_of(0)] = 0.01f;
+    rig.neurons.current(0)[rig.layout.target_of(0)] = 0.01f;
     rig.advance(1);
   }
   EXPECT_NEAR(rig.V(), -0.06, 1e-5);

@@ -109,5 +109,18 @@ TEST(PoissonDrive, IsIndependentInNeuronsAndSteps) {
     EXPECT_NEAR(products / draws, 0, 5 * 1.5 / std::sqrt(draws));
 }
 
+TEST(PoissonDrive, ActsInThePhasesThatItNames) {
+  const auto s = driven(
+      "weight = \"1 pA\"\nrate = \"600 kHz\"\nphases = [\"pulse\"]\n[[phase]]\nname = \"before\"\n"
+      "duration = \"1 ms\"\n[[phase]]\nname = \"pulse\"\nduration = \"0.5 ms\"");
+  Network network(s, 0, 1);
+  Neurons& neurons = *network.populations[0];
+  for (Step step = 0; step < 30; ++step) {
+    std::fill_n(neurons.input(0), network.layout.size(neurons.blocks()), 0.0f);
+    network.actors[0]->act(step, step + 1);
+    EXPECT_EQ(neurons.input(0)[7] > 0, step >= 10 && step < 15) << step;
+  }
+}
+
 }  // namespace
 }  // namespace lpl::spiking

@@ -20,9 +20,11 @@ class SeriesActor final : public Actor {
       if (range.holds(id)) cells_.push_back(target.layout().target_of(id - range.first));
   }
   void act(Step from, Step to) override {
-    for (Step step = from; step < to; ++step)
-      if (const auto value = device_.value(step, dt_))
-        device_.apply(target_, cells_, static_cast<std::size_t>(step - from) * kBlock, static_cast<float>(*value));
+    device_.for_each_part(from, to, [&](Step begin, Step end) {
+      for (Step step = begin; step < end; ++step)
+        if (const auto value = device_.value(step, dt_))
+          device_.apply(target_, cells_, static_cast<std::size_t>(step - from) * kBlock, static_cast<float>(*value));
+    });
   }
 
  private:
@@ -65,6 +67,7 @@ const Population& read_target(const StimulusReading& reading, Device& device) {
   device.population = named(table, "to", table.text("to"), reading.populations, "population");
   const Population& target = reading.populations[device.population];
   device.neurons = read_neurons(table, target.size, "all");
+  table.has("phases");  // read when they are known
   return target;
 }
 

@@ -89,12 +89,14 @@ class DriveActor final : public Actor {
       if (range.holds(id)) weight_[id - range.first] = static_cast<float>(drive.weight);
   }
   void act(Step from, Step to) override {
-    const Step begin = std::max(from, drive_.start), end = std::min(to, drive_.stop.value_or(to));
     if (table_.thresholds().empty()) return;
-    for (Step step = begin; step < end; ++step) {
-      if (step / 4 != four_) count(step / 4);
-      add(step % 4, static_cast<std::size_t>(step - from));
-    }
+    drive_.for_each_part(std::max(from, drive_.start), std::min(to, drive_.stop.value_or(to)),
+                         [&](Step begin, Step end) {
+                           for (Step step = begin; step < end; ++step) {
+                             if (step / 4 != four_) count(step / 4);
+                             add(step % 4, static_cast<std::size_t>(step - from));
+                           }
+                         });
   }
 
  private:

@@ -1,7 +1,8 @@
 // What a stimulus declares and does: it makes spikes, or acts on neurons. Both follow from seed, name and step, so that
-// every rank makes the same and a restart needs no state.
+// every rank makes the same; what a restart needs beyond them is a variable.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -13,7 +14,9 @@
 #include "config/table.hpp"
 #include "spiking/description.hpp"
 #include "spiking/grid.hpp"
+#include "spiking/record_windows.hpp"
 #include "spiking/spike_history.hpp"
+#include "spiking/variables.hpp"
 
 namespace lpl::spiking {
 
@@ -35,6 +38,8 @@ class Actor {
  public:
   virtual ~Actor() = default;
   virtual void act(Step from, Step to) = 0;
+  virtual void list(Variables& /*variables*/) {}
+  virtual std::size_t buffer_bytes() const { return 0; }  // beside the variables
 };
 
 // A stimulus as it is described.
@@ -60,7 +65,16 @@ struct Device : StimulusDescription {
   // The receptor whose input it adds to; nothing where it clamps or adds to currents.
   virtual std::optional<std::size_t> receptor() const { return {}; }
   std::size_t population = 0;
-  std::vector<NeuronId> neurons;  // ascending
+  std::vector<NeuronId> neurons;                     // ascending
+  std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending
+
+  // Calls visit(begin, end) for each part of [from, to) that lies in a window.
+  template <class Visit>
+  void for_each_part(Step from, Step to, Visit&& visit) const {
+    for (const StepRange& window : windows)
+      if (const Step begin = std::max(from, window.begin), end = std::min(to, window.end); begin < end)
+        visit(begin, end);
+  }
 };
 
 // What is known where a stimulus is read.
