@@ -15,6 +15,7 @@ SHORTER = {
     "stdp_rate": [],
     **{f"brunel_{kind}": ["phase.run.duration=50 ms"] for kind in ("delta", "alpha", "exp")},
     **{name: ["phase.run.duration=100 ms"] for name in ("cuba", "coba_brette", "hh_coba")},
+    "izhikevich2003": [],
     "hpc_benchmark": ["define.share=0.02", "phase.run.duration=50 ms"],
     "microcircuit": ["define.scale=0.05", "phase.settle.duration=50 ms", "phase.run.duration=100 ms"],
     "vogels2011": ["phase.balance.duration=1 s", "phase.test.duration=500 ms"],
@@ -37,7 +38,7 @@ class Examples(InFolder):
 
     def test_all_examples_run_and_check(self):
         names = sorted(path.stem for path in EXAMPLES.glob("*.sim"))
-        self.assertGreaterEqual(len(names), 21)
+        self.assertGreaterEqual(len(names), 22)
         for name in names:
             with self.subTest(example=name):
                 self.run_example(name, ranks=2 if name in ("invariance", "coba") else 1).close()
