@@ -116,7 +116,8 @@ std::string name_of_entry(const toml::node& entry) {
 
 std::vector<std::string> names_in(const toml::array& list) {
   std::vector<std::string> names;
-  for (const auto& entry : list) names.push_back(name_of_entry(entry));
+  for (const auto& entry : list)
+    if (std::string name = name_of_entry(entry); !name.empty()) names.push_back(std::move(name));
   return names;
 }
 
@@ -133,8 +134,9 @@ toml::node* descend(toml::node& node, const std::string& part, const std::string
   if (!list) throw ConfigError(fmt::format("--set {}: nothing stands below '{}'", assignment, part));
   for (auto& entry : *list)
     if (name_of_entry(entry) == part) return entry.as_table();
-  throw ConfigError(
-      fmt::format("--set {}: no entry is named '{}'; {}", assignment, part, suggestion(part, names_in(*list))));
+  const std::vector<std::string> names = names_in(*list);
+  throw ConfigError(fmt::format("--set {}: no entry is named '{}'; {}", assignment, part,
+                                names.empty() ? "give those of the description a 'name'" : suggestion(part, names)));
 }
 
 }  // namespace

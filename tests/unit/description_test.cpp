@@ -214,6 +214,8 @@ TEST(Description, LatenessIsAKeyOfTheRule) {
 }
 
 TEST(Description, RefusesBadOverrides) {
+  EXPECT_THAT(refusal(replaced(kSmall, "name = \"input_exc\"\n", ""), {"connection.input_exc.weight=1"}),
+              testing::HasSubstr("no entry is named 'input_exc'; give those of the description a 'name'"));
   EXPECT_THAT(refusal(kSmall, {"phase.lern.duration=2 s"}), testing::HasSubstr("no entry is named 'lern'"));
   EXPECT_THAT(refusal(kSmall, {"phase.run.duration"}), testing::HasSubstr("write KEY=VALUE"));
   EXPECT_THAT(refusal(kSmall, {"population.exc.sise=3"}), testing::HasSubstr("did you mean 'size'?"));
