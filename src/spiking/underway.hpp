@@ -32,7 +32,7 @@ class Underway {
     Step emitted;
     std::uint64_t next, end;  // synapses that it has not reached
   };
-  static constexpr std::size_t kAhead = 12;
+  static constexpr std::size_t kAhead = 16;
 
   void take_in(const Synapses& synapses, const SpikeHistory& source, Step from, Step to) {
     if (known_ < 0) known_ = std::max<Step>(0, from - synapses.longest);
@@ -43,14 +43,11 @@ class Underway {
         if (next < end) spikes_.push_back({known_, next, end});
       }
   }
+  // What arrives of a spike in a step is some ten synapses: a cache line of each array, or little more.
   static void prefetch(const Synapses& synapses, std::uint64_t at) {
-    constexpr std::uint64_t kLine = 64;
-    for (std::uint64_t byte = 0; byte < 4 * kLine; byte += kLine) {
-      __builtin_prefetch(reinterpret_cast<const char*>(synapses.target.data() + at) + byte);
-      __builtin_prefetch(reinterpret_cast<const char*>(synapses.weight.data() + at) + byte);
-    }
+    __builtin_prefetch(synapses.target.data() + at);
+    __builtin_prefetch(synapses.weight.data() + at);
     __builtin_prefetch(synapses.delay.data() + at);
-    __builtin_prefetch(synapses.delay.data() + at + kLine / 2);
   }
 
   Step known_ = -1;  // spikes before this step have been taken in
