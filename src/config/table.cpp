@@ -408,7 +408,7 @@ std::vector<Symbol> Table::definitions_in(std::string_view expression) const {
 
 // A number with its unit or, where there are definitions, an expression.
 double Table::value_of(std::string_view key, const std::string& text, Dimension dimension, std::size_t element) const {
-  const std::vector<Symbol> named = definitions_in(text);
+  definitions_in(text);  // which count as used; a misspelt name is compared with all
   try {
     if (document_->definitions.empty()) return parse_quantity(text, dimension);
     const Expression tree = parse_expression(text, {.symbols = document_->definitions}, dimension);
@@ -553,29 +553,26 @@ std::vector<double> Table::numbers(std::string_view key, Bounds bounds, std::opt
   const void* found = find(key);
   if (!found && !fallback) fail_missing(key);
   std::vector<double> values;
+  toml::array echoed;
   if (!found) {
     values = *fallback;
+    for (const double value : values) echoed.push_back(value);
   } else if (const auto* list = as_node(found).as_array()) {
-    toml::array echoed;
     for (const auto& element : *list) {
-      auto value = element.is_number() ? element.value<double>() : std::nullopt;
-      if (element.is_string() && !document_->definitions.empty())
-        value = value_of(key, element.as_string()->get(), Dimension::none, values.size());
-      if (!value) fail(key, fmt::format("'{}' holds {}; it must hold numbers", key, shown(element)));
-      check(key, *value, bounds, shown(element));
-      values.push_back(*value);
-      if (element.is_string())
-        echoed.push_back(element.as_string()->get());
+      const auto* const text = document_->definitions.empty() ? nullptr : element.as_string();
+      if (!text && !element.is_number())
+        fail(key, fmt::format("'{}' holds {}; it must hold numbers", key, shown(element)));
+      const double value = text ? value_of(key, text->get(), Dimension::none, values.size()) : *element.value<double>();
+      check(key, value, bounds, shown(element));
+      values.push_back(value);
+      if (text)
+        echoed.push_back(text->get());
       else
-        echoed.push_back(*value);
+        echoed.push_back(value);
     }
-    as_echo(echo_).insert_or_assign(key, std::move(echoed));
-    return values;
   } else {
     fail(key, fmt::format("'{}' is {}; it must be a list of numbers", key, shown(as_node(found))));
   }
-  toml::array echoed;
-  for (const auto value : values) echoed.push_back(value);
   as_echo(echo_).insert_or_assign(key, std::move(echoed));
   return values;
 }

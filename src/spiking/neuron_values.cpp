@@ -3,16 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
+#include <iterator>
 
 #include "io/import.hpp"
 
 namespace lpl::spiking {
-namespace {
-
-constexpr std::array<const char*, 3> kCoordinates{"x", "y", "z"};
-
-}  // namespace
 
 NeuronValues::NeuronValues(Expression value) : expression_(std::move(value)) {}
 
@@ -53,8 +48,7 @@ NeuronValues NeuronValues::read_table(Table& table, std::string_view key, Dimens
 NeuronValues NeuronValues::read_expression(Table& table, std::string_view key, Dimension dimension,
                                            std::shared_ptr<const Positions> positions) {
   Scope scope{.symbols = {{"i", Dimension::none}, {"N", Dimension::none}}};
-  for (std::size_t d = 0; positions && d < positions->dimensions(); ++d)
-    scope.symbols.push_back({kCoordinates[d], Dimension::length});
+  if (positions) std::ranges::copy(positions->symbols(), std::back_inserter(scope.symbols));
   const std::string text = table.text(key);
   std::ranges::copy(table.definitions_in(text), std::back_inserter(scope.symbols));
   try {
@@ -76,8 +70,7 @@ double NeuronValues::of(NeuronId id, NeuronId size, Random random) const {
     return *evaluate(expression_, [&](const std::string& name) -> std::optional<double> {
       if (name == "i") return id;
       if (name == "N") return size;
-      const auto coordinate = std::ranges::find(kCoordinates, name) - kCoordinates.begin();
-      return positions_->at(id)[static_cast<std::size_t>(coordinate)];
+      return positions_->coordinate(name, id);
     });
   if (!listed_.empty()) return listed_[id];
   return distribution_.draw(random, {.pre = id, .post = id, .distance = 0});

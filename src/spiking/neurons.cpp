@@ -70,6 +70,13 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
   start(population, dt, seed);
 }
 
+std::vector<std::uint32_t> Neurons::cells_of(const std::vector<NeuronId>& neurons) const {
+  std::vector<std::uint32_t> cells;
+  for (const NeuronId id : neurons)
+    if (range_.holds(id)) cells.push_back(layout_.target_of(id - range_.first));
+  return cells;
+}
+
 void Neurons::release() {
   std::ranges::fill(clamp_, std::numeric_limits<float>::quiet_NaN());
   for (auto& current : current_) std::ranges::fill(current, 0.0f);

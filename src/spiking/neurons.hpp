@@ -34,6 +34,8 @@ class Neurons {
   // Input of an epoch by receptor; add weights at slot * kBlock + target.
   float* input(std::size_t receptor) { return input_[receptor].data(); }
   const EpochLayout& layout() const { return layout_; }
+  // Where those of these neurons that live here lie in slot 0 of buffers.
+  std::vector<std::uint32_t> cells_of(const std::vector<NeuronId>& neurons) const;
   // Where devices act: lets go of clamps and currents.
   void release();
   // Device buffers of the epoch, [block][slot][16]; only with needs.devices. A clamp of NaN leaves a neuron free.

@@ -70,10 +70,9 @@ class CurrentActor : public Actor {
 class SharedCurrent final : public CurrentActor {
  public:
   SharedCurrent(const ComputedCurrent& device, double dt, std::uint64_t seed, Neurons& target)
-      : CurrentActor(device, dt, seed, target), single_(device.program, noise_, interval()) {
-    const LocalRange& range = target.range();
-    for (const NeuronId id : device.neurons)
-      if (range.holds(id)) cells_.push_back(target.layout().target_of(id - range.first));
+      : CurrentActor(device, dt, seed, target),
+        single_(device.program, noise_, interval()),
+        cells_(target.cells_of(device.neurons)) {
     if (device.beginning) single_.state(0) = Single(*device.beginning, noise_, dt).run(0, 0);
   }
   void list(Variables& variables) override {
@@ -162,8 +161,7 @@ class CurrentByNeuron final : public CurrentActor {
     }
   }
   double place(const std::string& name, NeuronId id) const {
-    if (name == "i") return id;
-    return device_.positions->at(id)[static_cast<std::size_t>(name[0] - 'x')];
+    return name == "i" ? id : device_.positions->coordinate(name, id);
   }
 
   void add(Step begin, Step end, std::size_t slot) override {
@@ -235,8 +233,6 @@ class CurrentByNeuron final : public CurrentActor {
 
 // --- Reading ---------------------------------------------------------------------------------------------------------
 
-constexpr std::array<const char*, 3> kCoordinates{"x", "y", "z"};
-
 // Which names an expression may have.
 struct Known {
   bool time = true, place = true;
@@ -249,8 +245,7 @@ Scope scope_of(const StimulusReading& reading, const ComputedCurrent& current, K
   if (known.time) scope.symbols.push_back({"t", Dimension::time});
   if (!known.place) return scope;
   scope.symbols.push_back({"i", Dimension::none});
-  for (std::size_t d = 0; target.positions && d < target.positions->dimensions(); ++d)
-    scope.symbols.push_back({kCoordinates[d], Dimension::length});
+  if (target.positions) std::ranges::copy(target.positions->symbols(), std::back_inserter(scope.symbols));
   return scope;
 }
 

@@ -14,11 +14,8 @@ namespace {
 
 class SeriesActor final : public Actor {
  public:
-  SeriesActor(const SeriesDevice& device, double dt, Neurons& target) : device_(device), dt_(dt), target_(target) {
-    const LocalRange& range = target.range();
-    for (const NeuronId id : device.neurons)
-      if (range.holds(id)) cells_.push_back(target.layout().target_of(id - range.first));
-  }
+  SeriesActor(const SeriesDevice& device, double dt, Neurons& target)
+      : device_(device), dt_(dt), target_(target), cells_(target.cells_of(device.neurons)) {}
   void act(Step from, Step to) override {
     device_.for_each_part(from, to, [&](Step begin, Step end) {
       for (Step step = begin; step < end; ++step)

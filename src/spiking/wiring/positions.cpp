@@ -64,6 +64,13 @@ void Positions::read_file(Table& table, NeuronId size) {
     table.fail("file", fmt::format("the file holds {} positions, but there are {} neurons", listed_.size(), size));
 }
 
+std::vector<Symbol> Positions::symbols() const {
+  std::vector<Symbol> symbols;
+  for (const char* name : {"x", "y", "z"})
+    if (symbols.size() < dimensions_) symbols.push_back({name, Dimension::length});
+  return symbols;
+}
+
 Positions::Point Positions::at(NeuronId n) const {
   if (!listed_.empty()) return listed_[n];
   Point point{};

@@ -5,9 +5,11 @@
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "config/table.hpp"
+#include "core/expression.hpp"
 #include "core/types.hpp"
 
 namespace lpl::spiking {
@@ -23,6 +25,9 @@ class Positions {
   static std::shared_ptr<const Positions> read(Table table, NeuronId size, std::uint64_t seed, std::uint32_t object);
 
   Point at(NeuronId n) const;
+  // The coordinates as names of expressions, x, y, z: those of the dimensions, and what they are of a neuron.
+  std::vector<Symbol> symbols() const;
+  double coordinate(std::string_view name, NeuronId n) const { return at(n)[static_cast<std::size_t>(name[0] - 'x')]; }
   std::size_t dimensions() const { return dimensions_; }
   const Point& extent() const { return extent_; }  // [m]; 0 where none is given
   bool periodic() const { return periodic_; }
