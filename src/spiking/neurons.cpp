@@ -11,7 +11,7 @@
 #include "core/text.hpp"
 #include "spiking/model/catalogue.hpp"
 #include "spiking/model/machine.hpp"
-#include "spiking/model/steady_values.hpp"
+#include "spiking/text/steady_values.hpp"
 #include "spiking/slow_membrane.hpp"
 
 namespace lpl::spiking {
