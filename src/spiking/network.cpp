@@ -54,11 +54,14 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
     memory = std::max(memory, connection.synapses.longest + kLongestEpoch);
     if (!c.rule) continue;
     memory = std::max(memory, c.rule->source_memory + kLongestEpoch);
+    for (const auto& listening : c.rule->listens)
+      source_memory[listening.source] = std::max(source_memory[listening.source], listening.memory + kLongestEpoch);
     connection.plasticity = c.rule->make({.connection = c,
                                           .index = connections.size() - 1,
                                           .synapses = connection.synapses,
                                           .pre_size = simulation.sources[c.from].size,
                                           .input = target.input(c.receptor),
+                                          .post_range = target.range(),
                                           .post_blocks = target.blocks(),
                                           .layout = layout,
                                           .plasticity_block = simulation.plasticity_block});

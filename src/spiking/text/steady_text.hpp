@@ -23,6 +23,10 @@ struct NamedExpression {
   std::string name;
   Expression value;
 };
+// A name that is explained.
+struct NamedText {
+  std::string name, help;
+};
 struct RequirementText {
   Expression that;
   std::string of, otherwise;

@@ -1,0 +1,74 @@
+// Plasticity rules as text, type = "traces": what a rule declares, read and checked, and its translation to programs
+// that run over synapses (docs/rules.md).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/table.hpp"
+#include "core/program.hpp"
+#include "spiking/text/steady_text.hpp"
+#include "spiking/text/steady_values.hpp"
+
+namespace lpl::spiking {
+
+// x' = -x / tau; a spike adds `jump`, or sets x to it. Read before the spikes of the step.
+struct TraceText {
+  enum class Of : std::uint8_t { pre, post, source };
+  std::string name;
+  Dimension dimension;  // of the jump
+  Of of = Of::pre;
+  std::string source;  // whose spikes count, all of its neurons together
+  bool nearest = false;
+  Expression tau, jump, initial, delay;  // of parameters; the delay of a source only
+};
+
+struct SynapticStateText {
+  std::string name;
+  Dimension dimension;
+  Expression initial;    // of parameters and of the weight that wiring gives; null for the weight
+  Expression low, high;  // where changes hold it; of parameters; may be null
+};
+
+// What an event does to states of a synapse; values see the states and traces before it.
+using ChangeText = std::vector<std::pair<std::size_t, Expression>>;
+
+struct RuleText : SteadyText {
+  std::vector<NamedText> modulators;
+  std::vector<TraceText> traces;
+  std::vector<SynapticStateText> states;  // the weight, w, first
+  ChangeText on_arrival, on_spike, each;
+  bool transmits_after = false;  // an arrival transmits the weight that it leaves
+  bool dendritic = false;        // the delay lies behind the synapse, else before it
+  Expression every, offset;      // of `each`; null where there is none
+
+  // Of bounds, initial values, time constants: parameters and constants, where `values` gives the parameters.
+  SteadyValues steady(const ParameterValues& values, double dt) const {
+    return SteadyValues(parameters, constants, values, dt);
+  }
+};
+
+// Reads the text but for its key `type`. `weight` is the dimension of weights, which the name `weight`, 1 of them, has.
+// Throws ConfigError with the place of what is wrong.
+RuleText read_rule_text(Table& table, Dimension weight);
+
+// What a program reads beside the states of a synapse.
+struct SynapseInput {
+  enum class Kind : std::uint8_t { pre_lag, pre_value, post_lag, post_value, source };
+  Kind kind;
+  std::size_t trace = 0;  // among those of its kind; of no meaning for lags
+  bool operator==(const SynapseInput&) const = default;
+};
+// Registers: the states, then the inputs.
+struct SynapseProgram {
+  Program program;
+  std::vector<SynapseInput> inputs;
+  std::vector<std::size_t> changed;  // states
+};
+// Lags are in steps of dt.
+SynapseProgram compile_change(const RuleText& text, const ChangeText& change, const SteadyValues& steady, double dt);
+
+}  // namespace lpl::spiking

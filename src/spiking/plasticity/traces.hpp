@@ -1,0 +1,140 @@
+// Traces of spikes, x' = -x / tau, advanced where a spike meets them: nothing is paid for neurons that are silent. What
+// is kept is a value just after the last spike; what it has become since, x exp(-lag dt / tau), programs of rules
+// compute.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+#include "core/elementary.hpp"
+#include "core/types.hpp"
+
+namespace lpl::spiking {
+
+// A trace in float32.
+struct Trace {
+  float rate = 0;  // -dt / tau, of a step
+  float jump = 0;
+  float initial = 0;
+  bool nearest = false;  // a spike sets it
+
+  float after_spike(float value, Step lag) const {
+    return nearest ? jump : value * elementary::exp(static_cast<float>(lag) * rate) + jump;
+  }
+};
+
+// What traces are at a time: `values` by trace, lying `stride` apart, of the time `since`.
+struct TraceValues {
+  const float* values;
+  std::size_t stride;
+  Step since;
+};
+
+// Of postsynaptic neurons.
+class PostTraces {
+ public:
+  PostTraces(std::vector<Trace> traces, std::size_t blocks)
+      : traces_(std::move(traces)), value_(blocks * kBlock * traces_.size()), since_(blocks * kBlock, 0) {
+    for (std::size_t n = 0; n < since_.size(); ++n)
+      for (std::size_t t = 0; t < traces_.size(); ++t) value_[place(n, t)] = traces_[t].initial;
+  }
+
+  TraceValues at(std::size_t neuron) const { return {value_.data() + place(neuron, 0), kBlock, since_[neuron]}; }
+  void spike(std::size_t neuron, Step now) {
+    for (std::size_t t = 0; t < traces_.size(); ++t) {
+      float& value = value_[place(neuron, t)];
+      value = traces_[t].after_spike(value, now - since_[neuron]);
+    }
+    since_[neuron] = now;
+  }
+
+  std::size_t count() const { return traces_.size(); }
+  std::vector<float>& values() { return value_; }  // [block][trace][16]
+  std::vector<Step>& since() { return since_; }
+
+ private:
+  std::size_t place(std::size_t neuron, std::size_t trace) const {
+    return (neuron / kBlock * traces_.size() + trace) * kBlock + neuron % kBlock;
+  }
+
+  std::vector<Trace> traces_;
+  std::vector<float> value_;
+  std::vector<Step> since_;
+};
+
+// Of presynaptic neurons, by time of emission. Synapses of longer delays see the past of a trace, so that the values
+// after spikes that may be under way are kept, each with the one before.
+class PreTraces {
+ public:
+  PreTraces(std::vector<Trace> traces, NeuronId sources)
+      : traces_(std::move(traces)), value_(sources * traces_.size(), 0.0f), since_(sources, 0), newest_(sources, 0) {}
+
+  void begin(NeuronId source) {
+    for (std::size_t t = 0; t < traces_.size(); ++t) value_[source * traces_.size() + t] = traces_[t].initial;
+  }
+  void forget(NeuronId source) {
+    std::fill_n(value_.begin() + static_cast<std::ptrdiff_t>(source * traces_.size()), traces_.size(), 0.0f);
+    since_[source] = 0;
+  }
+
+  // In the order of emission.
+  void spike(NeuronId source, Step emitted) {
+    const std::size_t from = past_value_.size();
+    past_value_.resize(from + traces_.size());
+    const TraceValues last = at(source, emitted + 1);
+    for (std::size_t t = 0; t < traces_.size(); ++t)
+      past_value_[from + t] = traces_[t].after_spike(last.values[t], emitted - last.since);
+    past_.push_back({emitted, newest_[source], source});
+    newest_[source] = first_ + past_.size() - 1;
+  }
+  // What the spikes that were emitted before `bound` have left.
+  TraceValues at(NeuronId source, Step bound) const {
+    for (std::uint64_t i = newest_[source]; i >= kept_; i = past_[i - first_].before)
+      if (past_[i - first_].emitted < bound)
+        return {past_value_.data() + (i - first_) * traces_.size(), 1, past_[i - first_].emitted};
+    return {value_.data() + source * traces_.size(), 1, since_[source]};
+  }
+  // Whether it has spiked since `from`, as far as is kept.
+  bool spiked_since(NeuronId source, Step from) const {
+    return newest_[source] >= kept_ && past_[newest_[source] - first_].emitted >= from;
+  }
+  // Nobody asks for bounds below `bound` again.
+  void settle(Step bound) {
+    for (; kept_ - first_ < past_.size() && past_[kept_ - first_].emitted < bound; ++kept_) {
+      const Past& past = past_[kept_ - first_];
+      std::copy_n(past_value_.begin() + static_cast<std::ptrdiff_t>((kept_ - first_) * traces_.size()), traces_.size(),
+                  value_.begin() + static_cast<std::ptrdiff_t>(past.source * traces_.size()));
+      since_[past.source] = past.emitted;
+    }
+    if (2 * (kept_ - first_) >= past_.size()) drop_settled();
+  }
+
+  std::vector<float>& values() { return value_; }  // [source][trace], after spikes that are settled
+  std::vector<Step>& since() { return since_; }
+
+ private:
+  struct Past {
+    Step emitted;
+    std::uint64_t before;  // number of the same source's spike before
+    NeuronId source;
+  };
+  void drop_settled() {
+    const auto settled = static_cast<std::ptrdiff_t>(kept_ - first_);
+    past_.erase(past_.begin(), past_.begin() + settled);
+    past_value_.erase(past_value_.begin(), past_value_.begin() + settled * static_cast<std::ptrdiff_t>(traces_.size()));
+    first_ = kept_;
+  }
+
+  std::vector<Trace> traces_;
+  std::vector<float> value_;
+  std::vector<Step> since_;
+  // Spikes are numbered from 1: the newest of each source, 0 for none.
+  std::vector<std::uint64_t> newest_;
+  std::vector<Past> past_;
+  std::vector<float> past_value_;       // [spike][trace]
+  std::uint64_t first_ = 1, kept_ = 1;  // numbers of past_.front(), and of the first one that is not settled
+};
+
+}  // namespace lpl::spiking
