@@ -28,7 +28,9 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
     needs[p].receptors.assign(simulation.populations[p].cell.text->receptors.size(), false);
   for (const ConnectionDescription& c : simulation.connections) {
     needs[c.to].receptors[c.receptor] = true;
-    if (c.rule) needs[c.to].spike_lanes_kept = std::max(needs[c.to].spike_lanes_kept, c.rule->own_memory);
+    if (!c.rule) continue;
+    needs[c.to].spike_lanes_kept = std::max(needs[c.to].spike_lanes_kept, c.rule->own_memory);
+    needs[c.to].kept.insert(c.rule->follows.begin(), c.rule->follows.end());
   }
   for (const auto& device : simulation.devices) {
     Neurons::Needs& target = needs[device->population];
@@ -61,8 +63,7 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
                                           .synapses = connection.synapses,
                                           .pre_size = simulation.sources[c.from].size,
                                           .input = target.input(c.receptor),
-                                          .post_range = target.range(),
-                                          .post_blocks = target.blocks(),
+                                          .post = target,
                                           .layout = layout,
                                           .plasticity_block = simulation.plasticity_block});
   }

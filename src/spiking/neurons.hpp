@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "comm/spike_exchange.hpp"
@@ -22,6 +23,7 @@ class Neurons {
   struct Needs {
     std::vector<bool> receptors;  // that synapses lead to
     bool devices = false;         // clamps or currents act on it
+    std::set<std::size_t> kept;   // states of which rules want the values of every step
     Step spike_lanes_kept = 0;    // steps of its own spikes that plasticity looks back on; 0: none
   };
 
@@ -45,6 +47,8 @@ class Neurons {
   // Advances all neurons over `steps` steps from step `first`. `spikes` gets the spikes in (step, id) order.
   void advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps, EpochSpikes& spikes);
 
+  // A state as it is when steps of the epoch begin, [block][slot][16]; only with needs.kept.
+  const float* kept(std::size_t state) const { return kept_[state].data(); }
   // The potential after integration, [block][slot][16], and spike lanes, [ring][block], for plasticity.
   const float* integrated_potential() const { return V_integrated_.data(); }
   const std::uint16_t* spike_lanes() const { return spike_lanes_.data(); }
@@ -79,6 +83,8 @@ class Neurons {
   std::vector<void*> state_arrays_;                  // as PopulationEpoch wants them: in the model's order
   std::vector<float*> input_arrays_;
   std::vector<const float*> added_arrays_;
+  std::vector<AlignedVector<float>> kept_;  // by state
+  std::vector<float*> kept_arrays_;
   AlignedVector<float> clamp_, V_integrated_;
   std::vector<AlignedVector<float>> current_;  // by input
   std::vector<std::uint16_t> spike_lanes_;

@@ -42,6 +42,7 @@ void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDes
                             .receptor = receptor.name,
                             .weight = receptor.weight,
                             .sign = receptor.sign,
+                            .target = *result_.populations[c.to].cell.text,
                             .sources = result_.sources,
                             .grid = grid_};
   c.rule = read_rule(reading, root);

@@ -247,6 +247,15 @@ void copy_column(const T* from, T* to, std::size_t blocks) {
 }
 
 template <class T>
+void keep_states(const Place<T>& place) {
+  for (std::uint16_t s = 0; s < place.program.states; ++s) {
+    if (place.epoch.kept[s] == nullptr) continue;
+    const Operand<T, false> state(place, s);
+    for (std::size_t b = 0; b < place.blocks; ++b) to_floats(state[b], place.epoch.kept[s] + place.cell(b));
+  }
+}
+
+template <class T>
 void advance_machine(const MachineProgram<T>& program, const std::vector<LaneInstruction>& code, T* columns,
                      const PopulationEpoch& epoch) {
   const std::size_t group = program.group, stride = stride_of(program);
@@ -261,9 +270,11 @@ void advance_machine(const MachineProgram<T>& program, const std::vector<LaneIns
     for (std::size_t s = 0; s < program.states; ++s) copy_column(state(s), columns + s * stride, place.blocks);
     for (std::size_t v = 0; v < program.by_neuron.size(); ++v)
       copy_column(program.by_neuron[v].data() + block * kBlock, columns + (program.states + v) * stride, place.blocks);
-    for (; place.step < epoch.steps; ++place.step)
+    for (; place.step < epoch.steps; ++place.step) {
+      if (epoch.kept) keep_states(place);
       for (const LaneInstruction& c : code)
         kHandlers<T>[static_cast<std::size_t>(c.action) * 8 + c.constants](c, place);
+    }
     for (std::size_t s = 0; s < program.states; ++s) copy_column(columns + s * stride, state(s), place.blocks);
     if (epoch.event_steps) std::fill_n(epoch.event_steps + block, place.blocks, 0u);
   }

@@ -33,7 +33,7 @@ class ModelReader : private TextReader {
     if (model_.states.size() > kMostStates)
       table_.fail("states",
                   fmt::format("there are {} states; a neuron may have {}", model_.states.size(), kMostStates));
-    read_aliases();
+    read_scope();
     read_motion();
     read_methods();
     read_spike();
@@ -178,19 +178,14 @@ class ModelReader : private TextReader {
   }
 
   // What [dynamics], [step] and [spike] may name.
-  void read_aliases() {
+  void read_scope() {
     scope_ = steady_;
     for (const StateText& state : model_.states) scope_.symbols.push_back({state.name, state.dimension});
     for (const InputText& input : model_.inputs) scope_.symbols.push_back({input.name, input.dimension});
     scope_.symbols.push_back({"t", Dimension::time});
     scope_.random = true;
     scope_.draws = &draws_;
-    Table table = section("aliases");
-    for (const std::string& name : table.keys()) {
-      declare(table, name);
-      const Expression tree = at(table, name, [&](std::string_view text) { return parse_expression(text, scope_); });
-      scope_.symbols.push_back({name, tree->dimension, tree, tree->truth});
-    }
+    read_aliases(scope_);
   }
 
   void read_motion() {

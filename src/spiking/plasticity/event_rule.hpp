@@ -25,8 +25,8 @@ template <class Rule>
 class EventRule final : public Plasticity, private BlockHook {
  public:
   EventRule(const RulePlace& place, Rule rule) : place_(place), rule_(std::move(rule)), columns_(place) {
-    arrivals_.resize(place.post_blocks);
-    next_.assign(place.post_blocks, 0);
+    arrivals_.resize(place.post.blocks());
+    next_.assign(place.post.blocks(), 0);
   }
 
   void begin_epoch(Step first, std::uint32_t steps, std::span<const SpikeHistory> spikes, bool learns,

@@ -16,7 +16,6 @@
 #include "spiking/description.hpp"
 #include "spiking/grid.hpp"
 #include "spiking/layout.hpp"
-#include "spiking/local_range.hpp"
 #include "spiking/spike_history.hpp"
 #include "spiking/variables.hpp"
 
@@ -54,8 +53,7 @@ struct RulePlace {
   Synapses& synapses;
   NeuronId pre_size;
   float* input;  // of the receptor; add weights at step * kBlock + target
-  LocalRange post_range;
-  std::size_t post_blocks;
+  const Neurons& post;
   EpochLayout layout;
   Step plasticity_block;
 };
@@ -82,7 +80,8 @@ struct RuleDescription {
     Step delay, memory;
   };
   std::vector<Listening> listens;
-  bool delays_differ = false;  // synapses may have delays of their own
+  std::vector<std::size_t> follows;  // states of the population of which it wants the values of every step
+  bool delays_differ = false;        // synapses may have delays of their own
   double w_min = -std::numeric_limits<double>::infinity();
   double w_max = std::numeric_limits<double>::infinity();  // of what it moves,
   double lift = 0;                                         // and how far above weights may be between two updates
@@ -97,6 +96,7 @@ struct RuleReading {
   std::string_view receptor;
   Dimension weight;  // of weights onto the receptor,
   WeightSign sign;   // and their sign
+  const ModelText& target;
   std::span<const Source> sources;
   const Grid& grid;
 };

@@ -29,9 +29,10 @@ class RuleReader : private TextReader {
     text_.dendritic = table_.choice("delay", {"axonal", "dendritic"}, "axonal") == 1;
     read_on_arrival();
     read_on_spike();
+    read_during();
     read_each();
-    if (text_.on_arrival.empty() && text_.on_spike.empty() && text_.each.empty())
-      table_.fail("on_spike", "the rule changes nothing; give [on_arrival], [on_spike] or [each]");
+    if (text_.on_arrival.empty() && text_.on_spike.empty() && text_.during.empty() && text_.each.empty())
+      table_.fail("on_spike", "the rule changes nothing; give [on_arrival], [on_spike], [during] or [each]");
     read_requirements(text_);
     return std::move(text_);
   }
@@ -81,19 +82,15 @@ class RuleReader : private TextReader {
       Table own = entry(table, name);
       TraceText trace;
       trace.name = name;
-      const std::string of = own.text("of");
-      trace.of = of == "pre" ? TraceText::Of::pre : of == "post" ? TraceText::Of::post : TraceText::Of::source;
-      if (trace.of == TraceText::Of::source) trace.source = of;
-      trace.tau = value(own, "tau", steady_, Dimension::time);
-      trace.jump = own.has("jump") ? value(own, "jump", steady_) : number(1);
-      trace.dimension = trace.jump->dimension;
-      trace.initial = own.has("initial") ? value(own, "initial", steady_, trace.dimension) : number(0, trace.dimension);
-      trace.nearest = own.flag("nearest", false);
+      if (own.has("follows"))
+        read_follower(own, trace);
+      else
+        read_spike_trace(own, trace);
       if (own.has("delay")) {
-        if (trace.of != TraceText::Of::source)
+        if (trace.of == TraceText::Of::pre || trace.of == TraceText::Of::post)
           own.fail("delay",
-                   "'delay' is of traces of a population or stimulus; pre- and postsynaptic spikes have the "
-                   "delay of the connection");
+                   "'delay' is of traces of a state, a population or stimulus; pre- and postsynaptic spikes have "
+                   "the delay of the connection");
         trace.delay = value(own, "delay", steady_, Dimension::time);
       }
       own.finish();
@@ -102,6 +99,25 @@ class RuleReader : private TextReader {
     scope_ = steady_;
     for (const SynapticStateText& state : text_.states) scope_.symbols.push_back({state.name, state.dimension});
     for (const TraceText& trace : text_.traces) scope_.symbols.push_back({trace.name, trace.dimension});
+    read_aliases(scope_);
+  }
+
+  void read_spike_trace(Table& own, TraceText& trace) {
+    const std::string of = own.text("of");
+    trace.of = of == "pre" ? TraceText::Of::pre : of == "post" ? TraceText::Of::post : TraceText::Of::source;
+    if (trace.of == TraceText::Of::source) trace.source = of;
+    trace.tau = value(own, "tau", steady_, Dimension::time);
+    trace.jump = own.has("jump") ? value(own, "jump", steady_) : number(1);
+    trace.dimension = trace.jump->dimension;
+    trace.initial = own.has("initial") ? value(own, "initial", steady_, trace.dimension) : number(0, trace.dimension);
+    trace.nearest = own.flag("nearest", false);
+  }
+  void read_follower(Table& own, TraceText& trace) {
+    trace.of = TraceText::Of::state;
+    trace.source = own.text("follows");
+    trace.initial = value(own, "initial", steady_);
+    trace.dimension = trace.initial->dimension;
+    if (own.has("tau")) trace.tau = value(own, "tau", steady_, Dimension::time);
   }
 
   void read_on_arrival() {
@@ -115,12 +131,32 @@ class RuleReader : private TextReader {
     Table table = section("on_spike");
     text_.on_spike = read_change(table, {});
   }
+  void read_during() {
+    if (!table_.has("during")) return;
+    Table table = section("during");
+    Scope scope = steady_;
+    for (const TraceText& trace : text_.traces)
+      if (trace.of == TraceText::Of::post || trace.of == TraceText::Of::state)
+        scope.symbols.push_back({trace.name, trace.dimension});
+    text_.condition = condition(table, "condition", scope);
+    text_.during = read_change(table, {"condition"});
+    if (text_.during.empty())
+      table.fail("condition", "nothing changes while the condition holds; give a state's value");
+  }
   void read_each() {
     if (!table_.has("each")) return;
     Table table = section("each");
     text_.every = value(table, "every", steady_, Dimension::time);
     text_.offset = table.has("offset") ? value(table, "offset", steady_, Dimension::time) : text_.every;
     text_.each = read_change(table, {"every", "offset"});
+    for (const auto& [state, tree] : text_.each)
+      for (const TraceText& trace : text_.traces)
+        if (trace.of == TraceText::Of::state && any_name(tree, [&](const std::string& n) { return n == trace.name; }))
+          table.fail(
+              text_.states[state].name,
+              fmt::format("'{}' follows a state, which [each] cannot read; use it in [on_arrival], [on_spike] or "
+                          "[during]",
+                          trace.name));
   }
 
   ChangeText read_change(Table& table, const std::vector<std::string>& words) {
@@ -164,20 +200,26 @@ class ChangeCompiler {
       : text_(text), steady_(steady), dt_(dt), program_(static_cast<std::uint16_t>(text.states.size())) {}
 
   SynapseProgram compile(const ChangeText& change) {
-    const Lowering lowering{.name = [&](const std::string& name) { return value_of(name); },
-                            .known = [&](const Expression& tree) { return known(tree); }};
     std::vector<std::pair<std::uint16_t, Value>> values;
     for (const auto& [state, tree] : change) {
-      values.emplace_back(static_cast<std::uint16_t>(state),
-                          held(text_.states[state], append(program_, tree, lowering)));
+      values.emplace_back(static_cast<std::uint16_t>(state), held(text_.states[state], lower(tree)));
       result_.changed.push_back(state);
     }
+    return finish(values);
+  }
+  SynapseProgram compile_condition() { return finish({{0, lower(text_.condition)}}); }
+
+ private:
+  SynapseProgram finish(const std::vector<std::pair<std::uint16_t, Value>>& values) {
     program_.commit(values);
     result_.program = program_.finish();
     return std::move(result_);
   }
-
- private:
+  Value lower(const Expression& tree) {
+    return append(program_, tree,
+                  {.name = [this](const std::string& name) { return value_of(name); },
+                   .known = [this](const Expression& part) { return known(part); }});
+  }
   std::optional<Value> known(const Expression& tree) {
     if (any_name(tree, [&](const std::string& name) { return !steady_.find(name); })) return std::nullopt;
     return program_.constant(steady_.of(tree));
@@ -195,6 +237,7 @@ class ChangeCompiler {
     const std::size_t place = place_of(text_, trace);
     using Kind = SynapseInput::Kind;
     if (trace.of == TraceText::Of::source) return input({Kind::source, place});
+    if (trace.of == TraceText::Of::state) return input({Kind::state, place});
     const bool pre = trace.of == TraceText::Of::pre;
     const Value value = input({pre ? Kind::pre_value : Kind::post_value, place});
     const Value lag = input({pre ? Kind::pre_lag : Kind::post_lag});
@@ -222,6 +265,10 @@ RuleText read_rule_text(Table& table, Dimension weight) { return RuleReader(tabl
 
 SynapseProgram compile_change(const RuleText& text, const ChangeText& change, const SteadyValues& steady, double dt) {
   return ChangeCompiler(text, steady, dt).compile(change);
+}
+
+SynapseProgram compile_condition(const RuleText& text, const SteadyValues& steady, double dt) {
+  return ChangeCompiler(text, steady, dt).compile_condition();
 }
 
 }  // namespace lpl::spiking

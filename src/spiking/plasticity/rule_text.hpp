@@ -15,15 +15,17 @@
 
 namespace lpl::spiking {
 
-// x' = -x / tau; a spike adds `jump`, or sets x to it. Read before the spikes of the step.
+// Of spikes: x' = -x / tau; a spike adds `jump`, or sets x to it. Read before the spikes of the step. Of a state of the
+// postsynaptic neuron: x' = (state - x) / tau, or the state itself.
 struct TraceText {
-  enum class Of : std::uint8_t { pre, post, source };
+  enum class Of : std::uint8_t { pre, post, source, state };
   std::string name;
-  Dimension dimension;  // of the jump
+  Dimension dimension;  // of the jump, or of the state
   Of of = Of::pre;
-  std::string source;  // whose spikes count, all of its neurons together
+  std::string source;  // whose spikes count, all of its neurons together; or the state
   bool nearest = false;
-  Expression tau, jump, initial, delay;  // of parameters; the delay of a source only
+  // Of parameters; the delay of a source or a state, null where none is given. Of a state: no jump, perhaps no tau.
+  Expression tau, jump, initial, delay;
 };
 
 struct SynapticStateText {
@@ -40,7 +42,8 @@ struct RuleText : SteadyText {
   std::vector<NamedText> modulators;
   std::vector<TraceText> traces;
   std::vector<SynapticStateText> states;  // the weight, w, first
-  ChangeText on_arrival, on_spike, each;
+  ChangeText on_arrival, on_spike, during, each;
+  Expression condition;          // of the postsynaptic neuron, of `during`; null where there is none
   bool transmits_after = false;  // an arrival transmits the weight that it leaves
   bool dendritic = false;        // the delay lies behind the synapse, else before it
   Expression every, offset;      // of `each`; null where there is none
@@ -57,7 +60,7 @@ RuleText read_rule_text(Table& table, Dimension weight);
 
 // What a program reads beside the states of a synapse.
 struct SynapseInput {
-  enum class Kind : std::uint8_t { pre_lag, pre_value, post_lag, post_value, source };
+  enum class Kind : std::uint8_t { pre_lag, pre_value, post_lag, post_value, source, state };
   Kind kind;
   std::size_t trace = 0;  // among those of its kind; of no meaning for lags
   bool operator==(const SynapseInput&) const = default;
@@ -70,5 +73,7 @@ struct SynapseProgram {
 };
 // Lags are in steps of dt.
 SynapseProgram compile_change(const RuleText& text, const ChangeText& change, const SteadyValues& steady, double dt);
+// The same, of the condition: the first state becomes 0 or 1.
+SynapseProgram compile_condition(const RuleText& text, const SteadyValues& steady, double dt);
 
 }  // namespace lpl::spiking

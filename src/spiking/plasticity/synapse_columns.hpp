@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "core/errors.hpp"
+#include "spiking/neurons.hpp"
 #include "spiking/plasticity/plasticity.hpp"
 #include "spiking/synapses.hpp"
 
@@ -19,7 +20,7 @@ class SynapseColumns {
     if (synapses.size() >= kPlaces)
       throw ConfigError(fmt::format("connection '{}': {} plastic synapses on one rank are too many; take more ranks",
                                     place.connection.name, synapses.size()));
-    column_.assign(place.post_blocks * kBlock + 1, 0);
+    column_.assign(place.post.blocks() * kBlock + 1, 0);
     for (const std::uint32_t target : synapses.target) ++column_[place.layout.neuron_of(target) + 1];
     for (std::size_t n = 1; n < column_.size(); ++n) column_[n] += column_[n - 1];
     member_.resize(synapses.size());

@@ -33,11 +33,33 @@ std::vector<Trace> traces_of(const RuleText& text, TraceText::Of of, const Stead
   return traces;
 }
 
+std::vector<StateTraces::Entry> state_traces_of(const TextRule& rule, const SteadyValues& steady) {
+  std::vector<StateTraces::Entry> entries;
+  for (const TraceText& trace : rule.text.traces) {
+    if (trace.of != TraceText::Of::state) continue;
+    const std::size_t i = entries.size();
+    entries.push_back({.state = rule.follows[i],
+                       .gain = trace.tau ? static_cast<float>(rule.dt / steady.of(trace.tau)) : 1.0f,
+                       .initial = static_cast<float>(steady.of(trace.initial)),
+                       .delay = rule.state_delays[i]});
+  }
+  return entries;
+}
+
+// What programs read beside states of synapses.
+struct Traces {
+  PreTraces pre;
+  PostTraces post;
+  StateTraces state;
+  // Of sources: as the next step finds them, and by step of the epoch, [step][trace].
+  std::vector<double> source;
+  std::vector<float> source_by_step;
+};
+
 // The program of an event, ready to run over many synapses: they are gathered, changed and put back.
 class Change {
  public:
-  Change(const TextRule& rule, const ChangeText& change, const SteadyValues& steady)
-      : compiled_(compile_change(rule.text, change, steady, rule.dt)), machine_(compiled_.program) {
+  explicit Change(SynapseProgram program) : compiled_(std::move(program)), machine_(compiled_.program) {
     for (const SynapseInput& input : compiled_.inputs) {
       using Kind = SynapseInput::Kind;
       reads_pre_ |= input.kind == Kind::pre_lag || input.kind == Kind::pre_value;
@@ -49,55 +71,88 @@ class Change {
   bool is_full() const { return count_ == SynapseMachine::kMost; }
   bool is_empty() const { return count_ == 0; }
 
-  // `pre_now` and `post_now`: the time at the synapse, by presynaptic emission and by postsynaptic arrival there.
-  // `sources`: traces of sources, by trace.
-  void add(std::uint64_t synapse, NeuronId source, std::uint32_t neuron, Step pre_now, Step post_now,
-           const PreTraces& pre_traces, const PostTraces& post_traces, const float* sources) {
+  // A synapse where the event happens. `emitted`: of presynaptic spikes that are there now; `now`: the time there;
+  // `step`: of the epoch.
+  void add(std::uint64_t synapse, NeuronId source, std::uint32_t neuron, Step emitted, Step now, std::size_t step) {
     const std::size_t i = count_++;
     synapse_[i] = synapse;
-    if (compiled_.inputs.empty()) return;
-    const TraceValues pre = reads_pre_ ? pre_traces.at(source, pre_now) : TraceValues{};
-    const TraceValues post = reads_post_ ? post_traces.at(neuron) : TraceValues{};
+    source_[i] = source;
+    neuron_[i] = neuron;
+    emitted_[i] = emitted;
+    now_[i] = now;
+    step_[i] = step;
+  }
+  // Changes what was added. `states`: by state, of all synapses.
+  void run(std::span<float* const> states, Traces& traces) {
+    for (std::size_t s = 0; s < states.size(); ++s)
+      fill(machine_.column(s), [this, from = states[s]](std::size_t i) { return from[synapse_[i]]; });
+    read(traces);
+    machine_.run(count_);
+    for (const std::size_t s : compiled_.changed) scatter(machine_.column(s), states[s]);
+    count_ = 0;
+  }
+
+  // Of a condition: for which of what was added it holds.
+  std::uint32_t holds(Traces& traces) {
+    read(traces);
+    machine_.run(count_);
+    std::uint32_t lanes = 0;
+    for (std::size_t i = 0; i < count_; ++i) lanes |= std::uint32_t{machine_.column(0)[i] != 0} << i;
+    count_ = 0;
+    return lanes;
+  }
+
+ private:
+  static constexpr std::size_t kMost = SynapseMachine::kMost;
+  void read(Traces& traces) {
+    if (reads_pre_)
+      for (std::size_t i = 0; i < count_; ++i) pre_[i] = traces.pre.at(source_[i], emitted_[i]);
+    if (reads_post_)
+      for (std::size_t i = 0; i < count_; ++i) post_[i] = traces.post.at(neuron_[i]);
     for (std::size_t k = 0; k < compiled_.inputs.size(); ++k) {
-      const SynapseInput& input = compiled_.inputs[k];
-      float& value = input_column(k)[i];
-      switch (input.kind) {
+      float* const column = machine_.column(compiled_.program.states + k);
+      const std::size_t t = compiled_.inputs[k].trace;
+      switch (compiled_.inputs[k].kind) {
         case SynapseInput::Kind::pre_lag:
-          value = static_cast<float>(pre_now - pre.since);
+          fill(column, [&](std::size_t i) { return static_cast<float>(emitted_[i] - pre_[i].since); });
           break;
         case SynapseInput::Kind::pre_value:
-          value = pre.values[input.trace * pre.stride];
+          fill(column, [&](std::size_t i) { return pre_[i].values[t * pre_[i].stride]; });
           break;
         case SynapseInput::Kind::post_lag:
-          value = static_cast<float>(post_now - post.since);
+          fill(column, [&](std::size_t i) { return static_cast<float>(now_[i] - post_[i].since); });
           break;
         case SynapseInput::Kind::post_value:
-          value = post.values[input.trace * post.stride];
+          fill(column, [&](std::size_t i) { return post_[i].values[t * post_[i].stride]; });
           break;
         case SynapseInput::Kind::source:
-          value = sources[input.trace];
+          fill(column, [&](std::size_t i) { return traces.source_by_step[step_[i] * traces.source.size() + t]; });
+          break;
+        case SynapseInput::Kind::state:
+          fill(column, [&](std::size_t i) { return traces.state.at(t, neuron_[i], now_[i]); });
           break;
       }
     }
   }
-  // Changes what was added. `states`: by state, of all synapses.
-  void run(std::span<float* const> states) {
-    for (std::size_t s = 0; s < states.size(); ++s)
-      for (std::size_t i = 0; i < count_; ++i) machine_.column(s)[i] = states[s][synapse_[i]];
-    machine_.run(count_);
-    for (const std::size_t s : compiled_.changed)
-      for (std::size_t i = 0; i < count_; ++i) states[s][synapse_[i]] = machine_.column(s)[i];
-    count_ = 0;
+  template <class Value>
+  void fill(float* column, Value value) const {
+    for (std::size_t i = 0, count = count_; i < count; ++i) column[i] = value(i);
   }
-
- private:
-  float* input_column(std::size_t k) { return machine_.column(compiled_.program.states + k); }
+  void scatter(const float* column, float* to) const {
+    for (std::size_t i = 0, count = count_; i < count; ++i) to[synapse_[i]] = column[i];
+  }
 
   SynapseProgram compiled_;
   SynapseMachine machine_;
   bool reads_pre_ = false, reads_post_ = false;
+  // By synapse that was added.
   std::size_t count_ = 0;
-  std::array<std::uint64_t, SynapseMachine::kMost> synapse_{};
+  std::array<std::uint64_t, kMost> synapse_{};
+  std::array<NeuronId, kMost> source_{};
+  std::array<std::uint32_t, kMost> neuron_{};
+  std::array<Step, kMost> emitted_{}, now_{};
+  std::array<std::size_t, kMost> step_{};
+  std::array<TraceValues, kMost> pre_{}, post_{};
 };
 
 // Time at a synapse of delay d: axonal, a presynaptic spike is there d steps after it was emitted, a postsynaptic one
@@ -110,18 +165,23 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       : rule_(rule),
         place_(place),
         steady_(rule.steady()),
-        pre_(traces_of(rule.text, TraceText::Of::pre, steady_, rule.dt), place.pre_size),
-        post_(traces_of(rule.text, TraceText::Of::post, steady_, rule.dt), place.post_blocks),
-        on_arrival_(rule, rule.text.on_arrival, steady_),
-        on_spike_(rule, rule.text.on_spike, steady_),
-        each_(rule, rule.text.each, steady_),
+        traces_{.pre = {traces_of(rule.text, TraceText::Of::pre, steady_, rule.dt), place.pre_size},
+                .post = {traces_of(rule.text, TraceText::Of::post, steady_, rule.dt), place.post.blocks()},
+                .state = {state_traces_of(rule, steady_), place.post.blocks()},
+                .source = {},
+                .source_by_step = {}},
+        on_arrival_(compile_change(rule.text, rule.text.on_arrival, steady_, rule.dt)),
+        on_spike_(compile_change(rule.text, rule.text.on_spike, steady_, rule.dt)),
+        during_(compile_change(rule.text, rule.text.during, steady_, rule.dt)),
+        each_(compile_change(rule.text, rule.text.each, steady_, rule.dt)),
         columns_(place),
-        arrivals_(place.post_blocks),
-        next_(place.post_blocks, 0) {
-    for (const NeuronId source : place.synapses.heard) pre_.begin(source);
+        arrivals_(place.post.blocks()),
+        next_(place.post.blocks(), 0) {
+    for (const NeuronId source : place.synapses.heard) traces_.pre.begin(source);
     make_states();
-    for (const SourceTrace& trace : rule_.source_traces) source_value_.push_back(trace.initial);
-    source_values_.resize(source_value_.size() * kLongestEpoch);
+    for (const SourceTrace& trace : rule_.source_traces) traces_.source.push_back(trace.initial);
+    traces_.source_by_step.resize(traces_.source.size() * kLongestEpoch);
+    if (rule_.text.condition) condition_.emplace(compile_condition(rule_.text, steady_, rule_.dt));
   }
 
   void begin_epoch(Step first, std::uint32_t steps, std::span<const SpikeHistory> spikes, bool learns,
@@ -135,13 +195,16 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       deliver(steps, spikes);
     else
       list_arrivals(steps, spikes[place_.connection.from], event_steps);
+    if (condition_)
+      for (std::size_t b = 0; b < arrivals_.size(); ++b) event_steps[b] |= (std::uint32_t{2} << (steps - 1)) - 1;
   }
 
   BlockHook* hook() override { return rule_.text.dendritic ? nullptr : this; }
 
   void advance(const Neurons& /*post*/, Step first, std::uint32_t steps) override {
     run(on_arrival_);
-    pre_.settle(first + steps - place_.synapses.longest);
+    traces_.pre.settle(first + steps - place_.synapses.longest);
+    for (std::size_t b = 0; b < arrivals_.size(); ++b) traces_.state.advance(b, first, first + steps - 1, place_.post);
   }
 
   void list(Variables& variables) override {
@@ -152,15 +215,18 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     };
     for (std::size_t s = 1; s < rule_.text.states.size(); ++s)
       add(rule_.text.states[s].name, By::synapse, place_.index, std::span<float>(own_states_[s - 1]));
-    if (post_.count() > 0) {
-      add("post_traces", By::neuron, c.to, std::span(post_.values()), post_.count());
-      add("post_since", By::neuron, c.to, std::span(post_.since()));
+    if (traces_.post.count() > 0) {
+      add("post_traces", By::neuron, c.to, std::span(traces_.post.values()), traces_.post.count());
+      add("post_since", By::neuron, c.to, std::span(traces_.post.since()));
     }
-    if (!pre_.values().empty()) {
-      add("pre_traces", By::source, c.from, std::span(pre_.values()));
-      add("pre_since", By::source, c.from, std::span(pre_.since()));
+    if (!traces_.pre.values().empty()) {
+      add("pre_traces", By::source, c.from, std::span(traces_.pre.values()));
+      add("pre_since", By::source, c.from, std::span(traces_.pre.since()));
     }
-    if (!source_value_.empty()) add("source_traces", By::device, c.to, std::span(source_value_));
+    for (std::size_t t = 0; t < traces_.state.count(); ++t)
+      add(fmt::format("state_trace_{}", t), By::neuron, c.to, std::span(traces_.state.values(t)),
+          traces_.state.ring(t));
+    if (!traces_.source.empty()) add("source_traces", By::device, c.to, std::span(traces_.source));
   }
 
   std::size_t buffer_bytes() const override { return columns_.bytes(); }
@@ -199,22 +265,20 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   // What a checkpoint holds of sources that only other ranks hear would not move here.
   void begin(Step first) {
     for (NeuronId source = 0; source < place_.pre_size; ++source)
-      if (!place_.synapses.hears(source)) pre_.forget(source);
+      if (!place_.synapses.hears(source)) traces_.pre.forget(source);
     known_ = std::max<Step>(0, first - place_.synapses.longest);
+    traces_.state.seek(first);
   }
 
   // Traces of sources are summed in float64, step by step, on all ranks alike.
   void advance_source_traces(std::uint32_t steps, std::span<const SpikeHistory> spikes) {
     for (std::uint32_t step = 0; step < steps; ++step)
-      for (std::size_t t = 0; t < source_value_.size(); ++t) {
+      for (std::size_t t = 0; t < traces_.source.size(); ++t) {
         const SourceTrace& trace = rule_.source_traces[t];
-        source_values_[step * source_value_.size() + t] = static_cast<float>(source_value_[t]);
+        traces_.source_by_step[step * traces_.source.size() + t] = static_cast<float>(traces_.source[t]);
         const auto arrived = spikes[trace.source].at(first_ + step - trace.delay).size();
-        source_value_[t] = (source_value_[t] + trace.jump * static_cast<double>(arrived)) * trace.decay;
+        traces_.source[t] = (traces_.source[t] + trace.jump * static_cast<double>(arrived)) * trace.decay;
       }
-  }
-  const float* source_values(Step now) const {
-    return source_values_.data() + static_cast<std::size_t>(now - first_) * source_value_.size();
   }
 
   Step delay_of(std::uint64_t synapse) const {
@@ -251,13 +315,25 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     const Synapses& synapses = place_.synapses;
     const auto [begin, end] = synapses.of(pre);
     if (begin == end) return;
-    const bool again = pre_.spiked_since(pre, known_ - kLongestEpoch);
-    pre_.spike(pre, known_);
+    const bool again = traces_.pre.spiked_since(pre, known_ - kLongestEpoch);
+    traces_.pre.spike(pre, known_);
     const std::uint64_t next = synapses.delay.empty() ? begin : synapses.first_after(begin, end, first_ - known_);
     if (next < end) underway_.push_back({known_, pre, again, next, end});
   }
 
   void arrive(std::uint32_t block, std::uint32_t step) override {
+    traces_.state.advance(block, first_, first_ + step, place_.post);
+    transmit_arrivals(block, step);
+    if (condition_ && learns_) change_where_condition_holds(block, step);
+  }
+  void change_where_condition_holds(std::uint32_t block, std::uint32_t step) {
+    run(on_arrival_);
+    const auto first_lane = static_cast<std::uint32_t>(block * kBlock);
+    for (std::uint32_t lane = 0; lane < kBlock; ++lane) condition_->add(0, 0, first_lane + lane, 0, first_ + step, step);
+    for (std::uint32_t lanes = condition_->holds(traces_); lanes != 0; lanes &= lanes - 1)
+      change_column(during_, first_lane + static_cast<std::uint32_t>(std::countr_zero(lanes)), first_ + step, step);
+  }
+  void transmit_arrivals(std::uint32_t block, std::uint32_t step) {
     const auto& arrivals = arrivals_[block];
     std::size_t& next = next_[block];
     if (learns_ && rule_.text.transmits_after) {
@@ -282,17 +358,18 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     place_.input[place_.synapses.target[synapse] + step * kBlock] += place_.synapses.weight[synapse];
   }
   void change(const Arrival& arrival, std::uint32_t step) {
-    add(on_arrival_, arrival.synapse, arrival.source, first_ + step, first_ + step);
+    add(on_arrival_, arrival.synapse, arrival.source, first_ + step, step);
   }
 
   void spiked(std::uint32_t block, std::uint32_t step, std::uint32_t lanes) override {
+    traces_.state.advance(block, first_, first_ + step, place_.post);
     run(on_arrival_);
     const Step now = first_ + step;
     for (; lanes != 0; lanes &= lanes - 1) {
       const auto neuron =
           static_cast<std::uint32_t>(block * kBlock) + static_cast<std::uint32_t>(std::countr_zero(lanes));
-      if (learns_) change_column(neuron, now, now);
-      post_.spike(neuron, now);
+      if (learns_) change_column(on_spike_, neuron, now, step);
+      traces_.post.spike(neuron, now);
     }
   }
 
@@ -307,19 +384,19 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       if (now < 0) continue;
       const auto own = local_spikes(spikes[place_.connection.to], now - delay);
       if (learns_)
-        for (const NeuronId id : own) change_column(id - place_.post_range.first, now, first_ + step);
+        for (const NeuronId id : own) change_column(on_spike_, id - place_.post.range().first, now, step);
       const auto sources = spikes[place_.connection.from].at(now);
       for (const NeuronId pre : sources) deliver_row(pre, now, step);
-      for (const NeuronId id : own) post_.spike(id - place_.post_range.first, now);
+      for (const NeuronId id : own) traces_.post.spike(id - place_.post.range().first, now);
       for (const NeuronId pre : sources)
-        if (synapses.hears(pre)) pre_.spike(pre, now);
-      pre_.settle(now + 1);
+        if (synapses.hears(pre)) traces_.pre.spike(pre, now);
+      traces_.pre.settle(now + 1);
     }
   }
   std::span<const NeuronId> local_spikes(const SpikeHistory& history, Step step) const {
     const std::span<const NeuronId> all = history.at(step);
-    const auto begin = std::ranges::lower_bound(all, place_.post_range.first);
-    const auto end = std::ranges::lower_bound(all, place_.post_range.first + place_.post_range.count);
+    const auto begin = std::ranges::lower_bound(all, place_.post.range().first);
+    const auto end = std::ranges::lower_bound(all, place_.post.range().first + place_.post.range().count);
     return {begin, end};
   }
   void deliver_row(NeuronId pre, Step now, std::uint32_t step) {
@@ -329,7 +406,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     };
     if (!rule_.text.transmits_after) transmit_all();
     if (learns_ && on_arrival_.changes()) {
-      for (std::uint64_t s = begin; s < end; ++s) add(on_arrival_, s, pre, now, first_ + step);
+      for (std::uint64_t s = begin; s < end; ++s) add(on_arrival_, s, pre, now, step);
       run(on_arrival_);
     }
     if (rule_.text.transmits_after) transmit_all();
@@ -338,31 +415,30 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   // --- Both --------------------------------------------------------------------------------------------------------
 
   // `at_synapse`: the time there.
-  void add(Change& change, std::uint64_t synapse, NeuronId source, Step at_synapse, Step now) {
+  void add(Change& change, std::uint64_t synapse, NeuronId source, Step at_synapse, std::uint32_t step) {
     if (!change.changes()) return;
     if (change.is_full()) run(change);
     change.add(synapse, source, place_.layout.neuron_of(place_.synapses.target[synapse]),
-               emitted_by(synapse, at_synapse), at_synapse, pre_, post_, source_values(now));
+               emitted_by(synapse, at_synapse), at_synapse, step);
   }
   void run(Change& change) {
-    if (!change.is_empty()) change.run(states_);
+    if (!change.is_empty()) change.run(states_, traces_);
   }
-  void change_column(std::uint32_t neuron, Step at_synapse, Step now) {
-    if (!on_spike_.changes()) return;
+  // `change` of all synapses of a neuron.
+  void change_column(Change& change, std::uint32_t neuron, Step at_synapse, std::uint32_t step) {
+    if (!change.changes()) return;
     columns_.each(neuron, [&](std::uint32_t synapse, std::uint32_t row) {
-      if (on_spike_.is_full()) run(on_spike_);
-      on_spike_.add(synapse, place_.synapses.heard[row], neuron, emitted_by(synapse, at_synapse), at_synapse, pre_,
-                    post_, source_values(now));
+      if (change.is_full()) run(change);
+      change.add(synapse, place_.synapses.heard[row], neuron, emitted_by(synapse, at_synapse), at_synapse, step);
     });
-    run(on_spike_);
+    run(change);
   }
   // Between the steps first_-1 and first_.
   void change_all() {
     const Synapses& synapses = place_.synapses;
     const Step now = rule_.text.dendritic ? std::max<Step>(0, first_ - synapses.shortest) : first_;
     for (std::size_t r = 0; r < synapses.heard.size(); ++r)
-      for (std::uint64_t s = synapses.row[r]; s < synapses.row[r + 1]; ++s)
-        add(each_, s, synapses.heard[r], now, first_);
+      for (std::uint64_t s = synapses.row[r]; s < synapses.row[r + 1]; ++s) add(each_, s, synapses.heard[r], now, 0);
     run(each_);
   }
   // When a presynaptic spike was emitted that is at the synapse now.
@@ -373,13 +449,11 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   const TextRule& rule_;
   RulePlace place_;
   SteadyValues steady_;
-  PreTraces pre_;
-  PostTraces post_;
-  std::vector<double> source_value_;  // of traces of sources, as the next step finds them
-  std::vector<float> source_values_;  // [step of the epoch][trace]
-  std::vector<float*> states_;        // by state, of all synapses; the weights first
+  Traces traces_;
+  std::vector<float*> states_;  // by state, of all synapses; the weights first
   std::vector<AlignedVector<float>> own_states_;
-  Change on_arrival_, on_spike_, each_;
+  Change on_arrival_, on_spike_, during_, each_;
+  std::optional<Change> condition_;
   SynapseColumns columns_;
   bool learns_ = true;
   Step first_ = 0;
@@ -450,9 +524,25 @@ std::size_t source_of(const RuleReading& reading, bool own, const RuleText& text
   return named(reading.rule, trace.source, reading.rule.text(trace.source), reading.sources, "population or stimulus");
 }
 
-void read_source_traces(const RuleReading& reading, bool own, Table& from, TextRule& rule) {
+// The state of the target that a trace follows.
+std::size_t followed(const RuleReading& reading, const TraceText& trace, Table& from) {
+  const auto& states = reading.target.states;
+  const std::size_t state = named(from, "traces", trace.source, states, "state of the target's model");
+  if (states[state].dimension != trace.dimension)
+    from.fail("traces", fmt::format("trace '{}' begins as {}, but the state '{}' that it follows is {}", trace.name,
+                                    a_name_of(trace.dimension), trace.source, a_name_of(states[state].dimension)));
+  return state;
+}
+
+void read_traces(const RuleReading& reading, bool own, Table& from, TextRule& rule) {
   const SteadyValues steady = rule.steady();
   for (const TraceText& trace : rule.text.traces) {
+    if (trace.of == TraceText::Of::state) {
+      rule.follows.push_back(followed(reading, trace, from));
+      rule.state_delays.push_back(
+          trace.delay ? steps_of(reading, trace.delay, steady, 0, fmt::format("the delay of '{}'", trace.name)) : 0);
+    }
+    if (!trace.tau) continue;
     const double tau = steady.of(trace.tau);
     if (!(tau > 0)) from.fail("traces", fmt::format("trace '{}': 'tau' is {} s; it must be above 0", trace.name, tau));
     if (trace.of != TraceText::Of::source) continue;
@@ -487,7 +577,7 @@ std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading
   rule->moves = Moves::within_epochs;
   read_values(reading, own, *rule);
   read_bounds(reading, *rule);
-  read_source_traces(reading, own, text, *rule);
+  read_traces(reading, own, text, *rule);
   if (!own && reading.rule.has("delay"))
     rule->text.dendritic = reading.rule.choice("delay", {"axonal", "dendritic"}) == 1;
   rule->delays_differ = !rule->text.dendritic;
@@ -496,6 +586,8 @@ std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading
     rule->window = steps_of(reading, rule->text.every, steady, 1, "'every' of [each]");
     rule->window_offset = steps_of(reading, rule->text.offset, steady, 0, "'offset' of [each]");
   }
+  if (rule->text.dendritic && !rule->follows.empty())
+    reading.rule.fail("delay", "traces that follow a state need an axonal delay");
   if (rule->text.dendritic) {
     const Step back = 2 * reading.described.delay;
     rule->listens.push_back({reading.described.to, back, back});

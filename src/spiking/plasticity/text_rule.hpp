@@ -21,7 +21,8 @@ struct TextRule final : RuleDescription {
   RuleText text;
   std::map<std::string, double> values;  // of parameters, SI
   std::vector<SourceTrace> source_traces;
-  double dt = 0;  // [s]
+  std::vector<Step> state_delays;  // of traces of states
+  double dt = 0;                   // [s]
 
   SteadyValues steady() const {
     return text.steady([&](const std::string& name) { return values.at(name); }, dt);

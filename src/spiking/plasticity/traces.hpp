@@ -10,6 +10,8 @@
 
 #include "core/elementary.hpp"
 #include "core/types.hpp"
+#include "spiking/layout.hpp"
+#include "spiking/neurons.hpp"
 
 namespace lpl::spiking {
 
@@ -135,6 +137,59 @@ class PreTraces {
   std::vector<Past> past_;
   std::vector<float> past_value_;       // [spike][trace]
   std::uint64_t first_ = 1, kept_ = 1;  // numbers of past_.front(), and of the first one that is not settled
+};
+
+// Of states of postsynaptic neurons, by step: x += gain (state - x) by the state as a step finds it. Blocks go ahead
+// where they are read; all of them have the steps of an epoch when it ends.
+class StateTraces {
+ public:
+  struct Entry {
+    std::size_t state = 0;
+    float gain = 1;  // dt / tau, or 1: the state itself
+    float initial = 0;
+    Step delay = 0;  // it is seen so much later
+  };
+  StateTraces(std::vector<Entry> entries, std::size_t blocks) : entries_(std::move(entries)), done_(blocks, -1) {
+    for (const Entry& entry : entries_) {
+      ring_.push_back(static_cast<std::size_t>(entry.delay + kLongestEpoch + 1));
+      value_.emplace_back(blocks * ring_.back() * kBlock, entry.initial);
+    }
+  }
+
+  // What follows begins with step `first`.
+  void seek(Step first) { std::ranges::fill(done_, first - 1); }
+  // Goes ahead to `step` of the epoch that begins with step `first`.
+  void advance(std::size_t block, Step first, Step step, const Neurons& post) {
+    for (Step& done = done_[block]; done < step; ++done)
+      for (std::size_t t = 0; t < entries_.size(); ++t) {
+        const Entry& entry = entries_[t];
+        const float* const state =
+            post.kept(entry.state) +
+            (block * post.layout().slots() + static_cast<std::size_t>(done + 1 - first)) * kBlock;
+        const float* const before = slot(t, block, done);
+        float* const now = slot(t, block, done + 1);
+        for (std::size_t lane = 0; lane < kBlock; ++lane)
+          now[lane] = entry.gain == 1 ? state[lane] : before[lane] + entry.gain * (state[lane] - before[lane]);
+      }
+  }
+  float at(std::size_t trace, std::size_t neuron, Step now) {
+    return slot(trace, neuron / kBlock, now - entries_[trace].delay)[neuron % kBlock];
+  }
+
+  std::size_t count() const { return entries_.size(); }
+  std::vector<float>& values(std::size_t trace) { return value_[trace]; }  // [block][ring][16]
+  std::size_t ring(std::size_t trace) const { return ring_[trace]; }
+
+ private:
+  float* slot(std::size_t trace, std::size_t block, Step step) {
+    const std::size_t ring = ring_[trace], at = static_cast<std::size_t>(step + static_cast<Step>(ring)) % ring;
+    return value_[trace].data() + (block * ring + at) * kBlock;
+  }
+
+  std::vector<Entry> entries_;
+  std::vector<std::size_t> ring_;          // steps that are kept
+  std::vector<std::vector<float>> value_;  // by trace
+  std::vector<Step> done_;                 // by block
 };
 
 }  // namespace lpl::spiking

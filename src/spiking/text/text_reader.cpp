@@ -144,6 +144,15 @@ void TextReader::read_constants(SteadyText& text) {
   }
 }
 
+void TextReader::read_aliases(Scope& scope) {
+  Table table = section("aliases");
+  for (const std::string& name : table.keys()) {
+    declare(table, name);
+    const Expression tree = at(table, name, [&](std::string_view text) { return parse_expression(text, scope); });
+    scope.symbols.push_back({name, tree->dimension, tree, tree->truth});
+  }
+}
+
 void TextReader::read_requirements(SteadyText& text) {
   for (Table& table : table_.tables("require")) {
     table.rename(fmt::format("{} [[require]]", table_.who()));

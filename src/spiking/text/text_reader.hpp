@@ -42,6 +42,8 @@ class TextReader {
   // Defaults may name what `place` has.
   void read_parameters(SteadyText& text, const Scope& place);
   void read_constants(SteadyText& text);
+  // Named expressions of what `scope` has, which gets them.
+  void read_aliases(Scope& scope);
   void read_requirements(SteadyText& text);
 
   Table& table_;
