@@ -191,6 +191,38 @@ TEST(ShortTerm, DefaultsAreThoseOfItsSources) {
   EXPECT_EQ(read_simulation_text(text, "net.sim").canonical_text, text);
 }
 
+// One table for all pairs, and overrides.
+TEST(ShortTerm, IsAKeyOfTablesOfConnections) {
+  const auto s = read_simulation_text(
+      "simulation = {}\n[[population]]\nname = \"a\"\ncell = \"if\"\nsize = 2\n"
+      "[[population]]\nname = \"b\"\ncell = \"if\"\nsize = 2\n"
+      "[[connections]]\nfrom = [\"a\", \"b\"]\nto = [\"a\", \"b\"]\nall_to_all = true\nweight = [[0.1, 0.2], [0.3, "
+      "0]]\n"
+      "short_term = { model = \"tsodyks2\", U = 0.3 }\n"
+      "[[phase]]\nname = \"run\"\nduration = \"1 s\"\n",
+      "net.sim");
+  ASSERT_EQ(s.connections.size(), 3u);
+  const Network network(s, 0, 1);
+  for (const Connection& connection : network.connections) EXPECT_EQ(connection.short_term->factor(0, 7), 0.3f);
+}
+
+// Nothing is kept by synapse, and nothing of sources that no neuron of a rank hears.
+TEST(ShortTerm, CostsMemoryBySourceThatIsHeard) {
+  const auto bytes = [](const std::string& short_term, const std::string& wiring) {
+    const auto s = read_simulation_text(
+        fmt::format("simulation = {{}}\n[[stimulus]]\nname = \"in\"\ntype = \"poisson\"\nsize = 1000\nrate = \"1 Hz\"\n"
+                    "[[population]]\nname = \"out\"\ncell = \"if\"\nsize = 100\n"
+                    "[[connection]]\nfrom = \"in\"\nto = \"out\"\n{}\nweight = 0.1\n{}\n"
+                    "[[phase]]\nname = \"run\"\nduration = \"1 s\"\n",
+                    wiring, short_term),
+        "net.sim");
+    return Network(s, 0, 1).bytes();
+  };
+  const std::string form = "short_term = {}", all = "all_to_all = true";
+  EXPECT_EQ(bytes(form, all) - bytes("", all), 1000u * 24);
+  EXPECT_EQ(bytes(form, "density = 0") - bytes("", "density = 0"), 0u);
+}
+
 TEST(ShortTerm, WhatCannotBeIsRefusedWhereItStands) {
   const auto refused = [](const std::string& table) { return test::refusal([&] { described(table); }); };
   const auto says = [](const std::string& what) {

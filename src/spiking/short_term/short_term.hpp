@@ -2,7 +2,6 @@
 // engine knows no form by name.
 #pragma once
 
-#include <array>
 #include <cstddef>
 #include <memory>
 #include <span>
@@ -11,7 +10,6 @@
 #include <vector>
 
 #include "config/table.hpp"
-#include "core/elementary.hpp"
 #include "spiking/grid.hpp"
 #include "spiking/synapses.hpp"
 #include "spiking/variables.hpp"
@@ -50,87 +48,5 @@ std::span<const ShortTermEntry> short_terms();
 
 // The form that the table `short_term` of a connection describes.
 std::shared_ptr<const ShortTermDescription> read_short_term(Table& connection, const Grid& grid);
-
-// What is left after some steps of what decays: exp(-steps dt/tau), nothing where tau is 0.
-class Decay {
- public:
-  Decay() = default;
-  Decay(double tau, double dt) : rate_(tau > 0 ? -dt / tau : 0), forgets_(tau == 0) {}
-  double after(double steps) const { return forgets_ ? 0 : elementary::exp(steps * rate_); }
-  double rate() const { return rate_; }  // of its logarithm, a step
-
- private:
-  double rate_ = 0;
-  bool forgets_ = false;
-};
-
-// What has passed for a source when it spikes.
-struct SinceSpike {
-  Step steps;  // since its last spike; before the first one since the run's beginning, the spike's own step included
-  bool first;
-};
-
-// Of a Form:
-//   std::array<std::string_view, N> kValues              what it keeps of a source, never negative;
-//   std::array<double, N> initial                        how that begins;
-//   double spike(std::array<double, N>& values, SinceSpike since) const     the factor of a spike
-template <class Form>
-class ShortTermOf final : public ShortTerm {
- public:
-  ShortTermOf(const Form& form, const ShortTermPlace& place)
-      : form_(form),
-        connection_(place.connection.name),
-        source_(place.connection.from),
-        pre_size_(place.pre_size),
-        heard_(place.synapses.heard),
-        over_(heard_.size(), 0) {
-    for (std::size_t v = 0; v < kCount; ++v) values_[v].assign(heard_.size(), form.initial[v]);
-  }
-
-  float factor(std::size_t row, Step emitted) override {
-    std::array<double, kCount> values;
-    for (std::size_t v = 0; v < kCount; ++v) values[v] = values_[v][row];
-    const double factor = form_.spike(values, {emitted + 1 - over_[row], over_[row] == 0});
-    for (std::size_t v = 0; v < kCount; ++v) values_[v][row] = values[v];
-    over_[row] = emitted + 1;
-    return static_cast<float>(factor);
-  }
-
-  std::unique_ptr<ShortTerm> copy() const override { return std::make_unique<ShortTermOf>(*this); }
-
-  void list(Variables& variables) override {
-    const auto add = [&](std::string_view name, const char* unit, auto values) {
-      variables.add({.name = connection_ + "." + std::string(name),
-                     .unit = unit,
-                     .by = By::source,
-                     .owner = source_,
-                     .data = values,
-                     .heard = &heard_,
-                     .sources = pre_size_});
-    };
-    for (std::size_t v = 0; v < kCount; ++v) add(Form::kValues[v], "1", std::span<double>(values_[v]));
-    add("short_term_since", "steps", std::span<Step>(over_));
-  }
-
- private:
-  static constexpr std::size_t kCount = Form::kValues.size();
-
-  Form form_;
-  std::string connection_;
-  std::size_t source_;
-  NeuronId pre_size_;
-  const std::vector<NeuronId>& heard_;
-  std::array<std::vector<double>, kCount> values_;  // by row, just after the last spike
-  std::vector<Step> over_;                          // steps that were over then; 0 before the first spike
-};
-
-template <class Form>
-struct ShortTermDescriptionOf final : ShortTermDescription {
-  explicit ShortTermDescriptionOf(const Form& described) : form(described) {}
-  std::unique_ptr<ShortTerm> make(const ShortTermPlace& place) const override {
-    return std::make_unique<ShortTermOf<Form>>(form, place);
-  }
-  Form form;
-};
 
 }  // namespace lpl::spiking

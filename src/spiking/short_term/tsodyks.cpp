@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "spiking/short_term/short_term.hpp"
+#include "spiking/short_term/form.hpp"
 
 namespace lpl::spiking {
 namespace {

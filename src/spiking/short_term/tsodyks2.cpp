@@ -2,7 +2,7 @@
 // spikes that are D apart
 //   x' = 1 + (x - x u - 1) exp(-D/tau_rec),  u' = U + u (1 - U) exp(-D/tau_fac)
 // and a spike transmits w x u. The first one finds the initial values, whenever it comes.
-#include "spiking/short_term/short_term.hpp"
+#include "spiking/short_term/form.hpp"
 
 namespace lpl::spiking {
 namespace {
