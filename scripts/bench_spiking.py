@@ -115,7 +115,7 @@ def main():
         _, ranks, unit, goal = BENCHMARKS[name]
         median = statistics.median(values)
         listed = ", ".join(f"{activity} {share:.0f}" for activity, share in shares[name].items())
-        print(f"{name:<22} {median:8.4f} {min(values):8.4f} {max(values):8.4f} {goal or "":>7}  {unit:<8} {listed}")
+        print(f"{name:<22} {median:8.4f} {min(values):8.4f} {max(values):8.4f} {goal or '':>7}  {unit:<8} {listed}")
         report["benchmarks"][name] = {"unit": unit, "median": median, "values": values, "goal": goal, "ranks": ranks,
                                       "shares_percent": shares[name]}
     ratios = {what: statistics.median(with_ / without for with_, without in zip(times["static, short-term"], times["static"]))

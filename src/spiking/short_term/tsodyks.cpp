@@ -21,8 +21,9 @@ struct Tsodyks {
     auto& [x, y, u] = values;
     const auto steps = static_cast<double>(since.steps);
     u *= facilitation.after(steps);
-    const double active = y * inactivation.after(steps);
-    const double inactive = (1 - x - y) * recovery.after(steps) + y * inactivated(steps);
+    const double active_left = inactivation.after(steps), inactive_left = recovery.after(steps);
+    const double active = y * active_left;
+    const double inactive = (1 - x - y) * inactive_left + y * inactivated(steps, active_left, inactive_left);
     x = 1 - active - inactive;
     u += U * (1 - u);
     const double used = u * x;
@@ -33,10 +34,11 @@ struct Tsodyks {
 
   // Of what was active, what is inactive now: (exp(-D/tau_rec) - exp(-D/tau_psc)) tau_rec / (tau_rec - tau_psc), also
   // where the two are nearly or quite the same.
-  double inactivated(double steps) const {
-    const double slow = std::max(recovery.rate(), inactivation.rate());
-    const double apart = std::abs(recovery.rate() - inactivation.rate());
-    return steps * -inactivation.rate() * elementary::exp(steps * slow) * elementary::exprel(-steps * apart);
+  double inactivated(double steps, double active_left, double inactive_left) const {
+    const double apart = steps * std::abs(recovery.rate() - inactivation.rate());
+    const double mean = apart > 1 ? std::abs(inactive_left - active_left) / apart
+                                  : std::max(inactive_left, active_left) * elementary::exprel(-apart);
+    return steps * -inactivation.rate() * mean;
   }
 };
 
