@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Runs the tables of short-term plasticity through lpl_sim and compares.
+"""Runs the tables of plasticity through lpl_sim and compares.
 
     check_rules.py FOLDER [--lpl-sim PATH] [--ranks N] [--only TEXT] [--keep FOLDER]
 

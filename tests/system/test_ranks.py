@@ -119,6 +119,13 @@ density = 0.5
 weight = 0.6
 short_term = { model = "markram", U = 0.5, tau_rec = "50 ms" }
 [[connection]]
+from = "input"
+to = "inh"
+in_degree = 15
+weight = 0.2
+delay = { normal = ["3 ms", "2 ms"], low = "0.3 ms" }
+short_term = { tau_rec = "50 ms", U = 0.3 }
+[[connection]]
 name = "late"
 from = "exc"
 to = "exc"
