@@ -8,6 +8,7 @@
 #include "spiking/model/equations.hpp"
 #include "spiking/plasticity/plasticity.hpp"
 #include "spiking/plasticity/text_rule.hpp"
+#include "spiking/short_term/short_term.hpp"
 
 namespace lpl::spiking {
 
@@ -24,6 +25,7 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
     check_signs(table, c);
   else
     c.weight = read_weight(table, place, c);
+  if (table.has("short_term")) c.short_term = read_short_term(table, grid_);
   if (table.has("plasticity")) read_plasticity(table, root, c);
   table.finish();
   result_.connections.push_back(std::move(c));

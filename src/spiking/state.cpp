@@ -45,7 +45,14 @@ struct Values {
 
   template <class T>
   void operator()(std::span<T> values) const {
-    if (is_shared(variable.by)) {
+    if (variable.heard) {
+      std::size_t row = 0;
+      for (NeuronId source = 0; source < variable.sources; ++source) {
+        T unheard{};
+        const bool is_heard = row < variable.heard->size() && (*variable.heard)[row] == source;
+        visit(is_heard ? values[row++] : unheard);
+      }
+    } else if (is_shared(variable.by)) {
       for (T& value : values) visit(value);
     } else if (variable.by == By::synapse) {
       const Connection& connection = network.connections[variable.owner];
@@ -148,9 +155,9 @@ std::vector<std::string> parts_of(const std::vector<SavedVariable>& saved, const
   return parts;
 }
 
-// Of values by source, each rank has those that it hears, and zeros.
-std::string united(const std::vector<std::string>& parts) {
-  std::string all = parts.front();
+// Of values by source each rank has those that it hears, the same as others that do, and bits that are 0.
+std::string heard_by_any(const std::vector<std::string>& parts) {
+  std::string all(parts.front().size(), '\0');
   for (const std::string& part : parts)
     std::ranges::transform(part, all, all.begin(), [](char a, char b) { return static_cast<char>(a | b); });
   return all;
@@ -177,7 +184,7 @@ std::vector<SavedVariable> gather_variables(const Network& network, const Simula
     // Ranks hold ascending ranges of neurons.
     std::vector<std::string> parts = comm.gather(packed(network, variable));
     if (comm.rank() != 0) continue;
-    if (variable.by == By::source) parts = {united(parts)};
+    if (variable.by == By::source) parts = {heard_by_any(parts)};
     if (variable.by == By::device) parts.resize(1);
     saved.push_back(header_of(variable, simulation));
     for (const std::string& part : parts) saved.back().values += part;

@@ -11,6 +11,7 @@
 
 #include "spiking/plasticity/plasticity.hpp"
 #include "spiking/plasticity/synapse_columns.hpp"
+#include "spiking/short_term/short_term.hpp"
 #include "spiking/synapses.hpp"
 
 namespace lpl::spiking {
@@ -29,24 +30,29 @@ class EventRule final : public Plasticity, private BlockHook {
     next_.assign(place.post.blocks(), 0);
   }
 
-  void begin_epoch(Step first, std::uint32_t steps, std::span<const SpikeHistory> spikes, bool learns,
-                   std::uint32_t* event_steps) override {
-    const SpikeHistory& source = spikes[place_.connection.from];
-    first_ = first;
-    learns_ = learns;
-    rule_.begin_epoch(first, steps, source);
+  void begin_epoch(const PlasticEpoch& epoch) override {
+    const SpikeHistory& source = epoch.spikes[place_.connection.from];
+    first_ = epoch.first;
+    learns_ = epoch.learns;
+    rule_.begin_epoch(epoch.first, epoch.steps, source);
     for (std::size_t b = 0; b < arrivals_.size(); ++b) {
       arrivals_[b].clear();
       next_[b] = 0;
     }
     const Synapses& synapses = place_.synapses;
-    for (std::uint32_t step = 0; step < steps; ++step)
-      for (const NeuronId pre : source.at(first + step - place_.connection.delay))
-        for (auto [s, end] = synapses.of(pre); s < end; ++s) {
+    for (std::uint32_t step = 0; step < epoch.steps; ++step) {
+      const Step emitted = epoch.first + step - place_.connection.delay;
+      for (const NeuronId pre : source.at(emitted)) {
+        const std::size_t row = synapses.row_of(pre);
+        if (row == Synapses::kNoRow) continue;
+        const float factor = place_.short_term ? place_.short_term->factor(row, emitted) : 1;
+        for (std::uint64_t s = synapses.row[row]; s < synapses.row[row + 1]; ++s) {
           const std::size_t block = place_.layout.neuron_of(synapses.target[s]) / kBlock;
-          arrivals_[block].push_back({step, static_cast<std::uint32_t>(s)});
-          event_steps[block] |= 1u << step;
+          arrivals_[block].push_back({step, static_cast<std::uint32_t>(s), factor});
+          epoch.event_steps[block] |= 1u << step;
         }
+      }
+    }
   }
 
   BlockHook* hook() override { return this; }
@@ -59,6 +65,7 @@ class EventRule final : public Plasticity, private BlockHook {
   struct Arrival {
     std::uint32_t step;
     std::uint32_t synapse;
+    float factor;  // of what it transmits
   };
 
   void arrive(std::uint32_t block, std::uint32_t step) override {
@@ -67,7 +74,7 @@ class EventRule final : public Plasticity, private BlockHook {
       const std::uint32_t s = arrivals[next].synapse;
       const std::uint32_t target = place_.synapses.target[s];
       float& weight = place_.synapses.weight[s];
-      place_.input[target + step * kBlock] += weight;
+      place_.input[target + step * kBlock] += weight * arrivals[next].factor;
       if (learns_) weight = rule_.arrive(weight, place_.layout.neuron_of(target), first_ + step);
     }
   }

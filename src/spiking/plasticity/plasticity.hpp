@@ -22,9 +22,20 @@
 namespace lpl::spiking {
 
 class Neurons;
+class ShortTerm;
 struct Synapses;
 
 enum class Moves : std::uint8_t { never, at_windows, within_epochs };
+
+struct PlasticEpoch {
+  Step first = 0;
+  std::uint32_t steps = 0;
+  bool learns = true;
+  // By source: the spikes, and after how many steps one has arrived everywhere, on any rank.
+  std::span<const SpikeHistory> spikes;
+  std::span<const Step> memory;
+  std::uint32_t* event_steps = nullptr;  // by block: marks steps at which arrivals are due
+};
 
 // The plasticity of one connection on this rank.
 class Plasticity {
@@ -35,10 +46,8 @@ class Plasticity {
   virtual void advance(const Neurons& /*post*/, Step /*first*/, std::uint32_t /*steps*/) {}
   // At windows: closes the one that ends at step `now`, whose arrivals were delivered with the old weights.
   virtual void update(Step /*now*/, const SpikeHistory& /*source*/, bool /*learns*/) {}
-  // Within epochs: the rule delivers. Marks the steps of `event_steps` (per block) at which arrivals are due.
-  // `spikes`: of all sources.
-  virtual void begin_epoch(Step /*first*/, std::uint32_t /*steps*/, std::span<const SpikeHistory> /*spikes*/,
-                           bool /*learns*/, std::uint32_t* /*event_steps*/) {}
+  // Within epochs: the rule delivers.
+  virtual void begin_epoch(const PlasticEpoch& /*epoch*/) {}
   virtual BlockHook* hook() { return nullptr; }  // where it acts within epochs
 
   virtual void list(Variables& variables) = 0;
@@ -56,6 +65,7 @@ struct RulePlace {
   const Neurons& post;
   EpochLayout layout;
   Step plasticity_block;
+  ShortTerm* short_term;  // null where none; asked where the rule itself delivers
 };
 
 // A rule as it is described for one connection.

@@ -17,7 +17,7 @@ class RuleReader : private TextReader {
 
   RuleText read() {
     const Symbol weight{"weight", weight_};
-    names_.insert({"weight", "w"});
+    names_.insert({"weight", "w", "pre_since", "post_since"});
     text_.constants.push_back({"weight", number(1, weight_)});
     steady_.symbols.push_back(weight);
     read_title(text_);

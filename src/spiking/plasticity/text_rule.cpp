@@ -17,6 +17,7 @@
 #include "spiking/plasticity/synapse_machine.hpp"
 #include "spiking/plasticity/traces.hpp"
 #include "spiking/reading.hpp"
+#include "spiking/short_term/short_term.hpp"
 #include "spiking/synapses.hpp"
 
 namespace lpl::spiking {
@@ -73,10 +74,10 @@ class Change {
 
   // A synapse where the event happens. `emitted`: of presynaptic spikes that are there now; `now`: the time there;
   // `step`: of the epoch.
-  void add(std::uint64_t synapse, NeuronId source, std::uint32_t neuron, Step emitted, Step now, std::size_t step) {
+  void add(std::uint64_t synapse, std::uint32_t row, std::uint32_t neuron, Step emitted, Step now, std::size_t step) {
     const std::size_t i = count_++;
     synapse_[i] = synapse;
-    source_[i] = source;
+    row_[i] = row;
     neuron_[i] = neuron;
     emitted_[i] = emitted;
     now_[i] = now;
@@ -106,7 +107,7 @@ class Change {
   static constexpr std::size_t kMost = SynapseMachine::kMost;
   void read(Traces& traces) {
     if (reads_pre_)
-      for (std::size_t i = 0; i < count_; ++i) pre_[i] = traces.pre.at(source_[i], emitted_[i]);
+      for (std::size_t i = 0; i < count_; ++i) pre_[i] = traces.pre.at(row_[i], emitted_[i]);
     if (reads_post_)
       for (std::size_t i = 0; i < count_; ++i) post_[i] = traces.post.at(neuron_[i]);
     for (std::size_t k = 0; k < compiled_.inputs.size(); ++k) {
@@ -148,8 +149,7 @@ class Change {
   // By synapse that was added.
   std::size_t count_ = 0;
   std::array<std::uint64_t, kMost> synapse_{};
-  std::array<NeuronId, kMost> source_{};
-  std::array<std::uint32_t, kMost> neuron_{};
+  std::array<std::uint32_t, kMost> row_{}, neuron_{};
   std::array<Step, kMost> emitted_{}, now_{};
   std::array<std::size_t, kMost> step_{};
   std::array<TraceValues, kMost> pre_{}, post_{};
@@ -165,8 +165,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       : rule_(rule),
         place_(place),
         steady_(rule.steady()),
-        traces_{.pre = {traces_of(rule.text, TraceText::Of::pre, steady_, rule.dt), place.pre_size},
-                .post = {traces_of(rule.text, TraceText::Of::post, steady_, rule.dt), place.post.blocks()},
+        traces_{.pre = {traces_of(rule.text, TraceText::Of::pre, steady_, rule.dt), place.synapses.heard.size()},
+                .post = {traces_of(rule.text, TraceText::Of::post, steady_, rule.dt), place.post.blocks() * kBlock},
                 .state = {state_traces_of(rule, steady_), place.post.blocks()},
                 .source = {},
                 .source_by_step = {}},
@@ -177,33 +177,33 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
         columns_(place),
         arrivals_(place.post.blocks()),
         next_(place.post.blocks(), 0) {
-    for (const NeuronId source : place.synapses.heard) traces_.pre.begin(source);
     make_states();
     for (const SourceTrace& trace : rule_.source_traces) traces_.source.push_back(trace.initial);
     traces_.source_by_step.resize(traces_.source.size() * kLongestEpoch);
     if (rule_.text.condition) condition_.emplace(compile_condition(rule_.text, steady_, rule_.dt));
   }
 
-  void begin_epoch(Step first, std::uint32_t steps, std::span<const SpikeHistory> spikes, bool learns,
-                   std::uint32_t* event_steps) override {
-    first_ = first;
-    learns_ = learns;
-    if (known_ < 0) begin(first);
-    advance_source_traces(steps, spikes);
-    if (learns_ && rule_.window > 0 && rule_.closes_window(first)) change_all();
+  void begin_epoch(const PlasticEpoch& epoch) override {
+    first_ = epoch.first;
+    learns_ = epoch.learns;
+    memory_ = epoch.memory[place_.connection.from];
+    if (known_ < 0) begin();
+    advance_source_traces(epoch);
+    if (learns_ && rule_.closes_window(first_)) change_all();
     if (rule_.text.dendritic)
-      deliver(steps, spikes);
+      deliver(epoch);
     else
-      list_arrivals(steps, spikes[place_.connection.from], event_steps);
+      list_arrivals(epoch);
     if (condition_)
-      for (std::size_t b = 0; b < arrivals_.size(); ++b) event_steps[b] |= (std::uint32_t{2} << (steps - 1)) - 1;
+      for (std::size_t b = 0; b < arrivals_.size(); ++b)
+        epoch.event_steps[b] |= (std::uint32_t{2} << (epoch.steps - 1)) - 1;
   }
 
   BlockHook* hook() override { return rule_.text.dendritic ? nullptr : this; }
 
   void advance(const Neurons& /*post*/, Step first, std::uint32_t steps) override {
     run(on_arrival_);
-    traces_.pre.settle(first + steps - place_.synapses.longest);
+    if (!rule_.text.dendritic) traces_.pre.settle(first + steps - memory_);
     for (std::size_t b = 0; b < arrivals_.size(); ++b) traces_.state.advance(b, first, first + steps - 1, place_.post);
   }
 
@@ -215,36 +215,51 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     };
     for (std::size_t s = 1; s < rule_.text.states.size(); ++s)
       add(rule_.text.states[s].name, By::synapse, place_.index, std::span<float>(own_states_[s - 1]));
-    if (traces_.post.count() > 0) {
-      add("post_traces", By::neuron, c.to, std::span(traces_.post.values()), traces_.post.count());
-      add("post_since", By::neuron, c.to, std::span(traces_.post.since()));
+    std::array<std::size_t, 4> counts{};
+    for (const TraceText& trace : rule_.text.traces) {
+      const std::size_t t = counts[static_cast<std::size_t>(trace.of)]++;
+      if (trace.of == TraceText::Of::pre)
+        add_by_source(variables, trace.name, traces_.pre.values(t));
+      else if (trace.of == TraceText::Of::post)
+        add(trace.name, By::neuron, c.to, traces_.post.values(t));
+      else if (trace.of == TraceText::Of::state)
+        add(trace.name, By::neuron, c.to, std::span(traces_.state.values(t)), traces_.state.ring(t));
+      else
+        add(trace.name, By::device, c.to, std::span(traces_.source).subspan(t, 1));
     }
-    if (!traces_.pre.values().empty()) {
-      add("pre_traces", By::source, c.from, std::span(traces_.pre.values()));
-      add("pre_since", By::source, c.from, std::span(traces_.pre.since()));
-    }
-    for (std::size_t t = 0; t < traces_.state.count(); ++t)
-      add(fmt::format("state_trace_{}", t), By::neuron, c.to, std::span(traces_.state.values(t)),
-          traces_.state.ring(t));
-    if (!traces_.source.empty()) add("source_traces", By::device, c.to, std::span(traces_.source));
+    if (counts[static_cast<std::size_t>(TraceText::Of::pre)] > 0)
+      add_by_source(variables, "pre_since", traces_.pre.since());
+    if (counts[static_cast<std::size_t>(TraceText::Of::post)] > 0)
+      add("post_since", By::neuron, c.to, traces_.post.since());
   }
 
   std::size_t buffer_bytes() const override { return columns_.bytes(); }
 
  private:
   struct Arrival {
-    std::uint32_t synapse;
-    NeuronId source;
+    std::uint32_t synapse, row;
+    float factor;  // of what it transmits
     std::uint16_t step;
     bool again;  // the source has spiked shortly before
   };
   // A spike that has not reached all of its synapses.
   struct Travelling {
     Step emitted;
-    NeuronId source;
+    std::uint32_t row;
+    float factor;
     bool again;
     std::uint64_t next, end;
   };
+
+  void add_by_source(Variables& variables, const std::string& what, auto values) {
+    variables.add({.name = place_.connection.name + "." + what,
+                   .unit = "1",
+                   .by = By::source,
+                   .owner = place_.connection.from,
+                   .data = values,
+                   .heard = &place_.synapses.heard,
+                   .sources = place_.pre_size});
+  }
 
   void make_states() {
     Synapses& synapses = place_.synapses;
@@ -262,21 +277,20 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     for (auto& values : own_states_) states_.push_back(values.data());
   }
 
-  // What a checkpoint holds of sources that only other ranks hear would not move here.
-  void begin(Step first) {
-    for (NeuronId source = 0; source < place_.pre_size; ++source)
-      if (!place_.synapses.hears(source)) traces_.pre.forget(source);
-    known_ = std::max<Step>(0, first - place_.synapses.longest);
-    traces_.state.seek(first);
+  // Spikes that may be under way are taken in again where a run is resumed.
+  void begin() {
+    known_ = std::max<Step>(0, first_ - memory_);
+    factors_.begin(rule_.text.dendritic ? nullptr : place_.short_term, known_);
+    traces_.state.seek(first_);
   }
 
   // Traces of sources are summed in float64, step by step, on all ranks alike.
-  void advance_source_traces(std::uint32_t steps, std::span<const SpikeHistory> spikes) {
-    for (std::uint32_t step = 0; step < steps; ++step)
+  void advance_source_traces(const PlasticEpoch& epoch) {
+    for (std::uint32_t step = 0; step < epoch.steps; ++step)
       for (std::size_t t = 0; t < traces_.source.size(); ++t) {
         const SourceTrace& trace = rule_.source_traces[t];
         traces_.source_by_step[step * traces_.source.size() + t] = static_cast<float>(traces_.source[t]);
-        const auto arrived = spikes[trace.source].at(first_ + step - trace.delay).size();
+        const auto arrived = epoch.spikes[trace.source].at(first_ + step - trace.delay).size();
         traces_.source[t] = (traces_.source[t] + trace.jump * static_cast<double>(arrived)) * trace.decay;
       }
   }
@@ -288,22 +302,27 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   // --- Axonal ------------------------------------------------------------------------------------------------------
 
   // The arrivals of an epoch, by block of targets and by step; in a step in the order of emission, source and synapse.
-  void list_arrivals(std::uint32_t steps, const SpikeHistory& source, std::uint32_t* event_steps) {
+  void list_arrivals(const PlasticEpoch& epoch) {
     const Synapses& synapses = place_.synapses;
-    const Step last = first_ + steps;
+    const SpikeHistory& source = epoch.spikes[place_.connection.from];
+    const Step last = first_ + epoch.steps;
     for (std::size_t b = 0; b < arrivals_.size(); ++b) {
       arrivals_[b].clear();
       next_[b] = 0;
     }
     for (; known_ < last - synapses.shortest; ++known_)
-      for (const NeuronId pre : source.at(known_)) take_in(pre);
+      for (const NeuronId pre : source.at(known_))
+        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow)
+          take_in(static_cast<std::uint32_t>(row));
+    factors_.settle(synapses, source, last - memory_);
     std::size_t left = 0;
     for (Travelling spike : underway_) {
       for (; spike.next < spike.end && spike.emitted + delay_of(spike.next) < last; ++spike.next) {
         const auto step = static_cast<std::uint16_t>(spike.emitted + delay_of(spike.next) - first_);
         const std::size_t block = place_.layout.neuron_of(synapses.target[spike.next]) / kBlock;
-        arrivals_[block].push_back({static_cast<std::uint32_t>(spike.next), spike.source, step, spike.again});
-        event_steps[block] |= 1u << step;
+        arrivals_[block].push_back(
+            {static_cast<std::uint32_t>(spike.next), spike.row, spike.factor, step, spike.again});
+        epoch.event_steps[block] |= 1u << step;
       }
       if (spike.next < spike.end) underway_[left++] = spike;
     }
@@ -311,14 +330,18 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     if (!synapses.delay.empty())
       for (auto& arrivals : arrivals_) std::ranges::stable_sort(arrivals, {}, &Arrival::step);
   }
-  void take_in(NeuronId pre) {
+  void take_in(std::uint32_t row) {
     const Synapses& synapses = place_.synapses;
-    const auto [begin, end] = synapses.of(pre);
-    if (begin == end) return;
-    const bool again = traces_.pre.spiked_since(pre, known_ - kLongestEpoch);
-    traces_.pre.spike(pre, known_);
-    const std::uint64_t next = synapses.delay.empty() ? begin : synapses.first_after(begin, end, first_ - known_);
-    if (next < end) underway_.push_back({known_, pre, again, next, end});
+    const bool again = traces_.pre.spiked_since(row, known_ - kLongestEpoch);
+    traces_.pre.spike(row, known_);
+    const float factor = factors_.factor(row, known_);
+    const std::uint64_t end = synapses.row[row + 1];
+    std::uint64_t next = synapses.row[row];
+    if (!synapses.delay.empty())
+      next = synapses.first_after(next, end, first_ - known_);
+    else if (known_ + synapses.shortest < first_)
+      next = end;
+    if (next < end) underway_.push_back({known_, row, factor, again, next, end});
   }
 
   void arrive(std::uint32_t block, std::uint32_t step) override {
@@ -329,7 +352,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   void change_where_condition_holds(std::uint32_t block, std::uint32_t step) {
     run(on_arrival_);
     const auto first_lane = static_cast<std::uint32_t>(block * kBlock);
-    for (std::uint32_t lane = 0; lane < kBlock; ++lane) condition_->add(0, 0, first_lane + lane, 0, first_ + step, step);
+    for (std::uint32_t lane = 0; lane < kBlock; ++lane)
+      condition_->add(0, 0, first_lane + lane, 0, first_ + step, step);
     for (std::uint32_t lanes = condition_->holds(traces_); lanes != 0; lanes &= lanes - 1)
       change_column(during_, first_lane + static_cast<std::uint32_t>(std::countr_zero(lanes)), first_ + step, step);
   }
@@ -342,7 +366,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
         do change(arrivals[next++], step);
         while (next < arrivals.size() && arrivals[next].step == step && !arrivals[next].again);
         run(on_arrival_);
-        for (std::size_t i = begin; i < next; ++i) transmit(arrivals[i].synapse, step);
+        for (std::size_t i = begin; i < next; ++i) transmit(arrivals[i].synapse, step, arrivals[i].factor);
       }
       return;
     }
@@ -350,15 +374,15 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       const Arrival& arrival = arrivals[next];
       // Changes by the spikes before it must be done; those of others may wait.
       if (arrival.again) run(on_arrival_);
-      transmit(arrival.synapse, step);
+      transmit(arrival.synapse, step, arrival.factor);
       if (learns_) change(arrival, step);
     }
   }
-  void transmit(std::uint64_t synapse, std::uint32_t step) {
-    place_.input[place_.synapses.target[synapse] + step * kBlock] += place_.synapses.weight[synapse];
+  void transmit(std::uint64_t synapse, std::uint32_t step, float factor) {
+    place_.input[place_.synapses.target[synapse] + step * kBlock] += place_.synapses.weight[synapse] * factor;
   }
   void change(const Arrival& arrival, std::uint32_t step) {
-    add(on_arrival_, arrival.synapse, arrival.source, first_ + step, step);
+    add(on_arrival_, arrival.synapse, arrival.row, first_ + step, step);
   }
 
   void spiked(std::uint32_t block, std::uint32_t step, std::uint32_t lanes) override {
@@ -376,20 +400,23 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   // --- Dendritic ---------------------------------------------------------------------------------------------------
 
   // All that meets at synapses in this epoch's arrivals happened before the epoch.
-  void deliver(std::uint32_t steps, std::span<const SpikeHistory> spikes) {
+  void deliver(const PlasticEpoch& epoch) {
     const Synapses& synapses = place_.synapses;
     const Step delay = synapses.shortest;
-    for (std::uint32_t step = 0; step < steps; ++step) {
+    const auto local = [&](NeuronId id) { return static_cast<std::uint32_t>(id - place_.post.range().first); };
+    for (std::uint32_t step = 0; step < epoch.steps; ++step) {
       const Step now = first_ + step - delay;
       if (now < 0) continue;
-      const auto own = local_spikes(spikes[place_.connection.to], now - delay);
+      const auto own = local_spikes(epoch.spikes[place_.connection.to], now - delay);
       if (learns_)
-        for (const NeuronId id : own) change_column(on_spike_, id - place_.post.range().first, now, step);
-      const auto sources = spikes[place_.connection.from].at(now);
-      for (const NeuronId pre : sources) deliver_row(pre, now, step);
-      for (const NeuronId id : own) traces_.post.spike(id - place_.post.range().first, now);
+        for (const NeuronId id : own) change_column(on_spike_, local(id), now, step);
+      const auto sources = epoch.spikes[place_.connection.from].at(now);
       for (const NeuronId pre : sources)
-        if (synapses.hears(pre)) traces_.pre.spike(pre, now);
+        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow)
+          deliver_row(static_cast<std::uint32_t>(row), now, step);
+      for (const NeuronId id : own) traces_.post.spike(local(id), now);
+      for (const NeuronId pre : sources)
+        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow) traces_.pre.spike(row, now);
       traces_.pre.settle(now + 1);
     }
   }
@@ -399,14 +426,15 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     const auto end = std::ranges::lower_bound(all, place_.post.range().first + place_.post.range().count);
     return {begin, end};
   }
-  void deliver_row(NeuronId pre, Step now, std::uint32_t step) {
-    const auto [begin, end] = place_.synapses.of(pre);
+  void deliver_row(std::uint32_t row, Step now, std::uint32_t step) {
+    const std::uint64_t begin = place_.synapses.row[row], end = place_.synapses.row[row + 1];
+    const float factor = place_.short_term ? place_.short_term->factor(row, now) : 1;
     const auto transmit_all = [&] {
-      for (std::uint64_t s = begin; s < end; ++s) transmit(s, step);
+      for (std::uint64_t s = begin; s < end; ++s) transmit(s, step, factor);
     };
     if (!rule_.text.transmits_after) transmit_all();
     if (learns_ && on_arrival_.changes()) {
-      for (std::uint64_t s = begin; s < end; ++s) add(on_arrival_, s, pre, now, step);
+      for (std::uint64_t s = begin; s < end; ++s) add(on_arrival_, s, row, now, step);
       run(on_arrival_);
     }
     if (rule_.text.transmits_after) transmit_all();
@@ -415,11 +443,11 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   // --- Both --------------------------------------------------------------------------------------------------------
 
   // `at_synapse`: the time there.
-  void add(Change& change, std::uint64_t synapse, NeuronId source, Step at_synapse, std::uint32_t step) {
+  void add(Change& change, std::uint64_t synapse, std::uint32_t row, Step at_synapse, std::uint32_t step) {
     if (!change.changes()) return;
     if (change.is_full()) run(change);
-    change.add(synapse, source, place_.layout.neuron_of(place_.synapses.target[synapse]),
-               emitted_by(synapse, at_synapse), at_synapse, step);
+    change.add(synapse, row, place_.layout.neuron_of(place_.synapses.target[synapse]), emitted_by(synapse, at_synapse),
+               at_synapse, step);
   }
   void run(Change& change) {
     if (!change.is_empty()) change.run(states_, traces_);
@@ -429,7 +457,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     if (!change.changes()) return;
     columns_.each(neuron, [&](std::uint32_t synapse, std::uint32_t row) {
       if (change.is_full()) run(change);
-      change.add(synapse, place_.synapses.heard[row], neuron, emitted_by(synapse, at_synapse), at_synapse, step);
+      change.add(synapse, row, neuron, emitted_by(synapse, at_synapse), at_synapse, step);
     });
     run(change);
   }
@@ -457,6 +485,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   SynapseColumns columns_;
   bool learns_ = true;
   Step first_ = 0;
+  Step memory_ = 0;  // a spike has arrived everywhere after so many steps
+  FactorsAhead factors_;
   Step known_ = -1;  // spikes emitted before this step have been taken in
   std::vector<Travelling> underway_;
   std::vector<std::vector<Arrival>> arrivals_;  // by block, in step order

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -37,90 +39,78 @@ struct TraceValues {
 // Of postsynaptic neurons.
 class PostTraces {
  public:
-  PostTraces(std::vector<Trace> traces, std::size_t blocks)
-      : traces_(std::move(traces)), value_(blocks * kBlock * traces_.size()), since_(blocks * kBlock, 0) {
-    for (std::size_t n = 0; n < since_.size(); ++n)
-      for (std::size_t t = 0; t < traces_.size(); ++t) value_[place(n, t)] = traces_[t].initial;
+  PostTraces(std::vector<Trace> traces, std::size_t neurons) : traces_(std::move(traces)), since_(neurons, 0) {
+    for (const Trace& trace : traces_) value_.insert(value_.end(), neurons, trace.initial);
   }
 
-  TraceValues at(std::size_t neuron) const { return {value_.data() + place(neuron, 0), kBlock, since_[neuron]}; }
+  TraceValues at(std::size_t neuron) const { return {value_.data() + neuron, since_.size(), since_[neuron]}; }
   void spike(std::size_t neuron, Step now) {
     for (std::size_t t = 0; t < traces_.size(); ++t) {
-      float& value = value_[place(neuron, t)];
+      float& value = value_[t * since_.size() + neuron];
       value = traces_[t].after_spike(value, now - since_[neuron]);
     }
     since_[neuron] = now;
   }
 
-  std::size_t count() const { return traces_.size(); }
-  std::vector<float>& values() { return value_; }  // [block][trace][16]
-  std::vector<Step>& since() { return since_; }
+  std::span<float> values(std::size_t trace) { return std::span(value_).subspan(trace * since_.size(), since_.size()); }
+  std::span<Step> since() { return since_; }
 
  private:
-  std::size_t place(std::size_t neuron, std::size_t trace) const {
-    return (neuron / kBlock * traces_.size() + trace) * kBlock + neuron % kBlock;
-  }
-
   std::vector<Trace> traces_;
-  std::vector<float> value_;
+  std::vector<float> value_;  // [trace][neuron]
   std::vector<Step> since_;
 };
 
-// Of presynaptic neurons, by time of emission. Synapses of longer delays see the past of a trace, so that the values
-// after spikes that may be under way are kept, each with the one before.
+// Of presynaptic neurons, by row of synapses and time of emission. Synapses of longer delays see the past of a trace,
+// so that the values after spikes that may be under way are kept, each with the one before.
 class PreTraces {
  public:
-  PreTraces(std::vector<Trace> traces, NeuronId sources)
-      : traces_(std::move(traces)), value_(sources * traces_.size(), 0.0f), since_(sources, 0), newest_(sources, 0) {}
-
-  void begin(NeuronId source) {
-    for (std::size_t t = 0; t < traces_.size(); ++t) value_[source * traces_.size() + t] = traces_[t].initial;
-  }
-  void forget(NeuronId source) {
-    std::fill_n(value_.begin() + static_cast<std::ptrdiff_t>(source * traces_.size()), traces_.size(), 0.0f);
-    since_[source] = 0;
+  PreTraces(std::vector<Trace> traces, std::size_t rows)
+      : traces_(std::move(traces)), since_(rows, 0), newest_(rows, 0) {
+    for (const Trace& trace : traces_) value_.insert(value_.end(), rows, trace.initial);
   }
 
   // In the order of emission.
-  void spike(NeuronId source, Step emitted) {
+  void spike(std::size_t row, Step emitted) {
     const std::size_t from = past_value_.size();
     past_value_.resize(from + traces_.size());
-    const TraceValues last = at(source, emitted + 1);
+    const TraceValues last = at(row, emitted + 1);
     for (std::size_t t = 0; t < traces_.size(); ++t)
-      past_value_[from + t] = traces_[t].after_spike(last.values[t], emitted - last.since);
-    past_.push_back({emitted, newest_[source], source});
-    newest_[source] = first_ + past_.size() - 1;
+      past_value_[from + t] = traces_[t].after_spike(last.values[t * last.stride], emitted - last.since);
+    past_.push_back({emitted, newest_[row], row});
+    newest_[row] = first_ + past_.size() - 1;
   }
   // What the spikes that were emitted before `bound` have left.
-  TraceValues at(NeuronId source, Step bound) const {
-    for (std::uint64_t i = newest_[source]; i >= kept_; i = past_[i - first_].before)
+  TraceValues at(std::size_t row, Step bound) const {
+    for (std::uint64_t i = newest_[row]; i >= kept_; i = past_[i - first_].before)
       if (past_[i - first_].emitted < bound)
         return {past_value_.data() + (i - first_) * traces_.size(), 1, past_[i - first_].emitted};
-    return {value_.data() + source * traces_.size(), 1, since_[source]};
+    return {value_.data() + row, since_.size(), since_[row]};
   }
   // Whether it has spiked since `from`, as far as is kept.
-  bool spiked_since(NeuronId source, Step from) const {
-    return newest_[source] >= kept_ && past_[newest_[source] - first_].emitted >= from;
+  bool spiked_since(std::size_t row, Step from) const {
+    return newest_[row] >= kept_ && past_[newest_[row] - first_].emitted >= from;
   }
   // Nobody asks for bounds below `bound` again.
   void settle(Step bound) {
     for (; kept_ - first_ < past_.size() && past_[kept_ - first_].emitted < bound; ++kept_) {
       const Past& past = past_[kept_ - first_];
-      std::copy_n(past_value_.begin() + static_cast<std::ptrdiff_t>((kept_ - first_) * traces_.size()), traces_.size(),
-                  value_.begin() + static_cast<std::ptrdiff_t>(past.source * traces_.size()));
-      since_[past.source] = past.emitted;
+      for (std::size_t t = 0; t < traces_.size(); ++t)
+        value_[t * since_.size() + past.row] = past_value_[(kept_ - first_) * traces_.size() + t];
+      since_[past.row] = past.emitted;
     }
     if (2 * (kept_ - first_) >= past_.size()) drop_settled();
   }
 
-  std::vector<float>& values() { return value_; }  // [source][trace], after spikes that are settled
-  std::vector<Step>& since() { return since_; }
+  // After spikes that are settled.
+  std::span<float> values(std::size_t trace) { return std::span(value_).subspan(trace * since_.size(), since_.size()); }
+  std::span<Step> since() { return since_; }
 
  private:
   struct Past {
     Step emitted;
-    std::uint64_t before;  // number of the same source's spike before
-    NeuronId source;
+    std::uint64_t before;  // number of the same row's spike before
+    std::size_t row;
   };
   void drop_settled() {
     const auto settled = static_cast<std::ptrdiff_t>(kept_ - first_);
@@ -130,9 +120,9 @@ class PreTraces {
   }
 
   std::vector<Trace> traces_;
-  std::vector<float> value_;
+  std::vector<float> value_;  // [trace][row]
   std::vector<Step> since_;
-  // Spikes are numbered from 1: the newest of each source, 0 for none.
+  // Spikes are numbered from 1: the newest of each row, 0 for none.
   std::vector<std::uint64_t> newest_;
   std::vector<Past> past_;
   std::vector<float> past_value_;       // [spike][trace]
