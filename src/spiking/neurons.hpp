@@ -21,10 +21,10 @@ class Neurons {
  public:
   // What the rest of the network asks of this population.
   struct Needs {
-    std::vector<bool> receptors;  // that synapses lead to
-    bool devices = false;         // clamps or currents act on it
-    std::set<std::size_t> kept;   // states of which rules want the values of every step
-    Step spike_lanes_kept = 0;    // steps of its own spikes that plasticity looks back on; 0: none
+    std::vector<bool> receptors;      // that synapses lead to
+    bool devices = false;             // clamps or currents act on it
+    std::set<std::size_t> kept = {};  // states of which rules want the values of every step
+    Step spike_lanes_kept = 0;        // steps of its own spikes that plasticity looks back on; 0: none
   };
 
   Neurons(const Population& population, LocalRange range, EpochLayout layout, double dt, std::uint64_t seed,

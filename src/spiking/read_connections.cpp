@@ -74,9 +74,7 @@ std::shared_ptr<const RuleDescription> DescriptionReader::read_rule(const RuleRe
   if (const std::string kind = text.text("type"); kind != "traces")
     table.fail("type", fmt::format("{}, whose own 'type' is \"{}\"; name a rule whose type is \"traces\"",
                                    table.stated("type"), kind));
-  auto rule = read_text_rule(reading, text, false);
-  text.finish();
-  return rule;
+  return read_text_rule(reading, text, false);
 }
 
 void DescriptionReader::check_initial_weights(Table& table, const ConnectionDescription& c) const {

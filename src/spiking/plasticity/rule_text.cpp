@@ -31,9 +31,10 @@ class RuleReader : private TextReader {
     read_on_spike();
     read_during();
     read_each();
+    read_requirements(text_);
+    table_.finish();
     if (text_.on_arrival.empty() && text_.on_spike.empty() && text_.during.empty() && text_.each.empty())
       table_.fail("on_spike", "the rule changes nothing; give [on_arrival], [on_spike], [during] or [each]");
-    read_requirements(text_);
     return std::move(text_);
   }
 

@@ -54,7 +54,7 @@ struct RuleText : SteadyText {
   }
 };
 
-// Reads the text but for its key `type`. `weight` is the dimension of weights, which the name `weight`, 1 of them, has.
+// Reads all of the text; its key `type` has been read. `weight` is the dimension of weights, which the name `weight`, 1 of them, has.
 // Throws ConfigError with the place of what is wrong.
 RuleText read_rule_text(Table& table, Dimension weight);
 
