@@ -26,6 +26,7 @@ struct KernelEntry;      // spiking/model/kernel.hpp
 struct RuleDescription;  // spiking/plasticity/plasticity.hpp
 struct SpikingStimulus;  // spiking/stimulus/stimulus.hpp
 struct Device;
+struct StimulusDescription;
 
 // A neuron model and the values of its parameters for one population.
 struct Cell {

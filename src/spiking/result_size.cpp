@@ -5,6 +5,7 @@
 
 #include "io/result_file.hpp"
 #include "spiking/record_windows.hpp"
+#include "spiking/stimulus/presentation.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
@@ -29,6 +30,8 @@ class Estimate {
       : simulation_(simulation), synapses_(synapses), rate_(rate) {
     size_.rest = 16384 + static_cast<double>(simulation.canonical_text.size());
     datasets(2 * simulation.sources.size());
+    for (const auto& stimulus : simulation.stimuli)
+      if (stimulus->schedule) add_presentations(*stimulus);
   }
 
   void add(const RecordDescription& record) {
@@ -87,6 +90,15 @@ class Estimate {
     Step bins = 0;
     for (const StepRange& window : windows) bins += (window.end + every - 1) / every - window.begin / every;
     size_.samples += chunks(static_cast<double>(bins), kSamplesAChunk, 2 * sizeof(double) + sizeof(float));
+    datasets(3);
+  }
+
+  void add_presentations(const SpikingStimulus& stimulus) {
+    double count = 0;
+    for (PresentationWalk walk(*stimulus.schedule, stimulus.windows); walk.current().begin < simulation_.end();
+         walk.next())
+      ++count;
+    size_.samples += chunks(count, kSamplesAChunk, 2 * sizeof(double) + sizeof(std::uint32_t));
     datasets(3);
   }
 

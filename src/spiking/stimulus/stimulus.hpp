@@ -22,6 +22,7 @@ namespace lpl::spiking {
 
 class Names;
 class Neurons;
+struct Schedule;  // spiking/stimulus/presentation.hpp
 
 class SpikeMaker {
  public:
@@ -48,6 +49,7 @@ struct StimulusDescription {
   // Says what is allowed, but hardly meant, in a run of `end` steps.
   virtual void warn(const Grid& /*grid*/, Step /*end*/, const std::function<void(const std::string&)>& /*say*/) const {}
   std::string name;
+  std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending
 };
 
 // Makes spikes: a source.
@@ -57,6 +59,7 @@ struct SpikingStimulus : StimulusDescription {
   NeuronId size = 0;
   std::vector<Group> groups;
   std::shared_ptr<const Positions> positions;  // null where none are given
+  std::shared_ptr<const Schedule> schedule;    // of what it shows when; null where it shows nothing
 };
 
 // Acts on neurons directly.
@@ -65,8 +68,7 @@ struct Device : StimulusDescription {
   // The receptor whose input it adds to; nothing where it clamps or adds to currents.
   virtual std::optional<std::size_t> receptor() const { return {}; }
   std::size_t population = 0;
-  std::vector<NeuronId> neurons;                     // ascending
-  std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending
+  std::vector<NeuronId> neurons;  // ascending
 
   // Calls visit(begin, end) for each part of [from, to) that lies in a window.
   template <class Visit>

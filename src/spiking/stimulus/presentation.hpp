@@ -1,0 +1,71 @@
+// What a stimulus shows when: presentations, one after the other, that follow from seed, name and number.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "spiking/stimulus/stimulus.hpp"
+#include "spiking/wiring/distribution.hpp"
+
+namespace lpl::spiking {
+
+struct Presentation {
+  Step begin, end;      // a step at least
+  std::uint32_t index;  // of what is shown
+  std::uint64_t number;
+};
+
+// Each window begins with a time off; presentations of a time on and times off follow each other, cut at the window's
+// end.
+struct Schedule {
+  // The keys `on`, `off`, `order`, `start`, `stop` and `phases`, or `replay` and `phases`, of a stimulus that can show
+  // the things 0 .. count-1, or, of these, those in `indices`.
+  static std::shared_ptr<const Schedule> read(const StimulusReading& reading, std::uint32_t count,
+                                              std::vector<std::uint32_t> indices = {});
+
+  std::uint64_t seed = 0;
+  std::uint32_t object = 0;
+  double dt = 0;
+  std::uint32_t count = 0;             // of things that an order can have
+  std::vector<std::uint32_t> indices;  // of these things, where they are not 0 .. count-1
+  Distribution on, off;                // [s]
+  std::vector<std::uint32_t> order;    // shown again and again; empty: drawn
+  std::vector<double> cumulative;      // of drawn ones with unequal probabilities
+  bool is_replay = false;
+  std::vector<Presentation> replayed;
+  std::size_t rounded = 0;  // times in the replayed file that lie between steps
+  StepRange limits{0, kLongestRun};
+
+ private:
+  void read_order(Table& table);
+  void read_probabilities(Table& table);
+  void read_limits(const StimulusReading& reading);
+  void read_replay(const StimulusReading& reading, std::uint32_t things);
+};
+
+// The presentations of a schedule in `windows`, in order.
+class PresentationWalk {
+ public:
+  PresentationWalk(const Schedule& schedule, const std::vector<StepRange>& windows);
+  // Begins after the longest run where there are no more.
+  const Presentation& current() const { return current_; }
+  void next();
+  // To the first that ends after `step`.
+  void advance(Step step) {
+    while (current_.end <= step) next();
+  }
+
+ private:
+  void next_replayed();
+  Presentation drawn(Step from) const;
+
+  const Schedule& schedule_;
+  std::vector<StepRange> windows_;
+  std::size_t window_ = 0, replayed_ = 0;
+  std::uint64_t number_ = 0;
+  Step from_ = 0;  // the next time off begins
+  Presentation current_{};
+};
+
+}  // namespace lpl::spiking

@@ -1,0 +1,72 @@
+#include "spiking/stimulus/presented.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "spiking/reading.hpp"
+
+namespace lpl::spiking {
+
+double PresentedStimulus::expected_spikes(Step begin, Step end, double dt) const {
+  const double around = size * background * dt;  // a step
+  double spikes = around * static_cast<double>(end - begin);
+  PresentationWalk walk(*schedule, windows);
+  for (walk.advance(begin); walk.current().begin < end; walk.next()) {
+    const Presentation& p = walk.current();
+    const Step from = std::max(begin, p.begin), to = std::min(end, p.end);
+    spikes += expected_while_shown(p.index, to - p.begin, dt) - expected_while_shown(p.index, from - p.begin, dt);
+    if (!background_during_stimulus) spikes -= around * static_cast<double>(to - from);
+  }
+  return spikes;
+}
+
+void PresentedStimulus::warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const {
+  const auto seconds = [&](Step step) { return static_cast<double>(step) * grid.dt; };
+  const PresentationWalk walk(*schedule, windows);
+  if (walk.current().begin >= end)
+    say(fmt::format("shows nothing before the end of the run at {:.12g} s", seconds(end)));
+  if (schedule->rounded > 0)
+    say(fmt::format("{} of the times to replay lie between the steps of dt = {}, and the nearest is taken",
+                    schedule->rounded, grid.stated));
+}
+
+void read_background(const StimulusReading& reading, PresentedStimulus& stimulus, double otherwise) {
+  Table& table = reading.table;
+  stimulus.background = otherwise;
+  if (!table.has("background")) return;
+  stimulus.background = table.quantity("background", Dimension::frequency, kNonNegative);
+  reading.grid.check_input_rate(table, "background", stimulus.background);
+}
+
+PresentedMaker::PresentedMaker(const PresentedStimulus& stimulus, double dt, std::uint64_t seed)
+    : stimulus_(stimulus), dt_(dt), seed_(seed), walk_(*stimulus.schedule, stimulus.windows) {}
+
+void PresentedMaker::make_segment(Step segment) {
+  const Step origin = segment * kSegment, end = origin + kSegment;
+  Random random(seed_, Draw::shown, object(), static_cast<std::uint32_t>(segment));
+  walk_.advance(origin);
+  for (Step from = origin; from < end;) {
+    const Presentation& p = walk_.current();
+    if (from < p.begin) {
+      const Step to = std::min(end, p.begin);
+      add_background(from, to, origin, random);
+      from = to;
+      continue;
+    }
+    const Step to = std::min(end, p.end);
+    show(p, from, to, origin, random);
+    if (stimulus_.background_during_stimulus) add_background(from, to, origin, random);
+    from = to;
+    walk_.advance(from);
+  }
+}
+
+void PresentedMaker::add_background(Step from, Step to, Step origin, Random& random) {
+  if (stimulus_.background <= 0) return;
+  const auto first = static_cast<std::uint32_t>(from - origin);
+  walk_trials(random, stimulus_.size, to - from, std::min(1.0, stimulus_.background * dt_),
+              [&](std::uint32_t step, NeuronId neuron) { add(first + step, neuron); });
+}
+
+}  // namespace lpl::spiking

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""Stimuli that show something: what the result file says of it, replayed, on several ranks and resumed."""
+
+import subprocess
+import sys
+import unittest
+
+from support import ROOT, InFolder, datasets, environment, lpl_sim  # first: it finds the packages
+
+import h5py
+import numpy as np
+
+NETWORK = """
+simulation = { seed = 3 }
+[[stimulus]]
+name = "patterns"
+type = "patterns"
+size = 60
+rate = "80 Hz"
+random_intensities = true
+background = "4 Hz"
+on = { normal = ["40 ms", "13 ms"], beyond = "clip" }
+off = { exponential = "50 ms" }
+patterns = { count = 3, size = 20 }
+SCHEDULE
+[[stimulus]]
+name = "frozen"
+type = "frozen_noise"
+size = 20
+rate = "20 Hz"
+count = 2
+on = "30 ms"
+off = "70 ms"
+order = "sequential"
+phases = ["second"]
+[[stimulus]]
+name = "bump"
+type = "bump"
+size = 20
+rate = "20 Hz"
+width = 3
+on = "130 ms"
+off = { exponential = "20 ms" }
+[[stimulus]]
+name = "latencies"
+type = "latencies"
+size = 4
+on = "30 ms"
+off = { uniform = ["10 ms", "90 ms"] }
+background = "3 Hz"
+pattern = [{ neurons = "0:4", latencies = ["1 ms", "5 ms", "9 ms", "12 ms"] }]
+[[population]]
+name = "exc"
+cell = "if"
+size = 21
+[[connections]]
+from = ["patterns", "frozen", "bump", "latencies"]
+to = ["exc"]
+density = 0.5
+weight = 0.4
+[[phase]]
+name = "first"
+duration = "0.93 s"
+[[phase]]
+name = "second"
+duration = "2 s"
+[[record]]
+what = "spikes"
+of = ["patterns", "frozen", "bump", "latencies", "exc"]
+"""
+
+
+class Presentations(InFolder):
+    def network(self, schedule="", name="net.sim"):
+        text = NETWORK.replace("SCHEDULE", schedule)
+        if "replay" in schedule:
+            text = "\n".join(line for line in text.split("\n")
+                             if not line.startswith(("on = { normal", "off = { exponential = \"50")))
+        return self.write(name, text)
+
+    def run_it(self, *arguments, **options):
+        done = lpl_sim(*arguments, "--progress", "none", cwd=self.folder, **options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done
+
+    def lpl(self, *arguments):
+        return subprocess.run([sys.executable, ROOT / "scripts/lpl.py", *map(str, arguments)], cwd=self.folder,
+                              env=environment(), capture_output=True, text=True)
+
+    def test_are_the_same_on_any_ranks_and_resumed(self):
+        self.network()
+        self.run_it("net.sim", "--out", "straight.h5")
+        straight = datasets(self.folder / "straight.h5")
+        self.run_it("net.sim", "--out", "two.h5", ranks=2)
+        self.assertEqual(datasets(self.folder / "two.h5"), straight)
+        self.run_it("net.sim", "--out", "parts.h5", "--checkpoint", "c.lpl", "--set", "phase.second.duration=0.6171 s")
+        self.run_it("net.sim", "--out", "parts.h5", "--resume", "c.lpl", ranks=2)
+        self.assertEqual(datasets(self.folder / "parts.h5"), straight)
+
+    def test_are_in_the_result_file(self):
+        self.network()
+        self.run_it("net.sim", "--out", "run.h5")
+        with h5py.File(self.folder / "run.h5") as file:
+            shown = {name: {what: group[what][:] for what in ("begin", "end", "index")}
+                     for name, group in file["presentations"].items()}
+            self.assertEqual(file["presentations/frozen/begin"].attrs["units"], b"s")
+            times, ids = file["spikes/patterns/timestamps"][:] * 1e-3, file["spikes/patterns/node_ids"][:]
+        # Aligned with the phase that it is restricted to.
+        np.testing.assert_allclose(shown["frozen"]["begin"], 0.93 + 0.07 + 0.1 * np.arange(20), atol=1e-9)
+        np.testing.assert_allclose(shown["frozen"]["end"], 0.93 + 0.1 + 0.1 * np.arange(20), atol=1e-9)
+        np.testing.assert_array_equal(shown["frozen"]["index"], np.arange(20) % 2)
+        one = shown["patterns"]
+        self.assertGreater(len(one["begin"]), 15)
+        self.assertTrue((one["begin"][1:] >= one["end"][:-1]).all() and (one["begin"] < 2.93).all())
+        # Twenty of sixty neurons fire while a pattern is shown, and no others.
+        for which in range(3):
+            inside = np.zeros(len(times), bool)
+            for begin, end, index in zip(one["begin"], one["end"], one["index"]):
+                if index == which:
+                    inside |= (times >= begin - 1e-9) & (times < end - 1e-9)
+            self.assertLessEqual(len(np.unique(ids[inside])), 20)
+            self.assertGreater(len(np.unique(ids[inside])), 5)
+
+    def test_are_replayed_from_what_is_exported(self):
+        self.network()
+        self.run_it("net.sim", "--out", "run.h5")
+        done = self.lpl("presentations", "run.h5", "patterns", "-o", "shown.stim")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.network('replay = "shown.stim"', "again.sim")
+        self.run_it("again.sim", "--out", "again.h5")
+        straight, again = datasets(self.folder / "run.h5"), datasets(self.folder / "again.h5")
+        different = {name for name in straight if straight[name] != again[name]}
+        self.assertEqual(different, {"config/description", "config/inputs/path", "config/inputs/checksum"})
+        done = self.lpl("presentations", "run.h5", "exc", "-o", "exc.stim")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("'exc' is no stimulus that shows something; there are bump, frozen, latencies, patterns", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main()
