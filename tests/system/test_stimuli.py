@@ -136,5 +136,25 @@ class Presentations(InFolder):
         self.assertIn("'exc' is no stimulus that shows something; there are bump, frozen, latencies, patterns", done.stderr)
 
 
+class Lists(InFolder):
+    def test_what_a_description_can_name_is_listed(self):
+        for option, words in (("--stimuli", ("poisson ", "patterns ", "clamp ")), ("--wirings", ("density ", "total ")),
+                              ("--rules", ("lpl ", "symmetric_stdp "))):
+            for arguments in ((option,), ("--seed", "1", option), ("net.sim", option)):
+                done = lpl_sim(*arguments, cwd=self.folder)
+                self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
+                lines = done.stdout.splitlines()[1:]
+                for word in words:
+                    found = [line.strip() for line in lines if line.startswith("  " + word)]
+                    self.assertEqual(len(found), 1, done.stdout)
+                    self.assertGreater(len(found[0]), len(word) + 10)  # with what it is
+
+    def test_the_documents_have_all(self):
+        language = (ROOT / "docs/language.md").read_text()
+        for option in ("--stimuli", "--rules", "--wirings"):
+            for line in lpl_sim(option, cwd=self.folder).stdout.splitlines()[1:]:
+                self.assertRegex(language, rf"`(type = \"?)?{line.split()[0]}\b", option)
+
+
 if __name__ == "__main__":
     unittest.main()
