@@ -11,7 +11,6 @@
 
 #include "core/errors.hpp"
 #include "core/timers.hpp"
-#include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -197,12 +196,11 @@ void Recorder::create_series() {
   for (RateRecord& record : rates_)
     record.series = std::make_unique<RateSeries>(
         file_->create_rates(simulation_.sources[record.source].name, simulation_.seconds(record.every)));
-  for (const auto& stimulus : simulation_.stimuli)
-    if (stimulus->schedule)
-      presentations_.push_back(
-          {.stimulus = stimulus->name,
-           .walk = PresentationWalk(*stimulus->schedule, stimulus->windows),
-           .series = std::make_unique<PresentationSeries>(file_->create_presentations(stimulus->name))});
+  for_each_schedule(simulation_, [&](const StimulusDescription& stimulus) {
+    presentations_.push_back(
+        {.walk = PresentationWalk(*stimulus.schedule, stimulus.windows),
+         .series = std::make_unique<PresentationSeries>(file_->create_presentations(stimulus.name))});
+  });
   for (SampleRecord& record : samples_) {
     const RecordDescription& d = *record.description;
     if (d.what == What::state) continue;

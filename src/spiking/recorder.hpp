@@ -84,9 +84,8 @@ class Recorder {
   };
   // Of every stimulus that shows something.
   struct PresentationRecord {
-    std::string stimulus;
     PresentationWalk walk;
-    std::unique_ptr<PresentationSeries> series = nullptr;
+    std::unique_ptr<PresentationSeries> series;
     std::vector<double> begins = {}, ends = {};
     std::vector<std::uint32_t> indices = {};
   };

@@ -30,8 +30,7 @@ class Estimate {
       : simulation_(simulation), synapses_(synapses), rate_(rate) {
     size_.rest = 16384 + static_cast<double>(simulation.canonical_text.size());
     datasets(2 * simulation.sources.size());
-    for (const auto& stimulus : simulation.stimuli)
-      if (stimulus->schedule) add_presentations(*stimulus);
+    for_each_schedule(simulation, [&](const StimulusDescription& stimulus) { add_presentations(stimulus); });
   }
 
   void add(const RecordDescription& record) {
@@ -93,7 +92,7 @@ class Estimate {
     datasets(3);
   }
 
-  void add_presentations(const SpikingStimulus& stimulus) {
+  void add_presentations(const StimulusDescription& stimulus) {
     double count = 0;
     for (PresentationWalk walk(*stimulus.schedule, stimulus.windows); walk.current().begin < simulation_.end();
          walk.next())

@@ -49,12 +49,31 @@ on = "30 ms"
 off = { uniform = ["10 ms", "90 ms"] }
 background = "3 Hz"
 pattern = [{ neurons = "0:4", latencies = ["1 ms", "5 ms", "9 ms", "12 ms"] }]
+[[stimulus]]
+name = "correlated"
+type = "correlated"
+groups = 3
+size = 10
+rate = "20 Hz"
+deviation = "20 Hz"
+tau = "20 ms"
+shared = true
+delay = "10 ms"
+[[stimulus]]
+name = "cue"
+type = "pattern_current"
+to = "exc"
+patterns = { count = 2, size = 7 }
+amplitude = "5 mV"
+on = "20 ms"
+off = { exponential = "100 ms" }
+phases = ["second"]
 [[population]]
 name = "exc"
 cell = "if"
 size = 21
 [[connections]]
-from = ["patterns", "frozen", "bump", "latencies"]
+from = ["patterns", "frozen", "bump", "latencies", "correlated"]
 to = ["exc"]
 density = 0.5
 weight = 0.4
@@ -66,7 +85,7 @@ name = "second"
 duration = "2 s"
 [[record]]
 what = "spikes"
-of = ["patterns", "frozen", "bump", "latencies", "exc"]
+of = ["patterns", "frozen", "bump", "latencies", "correlated", "exc"]
 """
 
 
@@ -109,6 +128,7 @@ class Presentations(InFolder):
         np.testing.assert_allclose(shown["frozen"]["begin"], 0.93 + 0.07 + 0.1 * np.arange(20), atol=1e-9)
         np.testing.assert_allclose(shown["frozen"]["end"], 0.93 + 0.1 + 0.1 * np.arange(20), atol=1e-9)
         np.testing.assert_array_equal(shown["frozen"]["index"], np.arange(20) % 2)
+        self.assertTrue(len(shown["cue"]["begin"]) > 5 and (shown["cue"]["begin"] > 0.93).all())
         one = shown["patterns"]
         self.assertGreater(len(one["begin"]), 15)
         self.assertTrue((one["begin"][1:] >= one["end"][:-1]).all() and (one["begin"] < 2.93).all())
@@ -133,7 +153,7 @@ class Presentations(InFolder):
         self.assertEqual(different, {"config/description", "config/inputs/path", "config/inputs/checksum"})
         done = self.lpl("presentations", "run.h5", "exc", "-o", "exc.stim")
         self.assertEqual(done.returncode, 2)
-        self.assertIn("'exc' is no stimulus that shows something; there are bump, frozen, latencies, patterns", done.stderr)
+        self.assertIn("'exc' is no stimulus that shows something; there are bump, cue, frozen, latencies, patterns", done.stderr)
 
 
 class Lists(InFolder):

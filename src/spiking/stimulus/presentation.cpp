@@ -129,6 +129,15 @@ void Schedule::read_replay(const StimulusReading& reading, std::uint32_t things)
   });
 }
 
+void Schedule::warn(const Grid& grid, Step end, const std::vector<StepRange>& windows,
+                    const std::function<void(const std::string&)>& say) const {
+  if (PresentationWalk(*this, windows).current().begin >= end)
+    say(fmt::format("shows nothing before the end of the run at {:.12g} s", static_cast<double>(end) * grid.dt));
+  if (rounded > 0)
+    say(fmt::format("{} of the times to replay lie between the steps of dt = {}, and the nearest is taken", rounded,
+                    grid.stated));
+}
+
 PresentationWalk::PresentationWalk(const Schedule& schedule, const std::vector<StepRange>& windows)
     : schedule_(schedule) {
   for (const StepRange& window : windows) {

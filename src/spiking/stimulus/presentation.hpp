@@ -24,6 +24,10 @@ struct Schedule {
   static std::shared_ptr<const Schedule> read(const StimulusReading& reading, std::uint32_t count,
                                               std::vector<std::uint32_t> indices = {});
 
+  // Of a run of `end` steps.
+  void warn(const Grid& grid, Step end, const std::vector<StepRange>& windows,
+            const std::function<void(const std::string&)>& say) const;
+
   std::uint64_t seed = 0;
   std::uint32_t object = 0;
   double dt = 0;
@@ -67,5 +71,14 @@ class PresentationWalk {
   Step from_ = 0;  // the next time off begins
   Presentation current_{};
 };
+
+// Calls visit(stimulus) for all that show something.
+template <class Visit>
+void for_each_schedule(const SimulationDescription& simulation, Visit&& visit) {
+  for (const auto& stimulus : simulation.stimuli)
+    if (stimulus->schedule) visit(*stimulus);
+  for (const auto& device : simulation.devices)
+    if (device->schedule) visit(*device);
+}
 
 }  // namespace lpl::spiking

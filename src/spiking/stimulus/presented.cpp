@@ -22,13 +22,7 @@ double PresentedStimulus::expected_spikes(Step begin, Step end, double dt) const
 }
 
 void PresentedStimulus::warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const {
-  const auto seconds = [&](Step step) { return static_cast<double>(step) * grid.dt; };
-  const PresentationWalk walk(*schedule, windows);
-  if (walk.current().begin >= end)
-    say(fmt::format("shows nothing before the end of the run at {:.12g} s", seconds(end)));
-  if (schedule->rounded > 0)
-    say(fmt::format("{} of the times to replay lie between the steps of dt = {}, and the nearest is taken",
-                    schedule->rounded, grid.stated));
+  schedule->warn(grid, end, windows, say);
 }
 
 void read_background(const StimulusReading& reading, PresentedStimulus& stimulus, double otherwise) {

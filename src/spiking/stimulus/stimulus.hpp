@@ -50,6 +50,7 @@ struct StimulusDescription {
   virtual void warn(const Grid& /*grid*/, Step /*end*/, const std::function<void(const std::string&)>& /*say*/) const {}
   std::string name;
   std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending
+  std::shared_ptr<const Schedule> schedule;          // of what it shows when; null where it shows nothing
 };
 
 // Makes spikes: a source.
@@ -59,7 +60,6 @@ struct SpikingStimulus : StimulusDescription {
   NeuronId size = 0;
   std::vector<Group> groups;
   std::shared_ptr<const Positions> positions;  // null where none are given
-  std::shared_ptr<const Schedule> schedule;    // of what it shows when; null where it shows nothing
 };
 
 // Acts on neurons directly.
