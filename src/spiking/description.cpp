@@ -98,7 +98,7 @@ void DescriptionReader::list_sources() {
 void DescriptionReader::read_stimulus(Table& table) {
   const std::string name = names_.read(table, "stimulus");
   const StimulusEntry& entry = stimuli()[table.choice("type", types_of(stimuli()))];
-  Stimulus stimulus = entry.read({table, names_, grid_, result_.seed, result_.populations});
+  Stimulus stimulus = entry.read({table, names_, grid_, result_.seed, result_.populations, result_.stimuli});
   if (stimulus.spikes) stimulus.spikes->positions = read_positions(table, stimulus.spikes->size, name);
   table.finish();
   if (stimulus.spikes) {

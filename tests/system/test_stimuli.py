@@ -156,6 +156,138 @@ class Presentations(InFolder):
         self.assertIn("'exc' is no stimulus that shows something; there are bump, cue, frozen, latencies, patterns", done.stderr)
 
 
+# Neurons that do not spike by themselves, computed by a kernel, by the register machine, and by it on doubles, with a
+# rule whose weights move where they spike.
+INJECTED = """
+simulation = { seed = 5, min_delay = "1.5 ms" }
+[[stimulus]]
+name = "source"
+type = "patterns"
+size = 37
+rate = "100 Hz"
+background = "10 Hz"
+on = "30 ms"
+off = "40 ms"
+patterns = { count = 2, size = 9 }
+[[stimulus]]
+name = "some"
+type = "poisson"
+size = 5
+rate = "50 Hz"
+[[population]]
+name = "p"
+cell = "CELL"
+size = 37
+precision = "PRECISION"
+[[population]]
+name = "q"
+cell = "CELL"
+size = 80
+[[stimulus]]
+name = "into_p"
+type = "injection"
+from = "source"
+to = "p"
+[[stimulus]]
+name = "into_q"
+type = "injection"
+from = "some"
+to = "q"
+neurons = ["70:74", 3]
+phases = ["second"]
+[[connection]]
+name = "learns"
+from = "source"
+to = "p"
+receptor = "GABA"
+all_to_all = true
+weight = 1e-9
+delay = "1.5 ms"
+plasticity = "inhibitory"
+[[phase]]
+name = "first"
+duration = "0.5 s"
+[[phase]]
+name = "second"
+duration = "0.7 s"
+[[record]]
+what = "spikes"
+of = ["source", "some", "p", "q"]
+[[record]]
+what = "weights"
+of = "learns"
+"""
+
+OWN = """
+model = "equations"
+[parameters]
+tau = "20 ms"
+[states]
+V = "-70 mV"
+[dynamics]
+V = "(-70 mV - V) / tau"
+[spike]
+when = "V > -50 mV"
+then = { V = "-70 mV" }
+[receptors]
+GABA = { exponential = "g", tau = "10 ms", unit = "1" }
+"""
+
+
+class Injections(InFolder):
+    def setUp(self):
+        super().setUp()
+        self.write("own.cell", OWN)
+
+    def results(self, cell, precision, *arguments, out, **options):
+        self.write("net.sim", INJECTED.replace("CELL", cell).replace("PRECISION", precision))
+        done = lpl_sim("net.sim", "--out", out, "--progress", "none", "--overwrite", *arguments, cwd=self.folder, **options)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return datasets(self.folder / out)
+
+    def spikes(self, out, source):
+        with h5py.File(self.folder / out) as file:
+            group = file[f"spikes/{source}"]
+            return group["timestamps"][:], group["node_ids"][:].astype(int)
+
+    def test_spikes_are_those_of_the_stimulus_on_any_ranks_and_resumed(self):
+        weights = []
+        for cell, precision in (("if", "float32"), ("own", "float32"), ("own", "float64")):
+            with self.subTest(cell=cell, precision=precision):
+                straight = self.results(cell, precision, out="straight.h5")
+                times, ids = self.spikes("straight.h5", "source")
+                self.assertGreater(len(times), 500)
+                found = self.spikes("straight.h5", "p")
+                np.testing.assert_array_equal(found[0], times)
+                np.testing.assert_array_equal(found[1], ids)
+                times, ids = self.spikes("straight.h5", "some")
+                second = times >= 500
+                found = self.spikes("straight.h5", "q")
+                expected = sorted(zip(times[second], np.array([3, 70, 71, 72, 73])[ids[second]]))
+                self.assertEqual(list(zip(*found)), expected)
+                self.assertEqual(self.results(cell, precision, out="two.h5", ranks=2), straight)
+                self.results(cell, precision, "--checkpoint", "c", "--set", "phase.second.duration=0.1234 s",
+                             out="parts.h5")
+                self.assertEqual(self.results(cell, precision, "--resume", "c", out="parts.h5", ranks=2), straight)
+                self.assertNotEqual(straight["weights/learns/initial/value"], straight["weights/learns/second/value"])
+                weights.append(straight["weights/learns/second/value"])
+        self.assertEqual(weights[0], weights[1])
+        self.assertEqual(weights[0], weights[2])
+
+    def test_are_refused_where_they_cannot_be(self):
+        text = INJECTED.replace("CELL", "if").replace("PRECISION", "float32")
+        for change, message in ((('from = "source"\nto', 'from = "sourc"\nto'),
+                                 "'from' is \"sourc\", but no earlier stimulus with spikes has that name; did you mean "
+                                 "'source'?"),
+                                (('from = "some"', 'from = "source"'),
+                                 "'source' has 37 inputs, but there are 5 neurons to add their spikes to")):
+            self.write("net.sim", text.replace(*change))
+            done = lpl_sim("net.sim", "--check", cwd=self.folder)
+            self.assertEqual(done.returncode, 2)
+            self.assertRegex(done.stderr, r"net.sim:\d+:8: stimulus 'into_[pq]': ")
+            self.assertIn(message, done.stderr)
+
+
 class Lists(InFolder):
     def test_what_a_description_can_name_is_listed(self):
         for option, words in (("--stimuli", ("poisson ", "patterns ", "clamp ")), ("--wirings", ("density ", "total ")),
