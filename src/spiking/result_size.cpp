@@ -94,10 +94,9 @@ class Estimate {
 
   void add_presentations(const StimulusDescription& stimulus) {
     double count = 0;
-    for (PresentationWalk walk(*stimulus.schedule, stimulus.windows); walk.current().begin < simulation_.end();
-         walk.next())
-      ++count;
-    size_.samples += chunks(count, kSamplesAChunk, 2 * sizeof(double) + sizeof(std::uint32_t));
+    const double factor = sample_presentations(*stimulus.schedule, stimulus.windows, 0, simulation_.end(),
+                                               [&](const Presentation&) { ++count; });
+    size_.samples += chunks(count * factor, kSamplesAChunk, 2 * sizeof(double) + sizeof(std::uint32_t));
     datasets(3);
   }
 

@@ -392,9 +392,9 @@ TEST(Patterns, AreRefusedWhereTheyCannotBe) {
   EXPECT_THAT(refused(keys + "pattern = [{ neurons = [1, 2], intensities = [1] }]"),
               HasSubstr("'intensities' holds 1 values, but 'neurons' 2 neurons"));
   EXPECT_THAT(refused(keys + "background = \"20 kHz\"\npattern = [{ neurons = 1 }]"), HasSubstr("above 1/dt"));
-  EXPECT_THAT(refused("type = \"patterns\"\nsize = 100000000\nrate = \"1 Hz\"\non = \"1 s\"\noff = \"0 s\"\n"
+  EXPECT_THAT(refused("type = \"patterns\"\nsize = 1000000\nrate = \"1 Hz\"\non = \"1 s\"\noff = \"0 s\"\n"
                       "patterns = { count = 100, density = 0.5 }"),
-              HasSubstr("more than 100000000 members"));
+              HasSubstr("more than 10000000 members"));
 }
 
 TEST(FrozenNoise, ComesAgainTheSame) {

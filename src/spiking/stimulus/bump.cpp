@@ -1,7 +1,6 @@
 // type = "bump": a Gaussian bump of rates that moves from place to place; the mean rate stays.
 #include <algorithm>
 #include <cmath>
-#include <numeric>
 
 #include "spiking/reading.hpp"
 #include "spiking/stimulus/presented.hpp"
@@ -14,16 +13,15 @@ struct Bump final : PresentedStimulus {
   double expected_while_shown(std::uint32_t /*index*/, Step steps, double dt) const override {
     return size * rate * static_cast<double>(steps) * dt;
   }
-  // Rates by neuron.
-  std::vector<double> profile(NeuronId centre) const {
-    std::vector<double> rates(size);
-    for (NeuronId i = 0; i < size; ++i) {
-      const double away = (static_cast<double>(i) - centre) / width;
-      rates[i] = floor + (1 - floor) * std::exp(-away * away / 2);
-    }
-    const double factor = rate * size / std::accumulate(rates.begin(), rates.end(), 0.0);
-    for (double& value : rates) value *= factor;
-    return rates;
+  // Of 1 at the centre.
+  double profile(NeuronId neuron, NeuronId centre) const {
+    const double away = (static_cast<double>(neuron) - centre) / width;
+    return floor + (1 - floor) * std::exp(-away * away / 2);
+  }
+  double rate_at_centre(NeuronId centre) const {
+    double sum = 0;
+    for (NeuronId i = 0; i < size; ++i) sum += profile(i, centre);
+    return rate * size / sum;
   }
   double rate = 0;   // [Hz] the mean over the neurons
   double width = 0;  // [neurons] the deviation of the Gaussian
@@ -40,19 +38,18 @@ class BumpMaker final : public PresentedMaker {
     if (stimulus_.rate <= 0) return;
     if (centre_ != p.index) {
       centre_ = p.index;
-      rates_ = stimulus_.profile(p.index);
+      highest_ = stimulus_.rate_at_centre(p.index);
     }
-    const double highest = rates_[p.index];
     const auto first = static_cast<std::uint32_t>(from - origin);
-    walk_trials(random, stimulus_.size, to - from, std::min(1.0, highest * dt()),
+    walk_trials(random, stimulus_.size, to - from, std::min(1.0, highest_ * dt()),
                 [&](std::uint32_t step, NeuronId neuron) {
-                  if (random.uniform() * highest < rates_[neuron]) add(first + step, neuron);
+                  if (random.uniform() < stimulus_.profile(neuron, p.index)) add(first + step, neuron);
                 });
   }
 
   const Bump& stimulus_;
   std::optional<NeuronId> centre_;
-  std::vector<double> rates_;  // of a bump there
+  double highest_ = 0;  // [Hz] of a bump there
 };
 
 std::unique_ptr<SpikeMaker> Bump::make(double dt, std::uint64_t seed) const {
@@ -60,7 +57,7 @@ std::unique_ptr<SpikeMaker> Bump::make(double dt, std::uint64_t seed) const {
 }
 
 Stimulus read(const StimulusReading& reading) {
-  constexpr NeuronId kMostNeurons = 100'000'000;
+  constexpr NeuronId kMostNeurons = 10'000'000;
   Table& table = reading.table;
   const auto stimulus = std::make_shared<Bump>();
   stimulus->size = static_cast<NeuronId>(table.integer("size", 1, kMostNeurons));
@@ -72,7 +69,7 @@ Stimulus read(const StimulusReading& reading) {
   if (table.has("centres") && centres.empty()) table.fail("centres", "'centres' is empty; list at least one neuron");
   // A bump is highest where a part of it lies beyond the ends.
   for (const NeuronId end : {NeuronId{0}, stimulus->size - 1}) {
-    const double highest = stimulus->profile(end)[end];
+    const double highest = stimulus->rate_at_centre(end);
     if (reading.grid.is_above_limit(highest))
       table.fail("rate", fmt::format("{}, so that a bump around neuron {} rises to {:.9g} Hz, {}", table.stated("rate"),
                                      end, highest, reading.grid.above_limit()));

@@ -129,7 +129,7 @@ class PatternReader {
 Stimulus read(const StimulusReading& reading) {
   Table& table = reading.table;
   const auto stimulus = std::make_shared<Latencies>();
-  stimulus->size = static_cast<NeuronId>(table.integer("size", 1, kLargestSize));
+  stimulus->size = static_cast<NeuronId>(table.integer("size", 1, kMostMembers));
   PatternReader patterns(reading, *stimulus);
   patterns.read();
   stimulus->schedule = Schedule::read(reading, static_cast<std::uint32_t>(stimulus->patterns.size()));

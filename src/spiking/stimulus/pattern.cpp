@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
-#include <unordered_set>
 
 #include "core/random.hpp"
 #include "core/sampling.hpp"
@@ -15,22 +13,37 @@
 namespace lpl::spiking {
 namespace {
 
-// Of all patterns of a stimulus.
-constexpr std::uint64_t kMostMembers = 100'000'000;
+// The members of the pattern that is read.
+class Members {
+ public:
+  explicit Members(NeuronId size) : taken_(size, false) {}
+  // Returns whether it was none.
+  bool add(NeuronId neuron) {
+    if (taken_[neuron]) return false;
+    taken_[neuron] = true;
+    return true;
+  }
+  void clear(const std::vector<NeuronId>& members) {
+    for (const NeuronId neuron : members) taken_[neuron] = false;
+  }
+
+ private:
+  std::vector<bool> taken_;
+};
 
 std::vector<Pattern> read_file(Table& table, NeuronId size, const PatternValue& value) {
   std::vector<Pattern> patterns;
-  std::unordered_set<NeuronId> members;
+  Members members(size);
   for_each_member(table, "file", [&](std::size_t pattern, const TextRow& row) {
     const bool can_be_left_out = value.otherwise.has_value();
     if (!can_be_left_out || row.size() > 2)
       row.expect(2, fmt::format("neuron and {}{}", value.what, can_be_left_out ? ", or neuron" : ""));
     if (pattern == patterns.size()) {
+      if (pattern > 0) members.clear(patterns.back().neurons);
       patterns.emplace_back();
-      members.clear();
     }
     const NeuronId neuron = neuron_in(row, 0, size);
-    if (!members.insert(neuron).second)
+    if (!members.add(neuron))
       row.fail(0, fmt::format("neuron {} is in pattern {} already; a blank line ends a pattern", neuron, pattern));
     const double given = row.size() > 1 ? row[1] : *value.otherwise;
     if (given < value.low || given > value.high)
@@ -59,18 +72,18 @@ std::vector<double> read_values(Table& table, const PatternValue& value, std::si
 
 std::vector<Pattern> read_tables(Table& table, NeuronId size, const PatternValue& value) {
   std::vector<Pattern> patterns;
-  std::uint64_t members = 0;
+  std::uint64_t all = 0;
+  Members members(size);
   for (Table& inner : table.tables("pattern")) {
     Pattern pattern;
     pattern.neurons = inner.indices("neurons", size);
-    std::unordered_set<NeuronId> seen;
     for (const NeuronId neuron : pattern.neurons)
-      if (!seen.insert(neuron).second)
+      if (!members.add(neuron))
         inner.fail("neurons", fmt::format("'neurons' lists {} twice; each can be listed once", neuron));
     if (pattern.neurons.empty()) inner.fail("neurons", "'neurons' is empty; list at least one, or write \"all\"");
-    members += pattern.neurons.size();
-    if (members > kMostMembers)
-      inner.fail("neurons", fmt::format("the patterns have more than {} members", kMostMembers));
+    members.clear(pattern.neurons);
+    all += pattern.neurons.size();
+    if (all > kMostMembers) inner.fail("neurons", fmt::format("the patterns have more than {} members", kMostMembers));
     pattern.values = read_values(inner, value, pattern.neurons.size());
     inner.finish();
     patterns.push_back(std::move(pattern));

@@ -10,6 +10,9 @@
 
 namespace lpl::spiking {
 
+// Of all patterns of a stimulus.
+inline constexpr NeuronId kMostMembers = 10'000'000;
+
 struct Pattern {
   std::vector<NeuronId> neurons;  // each once
   std::vector<double> values;     // by neuron

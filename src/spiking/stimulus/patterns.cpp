@@ -66,7 +66,7 @@ std::unique_ptr<SpikeMaker> Patterns::make(double dt, std::uint64_t seed) const 
 Stimulus read(const StimulusReading& reading) {
   Table& table = reading.table;
   const auto stimulus = std::make_shared<Patterns>();
-  stimulus->size = static_cast<NeuronId>(table.integer("size", 1, kLargestSize));
+  stimulus->size = static_cast<NeuronId>(table.integer("size", 1, kMostMembers));
   stimulus->rate = table.quantity("rate", Dimension::frequency, kNonNegative);
   reading.grid.check_input_rate(table, "rate", stimulus->rate);
   const double highest = stimulus->rate > 0 ? (1 + 1e-9) / (stimulus->rate * reading.grid.dt) : 1e9;

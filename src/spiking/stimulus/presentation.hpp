@@ -72,6 +72,21 @@ class PresentationWalk {
   Presentation current_{};
 };
 
+// Calls visit(presentation) for those that are shown in [begin, end); of very many for the first. Returns by how much
+// what is found is to be multiplied.
+template <class Visit>
+double sample_presentations(const Schedule& schedule, const std::vector<StepRange>& windows, Step begin, Step end,
+                            Visit&& visit) {
+  constexpr int kMost = 1'000'000;
+  PresentationWalk walk(schedule, windows);
+  walk.advance(begin);
+  for (int n = 0; walk.current().begin < end; walk.next(), ++n) {
+    if (n == kMost) return static_cast<double>(end - begin) / static_cast<double>(walk.current().begin - begin);
+    visit(walk.current());
+  }
+  return 1;
+}
+
 // Calls visit(stimulus) for all that show something.
 template <class Visit>
 void for_each_schedule(const SimulationDescription& simulation, Visit&& visit) {

@@ -10,15 +10,13 @@ namespace lpl::spiking {
 
 double PresentedStimulus::expected_spikes(Step begin, Step end, double dt) const {
   const double around = size * background * dt;  // a step
-  double spikes = around * static_cast<double>(end - begin);
-  PresentationWalk walk(*schedule, windows);
-  for (walk.advance(begin); walk.current().begin < end; walk.next()) {
-    const Presentation& p = walk.current();
+  double more = 0;                               // than the background
+  const double factor = sample_presentations(*schedule, windows, begin, end, [&](const Presentation& p) {
     const Step from = std::max(begin, p.begin), to = std::min(end, p.end);
-    spikes += expected_while_shown(p.index, to - p.begin, dt) - expected_while_shown(p.index, from - p.begin, dt);
-    if (!background_during_stimulus) spikes -= around * static_cast<double>(to - from);
-  }
-  return spikes;
+    more += expected_while_shown(p.index, to - p.begin, dt) - expected_while_shown(p.index, from - p.begin, dt);
+    if (!background_during_stimulus) more -= around * static_cast<double>(to - from);
+  });
+  return around * static_cast<double>(end - begin) + more * factor;
 }
 
 void PresentedStimulus::warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const {
