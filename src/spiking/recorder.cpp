@@ -196,6 +196,11 @@ void Recorder::create_series() {
   for (RateRecord& record : rates_)
     record.series = std::make_unique<RateSeries>(
         file_->create_rates(simulation_.sources[record.source].name, simulation_.seconds(record.every)));
+  for_each_schedule(simulation_, [&](const StimulusDescription& stimulus) {
+    presentations_.push_back(
+        {.walk = PresentationWalk(*stimulus.schedule, stimulus.windows),
+         .series = std::make_unique<PresentationSeries>(file_->create_presentations(stimulus.name))});
+  });
   for (SampleRecord& record : samples_) {
     const RecordDescription& d = *record.description;
     if (d.what == What::state) continue;
@@ -287,6 +292,7 @@ void Recorder::observe(Step from, Step to, const std::vector<SpikeHistory>& spik
         record.count = 0;
       }
     }
+    take_presentations(from, to);
   }
   const Step sampled = to - 1;
   for (SampleRecord& record : samples_)
@@ -294,6 +300,18 @@ void Recorder::observe(Step from, Step to, const std::vector<SpikeHistory>& spik
       record.steps.push_back(sampled);
       sample(record);
     }
+}
+
+// Those that begin in [from, to).
+void Recorder::take_presentations(Step from, Step to) {
+  for (PresentationRecord& record : presentations_) {
+    while (record.walk.current().begin < from) record.walk.next();
+    for (; record.walk.current().begin < to; record.walk.next()) {
+      record.begins.push_back(simulation_.seconds(record.walk.current().begin));
+      record.ends.push_back(simulation_.seconds(record.walk.current().end));
+      record.indices.push_back(record.walk.current().index);
+    }
+  }
 }
 
 const Variable& Recorder::variable_of(const RecordDescription& record) const {
@@ -442,6 +460,12 @@ void Recorder::write_spikes() {
     record.begins.clear();
     record.ends.clear();
     record.rates.clear();
+  }
+  for (PresentationRecord& record : presentations_) {
+    record.series->append(record.begins, record.ends, record.indices);
+    record.begins.clear();
+    record.ends.clear();
+    record.indices.clear();
   }
   flush_when_due();
 }

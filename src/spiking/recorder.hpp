@@ -17,6 +17,7 @@
 #include "spiking/network.hpp"
 #include "spiking/record_windows.hpp"
 #include "spiking/spike_history.hpp"
+#include "spiking/stimulus/presentation.hpp"
 
 namespace lpl::spiking {
 
@@ -81,6 +82,13 @@ class Recorder {
     std::vector<double> begins, ends;
     std::vector<float> rates;
   };
+  // Of every stimulus that shows something.
+  struct PresentationRecord {
+    PresentationWalk walk;
+    std::unique_ptr<PresentationSeries> series;
+    std::vector<double> begins = {}, ends = {};
+    std::vector<std::uint32_t> indices = {};
+  };
   // The samples of a stretch without a gap.
   struct Report {
     Step end;
@@ -112,6 +120,7 @@ class Recorder {
   bool snapshot_due(const SnapshotRecord& record, Step now) const;
   void create_series();
   void create_reports();
+  void take_presentations(Step from, Step to);
   void sample(SampleRecord& record);
   void gather_samples(SampleRecord& record);
   void append_samples(SampleRecord& record, const std::vector<float>& values);
@@ -127,6 +136,7 @@ class Recorder {
   std::unique_ptr<ResultFile> file_;  // rank 0
   std::vector<SpikeRecord> spikes_;
   std::vector<RateRecord> rates_;
+  std::vector<PresentationRecord> presentations_;  // rank 0
   std::vector<SampleRecord> samples_;
   std::vector<SnapshotRecord> snapshots_;
   double last_flush_ = 0;

@@ -5,6 +5,7 @@
 
 #include "io/result_file.hpp"
 #include "spiking/record_windows.hpp"
+#include "spiking/stimulus/presentation.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
@@ -29,6 +30,7 @@ class Estimate {
       : simulation_(simulation), synapses_(synapses), rate_(rate) {
     size_.rest = 16384 + static_cast<double>(simulation.canonical_text.size());
     datasets(2 * simulation.sources.size());
+    for_each_schedule(simulation, [&](const StimulusDescription& stimulus) { add_presentations(stimulus); });
   }
 
   void add(const RecordDescription& record) {
@@ -87,6 +89,14 @@ class Estimate {
     Step bins = 0;
     for (const StepRange& window : windows) bins += (window.end + every - 1) / every - window.begin / every;
     size_.samples += chunks(static_cast<double>(bins), kSamplesAChunk, 2 * sizeof(double) + sizeof(float));
+    datasets(3);
+  }
+
+  void add_presentations(const StimulusDescription& stimulus) {
+    double count = 0;
+    const double factor = sample_presentations(*stimulus.schedule, stimulus.windows, 0, simulation_.end(),
+                                               [&](const Presentation&) { ++count; });
+    size_.samples += chunks(count * factor, kSamplesAChunk, 2 * sizeof(double) + sizeof(std::uint32_t));
     datasets(3);
   }
 
