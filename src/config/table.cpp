@@ -284,6 +284,12 @@ namespace {
 const toml::table& as_source(const void* p) { return *static_cast<const toml::table*>(p); }
 toml::table& as_echo(void* p) { return *static_cast<toml::table*>(p); }
 const toml::node& as_node(const void* p) { return *static_cast<const toml::node*>(p); }
+
+// A whole number, and the expression that stands for it.
+std::string with_value(const void* stands, std::int64_t value) {
+  const auto* const text = stands ? as_node(stands).as_string() : nullptr;
+  return text ? fmt::format("\"{}\", which is {}", text->get(), value) : fmt::format("{}", value);
+}
 }  // namespace
 
 // What stands under `key`, of a pair its own element.
@@ -318,12 +324,19 @@ void Table::fail_at(std::string_view key, std::size_t offset, const std::string&
   const void* const found = node(key);
   const toml::node* stands = found ? &as_node(found) : nullptr;
   if (stands && stands->is_array()) stands = stands->as_array()->get(element);
-  const auto* text = stands ? stands->as_string() : nullptr;
-  if (!text) fail(key, message);
-  toml::source_region place = stands->source();
+  if (!stands || !stands->is_string()) fail(key, message);
+  fail_in(stands, offset, message);
+}
+
+void Table::fail_at(std::string_view key, const ExpressionError& error) const {
+  fail_at(key, error.offset(), fmt::format("'{}': {}", key, error.what()));
+}
+
+void Table::fail_in(const void* text, std::size_t offset, const std::string& message) const {
+  toml::source_region place = as_node(text).source();
   // A text of several lines has no one column.
   if (place.begin.line != 0 && place.begin.line == place.end.line) {
-    const std::string before = text->get().substr(0, offset);
+    const std::string before = as_node(text).as_string()->get().substr(0, offset);
     const auto characters = std::count_if(before.begin(), before.end(), [](char c) { return (c & 0xC0) != 0x80; });
     place.begin.column += 1 + static_cast<toml::source_index>(characters);
   }
@@ -361,14 +374,6 @@ void Table::check(std::string_view key, double value, Bounds bounds, std::string
   fail(key, fmt::format("{}; it {}", stated(key, text), allowed));
 }
 
-Expression Table::expression_of(std::string_view key, const std::string& text) const {
-  try {
-    return parse_expression(text, {.symbols = definitions_in(text)});
-  } catch (const ExpressionError& error) {
-    fail_at(key, error.offset(), fmt::format("'{}': {}", key, error.what()));
-  }
-}
-
 // Definitions may name each other, in any order: what names one that is still open is tried again.
 void Table::define() {
   rename("define");
@@ -381,9 +386,9 @@ void Table::define() {
         fail(name,
              fmt::format("'{}' cannot be a name; take letters, digits and '_', and no word of expressions", name));
       try {
-        const Expression value =
-            is_text(name) ? expression_of(name, text(name)) : lpl::number(number(name, kAny), Dimension::none);
-        const double si = *evaluate(value, [](const std::string&) { return std::optional<double>(); });
+        const Expression value = parsed(
+            name, [this](std::string_view text) { return parse_expression(text, {.symbols = definitions_for(text)}); });
+        const double si = *evaluate(value);
         check(name, si, kAny, written(name));
         document_->definitions.push_back({name, value->dimension, lpl::number(si, value->dimension)});
       } catch (const ConfigError& error) {
@@ -396,39 +401,58 @@ void Table::define() {
   }
 }
 
-std::vector<Symbol> Table::definitions_in(std::string_view expression) const {
-  std::vector<Symbol> named;
+const std::vector<Symbol>& Table::definitions_for(std::string_view text) const {
   for (const Symbol& definition : document_->definitions)
-    if (has_word(expression, definition.name)) {
-      named.push_back(definition);
-      document_->used.insert(definition.name);
-    }
-  return named;
+    if (has_word(text, definition.name)) document_->used.insert(definition.name);
+  return document_->definitions;
+}
+
+std::string Table::expression_text(std::string_view key) {
+  return is_number(key) ? fmt::format("{}", number(key, kAny)) : text(key);
+}
+
+Expression Table::expression(std::string_view key, Scope scope, Dimension dimension) {
+  if (is_number(key)) return lpl::number(quantity(key, dimension, kAny), dimension);
+  return parsed(key, [&](std::string_view text) {
+    const std::vector<Symbol>& definitions = definitions_for(text);
+    scope.symbols.insert(scope.symbols.end(), definitions.begin(), definitions.end());
+    return parse_expression(text, scope, dimension);
+  });
 }
 
 // A number with its unit or, where there are definitions, an expression.
-double Table::value_of(std::string_view key, const std::string& text, Dimension dimension, std::size_t element) const {
-  definitions_in(text);  // which count as used; a misspelt name is compared with all
+double Table::value_of(std::string_view key, const void* text, Dimension dimension) const {
+  const std::string& written = as_node(text).as_string()->get();
   try {
-    if (document_->definitions.empty()) return parse_quantity(text, dimension);
-    const Expression tree = parse_expression(text, {.symbols = document_->definitions}, dimension);
-    return *evaluate(tree, [](const std::string&) { return std::optional<double>(); });
+    if (document_->definitions.empty()) return parse_quantity(written, dimension);
+    return *evaluate(parse_expression(written, {.symbols = definitions_for(written)}, dimension));
   } catch (const ExpressionError& error) {
-    fail_at(key, error.offset(), fmt::format("'{}': {}", key, error.what()), element);
+    fail_in(text, error.offset(), fmt::format("'{}': {}", key, error.what()));
   } catch (const ConfigError& error) {
     fail(key, fmt::format("'{}': {}", key, error.what()));
   }
 }
 
+// Whether it can be an expression in place of a number.
+bool Table::is_number_text(const void* stands) const {
+  return !document_->definitions.empty() && as_node(stands).is_string();
+}
+
+void Table::fail_unit(std::string_view key, const void* stands, Dimension dimension) const {
+  const toml::node& node = as_node(stands);
+  fail(key, fmt::format("'{}' {} {}, {} needs a unit; write it as \"{} {}\"", key,
+                        stands == this->node(key) ? "is" : "holds", shown(node), a_name_of(dimension),
+                        node.is_number() ? shown(node) : "1", unit_of(dimension)));
+}
+
 double Table::quantity(std::string_view key, Dimension dimension, Bounds bounds, std::optional<std::string> fallback) {
+  if (dimension == Dimension::none)
+    return number(key, bounds, fallback ? std::optional(parse_quantity(*fallback, dimension)) : std::nullopt);
   const void* found = find(key);
   if (!found && !fallback) fail_missing(key);
-  if (found && !as_node(found).is_string())
-    fail(key, fmt::format("'{}' is {}, {} needs a unit; write it as \"{} {}\"", key, shown(as_node(found)),
-                          a_name_of(dimension), as_node(found).is_number() ? shown(as_node(found)) : "1",
-                          unit_of(dimension)));
+  if (found && !as_node(found).is_string()) fail_unit(key, found, dimension);
   const std::string text = found ? as_node(found).as_string()->get() : *fallback;
-  const double value = found ? value_of(key, text, dimension) : parse_quantity(text, dimension);
+  const double value = found ? value_of(key, found, dimension) : parse_quantity(text, dimension);
   check(key, value, bounds, '"' + text + '"', ' ' + unit_of(dimension));
   as_echo(echo_).insert_or_assign(key, text);
   return value;
@@ -437,10 +461,10 @@ double Table::quantity(std::string_view key, Dimension dimension, Bounds bounds,
 double Table::number(std::string_view key, Bounds bounds, std::optional<double> fallback) {
   const void* found = find(key);
   if (!found && !fallback) fail_missing(key);
-  if (const auto* const expression = found && !document_->definitions.empty() ? as_node(found).as_string() : nullptr) {
-    const double value = value_of(key, expression->get(), Dimension::none);
+  if (found && is_number_text(found)) {
+    const double value = value_of(key, found, Dimension::none);
     check(key, value, bounds, written(key));
-    as_echo(echo_).insert_or_assign(key, expression->get());
+    as_echo(echo_).insert_or_assign(key, *as_node(found).as_string());
     return value;
   }
   if (found && !as_node(found).is_number())
@@ -451,27 +475,33 @@ double Table::number(std::string_view key, Bounds bounds, std::optional<double> 
   return value;
 }
 
+// Nothing where neither a whole number stands there nor an expression, which must give one.
+std::optional<std::int64_t> Table::whole_number(std::string_view key, const void* stands) const {
+  constexpr double kLargest = 0x1p62;
+  if (!is_number_text(stands))
+    return as_node(stands).is_integer() ? as_node(stands).value<std::int64_t>() : std::nullopt;
+  const double exact = value_of(key, stands, Dimension::none), whole = std::round(exact);
+  if (!(std::abs(exact - whole) <= 1e-9 * std::abs(whole)) || std::abs(whole) > kLargest)
+    fail(key, fmt::format("'{}' {} \"{}\", which is {}; it must be a whole number, such as floor(...)", key,
+                          stands == node(key) ? "is" : "holds", as_node(stands).as_string()->get(), exact));
+  return static_cast<std::int64_t>(whole);
+}
+
 std::int64_t Table::integer(std::string_view key, std::int64_t low, std::int64_t high,
                             std::optional<std::int64_t> fallback) {
   const void* found = find(key);
   if (!found && !fallback) fail_missing(key);
-  if (const auto* const expression = found && !document_->definitions.empty() ? as_node(found).as_string() : nullptr) {
-    const double exact = value_of(key, expression->get(), Dimension::none), whole = std::round(exact);
-    if (!(std::abs(exact - whole) <= 1e-9 * std::abs(whole)) || whole < static_cast<double>(low) ||
-        whole > static_cast<double>(high))
-      fail(key, fmt::format("'{}' is {}, which is {}; it must be a whole number from {} to {}, such as floor(...)", key,
-                            written(key), exact, low, high));
-    as_echo(echo_).insert_or_assign(key, expression->get());
-    return static_cast<std::int64_t>(whole);
-  }
-  if (found && !as_node(found).is_integer())
+  const std::optional<std::int64_t> value = found ? whole_number(key, found) : fallback;
+  if (!value)
     fail(key,
          fmt::format("'{}' is {}; it must be a whole number from {} to {}", key, shown(as_node(found)), low, high));
-  const std::int64_t value = found ? *as_node(found).value<std::int64_t>() : *fallback;
-  if (value < low || value > high)
-    fail(key, fmt::format("'{}' is {}; it must be from {} to {}", key, value, low, high));
-  as_echo(echo_).insert_or_assign(key, value);
-  return value;
+  if (*value < low || *value > high)
+    fail(key, fmt::format("'{}' is {}; it must be from {} to {}", key, with_value(found, *value), low, high));
+  if (found && is_number_text(found))
+    as_echo(echo_).insert_or_assign(key, *as_node(found).as_string());
+  else
+    as_echo(echo_).insert_or_assign(key, *value);
+  return *value;
 }
 
 std::string Table::text(std::string_view key, std::optional<std::string> fallback) {
@@ -529,49 +559,53 @@ std::vector<std::int64_t> Table::integers(std::string_view key, std::int64_t low
                                           std::optional<std::vector<std::int64_t>> fallback) {
   const void* found = find(key);
   if (!found && !fallback) fail_missing(key);
-  std::vector<std::int64_t> values;
   if (!found) {
-    values = *fallback;
-  } else if (const auto* list = as_node(found).as_array()) {
-    for (const auto& element : *list) {
-      const auto value = element.is_integer() ? element.value<std::int64_t>() : std::nullopt;
-      if (!value || *value < low || *value > high)
-        fail(key,
-             fmt::format("'{}' holds {}; it must hold whole numbers from {} to {}", key, shown(element), low, high));
-      values.push_back(*value);
-    }
-  } else {
-    fail(key, fmt::format("'{}' is {}; it must be a list of whole numbers", key, shown(as_node(found))));
+    toml::array echoed;
+    for (const auto value : *fallback) echoed.push_back(value);
+    as_echo(echo_).insert_or_assign(key, std::move(echoed));
+    return *fallback;
   }
-  toml::array echoed;
-  for (const auto value : values) echoed.push_back(value);
-  as_echo(echo_).insert_or_assign(key, std::move(echoed));
+  const auto* const list = as_node(found).as_array();
+  if (!list) fail(key, fmt::format("'{}' is {}; it must be a list of whole numbers", key, shown(as_node(found))));
+  std::vector<std::int64_t> values;
+  for (const toml::node& element : *list) {
+    const auto value = whole_number(key, &element);
+    if (!value || *value < low || *value > high)
+      fail(key, fmt::format("'{}' holds {}; it must hold whole numbers from {} to {}", key,
+                            value ? with_value(&element, *value) : shown(element), low, high));
+    values.push_back(*value);
+  }
+  as_echo(echo_).insert_or_assign(key, *list);
   return values;
+}
+
+double Table::number_in(std::string_view key, const void* element, Bounds bounds) const {
+  const toml::node& node = as_node(element);
+  const bool is_text = is_number_text(element);
+  if (!is_text && !node.is_number()) fail(key, fmt::format("'{}' holds {}; it must hold numbers", key, shown(node)));
+  const double value = is_text ? value_of(key, element, Dimension::none) : *node.value<double>();
+  check(key, value, bounds, shown(node));
+  return value;
 }
 
 std::vector<double> Table::numbers(std::string_view key, Bounds bounds, std::optional<std::vector<double>> fallback) {
   const void* found = find(key);
   if (!found && !fallback) fail_missing(key);
+  const auto* const list = found ? as_node(found).as_array() : nullptr;
+  if (found && !list) fail(key, fmt::format("'{}' is {}; it must be a list of numbers", key, shown(as_node(found))));
   std::vector<double> values;
   toml::array echoed;
   if (!found) {
     values = *fallback;
     for (const double value : values) echoed.push_back(value);
-  } else if (const auto* list = as_node(found).as_array()) {
-    for (const auto& element : *list) {
-      const auto* const text = document_->definitions.empty() ? nullptr : element.as_string();
-      if (!text && !element.is_number())
-        fail(key, fmt::format("'{}' holds {}; it must hold numbers", key, shown(element)));
-      const double value = text ? value_of(key, text->get(), Dimension::none, values.size()) : *element.value<double>();
-      check(key, value, bounds, shown(element));
-      values.push_back(value);
-      if (text)
-        echoed.push_back(text->get());
-      else
-        echoed.push_back(value);
-    }
   } else {
-    fail(key, fmt::format("'{}' is {}; it must be a list of numbers", key, shown(as_node(found))));
+    for (const toml::node& element : *list) {
+      values.push_back(number_in(key, &element, bounds));
+      if (element.is_string())
+        echoed.push_back(*element.as_string());
+      else
+        echoed.push_back(values.back());
+    }
   }
   as_echo(echo_).insert_or_assign(key, std::move(echoed));
   return values;
@@ -588,12 +622,7 @@ std::vector<std::vector<double>> Table::number_rows(std::string_view key, Bounds
     const toml::array* const elements = row.as_array();
     if (!elements) fail(key, fmt::format("'{}' holds {}; it must hold lists of numbers", key, shown(row)));
     values.emplace_back();
-    for (const toml::node& element : *elements) {
-      const auto value = element.is_number() ? element.value<double>() : std::nullopt;
-      if (!value) fail(key, fmt::format("'{}' holds {}; it must hold numbers", key, shown(element)));
-      check(key, *value, bounds, shown(element));
-      values.back().push_back(*value);
-    }
+    for (const toml::node& element : *elements) values.back().push_back(number_in(key, &element, bounds));
     echoed.push_back(*elements);
   }
   as_echo(echo_).insert_or_assign(key, std::move(echoed));
@@ -601,11 +630,39 @@ std::vector<std::vector<double>> Table::number_rows(std::string_view key, Bounds
 }
 
 std::vector<double> Table::quantities(std::string_view key, Dimension dimension, Bounds bounds) {
+  if (dimension == Dimension::none) return numbers(key, bounds);
   std::vector<double> values;
+  const void* const found = find(key);
+  const toml::array* const list = found ? as_node(found).as_array() : nullptr;
   for (const std::string& text : texts(key)) {
-    values.push_back(value_of(key, text, dimension, values.size()));
+    values.push_back(value_of(key, list ? list->get(values.size()) : found, dimension));
     check(key, values.back(), bounds, '"' + text + '"', ' ' + unit_of(dimension));
   }
+  return values;
+}
+
+std::vector<double> Table::quantities(std::string_view key, const std::vector<Dimension>& dimensions) {
+  const void* const found = find(key);
+  if (!found) fail_missing(key);
+  const toml::array* const list = as_node(found).as_array();
+  if (!list)
+    fail(key, fmt::format("'{}' is {}; it must be a list of {}", key, shown(as_node(found)), dimensions.size()));
+  if (list->size() != dimensions.size())
+    fail(key, fmt::format("'{}' holds {} values; it must hold {}", key, list->size(), dimensions.size()));
+  std::vector<double> values;
+  toml::array echoed;
+  for (std::size_t i = 0; i < dimensions.size(); ++i) {
+    const toml::node& element = *list->get(i);
+    const bool is_plain = dimensions[i] == Dimension::none && !element.is_string();
+    if (!is_plain && !element.is_string()) fail_unit(key, &element, dimensions[i]);
+    values.push_back(is_plain ? number_in(key, &element, kAny) : value_of(key, &element, dimensions[i]));
+    check(key, values.back(), kAny, shown(element));
+    if (is_plain)
+      echoed.push_back(values.back());
+    else
+      echoed.push_back(*element.as_string());
+  }
+  as_echo(echo_).insert_or_assign(key, std::move(echoed));
   return values;
 }
 

@@ -83,7 +83,8 @@ class Table {
 
   bool has(std::string_view key);
 
-  // A quantity in SI units. Without a default the key is required. Defaults are written as in a description.
+  // A quantity in SI units; of no dimension, a number. Without a default the key is required. Defaults are written as
+  // in a description.
   double quantity(std::string_view key, Dimension dimension, Bounds bounds, std::optional<std::string> fallback = {});
   double number(std::string_view key, Bounds bounds, std::optional<double> fallback = {});
   std::int64_t integer(std::string_view key, std::int64_t low, std::int64_t high,
@@ -99,6 +100,8 @@ class Table {
   std::vector<double> numbers(std::string_view key, Bounds bounds, std::optional<std::vector<double>> fallback = {});
   std::vector<std::vector<double>> number_rows(std::string_view key, Bounds bounds);
   std::vector<double> quantities(std::string_view key, Dimension dimension, Bounds bounds);
+  // One of each of `dimensions`; a number may stand in quotes.
+  std::vector<double> quantities(std::string_view key, const std::vector<Dimension>& dimensions);
   // Members of 0 .. size-1 in the order given: "all", a range as "0:50" (50 excluded), an index, or a list of those.
   std::vector<NeuronId> indices(std::string_view key, NeuronId size, std::optional<std::string> fallback = {});
   // A file named by the description: must exist; echoed and returned as an absolute path. `source`: where it comes
@@ -125,10 +128,18 @@ class Table {
   // is echoed as members of the list `single`.
   std::vector<Table> pairs(std::string_view key, std::string_view single);
 
-  // What [define] says of names in an expression; numbers and quantities may be expressions of them. Those count as
-  // used.
-  std::vector<Symbol> definitions_in(std::string_view expression) const;
-
+  // An expression of this dimension of what `scope` and [define] have, or a number.
+  Expression expression(std::string_view key, Scope scope, Dimension dimension);
+  // What `parse` makes of the text under `key`, or of the number there as a text. An ExpressionError gets its place.
+  template <class Parse>
+  auto parsed(std::string_view key, Parse&& parse) {
+    const std::string text = expression_text(key);
+    try {
+      return parse(std::string_view(text));
+    } catch (const ExpressionError& error) {
+      fail_at(key, error);
+    }
+  }
   // Call after the last read: reports a key that nobody read, with the nearest known one.
   void finish() const;
   // The same for the models of a section ([section.name]): every one must have been asked for.
@@ -149,6 +160,7 @@ class Table {
   // list that stands there.
   [[noreturn]] void fail_at(std::string_view key, std::size_t offset, const std::string& message,
                             std::size_t element = 0) const;
+  [[noreturn]] void fail_at(std::string_view key, const ExpressionError& error) const;
 
  private:
   friend class Document;
@@ -157,9 +169,16 @@ class Table {
   const void* node(std::string_view key) const;
   const void* find(std::string_view key);
   void define();
-  Expression expression_of(std::string_view key, const std::string& text) const;
-  // In SI, of a text under `key`, or of that element of the list there.
-  double value_of(std::string_view key, const std::string& text, Dimension dimension, std::size_t element = 0) const;
+  // What [define] has; names of it in `text` count as used.
+  const std::vector<Symbol>& definitions_for(std::string_view text) const;
+  std::string expression_text(std::string_view key);
+  // Where a number or its text stands under `key`, or as an element of a list there: its value in SI.
+  double value_of(std::string_view key, const void* text, Dimension dimension) const;
+  bool is_number_text(const void* stands) const;
+  double number_in(std::string_view key, const void* element, Bounds bounds) const;
+  std::optional<std::int64_t> whole_number(std::string_view key, const void* stands) const;
+  [[noreturn]] void fail_unit(std::string_view key, const void* stands, Dimension dimension) const;
+  [[noreturn]] void fail_in(const void* text, std::size_t offset, const std::string& message) const;
   void add_pairs(void* singles, std::vector<Table>& pairs);
   bool is_left_out() const;
   std::string existing(std::string_view key, bool folder, std::string_view source);

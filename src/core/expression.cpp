@@ -692,7 +692,7 @@ T whole_power(const T& x, int n, const T& one, Multiply&& multiply, Divide&& div
 std::optional<double> evaluate(const Expression& tree, const Lookup& lookup, const DrawValue& draw) {
   const Node& node = *tree;
   if (node.kind == Kind::number) return node.value;
-  if (node.kind == Kind::name) return lookup(node.name);
+  if (node.kind == Kind::name) return lookup ? lookup(node.name) : std::nullopt;
   std::array<double, 3> x{};
   for (std::size_t i = 0; i < node.operands.size(); ++i) {
     const auto value = evaluate(node.operands[i], lookup, draw);

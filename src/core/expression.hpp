@@ -83,7 +83,7 @@ using Lookup = std::function<std::optional<double>(const std::string& name)>;
 using DrawValue = std::function<double(Op op, std::uint16_t draw, double mean)>;
 
 // Its value in float64, where `lookup` knows all names; without `draw`, draws are unknown, too.
-std::optional<double> evaluate(const Expression& tree, const Lookup& lookup, const DrawValue& draw = {});
+std::optional<double> evaluate(const Expression& tree, const Lookup& lookup = {}, const DrawValue& draw = {});
 
 bool any_name(const Expression& tree, const std::function<bool(const std::string&)>& predicate);
 bool draws(const Expression& tree);

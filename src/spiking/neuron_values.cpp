@@ -14,9 +14,11 @@ NeuronValues::NeuronValues(Expression value) : expression_(std::move(value)) {}
 NeuronValues NeuronValues::read(Table& table, std::string_view key, Dimension dimension, NeuronId size,
                                 std::shared_ptr<const Positions> positions) {
   if (table.is_table(key)) return read_table(table, key, dimension, size);
-  if (!table.is_number(key)) return read_expression(table, key, dimension, std::move(positions));
-  if (dimension != Dimension::none) table.quantity(key, dimension, kAny);  // says which units it takes
-  return NeuronValues(number(table.number(key, kAny)));
+  Scope scope{.symbols = {{"i", Dimension::none}, {"N", Dimension::none}}};
+  if (positions) std::ranges::copy(positions->symbols(), std::back_inserter(scope.symbols));
+  NeuronValues result(table.expression(key, std::move(scope), dimension));
+  result.positions_ = std::move(positions);
+  return result;
 }
 
 NeuronValues NeuronValues::read_table(Table& table, std::string_view key, Dimension dimension, NeuronId size) {
@@ -43,21 +45,6 @@ NeuronValues NeuronValues::read_table(Table& table, std::string_view key, Dimens
     inner.fail("file", fmt::format("holds {} values for {} neurons", result.listed_.size(), size));
   inner.finish();
   return result;
-}
-
-NeuronValues NeuronValues::read_expression(Table& table, std::string_view key, Dimension dimension,
-                                           std::shared_ptr<const Positions> positions) {
-  Scope scope{.symbols = {{"i", Dimension::none}, {"N", Dimension::none}}};
-  if (positions) std::ranges::copy(positions->symbols(), std::back_inserter(scope.symbols));
-  const std::string text = table.text(key);
-  std::ranges::copy(table.definitions_in(text), std::back_inserter(scope.symbols));
-  try {
-    NeuronValues result(parse_expression(text, scope, dimension));
-    result.positions_ = std::move(positions);
-    return result;
-  } catch (const ExpressionError& error) {
-    table.fail_at(key, error.offset(), fmt::format("'{}' is {}: {}", key, table.written(key), error.what()));
-  }
 }
 
 bool NeuronValues::same_for_all() const {

@@ -32,8 +32,6 @@ class NeuronValues {
 
  private:
   static NeuronValues read_table(Table& table, std::string_view key, Dimension dimension, NeuronId size);
-  static NeuronValues read_expression(Table& table, std::string_view key, Dimension dimension,
-                                      std::shared_ptr<const Positions> positions);
 
   Expression expression_;
   std::shared_ptr<const Positions> positions_;  // where the expression may name them

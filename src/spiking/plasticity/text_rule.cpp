@@ -504,8 +504,7 @@ void read_values(const RuleReading& reading, bool own, TextRule& rule) {
   for (const ParameterText& parameter : rule.text.parameters) {
     double& value = rule.values[parameter.name];
     if (!own && table.has(parameter.name)) {
-      value = parameter.dimension == Dimension::none ? table.number(parameter.name, kAny)
-                                                     : table.quantity(parameter.name, parameter.dimension, kAny);
+      value = table.quantity(parameter.name, parameter.dimension, kAny);
       continue;
     }
     if (mentions_weight(parameter.fallback) && reading.weight != Dimension::none)

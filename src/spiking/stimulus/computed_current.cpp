@@ -253,21 +253,8 @@ Scope scope_of(const StimulusReading& reading, const ComputedCurrent& current, K
 Expression read_amount(Table& table, std::string_view key, const StimulusReading& reading,
                        const ComputedCurrent& current, Known known, bool negative = true) {
   const std::string unit = unit_of(current.dimension);
-  Expression tree;
-  if (table.is_number(key)) {
-    if (current.dimension != Dimension::none) table.quantity(key, current.dimension, kAny);  // asks for a unit
-    tree = number(table.number(key, kAny));
-  } else {
-    const std::string text = table.text(key);
-    Scope scope = scope_of(reading, current, known);
-    std::ranges::copy(table.definitions_in(text), std::back_inserter(scope.symbols));
-    try {
-      tree = parse_expression(text, scope, current.dimension);
-    } catch (const ExpressionError& error) {
-      table.fail_at(key, error.offset(), fmt::format("'{}': {}", key, error.what()));
-    }
-  }
-  const auto value = evaluate(tree, [](const std::string&) { return std::optional<double>(); });
+  Expression tree = table.expression(key, scope_of(reading, current, known), current.dimension);
+  const auto value = evaluate(tree);
   if (!value) return tree;
   if (!(std::abs(*value) <= current.largest))
     table.fail(key, fmt::format("{}; in size it must be a number up to {:.6g} {}{}", table.stated(key), current.largest,
@@ -277,8 +264,8 @@ Expression read_amount(Table& table, std::string_view key, const StimulusReading
 }
 
 Expression zero(Table& table, std::string_view key, Dimension dimension) {
-  if (dimension == Dimension::none) return number(table.number(key, kAny, 0.0));
-  return number(table.quantity(key, dimension, kAny, "0 " + unit_of(dimension)), dimension);
+  const std::string zero = dimension == Dimension::none ? "0" : "0 " + unit_of(dimension);
+  return number(table.quantity(key, dimension, kAny, zero), dimension);
 }
 
 // The program that gives a current; its states are the current and the places of a neuron.
@@ -293,8 +280,7 @@ class CurrentProgram {
       const auto place = std::ranges::find(places_, name) - places_.begin();
       return program_.state(static_cast<std::uint16_t>(1 + place));
     };
-    return append(program_, tree,
-                  {.name = value_of, .known = [](const Expression&) { return std::optional<Value>(); }});
+    return append(program_, tree, {.name = value_of, .known = {}});
   }
   Value normal(const Expression& mean, const Expression& deviation, std::uint16_t draw) {
     const Value drawn = program_.draw(Op::normal, draw);

@@ -105,10 +105,7 @@ void read_points(Table& table, SeriesDevice& device, const SeriesBounds& bounds)
     return;
   }
   const std::vector<double> times = table.quantities("times", Dimension::time, kNonNegative);
-  const Bounds of_lists{-bounds.largest, bounds.largest};
-  const std::vector<double> values = bounds.dimension == Dimension::none
-                                         ? table.numbers("values", of_lists)
-                                         : table.quantities("values", bounds.dimension, of_lists);
+  const std::vector<double> values = table.quantities("values", bounds.dimension, {-bounds.largest, bounds.largest});
   if (times.size() != values.size() || times.empty())
     table.fail("values", fmt::format("there are {} times but {} values", times.size(), values.size()));
   for (std::size_t i = 0; i < times.size(); ++i) {

@@ -58,12 +58,8 @@ std::vector<Pattern> read_file(Table& table, NeuronId size, const PatternValue& 
 std::vector<double> read_values(Table& table, const PatternValue& value, std::size_t size) {
   const Bounds bounds{value.low, value.high};
   if (!table.has(value.key) && value.otherwise) return std::vector<double>(size, *value.otherwise);
-  const bool plain = value.dimension == Dimension::none;
-  if (!table.is_list(value.key))
-    return std::vector<double>(
-        size, plain ? table.number(value.key, bounds) : table.quantity(value.key, value.dimension, bounds));
-  std::vector<double> values =
-      plain ? table.numbers(value.key, bounds) : table.quantities(value.key, value.dimension, bounds);
+  if (!table.is_list(value.key)) return std::vector<double>(size, table.quantity(value.key, value.dimension, bounds));
+  std::vector<double> values = table.quantities(value.key, value.dimension, bounds);
   if (values.size() != size)
     table.fail(value.key,
                fmt::format("'{}' holds {} values, but 'neurons' {} neurons", value.key, values.size(), size));

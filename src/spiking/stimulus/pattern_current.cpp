@@ -157,9 +157,7 @@ Stimulus read(const StimulusReading& reading) {
     table.has("phases");  // read when they are known
     return {.spikes = nullptr, .device = device};
   }
-  const Bounds bounds{-largest, largest};
-  device->amplitude =
-      dimension == Dimension::none ? table.number("amplitude", bounds) : table.quantity("amplitude", dimension, bounds);
+  device->amplitude = table.quantity("amplitude", dimension, {-largest, largest});
   for (std::size_t p = 0; p < device->patterns.size(); ++p)
     if (const double most = largest_intensity(device->patterns[p]); std::abs(device->amplitude) * most > largest)
       table.fail("amplitude", fmt::format("{}; times the largest intensity of pattern {}, {}, that is more than {} {}",

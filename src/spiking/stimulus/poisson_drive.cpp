@@ -134,9 +134,7 @@ Stimulus read(const StimulusReading& reading) {
   const Population& target = read_target(reading, *drive);
   drive->receptor_ = read_receptor(table, target);
   const ReceptorText& receptor = target.cell.text->receptors[drive->receptor_];
-  const Bounds bounds = weights_of(receptor);
-  drive->weight = receptor.weight == Dimension::none ? table.number("weight", bounds)
-                                                     : table.quantity("weight", receptor.weight, bounds);
+  drive->weight = table.quantity("weight", receptor.weight, weights_of(receptor));
   const double dt = reading.grid.dt;
   drive->mean = table.quantity("rate", Dimension::frequency, kNonNegative) * dt;
   if (drive->mean > PoissonTable::kLargestMean)

@@ -48,16 +48,8 @@ std::optional<ValueFault> fault_in(const SteadyText& text, const ParameterValues
   return {};
 }
 
-std::string TextReader::text_at(Table& table, std::string_view key) {
-  return table.is_number(key) ? fmt::format("{}", table.number(key, kAny)) : table.text(key);
-}
-
-void TextReader::fail_at(Table& table, std::string_view key, const ExpressionError& error) {
-  table.fail_at(key, error.offset(), fmt::format("'{}': {}", key, error.what()));
-}
-
 Expression TextReader::value(Table& table, std::string_view key, const Scope& scope) {
-  return at(table, key, [&](std::string_view text) {
+  return table.parsed(key, [&](std::string_view text) {
     Expression tree = parse_expression(text, scope);
     if (tree->truth) throw ExpressionError(0, "is a condition, not a value");
     return tree;
@@ -65,11 +57,11 @@ Expression TextReader::value(Table& table, std::string_view key, const Scope& sc
 }
 
 Expression TextReader::value(Table& table, std::string_view key, const Scope& scope, Dimension dimension) {
-  return at(table, key, [&](std::string_view text) { return parse_expression(text, scope, dimension); });
+  return table.parsed(key, [&](std::string_view text) { return parse_expression(text, scope, dimension); });
 }
 
 Expression TextReader::condition(Table& table, std::string_view key, const Scope& scope) {
-  return at(table, key, [&](std::string_view text) { return parse_condition(text, scope); });
+  return table.parsed(key, [&](std::string_view text) { return parse_condition(text, scope); });
 }
 
 void TextReader::declare(Table& table, const std::string& key, const std::string& name) {
@@ -148,7 +140,7 @@ void TextReader::read_aliases(Scope& scope) {
   Table table = section("aliases");
   for (const std::string& name : table.keys()) {
     declare(table, name);
-    const Expression tree = at(table, name, [&](std::string_view text) { return parse_expression(text, scope); });
+    const Expression tree = table.parsed(name, [&](std::string_view text) { return parse_expression(text, scope); });
     scope.symbols.push_back({name, tree->dimension, tree, tree->truth});
   }
 }

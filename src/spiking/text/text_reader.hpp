@@ -15,16 +15,6 @@ class TextReader {
  protected:
   explicit TextReader(Table& table) : table_(table) {}
 
-  // What stands as a text under `key` is read by `read`, a number as its text; an error has its place there.
-  template <class Read>
-  auto at(Table& table, std::string_view key, Read&& read) {
-    const std::string text = text_at(table, key);
-    try {
-      return read(std::string_view(text));
-    } catch (const ExpressionError& error) {
-      fail_at(table, key, error);
-    }
-  }
   Expression value(Table& table, std::string_view key, const Scope& scope);
   Expression value(Table& table, std::string_view key, const Scope& scope, Dimension dimension);
   Expression condition(Table& table, std::string_view key, const Scope& scope);
@@ -49,10 +39,6 @@ class TextReader {
   Table& table_;
   std::set<std::string> names_;
   Scope steady_;  // parameters, dt and constants
-
- private:
-  static std::string text_at(Table& table, std::string_view key);
-  [[noreturn]] static void fail_at(Table& table, std::string_view key, const ExpressionError& error);
 };
 
 }  // namespace lpl::spiking

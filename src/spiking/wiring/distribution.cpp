@@ -15,14 +15,6 @@ namespace {
 
 constexpr double kLeastShare = 1e-3;
 
-double read_value(Table& table, std::string_view key, Dimension dimension, Bounds bounds) {
-  return dimension == Dimension::none ? table.number(key, bounds) : table.quantity(key, dimension, bounds);
-}
-
-std::vector<double> read_values(Table& table, std::string_view key, Dimension dimension, Bounds bounds) {
-  return dimension == Dimension::none ? table.numbers(key, bounds) : table.quantities(key, dimension, bounds);
-}
-
 // Of a standard normal number.
 double probability_below(double z) { return 0.5 * std::erfc(-z / std::numbers::sqrt2); }
 
@@ -30,7 +22,7 @@ double probability_below(double z) { return 0.5 * std::erfc(-z / std::numbers::s
 
 Distribution Distribution::read(Table& table, std::string_view key, Dimension dimension, Bounds bounds,
                                 const WiringPlace& place) {
-  if (!table.is_table(key)) return Distribution(read_value(table, key, dimension, bounds));
+  if (!table.is_table(key)) return Distribution(table.quantity(key, dimension, bounds));
   static constexpr std::array<std::string_view, 7> kForms = {"normal",    "lognormal", "uniform",    "exponential",
                                                              "by_source", "by_target", "by_distance"};
   Table inner = table.table(key);
@@ -61,7 +53,7 @@ Distribution Distribution::read(Table& table, std::string_view key, Dimension di
 }
 
 void Distribution::read_list(Table& table, std::string_view key, Dimension dimension, Bounds bounds, std::size_t size) {
-  list_ = read_values(table, key, dimension, bounds);
+  list_ = table.quantities(key, dimension, bounds);
   if (list_.size() != size)
     table.fail(key, fmt::format("'{}' holds {} values, but there are {} neurons", key, list_.size(), size));
   const auto [least, most] = std::ranges::minmax(list_);
@@ -71,25 +63,14 @@ void Distribution::read_list(Table& table, std::string_view key, Dimension dimen
 
 void Distribution::read_shape(Table& table, std::string_view key, Dimension dimension, Bounds bounds) {
   if (kind_ == Kind::exponential) {
-    a_ = read_value(table, key, dimension, kPositive);
+    a_ = table.quantity(key, dimension, kPositive);
     return;
   }
-  if (kind_ == Kind::lognormal && dimension != Dimension::none) {
-    // The deviation of a logarithm has no unit.
-    const std::vector<std::string> texts = table.texts(key);
-    if (texts.size() != 2) table.fail(key, fmt::format("'{}' holds {} values; it must hold 2", key, texts.size()));
-    try {
-      a_ = parse_quantity(texts[0], dimension);
-      b_ = parse_quantity(texts[1], Dimension::none);
-    } catch (const ConfigError& error) {
-      table.fail(key, fmt::format("'{}': {}", key, error.what()));
-    }
-  } else {
-    const std::vector<double> values = read_values(table, key, dimension, kAny);
-    if (values.size() != 2) table.fail(key, fmt::format("'{}' holds {} values; it must hold 2", key, values.size()));
-    a_ = values[0];
-    b_ = values[1];
-  }
+  // The deviation of a logarithm has no unit.
+  const std::vector<double> values =
+      table.quantities(key, {dimension, kind_ == Kind::lognormal ? Dimension::none : dimension});
+  a_ = values[0];
+  b_ = values[1];
   if (kind_ == Kind::lognormal && !(a_ > 0)) table.fail(key, "the median of a lognormal distribution must be above 0");
   if (kind_ != Kind::uniform && !(b_ >= 0)) table.fail(key, "the deviation cannot be below 0");
   if (kind_ == Kind::uniform && !(a_ <= b_ && a_ >= bounds.low && b_ <= bounds.high))
@@ -98,8 +79,8 @@ void Distribution::read_shape(Table& table, std::string_view key, Dimension dime
 }
 
 void Distribution::read_bounds(Table& table, std::string_view key, Dimension dimension, Bounds bounds) {
-  low_ = table.has("low") ? read_value(table, "low", dimension, bounds) : bounds.low;
-  high_ = table.has("high") ? read_value(table, "high", dimension, bounds) : bounds.high;
+  low_ = table.has("low") ? table.quantity("low", dimension, bounds) : bounds.low;
+  high_ = table.has("high") ? table.quantity("high", dimension, bounds) : bounds.high;
   clip_ = kind_ == Kind::by_distance || table.choice("beyond", {"redraw", "clip"}, "redraw") == 1;
   if (low_ > high_) table.fail("low", fmt::format("{}, above 'high'", table.stated("low")));
   if (kind_ == Kind::uniform) {

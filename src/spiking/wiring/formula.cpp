@@ -1,7 +1,5 @@
 #include "spiking/wiring/formula.hpp"
 
-#include <fmt/format.h>
-
 #include <array>
 
 #include "core/expression.hpp"
@@ -9,21 +7,12 @@
 namespace lpl::spiking {
 
 DistanceFormula DistanceFormula::read(Table& table, std::string_view key, Dimension dimension) {
+  const Expression tree = table.expression(key, {.symbols = {{"distance", Dimension::length}}}, dimension);
+  ProgramBuilder program(1);
+  program.commit(
+      {{0, append(program, tree, {.name = [&](const std::string&) { return program.state(0); }, .known = {}})}});
   DistanceFormula formula;
-  const std::string text = table.text(key);
-  try {
-    Scope scope{.symbols = table.definitions_in(text)};
-    scope.symbols.push_back({.name = "distance", .dimension = Dimension::length});
-    const Expression tree = parse_expression(text, scope, dimension);
-    ProgramBuilder program(1);
-    const Value value = append(program, tree,
-                               {.name = [&](const std::string&) { return program.state(0); },
-                                .known = [](const Expression&) { return std::optional<Value>(); }});
-    program.commit({{0, value}});
-    formula.program_ = program.finish();
-  } catch (const ExpressionError& error) {
-    table.fail_at(key, error.offset(), fmt::format("'{}': {}", key, error.what()));
-  }
+  formula.program_ = program.finish();
   return formula;
 }
 
