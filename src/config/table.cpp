@@ -343,7 +343,15 @@ void Table::fail_in(const void* text, std::size_t offset, const std::string& mes
   throw ConfigError(printable(fmt::format("{}: {}: {}", position(place, document_->name), who_, message)));
 }
 
-void Table::fail_missing(std::string_view key) const { fail(key, fmt::format("key '{}' is missing", key)); }
+// A key that nobody has asked for yet may be the one that is meant.
+void Table::fail_missing(std::string_view key) const {
+  std::vector<std::string> unread;
+  for (const auto& [stands, node] : as_source(source_))
+    if (std::find(known_.begin(), known_.end(), stands.str()) == known_.end()) unread.emplace_back(stands.str());
+  const std::string meant = nearest(key, unread);
+  if (meant.empty()) fail(key, fmt::format("key '{}' is missing", key));
+  fail(meant, fmt::format("key '{0}' is missing, but there is '{1}'; did you mean '{0}'?", key, meant));
+}
 
 std::string Table::written(std::string_view key) const {
   const void* const found = node(key);

@@ -100,6 +100,7 @@ void DescriptionReader::read_stimulus(Table& table) {
   const StimulusEntry& entry = stimuli()[table.choice("type", types_of(stimuli()))];
   Stimulus stimulus = entry.read({table, names_, grid_, result_.seed, result_.populations, result_.stimuli});
   if (stimulus.spikes) stimulus.spikes->positions = read_positions(table, stimulus.spikes->size, name);
+  if (stimulus.device || stimulus.spikes->schedule) table.has("phases");  // read when they are known
   table.finish();
   if (stimulus.spikes) {
     stimulus.spikes->name = name;
@@ -116,9 +117,12 @@ void DescriptionReader::read_stimulus(Table& table) {
 // What is made ahead of a run's end is what a longer last phase would have.
 void DescriptionReader::read_windows_of_stimuli() {
   for (auto& [table, stimulus] : stimuli_) {
-    if (!table.has("phases")) continue;
-    stimulus->windows = windows_of({.phases = read_phases(table, "act in all"), .last = std::nullopt}, result_.phases);
-    if (stimulus->windows.back().end == result_.end()) stimulus->windows.back().end = kLongestRun;
+    if (table.has("phases")) {
+      stimulus->windows =
+          windows_of({.phases = read_phases(table, "act in all"), .last = std::nullopt}, result_.phases);
+      if (stimulus->windows.back().end == result_.end()) stimulus->windows.back().end = kLongestRun;
+    }
+    stimulus->windows = within(stimulus->limits, stimulus->windows);
   }
 }
 

@@ -16,6 +16,15 @@ std::vector<StepRange> windows_of(const RecordWindow& window, const std::vector<
   return windows;
 }
 
+std::vector<StepRange> within(const StepRange& limits, const std::vector<StepRange>& windows) {
+  std::vector<StepRange> parts;
+  for (const StepRange& window : windows)
+    if (const StepRange part{std::max(window.begin, limits.begin), std::min(window.end, limits.end)};
+        part.begin < part.end)
+      parts.push_back(part);
+  return parts;
+}
+
 std::vector<StepRange> sampled_stretches(const std::vector<StepRange>& windows, Step every) {
   const auto multiple_from = [&](Step step) { return (step + every - 1) / every * every; };
   std::vector<StepRange> stretches;

@@ -8,6 +8,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <regex>
 #include <tuple>
 
 #include "core/errors.hpp"
@@ -16,6 +17,7 @@
 #include "spiking/plasticity/lpl.hpp"
 #include "spiking/stimulus/poisson.hpp"
 #include "spiking/stimulus/spike_train.hpp"
+#include "support/spiking_run.hpp"
 #include "support/world.hpp"
 
 namespace lpl::spiking {
@@ -104,6 +106,135 @@ TEST(Description, DefinitionsStandInQuantitiesNumbersAndCounts) {
   EXPECT_EQ(s.connections[0].weight.most(), 0.2);
   EXPECT_EQ(s.end(), 15000);
   EXPECT_EQ(read_simulation_text(s.canonical_text, "net.sim").canonical_text, s.canonical_text);
+}
+
+// <NAMED|PLAIN>: what [define] gives, and the same in numbers.
+const std::string kDefined = R"([simulation]
+seed = 3
+dt = <step|"0.1 ms">
+[cell.exc]
+model = "lif"
+tau_membrane = <2 * tau|"20 ms">
+[[population]]
+name = "p"
+cell = "exc"
+size = <2 * half|40>
+positions = { grid = [<5|5>, <half / 2.5|8>], extent = [<side|"1 mm">, <2 * side|"2 mm">] }
+[[stimulus]]
+name = "shown"
+type = "patterns"
+size = <2 * half|40>
+rate = <40 * low|"400 Hz">
+background = <low|"10 Hz">
+on = { lognormal = [<tau|"10 ms">, <small|"0.1">] }
+off = { exponential = <tau|"10 ms"> }
+order = [<one|1>, <0 * one|0>]
+pattern = [{ neurons = "0:20", intensities = <one|1> }, { neurons = [25, 26], intensities = [<one|1>, <small|0.1>] }]
+[[stimulus]]
+name = "noise"
+type = "frozen_noise"
+size = <half|20>
+rate = <8 * low|"80 Hz">
+count = <2 * one|2>
+on = <tau|"10 ms">
+off = <tau|"10 ms">
+probabilities = [<small|0.1>, <1 - small|0.9>]
+positions = { random = true, extent = [<side|"1 mm">, <2 * side|"2 mm">] }
+[[stimulus]]
+name = "fluctuating"
+type = "correlated"
+groups = <2 * one|2>
+size = <half / 2|10>
+rate = <low|"10 Hz">
+deviation = <low / 2|"5 Hz">
+tau = <tau|"10 ms">
+[[stimulus]]
+name = "current"
+type = "current"
+to = "p"
+times = [<0 * tau|"0 ms">, <2 * tau|"20 ms">]
+values = [<0 * J|"0 V">, <J|"2 mV">]
+[[stimulus]]
+name = "driven"
+type = "pattern_current"
+to = "p"
+patterns = { count = <2 * one|2>, density = <small|0.1> }
+amplitude = <J|"2 mV">
+on = <tau|"10 ms">
+off = <tau|"10 ms">
+[[connection]]
+name = "blocks"
+from = "shown"
+to = "p"
+blocks = { from = [<half|20>, <half|20>], to = [<half / 2|10>, <1.5 * half|30>], probability = [[<2 * small|0.2>, 0.3], [0.1, <small|0.1>]] }
+weight = { lognormal = [<small|0.1>, <5 * small|0.5>] }
+delay = { lognormal = [<tau / 5|"2 ms">, <small|"0.1">], high = <tau|"10 ms"> }
+short_term = { model = "tsodyks2", U = <5 * small|0.5>, tau_rec = <10 * tau|"100 ms"> }
+[[connection]]
+from = "noise"
+to = "p"
+distance = { probability = <0.5 + 0 * distance / side|0.5>, within = <3 * side|"3 mm"> }
+weight = { normal = [<small|0.1>, <small / 10|0.01>], low = <0 * small|0>, high = <one|1> }
+plasticity = "own"
+[rule.own]
+type = "stdp_power"
+lambda = <small|0.1>
+tau_plus = <2 * tau|"20 ms">
+[[phase]]
+name = "run"
+duration = <20 * tau|"200 ms">
+[[record]]
+what = "spikes"
+of = "p"
+)";
+
+std::string as(bool named) {
+  const std::string definitions =
+      "[define]\nstep = \"0.1 ms\"\ntau = \"10 ms\"\nhalf = 20\nside = \"1 mm\"\nlow = \"10 Hz\"\nsmall = 0.1\none = "
+      "1\n"
+      "J = \"2 mV\"\n";
+  const std::string text = std::regex_replace(kDefined, std::regex("<([^|>]*)\\|([^>]*)>"), named ? "\"$1\"" : "$2");
+  return named ? definitions + text : text;
+}
+
+TEST(Description, DefinitionsStandWhereverNumbersAndQuantitiesDo) {
+  const test::Scratch scratch;
+  const auto comm = make_serial_communicator();
+  const auto results = [&](bool named) {
+    const auto s = read_simulation_text(as(named), scratch.path("net.sim"));
+    EXPECT_EQ(read_simulation_text(s.canonical_text, scratch.path("net.sim")).canonical_text, s.canonical_text);
+    const std::string path = scratch.path(named ? "named.h5" : "plain.h5");
+    test::run_to_file(s, *comm, path);
+    const auto spikes = test::read_recorded_spikes(path, "p", s.dt);
+    return std::tuple(spikes.step, spikes.id, test::read_recorded_weights(path, "noise_p", "run"));
+  };
+  const auto plain = results(false), named = results(true);
+  EXPECT_GT(std::get<0>(plain).size(), 100u);
+  EXPECT_GT(std::get<2>(plain).size(), 100u);
+  EXPECT_EQ(named, plain);
+}
+
+TEST(Description, NamesInListsAreRefusedWhereTheyStand) {
+  const auto with = [&](const std::string& wiring) {
+    return refusal("[define]\nhalf = 0.5\nshort = \"1 ms\"\n" +
+                   replaced(replaced(kSmall, "density = 0.5", wiring), "plasticity = \"lpl\"\n", ""));
+  };
+  EXPECT_EQ(with("delay = { lognormal = [\"short\", \"hall\"] }\ndensity = \"half\""),
+            "net.sim:19:34: 'delay' of connection 'input_exc': 'lognormal': there is no 'hall' here; did you mean "
+            "'half'?");
+  EXPECT_EQ(with("delay = { lognormal = [0.5, \"short * half\"] }\ndensity = \"half\""),
+            "net.sim:19:23: 'delay' of connection 'input_exc': 'lognormal' holds 0.5, a time needs a unit; write it as "
+            "\"0.5 s\"");
+  EXPECT_THAT(with("delay = { lognormal = [\"short\", \"short\"] }\ndensity = \"half\""),
+              testing::HasSubstr("net.sim:19:34: 'delay' of connection 'input_exc': 'lognormal': 'short' is a time; it "
+                                 "must be a number"));
+  EXPECT_THAT(with("blocks = { probability = [[\"half\", 0.5], [0.5, \"hall\"]] }"),
+              testing::HasSubstr("net.sim:19:49: connection 'input_exc' blocks: 'probability': there is no 'hall'"));
+  EXPECT_THAT(with("blocks = { probability = [[\"4 * half\"]] }"), testing::HasSubstr("not above 1"));
+  EXPECT_THAT(with("blocks = { probability = [[0.5]], from = [\"21 * half\", 10] }"),
+              testing::HasSubstr("'from' holds \"21 * half\", which is 10.5; it must be a whole number"));
+  EXPECT_THAT(with("blocks = { probability = [[0.5]], from = [\"50 * half\"] }"),
+              testing::HasSubstr("'from' holds \"50 * half\", which is 25; it must hold whole numbers from 1 to 20"));
 }
 
 TEST(Description, BadDefinitionsAreRefused) {
@@ -239,7 +370,8 @@ INSTANTIATE_TEST_SUITE_P(
     Mistakes, Refuses,
     testing::Values(
         Refusal{"unknown_key", "size = 10", "size = 10\ntau_maen = 3", "key 'tau_maen' is not known here"},
-        Refusal{"nearest_key", "weight = 0.2", "wieght = 0.2", "key 'weight' is missing"},
+        Refusal{"nearest_key", "weight = 0.2", "wieght = 0.2",
+                "key 'weight' is missing, but there is 'wieght'; did you mean 'weight'\\?"},
         Refusal{"wrong_unit", "\"1 s\"", "\"1 mV\"", "unit 'mV'; a time takes"},
         Refusal{"no_unit", "\"1 s\"", "1", "needs a unit"},
         Refusal{"negative_size", "size = 10", "size = -10", "'size' is -10; it must be from 1"},
@@ -256,7 +388,7 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"drive_ends_before", "[[phase]]",
                 "[[stimulus]]\nname = \"d\"\ntype = \"poisson_drive\"\nto = \"exc\"\nweight = 0.1\nrate = \"1 "
                 "kHz\"\nstart = \"1 s\"\nstop = \"1 s\"\n[[phase]]",
-                "'stop' is \"1 s\", not after 'start'"},
+                "'stop' is \"1 s\", but it starts at 1 s"},
         Refusal{"unknown_source", "from = \"input\"", "from = \"imput\"", "did you mean 'input'"},
         Refusal{"unknown_target", "to = \"exc\"", "to = \"input\"", "no population has that name"},
         Refusal{"unknown_cell", "\"if\"", "\"iff\"", "there is no cell 'iff'"},

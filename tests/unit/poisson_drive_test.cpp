@@ -1,6 +1,7 @@
 // What Poisson drives add to inputs: the fast form against its scalar twin, and its statistics.
 #include "spiking/stimulus/poisson_drive.hpp"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -120,6 +121,18 @@ TEST(PoissonDrive, ActsInThePhasesThatItNames) {
     network.actors[0]->act(step, step + 1);
     EXPECT_EQ(neurons.input(0)[7] > 0, step >= 10 && step < 15) << step;
   }
+}
+
+TEST(PoissonDrive, WarnsWhereItNeverActs) {
+  const auto warnings = [](const std::string& keys) {
+    return driven("weight = \"1 pA\"\nrate = \"1 kHz\"\n" + keys).warnings;
+  };
+  EXPECT_THAT(warnings("start = \"0.9 s\""), testing::IsEmpty());
+  EXPECT_THAT(warnings("start = \"2 s\""),
+              testing::ElementsAre("stimulus 'd': begins at 2 s, after the end of the run at 1 s"));
+  EXPECT_THAT(warnings("stop = \"0.5 s\"\nphases = [\"later\"]\n[[phase]]\nname = \"earlier\"\nduration = \"1 s\"\n"
+                       "[[phase]]\nname = \"later\"\nduration = \"1 s\""),
+              testing::ElementsAre("stimulus 'd': never acts: its phases lie outside of 0 s to 0.5 s"));
 }
 
 }  // namespace

@@ -74,7 +74,7 @@ Stimulus read(const StimulusReading& reading) {
       table.fail("rate", fmt::format("{}, so that a bump around neuron {} rises to {:.9g} Hz, {}", table.stated("rate"),
                                      end, highest, reading.grid.above_limit()));
   }
-  stimulus->schedule = Schedule::read(reading, stimulus->size, std::move(centres));
+  read_schedule(reading, stimulus->size, *stimulus, std::move(centres));
   read_background(reading, *stimulus, stimulus->rate);
   return {.spikes = stimulus, .device = nullptr};
 }

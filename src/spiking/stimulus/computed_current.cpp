@@ -45,7 +45,7 @@ class CurrentActor : public Actor {
       : device_(device), dt_(dt), noise_{.seed = seed, .object = hash_name(device.name)}, target_(target) {}
 
   void act(Step from, Step to) final {
-    device_.for_each_part(std::max(from, device_.start), std::min(to, device_.stop),
+    device_.for_each_part(from, to,
                           [&](Step begin, Step end) { add(begin, end, static_cast<std::size_t>(begin - from)); });
   }
 
@@ -349,17 +349,6 @@ std::unique_ptr<Actor> ComputedCurrent::make(double dt, std::uint64_t seed, Neur
   return std::make_unique<CurrentByNeuron>(*this, dt, seed, target);
 }
 
-void ComputedCurrent::warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const {
-  bool acts = false;
-  for_each_part(start, std::min(stop, end), [&](Step, Step) { acts = true; });
-  const auto seconds = [&](Step step) { return static_cast<double>(step) * grid.dt; };
-  if (start >= end)
-    say(fmt::format("begins at {:.12g} s, after the end of the run at {:.12g} s", seconds(start), seconds(end)));
-  else if (!acts)
-    say(fmt::format("never acts: its phases lie outside of {:.12g} s to {:.12g} s", seconds(start),
-                    seconds(std::min(stop, end))));
-}
-
 void read_computed_current(const StimulusReading& reading, ComputedCurrent& current) {
   Table& table = reading.table;
   if (table.has("value"))
@@ -367,12 +356,7 @@ void read_computed_current(const StimulusReading& reading, ComputedCurrent& curr
   else
     read_noise(reading, current);
   current.positions = reading.populations[current.population].positions;
-  current.start = reading.grid.read_steps(table, "start", kNonNegative, "0 s");
-  if (!table.has("stop")) return;
-  current.stop = reading.grid.read_steps(table, "stop", kPositive);
-  if (current.stop <= current.start)
-    table.fail("stop", fmt::format("{}, but it starts at {:.12g} s", table.stated("stop"),
-                                   static_cast<double>(current.start) * reading.grid.dt));
+  current.limits = read_limits(reading);
 }
 
 }  // namespace lpl::spiking

@@ -13,7 +13,6 @@ namespace lpl::spiking {
 // The first state of its program is the current: of a neuron, computed on vector lanes, or of all, computed once.
 struct ComputedCurrent final : Device {
   std::unique_ptr<Actor> make(double dt, std::uint64_t seed, Neurons& target) const override;
-  void warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const override;
 
   std::size_t input = 0;  // of the model
   Dimension dimension;    // of the input
@@ -23,7 +22,6 @@ struct ComputedCurrent final : Device {
   std::optional<Program> beginning;  // of a current that follows from what it was
   bool shared = false;               // the same for all neurons
   Step every = 1;                    // it changes at the multiples of so many steps
-  Step start = 0, stop = kLongestRun;
   std::shared_ptr<const Positions> positions;
 };
 

@@ -65,7 +65,6 @@ const Population& read_target(const StimulusReading& reading, Device& device) {
   device.population = named(table, "to", table.text("to"), reading.populations, "population");
   const Population& target = reading.populations[device.population];
   device.neurons = read_neurons(table, target.size, "all");
-  table.has("phases");  // read when they are known
   return target;
 }
 

@@ -50,7 +50,7 @@ Stimulus read(const StimulusReading& reading) {
   stimulus->rate = table.quantity("rate", Dimension::frequency, kNonNegative);
   reading.grid.check_input_rate(table, "rate", stimulus->rate);
   const auto count = static_cast<std::uint32_t>(table.integer("count", 1, kMostPatterns, 1));
-  stimulus->schedule = Schedule::read(reading, count);
+  read_schedule(reading, count, *stimulus);
   read_background(reading, *stimulus, stimulus->rate);
   return {.spikes = stimulus, .device = nullptr};
 }

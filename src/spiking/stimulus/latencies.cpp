@@ -132,7 +132,7 @@ Stimulus read(const StimulusReading& reading) {
   stimulus->size = static_cast<NeuronId>(table.integer("size", 1, kMostMembers));
   PatternReader patterns(reading, *stimulus);
   patterns.read();
-  stimulus->schedule = Schedule::read(reading, static_cast<std::uint32_t>(stimulus->patterns.size()));
+  read_schedule(reading, static_cast<std::uint32_t>(stimulus->patterns.size()), *stimulus);
   patterns.check_on();
   read_background(reading, *stimulus, 0);
   stimulus->background_during_stimulus = table.flag("background_during_stimulus", false);

@@ -154,7 +154,6 @@ Stimulus read(const StimulusReading& reading) {
                "give exactly one of amplitude, of the pattern that is shown, and amplitudes, a file of them");
   if (table.has("amplitudes")) {
     read_amplitudes(reading, *device, largest);
-    table.has("phases");  // read when they are known
     return {.spikes = nullptr, .device = device};
   }
   device->amplitude = table.quantity("amplitude", dimension, {-largest, largest});
@@ -162,7 +161,7 @@ Stimulus read(const StimulusReading& reading) {
     if (const double most = largest_intensity(device->patterns[p]); std::abs(device->amplitude) * most > largest)
       table.fail("amplitude", fmt::format("{}; times the largest intensity of pattern {}, {}, that is more than {} {}",
                                           table.stated("amplitude"), p, most, largest, unit_of(dimension)));
-  device->schedule = Schedule::read(reading, static_cast<std::uint32_t>(device->patterns.size()));
+  read_schedule(reading, static_cast<std::uint32_t>(device->patterns.size()), *device);
   return {.spikes = nullptr, .device = device};
 }
 

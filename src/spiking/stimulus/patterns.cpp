@@ -80,7 +80,7 @@ Stimulus read(const StimulusReading& reading) {
                      .range = fmt::format(": with the rate of {} an input would spike more than once in a step",
                                           table.written("rate"))});
   stimulus->random_intensities = table.flag("random_intensities", false);
-  stimulus->schedule = Schedule::read(reading, static_cast<std::uint32_t>(stimulus->patterns.size()));
+  read_schedule(reading, static_cast<std::uint32_t>(stimulus->patterns.size()), *stimulus);
   read_background(reading, *stimulus, 0);
   stimulus->background_during_stimulus = table.flag("background_during_stimulus", false);
   return {.spikes = stimulus, .device = nullptr};

@@ -90,13 +90,12 @@ class DriveActor final : public Actor {
   }
   void act(Step from, Step to) override {
     if (table_.thresholds().empty()) return;
-    drive_.for_each_part(std::max(from, drive_.start), std::min(to, drive_.stop.value_or(to)),
-                         [&](Step begin, Step end) {
-                           for (Step step = begin; step < end; ++step) {
-                             if (step / 4 != four_) count(step / 4);
-                             add(step % 4, static_cast<std::size_t>(step - from));
-                           }
-                         });
+    drive_.for_each_part(from, to, [&](Step begin, Step end) {
+      for (Step step = begin; step < end; ++step) {
+        if (step / 4 != four_) count(step / 4);
+        add(step % 4, static_cast<std::size_t>(step - from));
+      }
+    });
   }
 
  private:
@@ -141,11 +140,7 @@ Stimulus read(const StimulusReading& reading) {
     table.fail("rate", fmt::format("{}, which is {:.4g} events a step; at most {} are possible, so take several drives "
                                    "or a larger weight",
                                    table.stated("rate"), drive->mean, PoissonTable::kLargestMean));
-  drive->start = reading.grid.read_steps(table, "start", kNonNegative, "0 s");
-  if (table.has("stop")) {
-    drive->stop = reading.grid.read_steps(table, "stop", kPositive);
-    if (*drive->stop <= drive->start) table.fail("stop", fmt::format("{}, not after 'start'", table.stated("stop")));
-  }
+  drive->limits = read_limits(reading);
   return {.spikes = nullptr, .device = drive};
 }
 
@@ -153,12 +148,6 @@ Stimulus read(const StimulusReading& reading) {
 
 std::unique_ptr<Actor> PoissonDrive::make(double /*dt*/, std::uint64_t seed, Neurons& target) const {
   return std::make_unique<DriveActor>(*this, seed, target);
-}
-
-void PoissonDrive::warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const {
-  if (start >= end)
-    say(fmt::format("begins at {} s, after the end of the run at {} s", static_cast<double>(start) * grid.dt,
-                    static_cast<double>(end) * grid.dt));
 }
 
 extern const StimulusEntry poisson_drive_stimulus{"poisson_drive", "Poisson input to each neuron, without synapses",

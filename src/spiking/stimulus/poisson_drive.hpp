@@ -22,13 +22,10 @@ class PoissonTable {
 struct PoissonDrive final : Device {
   std::unique_ptr<Actor> make(double dt, std::uint64_t seed, Neurons& target) const override;
   std::optional<std::size_t> receptor() const override { return receptor_; }
-  void warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const override;
 
   std::size_t receptor_ = 0;
   double weight = 0;  // of an event, in the receptor's unit
   double mean = 0;    // of events in a step
-  Step start = 0;
-  std::optional<Step> stop;  // excluded
 };
 
 // The random bits of a neuron's events in step `step`: one of the four words of Noise::words at step / 4.

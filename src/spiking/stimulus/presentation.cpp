@@ -34,27 +34,29 @@ Distribution read_duration(const StimulusReading& reading, std::string_view key)
 
 }  // namespace
 
-std::shared_ptr<const Schedule> Schedule::read(const StimulusReading& reading, std::uint32_t count,
-                                               std::vector<std::uint32_t> indices) {
-  Table& table = reading.table;
+void read_schedule(const StimulusReading& reading, std::uint32_t count, StimulusDescription& stimulus,
+                   std::vector<std::uint32_t> indices) {
   const auto schedule = std::make_shared<Schedule>();
   schedule->seed = reading.seed;
-  schedule->object = hash_name(table.text("name"));
+  schedule->object = hash_name(reading.table.text("name"));
   schedule->dt = reading.grid.dt;
   schedule->count = indices.empty() ? count : static_cast<std::uint32_t>(indices.size());
   schedule->indices = std::move(indices);
-  table.has("phases");  // read when they are known
-  if (table.has("replay")) {
+  if (reading.table.has("replay")) {
     schedule->read_replay(reading, count);
-    return schedule;
+  } else {
+    schedule->read_times(reading);
+    stimulus.limits = read_limits(reading);
   }
-  schedule->on = read_duration(reading, "on");
-  if (schedule->on.constant() && schedule->on.least() == 0)
-    table.fail("on", fmt::format("{}; nothing would be shown", table.stated("on")));
-  schedule->off = read_duration(reading, "off");
-  schedule->read_order(table);
-  schedule->read_limits(reading);
-  return schedule;
+  stimulus.schedule = schedule;
+}
+
+void Schedule::read_times(const StimulusReading& reading) {
+  Table& table = reading.table;
+  on = read_duration(reading, "on");
+  if (on.constant() && on.least() == 0) table.fail("on", fmt::format("{}; nothing would be shown", table.stated("on")));
+  off = read_duration(reading, "off");
+  read_order(table);
 }
 
 void Schedule::read_order(Table& table) {
@@ -85,16 +87,6 @@ void Schedule::read_probabilities(Table& table) {
   std::inclusive_scan(probabilities.begin(), probabilities.end(), cumulative.begin());
   if (std::abs(cumulative.back() - 1) > 1e-6)
     table.fail("probabilities", fmt::format("the sum of 'probabilities' is {:.9g}; it must be 1", cumulative.back()));
-}
-
-void Schedule::read_limits(const StimulusReading& reading) {
-  Table& table = reading.table;
-  limits.begin = reading.grid.read_steps(table, "start", kNonNegative, "0 s");
-  if (!table.has("stop")) return;
-  limits.end = reading.grid.read_steps(table, "stop", kPositive);
-  if (limits.end <= limits.begin)
-    table.fail("stop", fmt::format("{}, but it starts at {:.12g} s", table.stated("stop"),
-                                   static_cast<double>(limits.begin) * dt));
 }
 
 // Lines of a time from which on something is shown or not, and what.
@@ -141,12 +133,10 @@ void Schedule::warn(const Grid& grid, Step end, const std::vector<StepRange>& wi
 PresentationWalk::PresentationWalk(const Schedule& schedule, const std::vector<StepRange>& windows)
     : schedule_(schedule) {
   for (const StepRange& window : windows) {
-    const StepRange part{std::max(window.begin, schedule.limits.begin), std::min(window.end, schedule.limits.end)};
-    if (part.begin >= part.end) continue;
-    if (!windows_.empty() && windows_.back().end == part.begin)
-      windows_.back().end = part.end;
+    if (!windows_.empty() && windows_.back().end == window.begin)
+      windows_.back().end = window.end;
     else
-      windows_.push_back(part);
+      windows_.push_back(window);
   }
   if (!windows_.empty()) from_ = windows_.front().begin;
   next();

@@ -19,11 +19,6 @@ struct Presentation {
 // Each window begins with a time off; presentations of a time on and times off follow each other, cut at the window's
 // end.
 struct Schedule {
-  // The keys `on`, `off`, `order`, `start`, `stop` and `phases`, or `replay` and `phases`, of a stimulus that can show
-  // the things 0 .. count-1, or, of these, those in `indices`.
-  static std::shared_ptr<const Schedule> read(const StimulusReading& reading, std::uint32_t count,
-                                              std::vector<std::uint32_t> indices = {});
-
   // Of a run of `end` steps.
   void warn(const Grid& grid, Step end, const std::vector<StepRange>& windows,
             const std::function<void(const std::string&)>& say) const;
@@ -39,14 +34,19 @@ struct Schedule {
   bool is_replay = false;
   std::vector<Presentation> replayed;
   std::size_t rounded = 0;  // times in the replayed file that lie between steps
-  StepRange limits{0, kLongestRun};
+
+  void read_times(const StimulusReading& reading);
+  void read_replay(const StimulusReading& reading, std::uint32_t things);
 
  private:
   void read_order(Table& table);
   void read_probabilities(Table& table);
-  void read_limits(const StimulusReading& reading);
-  void read_replay(const StimulusReading& reading, std::uint32_t things);
 };
+
+// The keys `on`, `off`, `order`, `start` and `stop`, or `replay`, of a stimulus that can show the things 0 .. count-1,
+// or, of these, those in `indices`.
+void read_schedule(const StimulusReading& reading, std::uint32_t count, StimulusDescription& stimulus,
+                   std::vector<std::uint32_t> indices = {});
 
 // The presentations of a schedule in `windows`, in order.
 class PresentationWalk {

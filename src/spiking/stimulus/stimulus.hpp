@@ -46,10 +46,11 @@ class Actor {
 // A stimulus as it is described.
 struct StimulusDescription {
   virtual ~StimulusDescription() = default;
-  // Says what is allowed, but hardly meant, in a run of `end` steps.
-  virtual void warn(const Grid& /*grid*/, Step /*end*/, const std::function<void(const std::string&)>& /*say*/) const {}
+  // Says what is allowed, but hardly meant, in a run of `end` steps: that it never acts.
+  virtual void warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const;
   std::string name;
-  std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending
+  StepRange limits{0, kLongestRun};                  // `start` and `stop`
+  std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending: its phases within the limits
   std::shared_ptr<const Schedule> schedule;          // of what it shows when; null where it shows nothing
 };
 
@@ -96,6 +97,9 @@ struct Stimulus {
   std::shared_ptr<SpikingStimulus> spikes;
   std::shared_ptr<Device> device;
 };
+
+// The keys `start` and `stop`.
+StepRange read_limits(const StimulusReading& reading);
 
 struct StimulusEntry {
   std::string_view type, help;
