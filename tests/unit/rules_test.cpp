@@ -102,6 +102,18 @@ class Plain {
     s.state = now;
   }
 
+  // Of a spike, which sees the arrivals of its step in traces `at_once`.
+  void change_with_arrivals(Synapse& s, unsigned arrivals) const {
+    const auto traces = s.trace;
+    for (const TraceText& trace : text_.traces) {
+      if (!trace.at_once || arrivals == 0) continue;
+      const double jump = steady_.of(trace.jump);
+      s.trace[trace.name] = trace.nearest ? jump : traces.at(trace.name) + jump * arrivals;
+    }
+    change(s, text_.on_spike);
+    s.trace = traces;
+  }
+
   // Step k of the soma. Dendritic, what meets at the synapse then lies a delay back.
   void step(Synapse& s, Step k, bool learns) {
     const Step there = text_.dendritic ? k - s.delay : k;
@@ -115,7 +127,7 @@ class Plain {
     if (learns) {
       if (!text_.dendritic) on_arrivals();
       if (text_.condition && value(text_.condition, s) != 0) change(s, text_.during);
-      if (own > 0) change(s, text_.on_spike);
+      if (own > 0) change_with_arrivals(s, arrivals);
       if (text_.dendritic) on_arrivals();
     }
     if (there >= 0) advance(s, k, arrivals, own);

@@ -64,6 +64,7 @@ class Change {
     for (const SynapseInput& input : compiled_.inputs) {
       using Kind = SynapseInput::Kind;
       reads_pre_ |= input.kind == Kind::pre_lag || input.kind == Kind::pre_value;
+      reads_pre_at_once_ |= input.kind == Kind::pre_lag_at_once || input.kind == Kind::pre_value_at_once;
       reads_post_ |= input.kind == Kind::post_lag || input.kind == Kind::post_value;
     }
   }
@@ -108,6 +109,8 @@ class Change {
   void read(Traces& traces) {
     if (reads_pre_)
       for (std::size_t i = 0; i < count_; ++i) pre_[i] = traces.pre.at(row_[i], emitted_[i]);
+    if (reads_pre_at_once_)
+      for (std::size_t i = 0; i < count_; ++i) pre_at_once_[i] = traces.pre.at(row_[i], emitted_[i] + 1);
     if (reads_post_)
       for (std::size_t i = 0; i < count_; ++i) post_[i] = traces.post.at(neuron_[i]);
     for (std::size_t k = 0; k < compiled_.inputs.size(); ++k) {
@@ -119,6 +122,12 @@ class Change {
           break;
         case SynapseInput::Kind::pre_value:
           fill(column, [&](std::size_t i) { return pre_[i].values[t * pre_[i].stride]; });
+          break;
+        case SynapseInput::Kind::pre_lag_at_once:
+          fill(column, [&](std::size_t i) { return static_cast<float>(emitted_[i] - pre_at_once_[i].since); });
+          break;
+        case SynapseInput::Kind::pre_value_at_once:
+          fill(column, [&](std::size_t i) { return pre_at_once_[i].values[t * pre_at_once_[i].stride]; });
           break;
         case SynapseInput::Kind::post_lag:
           fill(column, [&](std::size_t i) { return static_cast<float>(now_[i] - post_[i].since); });
@@ -145,14 +154,14 @@ class Change {
 
   SynapseProgram compiled_;
   SynapseMachine machine_;
-  bool reads_pre_ = false, reads_post_ = false;
+  bool reads_pre_ = false, reads_pre_at_once_ = false, reads_post_ = false;
   // By synapse that was added.
   std::size_t count_ = 0;
   std::array<std::uint64_t, kMost> synapse_{};
   std::array<std::uint32_t, kMost> row_{}, neuron_{};
   std::array<Step, kMost> emitted_{}, now_{};
   std::array<std::size_t, kMost> step_{};
-  std::array<TraceValues, kMost> pre_{}, post_{};
+  std::array<TraceValues, kMost> pre_{}, pre_at_once_{}, post_{};
 };
 
 // Time at a synapse of delay d: axonal, a presynaptic spike is there d steps after it was emitted, a postsynaptic one
@@ -618,6 +627,8 @@ std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading
   }
   if (rule->text.dendritic && !rule->follows.empty())
     reading.rule.fail("delay", "traces that follow a state need an axonal delay");
+  if (rule->text.dendritic && std::ranges::any_of(rule->text.traces, &TraceText::at_once))
+    reading.rule.fail("delay", "traces 'at_once' need an axonal delay, where arrivals come first in a step");
   if (rule->text.dendritic) {
     const Step back = 2 * reading.described.delay;
     rule->listens.push_back({reading.described.to, back, back});
