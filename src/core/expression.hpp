@@ -72,7 +72,8 @@ bool is_reserved(std::string_view name);  // functions and words of the grammar
 // Parts that a program makes trees of. Products and sums with 0 and 1 are left out.
 Expression number(double value, Dimension dimension = Dimension::none);
 Expression named(const std::string& name, Dimension dimension);
-Expression operation(Op op, std::vector<Expression> operands, Dimension dimension);
+Expression operation(Op op, std::vector<Expression> operands, Dimension dimension, bool truth = false,
+                     std::uint16_t draw = 0);
 Expression operator+(const Expression& a, const Expression& b);
 Expression operator-(const Expression& a, const Expression& b);
 Expression operator*(const Expression& a, const Expression& b);
