@@ -186,6 +186,9 @@ duration = <20 * tau|"200 ms">
 [[record]]
 what = "spikes"
 of = "p"
+[[record]]
+what = "weights"
+of = "noise_p"
 )";
 
 std::string as(bool named) {
