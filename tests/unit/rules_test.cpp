@@ -378,6 +378,22 @@ TEST(RuleText, NamesWhatItDoesNotKnow) {
   EXPECT_THAT(error_of(own("y = { follows = \"U\", initial = \"0 mV\" }\n[rule.r.on_spike]\nw = \"w + eta * x\"\n")),
               HasSubstr("U"));
 }
+TEST(RuleText, BoundsOfParametersAreInTheUnitOfWeights) {
+  const auto pairs = [](const std::string& w_max) {
+    return error_of("[rule.r]\ntype = \"pair_stdp\"\nA_plus = \"1 pA\"\nA_minus = \"1 pA\"\nw_max = \"" + w_max +
+                    "\"\n");
+  };
+  EXPECT_THAT(pairs("-20 pA"), HasSubstr("'w_max' is \"-20 pA\"; it must be a finite number above 0 A"));
+  EXPECT_THAT(pairs("0 pA"), HasSubstr("above 0 A"));
+  const auto with = [](const std::string& bounds) {
+    return error_of("[rule.r]\ntype = \"traces\"\n[rule.r.parameters]\neta = { default = \"-1 pA\", " + bounds +
+                    " }\n[rule.r.on_spike]\nw = \"w + eta\"\n");
+  };
+  EXPECT_THAT(with("low = \"-1e-12 * weight\""), IsEmpty());
+  EXPECT_THAT(with("low = \"-0.5e-12 * weight\""), HasSubstr("it must be a finite number not below -5e-13 A"));
+  EXPECT_THAT(with("high = \"-2e-12 * weight\""), HasSubstr("not above -2e-12 A"));
+  EXPECT_THAT(with("low = 0"), HasSubstr("it must be a current"));
+}
 TEST(RuleText, ChangesSomething) { EXPECT_THAT(error_of(own("")), HasSubstr("changes nothing")); }
 TEST(RuleText, DendriticDelaysAreAlike) {
   EXPECT_THAT(error_of(own("[rule.r.on_spike]\nw = \"w + eta * x\"\n") + "[rule.r2]\n", ""), HasSubstr("r2"));

@@ -14,7 +14,7 @@ namespace lpl::spiking {
 struct ParameterText {
   std::string name;
   Dimension dimension;
-  Expression low, high;  // of dt; may be null
+  Expression low, high;  // of dt and what the text may name before parameters; may be null
   bool low_excluded = false;
   Expression fallback;  // of i and N
   std::string written, help;

@@ -26,12 +26,12 @@ const ParameterText* SteadyText::parameter(const std::string& name) const {
 }
 
 std::optional<ValueFault> fault_in(const SteadyText& text, const ParameterValues& values, double dt) {
-  const auto step = [&](const std::string&) { return std::optional(dt); };
+  const SteadyValues steady(text.parameters, text.constants, values, dt);
   for (const ParameterText& parameter : text.parameters) {
     const double value = values(parameter.name);
     constexpr double kUnbounded = std::numeric_limits<double>::infinity();
-    const double low = parameter.low ? *evaluate(parameter.low, step) : -kUnbounded;
-    const double high = parameter.high ? *evaluate(parameter.high, step) : kUnbounded;
+    const double low = parameter.low ? steady.of(parameter.low) : -kUnbounded;
+    const double high = parameter.high ? steady.of(parameter.high) : kUnbounded;
     if (std::isfinite(value) && (parameter.low_excluded ? value > low : value >= low) && value <= high) continue;
     std::string allowed = "must be a finite number";
     if (parameter.low)
@@ -41,7 +41,6 @@ std::optional<ValueFault> fault_in(const SteadyText& text, const ParameterValues
       allowed += fmt::format("{} not above {}", parameter.low ? " and" : "", with_unit(high, parameter.dimension));
     return ValueFault{parameter.name, "; it " + allowed};
   }
-  const SteadyValues steady(text.parameters, text.constants, values, dt);
   for (const RequirementText& requirement : text.requirements)
     if (steady.of(requirement.that) == 0)
       return ValueFault{requirement.of, (requirement.of.empty() ? "" : ": ") + requirement.otherwise};
@@ -100,7 +99,8 @@ void TextReader::read_title(SteadyText& text) {
 
 void TextReader::read_parameters(SteadyText& text, const Scope& place) {
   Table table = section("parameters");
-  const Scope step{.symbols = {{"dt", Dimension::time}}};
+  Scope bounds = steady_;
+  bounds.symbols.push_back({"dt", Dimension::time});
   for (const std::string& name : table.keys()) {
     declare(table, name);
     ParameterText parameter;
@@ -110,8 +110,8 @@ void TextReader::read_parameters(SteadyText& text, const Scope& place) {
       parameter.fallback = value(own, "default", place);
       parameter.written = own.written("default");
       parameter.dimension = parameter.fallback->dimension;
-      if (own.has("low")) parameter.low = value(own, "low", step, parameter.dimension);
-      if (own.has("high")) parameter.high = value(own, "high", step, parameter.dimension);
+      if (own.has("low")) parameter.low = value(own, "low", bounds, parameter.dimension);
+      if (own.has("high")) parameter.high = value(own, "high", bounds, parameter.dimension);
       if (own.has("low_excluded")) parameter.low_excluded = own.flag("low_excluded");
       parameter.help = own.text("help", "");
       own.finish();
