@@ -6,6 +6,7 @@
 
 #include "spiking/engine.hpp"
 #include "spiking/model/catalogue.hpp"
+#include "spiking/plasticity/plasticity.hpp"
 #include "spiking/result_size.hpp"
 #include "spiking/short_term/short_term.hpp"
 #include "spiking/stimulus/stimulus.hpp"
@@ -35,6 +36,32 @@ void print_population(const SimulationDescription& simulation, const Population&
     fmt::print("             {:<16} {}: {}\n", state.name, state.method, state.update);
 }
 
+// When it may act; nothing where that is always.
+std::string windows_of(const SimulationDescription& simulation, const StimulusDescription& stimulus) {
+  const std::vector<StepRange>& windows = stimulus.windows;
+  if (windows.size() == 1 && windows.front().begin == 0 && windows.front().end == kLongestRun) return {};
+  std::string text;
+  for (const StepRange& window : windows)
+    if (window.begin < simulation.end())
+      text += fmt::format(", {} s to {} s", simulation.seconds(window.begin),
+                          simulation.seconds(std::min(window.end, simulation.end())));
+  return text.empty() ? ", never" : text;
+}
+
+void print_device(const SimulationDescription& simulation, const Device& device) {
+  const Population& target = simulation.populations[device.population];
+  const auto receptor = device.receptor();
+  fmt::print("device       {:<16} {:>9} neurons of {}, {}{}{}\n", device.name, device.neurons.size(), target.name,
+             device.type, receptor ? " onto " + target.cell.text->receptors[*receptor].name : "",
+             windows_of(simulation, device));
+}
+
+void print_rule(const ConnectionDescription& connection) {
+  const std::string summary = connection.rule->summary();
+  fmt::print("             {:<16} type {}{}\n", "rule " + connection.rule_name, connection.rule_type,
+             summary.empty() ? "" : ": " + summary);
+}
+
 }  // namespace
 
 void check_network(const SimulationDescription& simulation, Communicator& comm) {
@@ -50,13 +77,16 @@ void check_network(const SimulationDescription& simulation, Communicator& comm) 
              simulation.seed);
   for (const Population& population : simulation.populations) print_population(simulation, population);
   for (const auto& stimulus : simulation.stimuli)
-    fmt::print("stimulus     {:<16} {:>9} inputs\n", stimulus->name, stimulus->size);
+    fmt::print("stimulus     {:<16} {:>9} inputs, {}{}\n", stimulus->name, stimulus->size, stimulus->type,
+               windows_of(simulation, *stimulus));
+  for (const auto& device : simulation.devices) print_device(simulation, *device);
   for (std::size_t i = 0; i < simulation.connections.size(); ++i) {
     const ConnectionDescription& c = simulation.connections[i];
     fmt::print("connection   {:<16} {} -> {}, {}, delay {}{} s, {}{}: {} synapses created, {:.0f} expected\n", c.name,
                simulation.sources[c.from].name, simulation.populations[c.to].name, simulation.receptor_of(c).name,
                c.delays ? "from " : "", simulation.seconds(c.delay), c.rule ? "rule " + c.rule_name : "static",
                c.short_term ? ", short-term " + c.short_term->model : "", created[i], c.wiring->expected());
+    if (c.rule) print_rule(c);
   }
   for (const Phase& phase : simulation.phases)
     fmt::print("phase        {:<16} {} s to {} s\n", phase.name, simulation.seconds(phase.begin),

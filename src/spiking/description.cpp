@@ -102,13 +102,15 @@ void DescriptionReader::read_stimulus(Table& table) {
   if (stimulus.spikes) stimulus.spikes->positions = read_positions(table, stimulus.spikes->size, name);
   if (stimulus.device || stimulus.spikes->schedule) table.has("phases");  // read when they are known
   table.finish();
+  StimulusDescription& description =
+      stimulus.spikes ? static_cast<StimulusDescription&>(*stimulus.spikes) : *stimulus.device;
+  description.name = name;
+  description.type = entry.type;
   if (stimulus.spikes) {
-    stimulus.spikes->name = name;
     if (stimulus.spikes->groups.empty()) stimulus.spikes->groups = {{name, 0, stimulus.spikes->size}};
     stimuli_.emplace_back(table, stimulus.spikes);
     result_.stimuli.push_back(std::move(stimulus.spikes));
   } else {
-    stimulus.device->name = name;
     stimuli_.emplace_back(table, stimulus.device);
     result_.devices.push_back(std::move(stimulus.device));
   }

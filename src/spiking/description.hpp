@@ -81,7 +81,7 @@ struct ConnectionDescription {
   Step delay = 0;                      // of all synapses, or
   std::optional<Distribution> delays;  // [s] of each; `delay` is the shortest that it gives
 
-  std::string rule_name;  // "" where static
+  std::string rule_name, rule_type;  // "" where static
   std::shared_ptr<const RuleDescription> rule;
   std::shared_ptr<const ShortTermDescription> short_term;  // null where none
 };

@@ -51,6 +51,7 @@ void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDes
   if (c.delays && !c.rule->delays_differ)
     table.fail("delay", fmt::format("the synapses of rule '{}' must have one delay; give one instead of a distribution",
                                     c.rule_name));
+  c.rule_type = rule_table.text("type");
   rule_table.finish();
   check_initial_weights(table, c);
 }

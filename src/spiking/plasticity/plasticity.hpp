@@ -72,6 +72,8 @@ struct RulePlace {
 struct RuleDescription {
   virtual ~RuleDescription() = default;
   virtual std::unique_ptr<Plasticity> make(const RulePlace& place) const = 0;
+  // What it keeps and changes, in a line; "" where its type says all.
+  virtual std::string summary() const { return {}; }
 
   Moves moves = Moves::never;
   // Windows, 0 where there are none, end at `window_offset` and every `window` steps later; epochs end with them.

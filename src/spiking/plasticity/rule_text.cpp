@@ -270,6 +270,26 @@ class ChangeCompiler {
 
 RuleText read_rule_text(Table& table, Dimension weight) { return RuleReader(table, weight).read(); }
 
+std::string summary_of(const RuleText& text) {
+  std::vector<std::string> parts;
+  const auto add = [&](std::string_view what, const std::vector<std::string>& names) {
+    if (!names.empty()) parts.push_back(fmt::format("{} {}", what, join(names, ", ")));
+  };
+  std::vector<std::string> traces;
+  for (const TraceText& trace : text.traces) traces.push_back(trace.name);
+  add("traces", traces);
+  const auto add_change = [&](std::string_view when, const ChangeText& change) {
+    std::vector<std::string> states;
+    for (const auto& [state, value] : change) states.push_back(text.states[state].name);
+    add(when, states);
+  };
+  add_change("on_arrival", text.on_arrival);
+  add_change("on_spike", text.on_spike);
+  add_change("during", text.during);
+  add_change("each", text.each);
+  return join(parts, "; ");
+}
+
 SynapseProgram compile_change(const RuleText& text, const ChangeText& change, const SteadyValues& steady, double dt) {
   return ChangeCompiler(text, steady, dt).compile(change);
 }

@@ -59,6 +59,9 @@ struct RuleText : SteadyText {
 // of them, has. Throws ConfigError with the place of what is wrong.
 RuleText read_rule_text(Table& table, Dimension weight);
 
+// Its traces, and which states change when, in a line.
+std::string summary_of(const RuleText& text);
+
 // What a program reads beside the states of a synapse.
 struct SynapseInput {
   enum class Kind : std::uint8_t {

@@ -28,6 +28,7 @@ struct TextRule final : RuleDescription {
     return text.steady([&](const std::string& name) { return values.at(name); }, dt);
   }
   std::unique_ptr<Plasticity> make(const RulePlace& place) const override;
+  std::string summary() const override { return summary_of(text); }
 };
 
 // `text` has the rule's text. Where it is the `own` one of reading.rule, parameters have their defaults, else those

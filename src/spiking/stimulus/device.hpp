@@ -17,8 +17,7 @@ struct SeriesDevice : Device {
 
   std::vector<double> times;   // [s] after the start of each repeat, ascending; the device acts on [first, last]
   std::vector<double> values;  // SI, in the unit of the model's input
-  Step start = 0;
-  Step every = 0;  // repeats begin this far apart; used where repeats > 1
+  Step every = 0;              // repeats begin this far apart; used where repeats > 1
   std::int64_t repeats = 1;
 };
 

@@ -147,6 +147,10 @@ Stimulus read(const StimulusReading& reading) {
                                     .low = -kLargestIntensity,
                                     .high = kLargestIntensity,
                                     .range = ""});
+  for (const Pattern& pattern : device->patterns)
+    device->neurons.insert(device->neurons.end(), pattern.neurons.begin(), pattern.neurons.end());
+  std::ranges::sort(device->neurons);
+  device->neurons.erase(std::unique(device->neurons.begin(), device->neurons.end()), device->neurons.end());
   const Dimension dimension = target.cell.text->inputs[device->input].dimension;
   const double largest = dimension == Dimension::voltage ? kLargestCurrent : std::numeric_limits<float>::max();
   if (table.has("amplitude") == table.has("amplitudes"))

@@ -48,7 +48,7 @@ struct StimulusDescription {
   virtual ~StimulusDescription() = default;
   // Says what is allowed, but hardly meant, in a run of `end` steps: that it never acts.
   virtual void warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const;
-  std::string name;
+  std::string name, type;
   StepRange limits{0, kLongestRun};                  // `start` and `stop`
   std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending: its phases within the limits
   std::shared_ptr<const Schedule> schedule;          // of what it shows when; null where it shows nothing
