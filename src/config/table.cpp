@@ -118,14 +118,19 @@ void Table::fail_in(const void* text, std::size_t offset, const std::string& mes
   throw ConfigError(printable(fmt::format("{}: {}: {}", position(place, document_->name), who_, message)));
 }
 
-// A key that nobody has asked for yet may be the one that is meant.
 void Table::fail_missing(std::string_view key) const {
+  fail_missing({std::string(key)}, fmt::format("key '{}' is missing", key));
+}
+
+// A key that nobody has asked for yet may be meant for one of `keys`.
+void Table::fail_missing(const std::vector<std::string>& keys, const std::string& message) const {
   std::vector<std::string> unread;
   for (const auto& [stands, node] : as_source(source_))
     if (std::find(known_.begin(), known_.end(), stands.str()) == known_.end()) unread.emplace_back(stands.str());
-  const std::string meant = nearest(key, unread);
-  if (meant.empty()) fail(key, fmt::format("key '{}' is missing", key));
-  fail(meant, fmt::format("key '{0}' is missing, but there is '{1}'; did you mean '{0}'?", key, meant));
+  for (const std::string& key : keys)
+    if (const std::string meant = nearest(key, unread); !meant.empty())
+      fail(meant, fmt::format("{}, but there is '{}'; did you mean '{}'?", message, meant, key));
+  fail(keys.front(), message);
 }
 
 std::string Table::written(std::string_view key) const {
@@ -194,12 +199,15 @@ std::string Table::expression_text(std::string_view key) {
   return is_number(key) ? fmt::format("{}", number(key, kAny)) : text(key);
 }
 
-Expression Table::expression(std::string_view key, Scope scope, Dimension dimension) {
-  if (is_number(key)) return lpl::number(quantity(key, dimension, kAny), dimension);
+Expression Table::expression(std::string_view key, Scope scope, std::optional<Dimension> dimension) {
+  if (is_number(key)) {
+    const Dimension wanted = dimension.value_or(Dimension::none);
+    return lpl::number(quantity(key, wanted, kAny), wanted);
+  }
   return parsed(key, [&](std::string_view text) {
     const std::vector<Symbol>& definitions = definitions_for(text);
     scope.symbols.insert(scope.symbols.end(), definitions.begin(), definitions.end());
-    return parse_expression(text, scope, dimension);
+    return dimension ? parse_expression(text, scope, *dimension) : parse_value(text, scope);
   });
 }
 
@@ -549,6 +557,18 @@ bool Table::is_number(std::string_view key) {
 bool Table::is_list(std::string_view key) {
   const void* found = find(key);
   return found && as_node(found).is_array();
+}
+
+std::size_t Table::only_one(const std::vector<std::string>& keys) {
+  std::optional<std::size_t> given;
+  const std::string wanted = "give exactly one of " + join(keys, ", ");
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    if (!has(keys[i])) continue;
+    if (given) fail(keys[i], fmt::format("both '{}' and '{}' are given; {}", keys[*given], keys[i], wanted));
+    given = i;
+  }
+  if (!given) fail_missing(keys, wanted);
+  return *given;
 }
 
 std::vector<std::string> Table::keys() {

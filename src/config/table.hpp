@@ -60,6 +60,8 @@ class Table {
   bool is_text(std::string_view key);
   bool is_number(std::string_view key);
   bool is_list(std::string_view key);
+  // Which of `keys` is given; fails where it is not exactly one.
+  std::size_t only_one(const std::vector<std::string>& keys);
   // The keys, in the order in which they are written. All count as known.
   std::vector<std::string> keys();
 
@@ -73,8 +75,8 @@ class Table {
   // is echoed as members of the list `single`.
   std::vector<Table> pairs(std::string_view key, std::string_view single);
 
-  // An expression of this dimension of what `scope` and [define] have, or a number.
-  Expression expression(std::string_view key, Scope scope, Dimension dimension);
+  // An expression of what `scope` and [define] have, of this dimension, if any; or a number.
+  Expression expression(std::string_view key, Scope scope, std::optional<Dimension> dimension = {});
   // What `parse` makes of the text under `key`, or of the number there as a text. An ExpressionError gets its place.
   template <class Parse>
   auto parsed(std::string_view key, Parse&& parse) {
@@ -128,6 +130,7 @@ class Table {
   bool is_left_out() const;
   std::string existing(std::string_view key, bool folder, std::string_view source);
   [[noreturn]] void fail_missing(std::string_view key) const;
+  [[noreturn]] void fail_missing(const std::vector<std::string>& keys, const std::string& message) const;
   std::string stated(std::string_view key, std::string_view shown) const;
   void check(std::string_view key, double value, Bounds bounds, std::string_view shown,
              std::string_view unit = "") const;

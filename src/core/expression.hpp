@@ -62,6 +62,8 @@ class ExpressionError : public ConfigError {
 
 // Throws ExpressionError.
 Expression parse_expression(std::string_view text, const Scope& scope);
+// The same, no condition.
+Expression parse_value(std::string_view text, const Scope& scope);
 // The same, of this dimension.
 Expression parse_expression(std::string_view text, const Scope& scope, Dimension dimension);
 Expression parse_condition(std::string_view text, const Scope& scope);

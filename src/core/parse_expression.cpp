@@ -455,6 +455,13 @@ Expression parse_expression(std::string_view text, const Scope& scope) {
   return parser.parse().tree;
 }
 
+Expression parse_value(std::string_view text, const Scope& scope) {
+  Parser parser(text, scope);
+  const Part part = parser.parse();
+  parser.expect_value(part);
+  return part.tree;
+}
+
 Expression parse_expression(std::string_view text, const Scope& scope, Dimension dimension) {
   Parser parser(text, scope);
   const Part part = parser.parse();

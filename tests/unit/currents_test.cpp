@@ -362,8 +362,10 @@ INSTANTIATE_TEST_SUITE_P(
     OfAllKinds, RefusesCurrents,
     testing::Values(
         Refusal{"nothing", "start = \"1 s\"", ": give exactly one of value, noise, file, times"},
-        Refusal{"two", "value = \"1 pA\"\nnoise = { deviation = \"1 pA\" }", ": give exactly one of value, noise"},
-        Refusal{"series_too", "value = \"1 pA\"\ntimes = [\"0 s\"]\nvalues = [\"1 pA\"]", ": give exactly one of"},
+        Refusal{"two", "value = \"1 pA\"\nnoise = { deviation = \"1 pA\" }",
+                ": both 'value' and 'noise' are given; give exactly one of value, noise"},
+        Refusal{"series_too", "value = \"1 pA\"\ntimes = [\"0 s\"]\nvalues = [\"1 pA\"]",
+                ": both 'value' and 'times' are given; give exactly one of"},
         Refusal{"dimension", "value = \"1 mV * sin(3 Hz * t)\"", ": 'value': .*voltage.*current"},
         Refusal{"unit", "value = 3", ": 'value' is 3, a current needs a unit; write it as \"3 A\""},
         Refusal{"argument", "value = \"1 pA * sin(t)\"", ": 'value': .*time"},

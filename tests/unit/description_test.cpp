@@ -240,6 +240,24 @@ TEST(Description, NamesInListsAreRefusedWhereTheyStand) {
               testing::HasSubstr("'from' holds \"50 * half\", which is 25; it must hold whole numbers from 1 to 20"));
 }
 
+TEST(Description, DefinitionsStandInTheDefaultsOfTexts) {
+  const std::string text = "[define]\nslow = \"30 ms\"\ngain = 0.5\n" +
+                           replaced(replaced(kSmall, "plasticity = \"lpl\"\n", ""), "cell = \"if\"", "cell = \"own\"") +
+                           R"(
+[cell.own]
+model = "equations"
+parameters = { tau = "2 * slow", factor = { default = "gain" } }
+states = { x = "0" }
+dynamics = { x = "-x / tau * factor" }
+receptors = { exc = { state = "x" } }
+)";
+  const auto s = read_simulation_text(text, "net.sim");
+  const auto values = values_of(s.populations[0], 0, s.seed);
+  EXPECT_DOUBLE_EQ(values("tau"), 0.06);
+  EXPECT_EQ(values("factor"), 0.5);
+  EXPECT_THAT(refusal(replaced(text, "2 * slow", "2 * slov")), testing::HasSubstr("did you mean 'slow'?"));
+}
+
 TEST(Description, BadDefinitionsAreRefused) {
   const auto with = [&](const std::string& define, const std::string& duration = "1 s") {
     return refusal(replaced(replaced(kSmall, "[simulation]", "[define]\n" + define + "\n[simulation]"),
@@ -375,6 +393,11 @@ INSTANTIATE_TEST_SUITE_P(
         Refusal{"unknown_key", "size = 10", "size = 10\ntau_maen = 3", "key 'tau_maen' is not known here"},
         Refusal{"nearest_key", "weight = 0.2", "wieght = 0.2",
                 "key 'weight' is missing, but there is 'wieght'; did you mean 'weight'\\?"},
+        Refusal{"nearest_wiring", "density = 0.5", "densiti = 0.5",
+                "give exactly one of all_to_all, .*, but there is 'densiti'; did you mean 'density'\\?"},
+        Refusal{"nearest_form", "weight = 0.2", "weight = { nromal = [0.2, 0.1] }",
+                "give exactly one of normal, .*, but there is 'nromal'; did you mean 'normal'\\?"},
+        Refusal{"nothing_near", "weight = 0.2\n", "", "input_exc': key 'weight' is missing$"},
         Refusal{"wrong_unit", "\"1 s\"", "\"1 mV\"", "unit 'mV'; a time takes"},
         Refusal{"no_unit", "\"1 s\"", "1", "needs a unit"},
         Refusal{"negative_size", "size = 10", "size = -10", "'size' is -10; it must be from 1"},

@@ -277,7 +277,7 @@ TEST(Wiring, MistakesAreNamedWithTheirPlace) {
   const std::pair<std::string, std::string> mistakes[] = {
       {"density = 0.5\nmultapses = true", "this wiring connects a pair at most once"},
       {"density = 0.5\nin_degree = 2", "both 'density' and 'in_degree' are given; give exactly one of all_to_all, "},
-      {"", "no wiring is given; give exactly one of all_to_all, blocks, density, "},
+      {"", "give exactly one of all_to_all, blocks, density, "},
       {"in_degree = 5\nautapses = false\nmultapses = false",
        "'in_degree' is 5, but a neuron of 'a' has 4 sources in 'a'; lower it or set multapses = true"},
       {"out_degree = 6\nmultapses = false", "'out_degree' is 6, but a neuron of 'a' has 5 targets in 'a'"},

@@ -21,9 +21,7 @@ struct Current final : SeriesDevice {
 
 Stimulus read(const StimulusReading& reading) {
   Table& table = reading.table;
-  const bool is_computed = table.has("value") || table.has("noise");
-  if (table.has("value") + table.has("noise") + table.has("file") + table.has("times") != 1)
-    table.fail("value", "give exactly one of value, noise, file, times (with values)");
+  const bool is_computed = table.only_one({"value", "noise", "file", "times"}) < 2;
   const auto series = std::make_shared<Current>();
   const auto computed = std::make_shared<ComputedCurrent>();
   const std::shared_ptr<Device> device = is_computed ? std::shared_ptr<Device>(computed) : series;

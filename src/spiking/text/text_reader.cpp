@@ -48,11 +48,7 @@ std::optional<ValueFault> fault_in(const SteadyText& text, const ParameterValues
 }
 
 Expression TextReader::value(Table& table, std::string_view key, const Scope& scope) {
-  return table.parsed(key, [&](std::string_view text) {
-    Expression tree = parse_expression(text, scope);
-    if (tree->truth) throw ExpressionError(0, "is a condition, not a value");
-    return tree;
-  });
+  return table.parsed(key, [&](std::string_view text) { return parse_value(text, scope); });
 }
 
 Expression TextReader::value(Table& table, std::string_view key, const Scope& scope, Dimension dimension) {
@@ -107,7 +103,7 @@ void TextReader::read_parameters(SteadyText& text, const Scope& place) {
     parameter.name = name;
     if (table.is_table(name)) {
       Table own = entry(table, name);
-      parameter.fallback = value(own, "default", place);
+      parameter.fallback = own.expression("default", place);
       parameter.written = own.written("default");
       parameter.dimension = parameter.fallback->dimension;
       if (own.has("low")) parameter.low = value(own, "low", bounds, parameter.dimension);
@@ -116,7 +112,7 @@ void TextReader::read_parameters(SteadyText& text, const Scope& place) {
       parameter.help = own.text("help", "");
       own.finish();
     } else {
-      parameter.fallback = value(table, name, place);
+      parameter.fallback = table.expression(name, place);
       parameter.written = table.written(name);
       parameter.dimension = parameter.fallback->dimension;
     }

@@ -29,7 +29,7 @@ class TextReader {
   Table entry(Table& table, const std::string& name);
 
   void read_title(SteadyText& text);
-  // Defaults may name what `place` has.
+  // Defaults may name what `place` and [define] have.
   void read_parameters(SteadyText& text, const Scope& place);
   void read_constants(SteadyText& text);
   // Named expressions of what `scope` has, which gets them.

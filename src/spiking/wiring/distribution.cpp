@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <numbers>
@@ -23,30 +22,24 @@ double probability_below(double z) { return 0.5 * std::erfc(-z / std::numbers::s
 Distribution Distribution::read(Table& table, std::string_view key, Dimension dimension, Bounds bounds,
                                 const WiringPlace& place) {
   if (!table.is_table(key)) return Distribution(table.quantity(key, dimension, bounds));
-  static constexpr std::array<std::string_view, 7> kForms = {"normal",    "lognormal", "uniform",    "exponential",
-                                                             "by_source", "by_target", "by_distance"};
+  static const std::vector<std::string> kForms = {"normal",    "lognormal", "uniform",    "exponential",
+                                                  "by_source", "by_target", "by_distance"};
   Table inner = table.table(key);
   inner.rename(fmt::format("'{}' of {}", key, table.who()));
-  std::vector<std::string_view> given;
-  for (const std::string_view form : kForms)
-    if (inner.has(form)) given.push_back(form);
-  if (given.size() != 1)
-    table.fail(key, fmt::format("'{}' must hold exactly one of normal, lognormal, uniform, exponential, by_source, "
-                                "by_target, by_distance",
-                                key));
+  const std::size_t form = inner.only_one(kForms);
   Distribution result;
-  result.kind_ = static_cast<Kind>(1 + (std::ranges::find(kForms, given.front()) - kForms.begin()));
+  result.kind_ = static_cast<Kind>(1 + form);
   if (result.kind_ == Kind::by_source || result.kind_ == Kind::by_target) {
-    result.read_list(inner, given.front(), dimension, bounds,
+    result.read_list(inner, kForms[form], dimension, bounds,
                      result.kind_ == Kind::by_source ? place.pre_size : place.post_size);
   } else {
     if (result.kind_ == Kind::by_distance) {
       place.require_positions(inner, "by_distance");
       result.formula_ = DistanceFormula::read(inner, "by_distance", dimension);
     } else {
-      result.read_shape(inner, given.front(), dimension, bounds);
+      result.read_shape(inner, kForms[form], dimension, bounds);
     }
-    result.read_bounds(inner, given.front(), dimension, bounds);
+    result.read_bounds(inner, kForms[form], dimension, bounds);
   }
   inner.finish();
   return result;

@@ -14,8 +14,7 @@ std::shared_ptr<const Positions> Positions::read(Table table, NeuronId size, std
   const auto positions = std::make_shared<Positions>();
   positions->seed_ = seed;
   positions->object_ = object;
-  const int given = table.has("grid") + table.has("random") + table.has("file");
-  if (given != 1) table.fail("grid", "give exactly one of grid, random, file");
+  table.only_one({"grid", "random", "file"});
   if (table.has("random") && !table.flag("random")) table.fail("random", "'random' can only be true");
   positions->periodic_ = table.flag("periodic", false);
   positions->read_extent(table, positions->periodic_ || !table.has("file"));

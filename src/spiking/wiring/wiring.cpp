@@ -70,19 +70,9 @@ void WiringByDegree::draw_sources(Random random, NeuronId post, std::uint32_t de
 }
 
 std::shared_ptr<const Wiring> read_wiring(Table& table, const WiringPlace& place) {
-  std::string keys;
-  std::vector<const WiringEntry*> given;
-  for (const WiringEntry& entry : wirings()) {
-    keys += fmt::format("{}{}", keys.empty() ? "" : ", ", entry.key);
-    if (table.has(entry.key)) given.push_back(&entry);
-  }
-  if (given.size() != 1)
-    table.fail(given.empty() ? "density" : given[1]->key,
-               fmt::format("{}; give exactly one of {}",
-                           given.empty() ? "no wiring is given"
-                                         : fmt::format("both '{}' and '{}' are given", given[0]->key, given[1]->key),
-                           keys));
-  return given.front()->read(table, place);
+  std::vector<std::string> keys;
+  for (const WiringEntry& entry : wirings()) keys.emplace_back(entry.key);
+  return wirings()[table.only_one(keys)].read(table, place);
 }
 
 }  // namespace lpl::spiking
