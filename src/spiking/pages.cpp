@@ -8,6 +8,7 @@
 #include "config/models.hpp"
 #include "core/errors.hpp"
 #include "core/text.hpp"
+#include "spiking/catalogue.hpp"
 #include "spiking/model/equations.hpp"
 #include "spiking/model/kernel.hpp"
 #include "spiking/plasticity/plasticity.hpp"
@@ -190,6 +191,9 @@ std::string changes(const RuleText& text, const std::string& when, const ChangeT
 }  // namespace
 
 std::string page_of_rule(const std::string& name) {
+  if (const std::vector<std::string> own = types_of(rules()); std::ranges::find(own, name) != own.end())
+    throw ConfigError(fmt::format(
+        "'{}' is a rule of the program's own and no text; its keys are in docs/language.md, under Rules", name));
   expect_known(name, rules_as_text(), "rule");
   const RuleText text = rule_named(name);
   std::string page = fmt::format("{}: {}\nsource: {}\n", name, text.title, text.source);
