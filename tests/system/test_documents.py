@@ -1,8 +1,10 @@
-"""What documents and comments point to is there."""
+"""What documents and comments point to is there, and what they show is accepted."""
 
 import pathlib
 import re
 import unittest
+
+from support import InFolder, lpl_sim
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "packaging").rglob("*.md")]
@@ -45,6 +47,126 @@ class Documents(unittest.TestCase):
                  for name, pattern in (("CMakeLists.txt", r"project\(lpl VERSION ([\d.]+)"),
                                        ("CITATION.cff", r"^version: (.*)$"), ("CHANGELOG.md", r"^## (.*)$"))]
         self.assertEqual(found, [found[0]] * 3)
+
+    def test_pages_are_linked_from_the_first(self):
+        first = (ROOT / "README.md").read_text(encoding="utf-8")
+        for page in (ROOT / "docs").glob("*.md"):
+            self.assertTrue(f"(docs/{page.name})" in first or any(f"({page.name})" in other.read_text(encoding="utf-8")
+                            for other in (ROOT / "docs").glob("*.md")), page.name)
+
+
+def fenced(page, language):
+    """The blocks of code of a page that are of this language, as (line, text)."""
+    text = page.read_text(encoding="utf-8")
+    return [(text.count("\n", 0, found.start()) + 1, found[1])
+            for found in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+
+
+def tables(page):
+    """Of each table its rows, as header -> cell."""
+    found, header = [], None
+    for line in page.read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] if line.startswith("|") else []
+        if not cells:
+            header = None
+        elif header is None:
+            header = [cell.strip('`') for cell in cells]
+            found.append([])
+        elif set(line) - set("|-: "):
+            found[-1].append(dict(zip(header, cells)))
+    return found
+
+
+class Snippets(InFolder):
+    """Blocks of TOML: whole descriptions, cells and rules are accepted by --check."""
+
+    CELL = '[simulation]\n[[population]]\nname = "p"\nsize = 2\ncell = "{name}"\n[[phase]]\nname = "run"\nduration = "1 ms"\n'
+    RULE = ('[simulation]\n[[population]]\nname = "p"\nsize = 2\ncell = "lif"\n[[connection]]\nname = "c"\nfrom = "p"\nto = "p"\n'
+            'density = 1\nweight = 0.1\nplasticity = "{name}"\n[[phase]]\nname = "run"\nduration = "1 ms"\n')
+
+    def accepted(self, text, place):
+        done = lpl_sim(self.write("snippet.sim", text), "--check", cwd=self.folder)
+        self.assertEqual(done.returncode, 0, f"{place}: {done.stderr}")
+
+    def test_snippets(self):
+        counts = {"description": 0, "cell": 0, "rule": 0}
+        for page in PAGES:
+            for _, text in fenced(page, "text"):  # files that descriptions of the page read
+                if named := re.match(r"# (\w+\.\w+)", text):
+                    self.write(named[1], text)
+            for line, text in fenced(page, "toml"):
+                place = f"{page.name}:{line}"
+                with self.subTest(place):
+                    named = re.match(r"# (\w+)\.(cell|rule)\b", text)
+                    if named:  # also for descriptions that follow on the page
+                        self.write(f"{named[1]}.{named[2]}", text)
+                        shell = self.CELL if named[2] == "cell" else self.RULE
+                        self.accepted(shell.format(name=named[1]), place)
+                        counts[named[2]] += 1
+                    elif "[[phase]]" in text:
+                        self.accepted(text, place)
+                        counts["description"] += 1
+        self.assertGreaterEqual(counts["description"], 5)
+        self.assertGreaterEqual(min(counts.values()), 1)
+
+    def test_that_a_wrong_one_is_found(self):
+        with self.assertRaises(AssertionError):
+            self.accepted(self.CELL.format(name="no_such_cell"), "")
+
+
+class OtherSimulators(unittest.TestCase):
+    """What the pages for users of other simulators name is there: models, rules, stimuli, wirings, parameters."""
+
+    PAGES = [ROOT / f"docs/from_{simulator}.md" for simulator in ("auryn", "nest", "brian2")]
+    LISTS = {"cell": "--models", "rule": "--rules", "stimulus": "--stimuli", "wiring": "--wirings"}
+    # The classes that Auryn 0.8.4 has, and those of the programs of Zenke et al. 2015.
+    AURYN = """
+        ABSConnection AIF2Group AIFGroup AdExGroup AllToAllConnection AuditoryBeepGroup AurynDelayVector AurynVector
+        BinarySpikeMonitor BinaryStateMonitor BurstRateMonitor Checker ComplexMatrix ConcatGroup Connection
+        CorrelatedPoissonGroup CubaIFGroup CurrentInjector DelayConnection DelayedSpikeMonitor Device DuplexConnection
+        EulerTrace ExpCobaSynapse ExpCubaSynapse FileCurrentInjector FileInputGroup FileModulatedPoissonGroup FileStimGroup
+        GlobalPFConnection IFGroup IafPscDeltaGroup IafPscExpGroup IdentityConnection InputChannelGroup IzhikevichGroup
+        LPTripletConnection LinearComboSynapse LinearTrace Logger MinimalTripletConnection ModSynIFGroup Monitor
+        MovingBumpGroup MultiStateMonitor NaudGroup NeuronGroup NormalStimulator P10Connection P11Connection P12Connection
+        PairInteractionConnection ParrotGroup PatternMonitor PatternStimulator PoissonGroup PoissonSpikeInjector
+        PoissonStimulator PopulationRateMonitor ProfilePoissonGroup RateChecker RateModulatedConnection RateMonitor
+        RealTimeMonitor SIFGroup SRM0Group STDPConnection STDPwdConnection STPConnection SimpleMatrix SparseConnection
+        SpikeDelay SpikeMonitor SpikeTimingStimGroup SpikingGroup StateMonitor StimulusGroup StructuredPoissonGroup
+        SymmetricSTDPConnection SynapseModel SyncBuffer System TIFGroup Trace TripletConnection TripletDecayConnection
+        TripletScalingConnection VoltageClamp VoltageClampMonitor VoltageMonitor WeightChecker WeightMatrixMonitor
+        WeightMonitor WeightPatternMonitor WeightStatsMonitor WeightSumMonitor""".split()
+
+    def test_every_class_of_auryn_has_its_row(self):
+        named = {name for rows in tables(self.PAGES[0]) for row in rows for name in re.findall(r"`(\w+)`", row.get("Auryn", ""))}
+        self.assertEqual(set(self.AURYN) - named, set())
+
+    def test_names_in_tables(self):
+        known = {kind: set(re.findall(r"^  (\w+) ", lpl_sim(option).stdout, re.MULTILINE))
+                 for kind, option in self.LISTS.items()}
+        counts = dict.fromkeys(self.LISTS, 0)
+        for page in self.PAGES:
+            for row in (row for rows in tables(page) for row in rows):
+                for kind in self.LISTS:
+                    names = re.findall(r"`(\w+)`", row.get(kind, ""))
+                    counts[kind] += len(names)
+                    self.assertEqual(set(names) - known[kind], set(), f"{page.name}: {row}")
+        self.assertGreater(min(counts.values()), 10, counts)
+
+    def test_parameters_in_tables(self):
+        """Names behind an arrow are parameters, or states or receptors, of the row's model or rule."""
+        count = 0
+        for page in self.PAGES:
+            for row in (row for rows in tables(page) for row in rows):
+                for kind in ("cell", "rule"):
+                    owners = re.findall(r"`(\w+)`", row.get(kind, ""))
+                    named = [name for lot in re.findall(r"→ ((?:`\w+`(?:, )?)+)", " ".join(row.values()))
+                             for name in re.findall(r"`(\w+)`", lot)]
+                    if owners:
+                        described = " ".join(lpl_sim(self.LISTS[kind], owner).stdout for owner in owners)
+                        count += len(named)
+                        for name in named:
+                            self.assertRegex(described, rf"(?m)^  {name} ", f"{page.name}: {row}")
+        self.assertGreater(count, 60)
 
 
 if __name__ == "__main__":
