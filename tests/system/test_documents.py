@@ -4,7 +4,9 @@ import pathlib
 import re
 import unittest
 
-from support import InFolder, lpl_sim
+from support import InFolder, h5py, lpl_sim
+
+import numpy as np
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "packaging").rglob("*.md")]
@@ -114,8 +116,33 @@ class Snippets(InFolder):
             self.accepted(self.CELL.format(name="no_such_cell"), "")
 
 
-class OtherSimulators(unittest.TestCase):
-    """What the pages for users of other simulators name is there: models, rules, stimuli, wirings, parameters."""
+ONE_NEURON = """
+[simulation]
+dt = "0.1 ms"
+[[population]]
+name = "p"
+size = 1
+cell = "c"
+[cell.c]
+{cell}
+[[phase]]
+name = "run"
+duration = "30 ms"
+[[record]]
+what = "spikes"
+of = "p"
+[[record]]
+what = "state"
+of = "p"
+variable = "V"
+neurons = "all"
+every = "0.1 ms"
+"""
+
+
+class OtherSimulators(InFolder):
+    """What the pages for users of other simulators name is there: models, rules, stimuli, wirings, parameters. What they
+    say about times is so."""
 
     PAGES = [ROOT / f"docs/from_{simulator}.md" for simulator in ("auryn", "nest", "brian2")]
     LISTS = {"cell": "--models", "rule": "--rules", "stimulus": "--stimuli", "wiring": "--wirings"}
@@ -167,6 +194,32 @@ class OtherSimulators(unittest.TestCase):
                         for name in named:
                             self.assertRegex(described, rf"(?m)^  {name} ", f"{page.name}: {row}")
         self.assertGreater(count, 60)
+
+    def times(self, cell):
+        """Of a neuron: spikes, and V by sample."""
+        path = self.folder / "run.h5"
+        done = lpl_sim(self.write("run.sim", ONE_NEURON.format(cell=cell)), "--out", path, "--overwrite")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with h5py.File(path) as file:
+            return file["spikes/p/timestamps"][:], file["report/p/data"][:, 0]
+
+    def test_times_of_nest(self):
+        """NEST's tables: iaf_psc_alpha of 1000 pA spikes at 4.8 ms and every 6.8 ms, V at 0.1 ms is -69.602 mV."""
+        spikes, potential = self.times('model = "iaf_psc_alpha"\nI_e = "1000 pA"')
+        np.testing.assert_allclose(spikes + 0.1, [4.8, 11.6, 18.4, 25.2], atol=1e-9)
+        self.assertAlmostEqual(potential[0] * 1e3, -69.602, places=3)
+
+    def test_times_of_brian(self):
+        """What Brian 2.5.1 says of dv/dt = (2*mV - v)/(10*ms), threshold 1 mV, reset 0, refractory 2 ms."""
+        spikes, potential = self.times("""
+model = "equations"
+states = { V = "0 mV" }
+dynamics = { V = "(2 mV - V) / 10 ms" }
+spike = { when = "V > 1 mV", then = { V = "0 mV" }, refractory = "1.9 ms" }""")
+        np.testing.assert_allclose(spikes, [6.9, 15.8, 24.7], atol=1e-9)
+        monitor = {0.1: 0.01990033, 0.2: 0.03960265, 6.9: 0.99684786, 8.8: 0, 8.9: 0, 9.0: 0.01990033}  # ms, mV
+        for time, value in monitor.items():
+            self.assertAlmostEqual(potential[round(time * 10) - 1] * 1e3, value, places=6, msg=time)
 
 
 if __name__ == "__main__":
