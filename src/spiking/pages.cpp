@@ -178,6 +178,7 @@ std::string trace_of(const TraceText& trace) {
   if (trace.delay) of += fmt::format(", delay = {}", text_of(trace.delay));
   if (trace.jump && text_of(trace.jump) != "1") of += fmt::format(", jump = {}", text_of(trace.jump));
   if (!is_zero(trace.initial)) of += fmt::format(", begins as {}", text_of(trace.initial));
+  if (trace.at_once) of += ", at once";
   return trace.nearest ? of + ", nearest" : of;
 }
 

@@ -306,7 +306,9 @@ class Lists(InFolder):
     def test_what_a_description_can_name_is_listed(self):
         for option, words in (("--stimuli", ("poisson ", "patterns ", "clamp ")), ("--wirings", ("density ", "total ")),
                               ("--rules", ("lpl ", "symmetric_stdp "))):
-            for arguments in ((option,), ("--seed", "1", option), ("net.sim", option)):
+            # A name after --rules is that of a rule to print.
+            places = ((option,), ("--seed", "1", option)) + ((("net.sim", option),) if option != "--rules" else ())
+            for arguments in places:
                 done = lpl_sim(*arguments, cwd=self.folder)
                 self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
                 lines = done.stdout.splitlines()[1:]
@@ -316,7 +318,7 @@ class Lists(InFolder):
                     self.assertGreater(len(found[0]), len(word) + 10)  # with what it is
 
     def test_the_documents_have_all(self):
-        language = (ROOT / "docs/language.md").read_text()
+        language = (ROOT / "docs/language.md").read_text() + (ROOT / "docs/rules.md").read_text()
         for option in ("--stimuli", "--rules", "--wirings"):
             for line in lpl_sim(option, cwd=self.folder).stdout.splitlines()[1:]:
                 self.assertRegex(language, rf"`(type = \"?)?{line.split()[0]}\b", option)

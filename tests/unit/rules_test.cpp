@@ -102,6 +102,18 @@ class Plain {
     s.state = now;
   }
 
+  // Of a spike, which sees the arrivals of its step in traces `at_once`.
+  void change_with_arrivals(Synapse& s, unsigned arrivals) const {
+    const auto traces = s.trace;
+    for (const TraceText& trace : text_.traces) {
+      if (!trace.at_once || arrivals == 0) continue;
+      const double jump = steady_.of(trace.jump);
+      s.trace[trace.name] = trace.nearest ? jump : traces.at(trace.name) + jump * arrivals;
+    }
+    change(s, text_.on_spike);
+    s.trace = traces;
+  }
+
   // Step k of the soma. Dendritic, what meets at the synapse then lies a delay back.
   void step(Synapse& s, Step k, bool learns) {
     const Step there = text_.dendritic ? k - s.delay : k;
@@ -115,7 +127,7 @@ class Plain {
     if (learns) {
       if (!text_.dendritic) on_arrivals();
       if (text_.condition && value(text_.condition, s) != 0) change(s, text_.during);
-      if (own > 0) change(s, text_.on_spike);
+      if (own > 0) change_with_arrivals(s, arrivals);
       if (text_.dendritic) on_arrivals();
     }
     if (there >= 0) advance(s, k, arrivals, own);
@@ -175,7 +187,7 @@ size = 5
 [[stimulus]]
 name = "in"
 type = "poisson"
-size = 9
+size = 25
 rate = "40 Hz"
 [[stimulus]]
 name = "drive"
@@ -203,7 +215,7 @@ delay = "1 ms"
 name = "synapses"
 from = "in"
 to = "out"
-density = 0.8
+density = 0.2
 weight = {{ uniform = [0.1, 0.3] }}
 delay = {}
 plasticity = "used"
@@ -249,6 +261,8 @@ void expect_plain_weights(const std::string& text) {
   for (const Source& source : simulation.sources) spikes.push_back(train_of(path, simulation, source));
   const std::vector<double> expected =
       Plain(simulation, 2, spikes, h5::File::open_read_only(path).read<float>("/report/out/data")).weights();
+  ASSERT_LT(Network(simulation, 0, 1).connections[2].synapses.heard.size(), simulation.sources[1].size)
+      << "all sources are heard, so rows are sources";
   const auto found = test::read_recorded_weights(path, "synapses", "learn"),
              initial = test::read_recorded_weights(path, "synapses", "initial");
   ASSERT_EQ(expected.size(), found.size());
@@ -291,6 +305,25 @@ TEST_P(RuleOfTheCatalogue, MovesWeightsOfDrawnDelays) {
 
 INSTANTIATE_TEST_SUITE_P(Rules, RuleOfTheCatalogue, testing::ValuesIn(rules_of_traces()),
                          [](const auto& rule) { return rule.param; });
+
+TEST(RuleText, EventsReadTracesOfBothSidesAndStates) {
+  for (const char* const delay : {"\"1.3 ms\"", "{ uniform = [\"0.4 ms\", \"5 ms\"] }"})
+    expect_plain_weights(network_of("traces", R"(
+[rule.used.traces]
+x = { of = "pre", tau = "20 ms" }
+y = { of = "post", tau = "30 ms" }
+[rule.used.states]
+z = "0.1 * w"
+[rule.used.on_arrival]
+z = "z + 1e-3 * x - 1e-3 * y"
+[rule.used.on_spike]
+w = "w + 1e-3 * x"
+[rule.used.each]
+every = "7 ms"
+w = "w + 1e-2 * x * y - 1e-3 * z"
+z = "0.9 * z")",
+                                    delay));
+}
 
 // --- Texts ---------------------------------------------------------------------------------------------------------
 

@@ -84,10 +84,10 @@ class EventRule final : public Plasticity, private BlockHook {
       const auto neuron =
           static_cast<std::uint32_t>(block * kBlock + static_cast<std::uint32_t>(std::countr_zero(lanes)));
       if (learns_)
-        columns_.each(neuron, [&](std::uint32_t synapse, std::uint32_t row) {
+        for (const auto& [synapse, row] : columns_.of(neuron)) {
           float& weight = place_.synapses.weight[synapse];
           weight = rule_.spike(weight, row, step);
-        });
+        }
       rule_.spiked(neuron, first_ + step);
     }
   }

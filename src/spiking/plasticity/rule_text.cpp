@@ -112,6 +112,9 @@ class RuleReader : private TextReader {
     trace.dimension = trace.jump->dimension;
     trace.initial = own.has("initial") ? value(own, "initial", steady_, trace.dimension) : number(0, trace.dimension);
     trace.nearest = own.flag("nearest", false);
+    trace.at_once = own.flag("at_once", false);
+    if (trace.at_once && trace.of != TraceText::Of::pre)
+      own.fail("at_once", "'at_once' is of presynaptic traces; arrivals come first in a step");
   }
   void read_follower(Table& own, TraceText& trace) {
     trace.of = TraceText::Of::state;
@@ -240,8 +243,11 @@ class ChangeCompiler {
     if (trace.of == TraceText::Of::source) return input({Kind::source, place});
     if (trace.of == TraceText::Of::state) return input({Kind::state, place});
     const bool pre = trace.of == TraceText::Of::pre;
-    const Value value = input({pre ? Kind::pre_value : Kind::post_value, place});
-    const Value lag = input({pre ? Kind::pre_lag : Kind::post_lag});
+    const Value value = input({!pre            ? Kind::post_value
+                               : trace.at_once ? Kind::pre_value_at_once
+                                               : Kind::pre_value,
+                               place});
+    const Value lag = input({!pre ? Kind::post_lag : trace.at_once ? Kind::pre_lag_at_once : Kind::pre_lag});
     const Value decay = program_.emit(Op::multiply, lag, program_.constant(-dt_ / steady_.of(trace.tau)));
     return program_.emit(Op::multiply, value, program_.emit(Op::exp, decay));
   }

@@ -24,6 +24,7 @@ struct TraceText {
   Of of = Of::pre;
   std::string source;  // whose spikes count, all of its neurons together; or the state
   bool nearest = false;
+  bool at_once = false;  // presynaptic spikes of the step count, too
   // Of parameters; the delay of a source or a state, null where none is given. Of a state: no jump, perhaps no tau.
   Expression tau, jump, initial, delay;
 };
@@ -54,13 +55,22 @@ struct RuleText : SteadyText {
   }
 };
 
-// Reads all of the text; its key `type` has been read. `weight` is the dimension of weights, which the name `weight`, 1 of them, has.
-// Throws ConfigError with the place of what is wrong.
+// Reads all of the text; its key `type` has been read. `weight` is the dimension of weights, which the name `weight`, 1
+// of them, has. Throws ConfigError with the place of what is wrong.
 RuleText read_rule_text(Table& table, Dimension weight);
 
 // What a program reads beside the states of a synapse.
 struct SynapseInput {
-  enum class Kind : std::uint8_t { pre_lag, pre_value, post_lag, post_value, source, state };
+  enum class Kind : std::uint8_t {
+    pre_lag,
+    pre_value,
+    pre_lag_at_once,
+    pre_value_at_once,
+    post_lag,
+    post_value,
+    source,
+    state
+  };
   Kind kind;
   std::size_t trace = 0;  // among those of its kind; of no meaning for lags
   bool operator==(const SynapseInput&) const = default;

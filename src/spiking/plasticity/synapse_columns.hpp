@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <span>
 #include <vector>
 
 #include "core/errors.hpp"
@@ -30,18 +31,17 @@ class SynapseColumns {
         member_[next[place.layout.neuron_of(synapses.target[s])]++] = {static_cast<std::uint32_t>(s), r};
   }
 
-  // Calls visit(synapse, row) for each synapse of a neuron.
-  template <class Visit>
-  void each(std::uint32_t neuron, Visit&& visit) const {
-    for (std::uint32_t c = column_[neuron]; c < column_[neuron + 1]; ++c) visit(member_[c].synapse, member_[c].row);
+  struct Member {
+    std::uint32_t synapse, row;
+  };
+  // The synapses of a neuron.
+  std::span<const Member> of(std::uint32_t neuron) const {
+    return {member_.data() + column_[neuron], member_.data() + column_[neuron + 1]};
   }
 
   std::size_t bytes() const { return column_.size() * sizeof column_[0] + member_.size() * sizeof member_[0]; }
 
  private:
-  struct Member {
-    std::uint32_t synapse, row;
-  };
   std::vector<std::uint32_t> column_;  // by neuron, into the members
   std::vector<Member> member_;
 };
