@@ -2,6 +2,7 @@
 """What the documents show is accepted by lpl_sim, and what they name is there."""
 
 import re
+import tomllib
 import unittest
 
 from support import ROOT, InFolder, h5py, lpl_sim
@@ -36,9 +37,25 @@ def tables(page):
 class Snippets(InFolder):
     """Blocks of TOML: whole descriptions, cells and rules are accepted by --check."""
 
-    CELL = '[simulation]\n[[population]]\nname = "p"\nsize = 2\ncell = "{name}"\n[[phase]]\nname = "run"\nduration = "1 ms"\n'
-    RULE = ('[simulation]\n[[population]]\nname = "p"\nsize = 2\ncell = "lif"\n[[connection]]\nname = "c"\nfrom = "p"\nto = "p"\n'
-            'density = 1\nweight = 0.1\nplasticity = "{name}"\n[[phase]]\nname = "run"\nduration = "1 ms"\n')
+    CELL = """
+[simulation]
+[[population]]
+name = "p"
+size = 2
+cell = "NAME"
+[[phase]]
+name = "run"
+duration = "1 ms"
+"""
+    RULE = CELL.replace("NAME", "lif") + """
+[[connection]]
+name = "c"
+from = "p"
+to = "p"
+density = 1
+weight = 0.1
+plasticity = "NAME"
+"""
 
     def accepted(self, text, place):
         done = lpl_sim(self.write("snippet.sim", text), "--check", cwd=self.folder)
@@ -57,7 +74,7 @@ class Snippets(InFolder):
                     if named:  # also for descriptions that follow on the page
                         self.write(f"{named[1]}.{named[2]}", text)
                         shell = self.CELL if named[2] == "cell" else self.RULE
-                        self.accepted(shell.format(name=named[1]), place)
+                        self.accepted(shell.replace("NAME", named[1]), place)
                         counts[named[2]] += 1
                     elif "[[phase]]" in text:
                         self.accepted(text, place)
@@ -65,9 +82,21 @@ class Snippets(InFolder):
         self.assertGreaterEqual(counts["description"], 5)
         self.assertGreaterEqual(min(counts.values()), 1)
 
+    def test_assignments_within_text(self):
+        count = 0
+        for page in PAGES:
+            text = re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+            for code in re.findall(r"`([a-z_]+ = [\[{\"][^`\n]*)`", text):
+                # Shorthand is left out: [...], { mean, deviation }.
+                if "..." not in code and not re.search(r"\{ [a-z_]+[,\s}](?! =)", code):
+                    with self.subTest(page=page.name, code=code):
+                        tomllib.loads(code)
+                        count += 1
+        self.assertGreater(count, 60)
+
     def test_that_a_wrong_one_is_found(self):
         with self.assertRaises(AssertionError):
-            self.accepted(self.CELL.format(name="no_such_cell"), "")
+            self.accepted(self.CELL.replace("NAME", "no_such_cell"), "")
 
 
 ONE_NEURON = """
@@ -172,7 +201,8 @@ class OtherSimulators(InFolder):
         WeightMonitor WeightPatternMonitor WeightStatsMonitor WeightSumMonitor""".split()
 
     def test_every_class_of_auryn_has_its_row(self):
-        named = {name for rows in tables(self.FROM[0]) for row in rows for name in re.findall(r"`(\w+)`", row.get("Auryn", ""))}
+        named = {name for rows in tables(self.FROM[0]) for row in rows
+                 for name in re.findall(r"`(\w+)`", row.get("Auryn", ""))}
         self.assertEqual(set(self.AURYN) - named, set())
 
     def test_names_in_tables(self):
