@@ -16,8 +16,13 @@ SHORTER = {
     **{f"brunel_{kind}": ["phase.run.duration=50 ms"] for kind in ("delta", "alpha", "exp")},
     **{name: ["phase.run.duration=100 ms"] for name in ("cuba", "coba_brette", "hh_coba")},
     "izhikevich2003": [],
-    "hpc_benchmark": ["define.share=0.02", "phase.run.duration=50 ms"],
+    "hpc_benchmark": ["define.share=0.02", "phase.run.duration=50 ms", "record.weights.every=25 ms"],
     "microcircuit": ["define.scale=0.05", "phase.settle.duration=50 ms", "phase.run.duration=100 ms"],
+    "polychronisation": ["phase.learn.duration=3 s"],
+    "brunel_plastic": ["define.share=0.15", "phase.learn.duration=50 ms", "record.rates.every=50 ms"],
+    "zenke2013": ["define.share=0.06", "phase.learn.duration=100 ms", "record.rates.every=50 ms"],
+    "zenke2015": ["phase.learn.duration=2 s"],
+    "burst_coding": [f"phase.{name}.duration=100 ms" for name in ("neither", "soma", "dendrite", "both")],
     "vogels2011": ["phase.balance.duration=1 s", "phase.test.duration=500 ms"],
 }
 FIGURE_5 = ["phase.prime.duration=2 s", "phase.learn.duration=5 s", "record.rates.every=1 s", "record.group_means.every=1 s"]
@@ -44,7 +49,8 @@ class Examples(InFolder):
                 self.run_example(name, ranks=2 if name in ("invariance", "coba") else 1).close()
                 checked = lpl_sim(EXAMPLES / f"{name}.sim", "--check", *self.shorter(name))
                 self.assertEqual(checked.returncode, 0, checked.stderr)
-                self.assertIn("synapses created", checked.stdout)
+                if "[[connection" in (EXAMPLES / f"{name}.sim").read_text():
+                    self.assertIn("synapses created", checked.stdout)
 
     def test_coba_fires_at_15_to_20_hz(self):
         done = lpl_sim(EXAMPLES / "coba.sim", "--out", self.folder / "c.h5", "--progress", "none", "--set", "phase.run.duration=2 s")

@@ -385,6 +385,17 @@ TEST(RuleText, DendriticDelaysAreAlike) {
   EXPECT_THAT(error_of("[rule.r]\ntype = \"traces\"\ndelay = \"dendritic\"\n[rule.r.on_spike]\nw = \"w\"\n", drawn),
               HasSubstr("must have one delay"));
 }
+TEST(RuleText, WhatHappensWithinEpochsNeedsAnAxonalDelay) {
+  const std::string dendritic = "[rule.r]\ntype = \"traces\"\ndelay = \"dendritic\"\n[rule.r.traces]\n";
+  EXPECT_THAT(error_of(dendritic +
+                       "y = { of = \"post\", tau = \"20 ms\" }\n[rule.r.during]\ncondition = \"y > 1\"\nw = \"w\"\n"),
+              HasSubstr("[during], need an axonal delay"));
+  EXPECT_THAT(error_of(dendritic + "u = { follows = \"V\", initial = \"0 mV\" }\n[rule.r.on_spike]\nw = \"w\"\n"),
+              HasSubstr("follow a state"));
+  EXPECT_THAT(
+      error_of(dendritic + "x = { of = \"pre\", tau = \"20 ms\", at_once = true }\n[rule.r.on_spike]\nw = \"w\"\n"),
+      HasSubstr("at_once"));
+}
 TEST(RuleText, WantsItsModulator) {
   const std::string values = "A_plus = \"1 pA\"\nA_minus = \"1 pA\"\nw_max = \"100 pA\"\n";
   EXPECT_THAT(error_of("[rule.r]\ntype = \"reward_stdp\"\n" + values), HasSubstr("'reward'"));

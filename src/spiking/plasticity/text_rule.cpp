@@ -92,28 +92,33 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
 
   void list(Variables& variables) override {
     const ConnectionDescription& c = place_.connection;
-    const auto add = [&](const std::string& what, By by, std::size_t owner, auto values, std::size_t history = 1) {
-      variables.add(
-          {.name = c.name + "." + what, .unit = "1", .by = by, .owner = owner, .data = values, .history = history});
+    const auto add = [&](const auto& what, By by, std::size_t owner, auto values, std::size_t history = 1) {
+      variables.add({.name = c.name + "." + what.name,
+                     .unit = unit_of(what.dimension),
+                     .by = by,
+                     .owner = owner,
+                     .data = values,
+                     .history = history});
     };
     for (std::size_t s = 1; s < rule_.text.states.size(); ++s)
-      add(rule_.text.states[s].name, By::synapse, place_.index, std::span<float>(own_states_[s - 1]));
+      add(rule_.text.states[s], By::synapse, place_.index, std::span<float>(own_states_[s - 1]));
     std::array<std::size_t, 4> counts{};
     for (const TraceText& trace : rule_.text.traces) {
       const std::size_t t = counts[static_cast<std::size_t>(trace.of)]++;
       if (trace.of == TraceText::Of::pre)
-        add_by_source(variables, trace.name, traces_.pre.values(t));
+        add_by_source(variables, trace.name, trace.dimension, traces_.pre.values(t));
       else if (trace.of == TraceText::Of::post)
-        add(trace.name, By::neuron, c.to, traces_.post.values(t));
+        add(trace, By::neuron, c.to, traces_.post.values(t));
       else if (trace.of == TraceText::Of::state)
-        add(trace.name, By::neuron, c.to, std::span(traces_.state.values(t)), traces_.state.ring(t));
+        add(trace, By::neuron, c.to, std::span(traces_.state.values(t)), traces_.state.ring(t));
       else
-        add(trace.name, By::device, c.to, std::span(traces_.source).subspan(t, 1));
+        add(trace, By::device, c.to, std::span(traces_.source).subspan(t, 1));
     }
     if (counts[static_cast<std::size_t>(TraceText::Of::pre)] > 0)
-      add_by_source(variables, "pre_since", traces_.pre.since());
+      add_by_source(variables, "pre_since", Dimension::none, traces_.pre.since());
     if (counts[static_cast<std::size_t>(TraceText::Of::post)] > 0)
-      add("post_since", By::neuron, c.to, traces_.post.since());
+      variables.add(
+          {.name = c.name + ".post_since", .unit = "1", .by = By::neuron, .owner = c.to, .data = traces_.post.since()});
   }
 
   std::size_t buffer_bytes() const override { return columns_.bytes(); }
@@ -134,9 +139,9 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     std::uint64_t next, end;
   };
 
-  void add_by_source(Variables& variables, const std::string& what, auto values) {
+  void add_by_source(Variables& variables, const std::string& what, Dimension dimension, auto values) {
     variables.add({.name = place_.connection.name + "." + what,
-                   .unit = "1",
+                   .unit = unit_of(dimension),
                    .by = By::source,
                    .owner = place_.connection.from,
                    .data = values,
