@@ -15,6 +15,7 @@ ENDS = {
     "running": "This run was still going on, or was killed",
     "interrupted": "This run was interrupted",
     "failed": "This run failed",
+    "stopped": "This run left a limit",
 }
 
 
@@ -122,7 +123,8 @@ class Result:
     def note(self):
         """What to say about a run that has not come to its end, or ""."""
         how = ENDS.get(self.status, f"This run's status is '{self.status}'")
-        return f"{how}: the file holds what had been written." if how else ""
+        reason = f" ({self.attribute('reason')})" if "reason" in self.file.attrs else ""
+        return f"{how}{reason}: the file holds what had been written." if how else ""
 
     @property
     def description(self):
@@ -168,7 +170,7 @@ class Result:
 
     def reached(self):
         """Model time [s] up to which the file holds data."""
-        if self.status == "complete":
+        if self.status in ("complete", "stopped"):
             return float(self.attribute_of("/", "model_time"))
         times = [self.last_spike() or 0.0]
         for source in self.members("rates"):

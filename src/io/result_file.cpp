@@ -284,10 +284,11 @@ void ResultFile::write_phase(const std::string& name, double begin, double end) 
   file_.attribute(group, "end", end);
 }
 
-void ResultFile::finish(const std::string& status, double wall, double model) {
+void ResultFile::finish(const std::string& status, double wall, double model, const std::string& reason) {
   file_.attribute("/", "wall_time", wall);
   file_.attribute("/", "model_time", model);
   file_.attribute("/", "real_time_factor", model > 0 ? wall / model : 0.0);
+  if (!reason.empty()) file_.attribute("/", "reason", reason);
   file_.flush();
   // The status goes last: "complete" is written only after all data has reached the file.
   file_.set_text_attribute("/", "status", status);

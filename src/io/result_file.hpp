@@ -142,8 +142,8 @@ class ResultFile {
   void flush() { file_.flush(); }
   // Flushes to the disk itself; what resuming needs to come back here.
   ResultFileState sync();
-  // Writes the end's facts and the status: complete | interrupted, and closes the file.
-  void finish(const std::string& status, double wall, double model);
+  // Writes the end's facts and the status: complete | interrupted | stopped (for a reason), and closes the file.
+  void finish(const std::string& status, double wall, double model, const std::string& reason = {});
   // After an error: leaves the file as the last flush left it and sets its status to "failed" in place, which needs
   // no room on the disk and no working HDF5.
   void fail();

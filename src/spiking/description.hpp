@@ -83,6 +83,10 @@ struct ConnectionDescription {
   std::shared_ptr<const RuleDescription> rule;
 };
 
+struct StepRange {
+  Step begin, end;
+};
+
 // When a record or a phase-bound action is on: the last `last` steps (or all) of the listed phases.
 struct RecordWindow {
   std::vector<std::size_t> phases;
@@ -102,6 +106,22 @@ struct RecordDescription {
   RecordWindow window;
 };
 
+// A range that a rate or a mean weight must stay in.
+struct LimitDescription {
+  enum class What { rate, weight };
+  std::string name;
+  What what = What::rate;
+  std::size_t target = 0;  // rate: source; weight: connection
+  double low = 0, high = 0;
+  std::string range;               // as the description has it
+  Step every = 0;                  // it is judged at the multiples
+  std::optional<double> tau;       // [s] rate: of an exponential average; else that of each `every` counts
+  std::vector<StepRange> windows;  // in which it holds, without gaps between them
+
+  // The end of the next step after `after` at which it is judged, if any.
+  std::optional<Step> next(Step after) const;
+};
+
 struct Phase {
   std::string name;
   Step begin = 0, end = 0;
@@ -119,6 +139,7 @@ struct SimulationDescription {
   std::vector<Source> sources;  // populations, then stimuli
   std::vector<ConnectionDescription> connections;
   std::vector<RecordDescription> records;
+  std::vector<LimitDescription> limits;
   std::vector<Phase> phases;
   std::string canonical_text;
   std::string fixed_text;  // the same without the last phase's duration, which a resumed run may change

@@ -66,6 +66,8 @@ class DescriptionReader {
   void read_record(Table& table);
   // Fails where a sampled record has no sample.
   void check_samples(Table& table, const RecordDescription& record);
+  void read_limit(Table& table);
+  void read_range(Table& table, LimitDescription& limit, Dimension dimension, Bounds bounds) const;
   void read_source_record(Table& table, RecordDescription& record, const std::string& kind);
   void read_state_record(Table& table, RecordDescription& record);
   void read_weight_record(Table& table, RecordDescription& record, const std::string& kind);

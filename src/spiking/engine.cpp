@@ -37,6 +37,7 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
   // The longest delay of drawn ones may be on any rank; histories, which checkpoints share, are the same on all.
   for (const Step memory : network_->source_memory)
     spikes_.emplace_back(comm.max(memory) + kLongestEpoch + SpikeMaker::kMostAhead);
+  limits_ = std::make_unique<Limits>(simulation, *network_, comm);
   build_seconds_ = clock.wall();
 }
 
@@ -52,12 +53,14 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
 //   plasticity  postsynaptic traces, which need this rank's spikes only, while the spikes travel
 //   exchange    the epoch's spikes reach every rank
 //   record      spikes of the epoch; state as it is at the end of step to-1
+//   limits      where one is judged
 //   checkpoint  where a rank asked for one in its message, or the interval of model time is over; at the end of a phase
 //               before anything that only its end brings, so that a resumed run may make the last one longer
-// An epoch ends early at the end of a phase, before a step that ends a window, and after a sampled step. Where
-// epochs end does not change any result. Pending at the end of a run: spikes of the last delays, not yet arrived.
+// An epoch ends early at the end of a phase, before a step that ends a window, after a sampled step, and where a limit
+// is judged. Where epochs end does not change any result. Pending at the end of a run: spikes of the last delays, not
+// yet arrived.
 void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progress) {
-  for (std::uint64_t epoch = 0; now_ < phase.end && !interrupted_; ++epoch) {
+  for (std::uint64_t epoch = 0; now_ < phase.end && !ended(); ++epoch) {
     laps_.begin(epoch);
     const Step from = now_, to = epoch_end(from, phase.end, recorder);
     guarded([&] {
@@ -72,6 +75,7 @@ void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progres
     laps_.lap(Activity::plasticity);
     finish_exchange(from, to);
     laps_.lap(Activity::exchange);
+    limits_->observe(from, to, spikes_);
     guarded([&] { recorder.observe(from, to, spikes_); });
     if (recorder.gather_due(to)) {
       const auto mark = Laps::mark();
@@ -82,10 +86,22 @@ void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progres
     }
     laps_.lap(Activity::record);
     now_ = to;
+    if (leaves_limit(to)) break;
     if ((exchange_.checkpoint_wanted() || ends_interval(from, to)) && to < phase.end) save(recorder);
     if (epoch % 1024 == 0) progress.show(phase.name, simulation_.seconds(to));
   }
-  if (!interrupted_) end_phase(phase, recorder);
+  if (!ended()) end_phase(phase, recorder);
+  if (left_limit_.empty()) return;
+  if (now_ == phase.end) recorder.snapshot(phase.name, phase.end);
+  settle(recorder);
+}
+
+// Collective, where a limit is judged.
+bool Engine::leaves_limit(Step now) {
+  if (!limits_->due(now)) return false;
+  agree(comm_, error_);
+  left_limit_ = limits_->judge(now);
+  return !left_limit_.empty();
 }
 
 // Whether an interval of model time between checkpoints ends in [from, to).
@@ -144,6 +160,7 @@ void Engine::load(const SimulationState& state) {
   spike_count_ = state.spikes;
   input_spike_count_ = state.input_spikes;
   earlier_wall_seconds_ = state.wall_seconds;
+  limits_->load(state.limits);
   scatter_variables(state.variables, *network_, simulation_, comm_);
   for (std::size_t s = 0; s < spikes_.size(); ++s) spikes_[s].load(state.sources[s]);
   for (const auto& maker : makers_) maker->seek(now_);
@@ -171,12 +188,14 @@ void Engine::write_state(Recorder& recorder) {
     state.wall_seconds = earlier_wall_seconds_ + laps_.wall();
     for (const SpikeHistory& source : spikes_) state.sources.push_back(source.save());
     state.recorder = recorder.state(now_);
+    state.limits = limits_->states();
     write_checkpoint(checkpoints_.path, checkpoint_kind(), state);
   });
 }
 
 Step Engine::epoch_end(Step now, Step phase_end, const Recorder& recorder) const {
-  Step end = std::min({now + longest_epoch(simulation_), phase_end, recorder.next_sample_end(now)});
+  Step end =
+      std::min({now + longest_epoch(simulation_), phase_end, recorder.next_sample_end(now), limits_->next_end(now)});
   for (const Connection& connection : network_->connections) {
     if (connection.moves() != Moves::at_windows) continue;
     const Step window = connection.description->rule->window;
@@ -279,11 +298,12 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
     guarded([&] { recorder.check(); });
     agree(comm_, error_);
     for (const Phase& phase : simulation_.phases)
-      if (now_ <= phase.end && !interrupted_) run_phase(phase, recorder, progress);
+      if (now_ <= phase.end && !ended()) run_phase(phase, recorder, progress);
     summary.wall_seconds = laps_.wall();
     agree(comm_, [&] {
-      recorder.finish(interrupted_ ? "interrupted" : "complete", earlier_wall_seconds_ + summary.wall_seconds,
-                      simulation_.seconds(now_));
+      const char* const unfinished = interrupted_ ? "interrupted" : "stopped";
+      recorder.finish(ended() ? unfinished : "complete", earlier_wall_seconds_ + summary.wall_seconds,
+                      simulation_.seconds(now_), left_limit_);
     });
   } catch (const Error&) {
     progress.finish();
@@ -297,6 +317,7 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
   summary.synapses = synapses.front();
   summary.model_seconds = simulation_.seconds(now_ - begin);
   summary.interrupted = interrupted_;
+  summary.left_limit = left_limit_;
   summary.spikes = spike_count_;
   summary.input_spikes = input_spike_count_;
   summary.build_seconds = build_seconds_;

@@ -11,6 +11,7 @@
 
 #include "core/errors.hpp"
 #include "core/timers.hpp"
+#include "spiking/exact_sum.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -21,13 +22,6 @@ constexpr Step kNever = std::numeric_limits<Step>::max();
 constexpr std::size_t kSpikesPerWrite = 1 << 16;
 constexpr std::size_t kValuesPerGather = 1 << 18;
 constexpr double kSecondsBetweenFlushes = 2;
-// Group sums travel as integers, so that they do not depend on how neurons are spread over ranks: in 2^-30 of the
-// smallest usual unit.
-double fixed_point_of(Dimension dimension) {
-  double smallest = 1;
-  for (const std::string& unit : units_of(dimension)) smallest = std::min(smallest, parse_unit(unit)->to_si(1));
-  return 0x1p30 / smallest;
-}
 
 template <class T>
 std::string bytes_of(const std::vector<T>& values) {
@@ -485,8 +479,8 @@ RecorderState Recorder::state(Step now) {
   return state;
 }
 
-void Recorder::finish(const std::string& status, double wall, double model) {
-  if (file_) file_->finish(status, wall, model);
+void Recorder::finish(const std::string& status, double wall, double model, const std::string& reason) {
+  if (file_) file_->finish(status, wall, model, reason);
 }
 
 void Recorder::fail() {

@@ -59,8 +59,8 @@ class Recorder {
   void check();
   // Rank 0, after flush(): what it takes to go on from here, with the file on the disk itself.
   RecorderState state(Step now);
-  // Rank 0: sets the status, "complete" or "interrupted", and closes the file.
-  void finish(const std::string& status, double wall, double model);
+  // Rank 0: sets the status, "complete", "interrupted" or, for a reason, "stopped", and closes the file.
+  void finish(const std::string& status, double wall, double model, const std::string& reason);
   // Rank 0: marks the file as failed and lets go of it.
   void fail();
 

@@ -161,7 +161,8 @@ std::string largest_of(const std::vector<std::string>& parts) {
 }  // namespace
 
 void check_shared_state(const SimulationState& state, const SimulationDescription& simulation) {
-  if (state.now < 0 || state.now > simulation.end() || state.sources.size() != simulation.sources.size())
+  if (state.now < 0 || state.now > simulation.end() || state.sources.size() != simulation.sources.size() ||
+      state.limits.size() != simulation.limits.size())
     throw IoError(kOtherNetwork);
   for (std::size_t s = 0; s < state.sources.size(); ++s) {
     // Stimuli are drawn ahead.

@@ -8,6 +8,7 @@
 
 #include "comm/communicator.hpp"
 #include "core/types.hpp"
+#include "spiking/limits.hpp"
 #include "spiking/network.hpp"
 #include "spiking/recorder.hpp"
 #include "spiking/spike_history.hpp"
@@ -29,18 +30,19 @@ struct SavedVariable {
 
 struct SimulationState {
   // Of the members below; variables say themselves what they are.
-  static constexpr std::uint32_t kVersion = 3;
+  static constexpr std::uint32_t kVersion = 4;
 
   Step now = 0;  // the steps before it are done
   std::int64_t spikes = 0, input_spikes = 0;
   double wall_seconds = 0;
   std::vector<SpikeHistory::Saved> sources;  // by source
   RecorderState recorder;
+  std::vector<LimitState> limits;
   std::vector<SavedVariable> variables;
 
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
-    archive& now& spikes& input_spikes& wall_seconds& sources& recorder& variables;
+    archive& now& spikes& input_spikes& wall_seconds& sources& recorder& limits& variables;
   }
 };
 
