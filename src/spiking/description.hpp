@@ -37,6 +37,16 @@ struct Cell {
   bool has_membrane() const;
 };
 
+// Where values begin that a run of before ended with.
+struct StartFrom {
+  std::string file;                    // a result file, or a checkpoint
+  bool is_result = false;              // which then has weights only:
+  std::string at;                      // a snapshot of them
+  std::string of;                      // the name of the population or connection there
+  std::vector<std::string> variables;  // all that are known here where empty
+  std::string place;                   // where the description says so, for messages
+};
+
 // Where the membrane begins, if the description says so.
 struct InitialMembrane {
   double mean = 0, deviation = 0;  // [V], normal distribution
@@ -66,6 +76,7 @@ struct Population {
   Cell cell;
   std::map<std::string, NeuronValues, std::less<>> initial;  // by state; the others begin as the text says
   std::optional<InitialMembrane> initial_membrane;
+  std::optional<StartFrom> start;              // of states that the two above do not give
   std::shared_ptr<const Positions> positions;  // null where none are given
 };
 
@@ -77,6 +88,7 @@ struct ConnectionDescription {
   std::shared_ptr<const Wiring> wiring;
   Distribution weight;                 // leak units; not used where the wiring has weights of its own
   Step delay = 0;                      // of all synapses, or
+  std::vector<StartFrom> starts;       // of weights and what belongs to the rule
   std::optional<Distribution> delays;  // [s] of each; `delay` is the shortest that it gives
 
   std::string rule_name;  // "" where static

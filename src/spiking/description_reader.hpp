@@ -45,6 +45,11 @@ class DescriptionReader {
   void read_initial_membrane(Table& table, Population& population);
   void read_membrane_file(Table& table, InitialMembrane& start, NeuronId size, double high);
   void read_initial(Table& table, Population& population);
+  // A table with `from`: the end of a run of before, of what is called `name` here.
+  StartFrom read_start(Table& table, const std::string& name) const;
+  StartFrom read_states(Table& table, const std::string& name, const std::string& otherwise) const;
+  StartFrom read_weights_of_before(Table& table, const std::string& name) const;
+  void read_starts(Table& table, ConnectionDescription& c) const;
   void read_population(Table& table, Table& root);
   void read_stimulus(Table& table);
   void read_windows_of_devices();

@@ -9,6 +9,7 @@
 #include "core/denormals.hpp"
 #include "core/errors.hpp"
 #include "core/termination.hpp"
+#include "spiking/start.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -37,6 +38,7 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
   // The longest delay of drawn ones may be on any rank; histories, which checkpoints share, are the same on all.
   for (const Step memory : network_->source_memory)
     spikes_.emplace_back(comm.max(memory) + kLongestEpoch + SpikeMaker::kMostAhead);
+  start_from_others(simulation, *network_, comm);
   limits_ = std::make_unique<Limits>(simulation, *network_, comm);
   build_seconds_ = clock.wall();
 }
@@ -180,6 +182,7 @@ void Engine::save(Recorder& recorder) {
 void Engine::write_state(Recorder& recorder) {
   SimulationState state;
   state.variables = gather_variables(*network_, simulation_, comm_);
+  state.wirings = gather_wirings(*network_, comm_);
   agree(comm_, [&] {
     if (comm_.rank() != 0) return;
     state.now = now_;

@@ -20,9 +20,10 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
   c.wiring = read_wiring(table, place);
   if (c.wiring->weights())
     check_signs(table, c);
-  else
+  else if (!begins_elsewhere(table, "weight"))
     c.weight = read_weight(table, place, c);
   if (table.has("plasticity")) read_plasticity(table, root, c);
+  read_starts(table, c);
   table.finish();
   result_.connections.push_back(std::move(c));
 }
@@ -109,6 +110,7 @@ WiringPlace DescriptionReader::place_of(const ConnectionDescription& c) const {
   const Population& target = result_.populations[c.to];
   WiringPlace place{.seed = result_.seed,
                     .object = hash_name(c.name),
+                    .connection = c.name,
                     .from = source.name,
                     .to = target.name,
                     .pre_size = source.size,

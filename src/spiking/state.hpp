@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -28,6 +29,17 @@ struct SavedVariable {
   }
 };
 
+// Which pairs a plastic connection connects.
+struct SavedWiring {
+  std::string connection;
+  std::uint64_t synapses = 0, pairs = 0;  // how many, and a checksum
+  bool operator==(const SavedWiring&) const = default;
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& connection& synapses& pairs;
+  }
+};
+
 struct SimulationState {
   // Of the members below; variables say themselves what they are.
   static constexpr std::uint32_t kVersion = 4;
@@ -38,16 +50,29 @@ struct SimulationState {
   std::vector<SpikeHistory::Saved> sources;  // by source
   RecorderState recorder;
   std::vector<LimitState> limits;
+  std::vector<SavedWiring> wirings;
   std::vector<SavedVariable> variables;
 
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
-    archive& now& spikes& input_spikes& wall_seconds& sources& recorder& limits& variables;
+    archive& now& spikes& input_spikes& wall_seconds& sources& recorder& limits& wirings& variables;
   }
 };
 
 // Throws IoError where what all ranks share of a state is not that of such a run.
 void check_shared_state(const SimulationState& state, const SimulationDescription& simulation);
+
+// The synapses of neurons 0 .. neurons-1 of this rank by postsynaptic, then presynaptic neuron.
+std::vector<std::uint64_t> order_by_target(const Synapses& synapses, EpochLayout layout, std::size_t neurons);
+
+// Collective: gives each rank its part of the values of a variable. `values` is called on rank 0 with the bytes that
+// they have in this network, and gives as many or throws; what it throws, all ranks do.
+void scatter_values(Network& network, const Variable& variable, Communicator& comm,
+                    const std::function<const std::string&(std::size_t bytes)>& values);
+
+// Collective: which pairs are connected, on rank 0; of one connection, or of all that are plastic.
+SavedWiring wiring_of(const Network& network, const Connection& connection, Communicator& comm);
+std::vector<SavedWiring> gather_wirings(const Network& network, Communicator& comm);
 
 // Collective: the network's variables, on rank 0.
 std::vector<SavedVariable> gather_variables(const Network& network, const SimulationDescription& simulation,
