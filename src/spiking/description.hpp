@@ -22,9 +22,10 @@
 
 namespace lpl::spiking {
 
-struct KernelEntry;      // spiking/model/kernel.hpp
-struct RuleDescription;  // spiking/plasticity/plasticity.hpp
-struct SpikingStimulus;  // spiking/stimulus/stimulus.hpp
+struct KernelEntry;        // spiking/model/kernel.hpp
+struct RecordDescription;  // spiking/record/record.hpp
+struct RuleDescription;    // spiking/plasticity/plasticity.hpp
+struct SpikingStimulus;    // spiking/stimulus/stimulus.hpp
 struct Device;
 
 // A neuron model and the values of its parameters for one population.
@@ -105,19 +106,6 @@ struct RecordWindow {
   std::optional<Step> last;
 };
 
-struct RecordDescription {
-  enum class What { spikes, rates, state, weights, synapses, group_weights };
-  std::string name;
-  What what = What::spikes;
-  std::vector<std::size_t> sources;  // spikes, rates
-  std::size_t target = 0;            // state: population; weights: connection
-  std::string variable;              // state: "V", or a trace, "CONNECTION.TRACE"
-  std::vector<NeuronId> neurons;     // state; ascending
-  std::vector<NeuronId> pre, post;   // synapses
-  std::optional<Step> every;         // all but spikes; weights: periodic snapshots besides those at phase ends
-  RecordWindow window;
-};
-
 // A range that a rate or a mean weight must stay in.
 struct LimitDescription {
   enum class What { rate, weight };
@@ -150,7 +138,7 @@ struct SimulationDescription {
   std::vector<std::shared_ptr<const Device>> devices;
   std::vector<Source> sources;  // populations, then stimuli
   std::vector<ConnectionDescription> connections;
-  std::vector<RecordDescription> records;
+  std::vector<std::shared_ptr<const RecordDescription>> records;
   std::vector<LimitDescription> limits;
   std::vector<Phase> phases;
   std::string canonical_text;

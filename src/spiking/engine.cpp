@@ -94,7 +94,7 @@ void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progres
   }
   if (!ended()) end_phase(phase, recorder);
   if (left_limit_.empty()) return;
-  if (now_ == phase.end) recorder.snapshot(phase.name, phase.end);
+  if (now_ == phase.end) recorder.end_phase(phase.name, phase.end);
   settle(recorder);
 }
 
@@ -118,7 +118,7 @@ void Engine::end_phase(const Phase& phase, Recorder& recorder) {
   if (interrupted_) return;
   const auto mark = Laps::mark();
   agree(comm_, error_);
-  recorder.snapshot(phase.name, phase.end);
+  recorder.end_phase(phase.name, phase.end);
   settle(recorder);
   laps_.charge(Activity::record, mark);
 }
@@ -297,7 +297,7 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
   RunSummary summary;
   const Step begin = now_;
   try {
-    if (!resumed) recorder.snapshot("initial", 0);
+    if (!resumed) recorder.end_phase("initial", 0);
     guarded([&] { recorder.check(); });
     agree(comm_, error_);
     for (const Phase& phase : simulation_.phases)
