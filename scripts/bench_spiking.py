@@ -5,6 +5,7 @@
 
   recurrent     Fig. 5 (examples/invariance_full.sim), spikes, rates and weights recorded, one core; 500 inputs -> 100 E, 25 I
   feedforward   5000 inputs -> 1000 E, 0.5 million plastic synapses, one core
+  static        the same without plasticity and recording, and with short-term plasticity: the ratio, of all and of delivery
   coba          examples/coba.sim, no recording, set-up excluded, one core and two ranks
 
 The figures are medians of several runs, taken in turn. A small loop beside each run tells how fast the core was
@@ -35,12 +36,21 @@ connection = [{ name = "input_exc", from = "input", to = "exc", density = 0.1, w
 phase = [{ name = "learn", duration = "60 s" }]
 record = [{ what = "spikes", of = ["exc"] }, { what = "rates", of = ["exc"], every = "1 s" }, { what = "weights", of = "input_exc" }]
 """
+STATIC = """
+simulation = { seed = 1 }
+stimulus = [{ name = "input", type = "poisson", size = 5000, rate = "5 Hz" }]
+population = [{ name = "exc", cell = "if", size = 1000, initial_membrane = { mean = "-60 mV", deviation = "10 mV" } }]
+connection = [{ name = "input_exc", from = "input", to = "exc", density = 0.1, weight = 0.03SHORT_TERM }]
+phase = [{ name = "run", duration = "60 s" }]
+"""
 RECORDED = ["--set", "phase.prime.duration=10 s", "--set", "phase.learn.duration=600 s"]
 # name: arguments, ranks, unit, goal
 BENCHMARKS = {
     "recurrent": ([str(ROOT / "examples/invariance_full.sim"), *RECORDED], 1, "us/step", 0.25),
     "recurrent, all spikes": (["all_spikes.sim", *RECORDED], 1, "us/step", 0.25),
     "feedforward": (["feedforward.sim"], 1, "us/step", 4.0),
+    "static": (["static.sim"], 1, "us/step", None),
+    "static, short-term": (["short_term.sim"], 1, "us/step", None),
     "coba": ([str(ROOT / "examples/coba.sim")], 1, "s/s", 0.035),
     "coba, 2 ranks": ([str(ROOT / "examples/coba.sim")], 2, "s/s", 0.02),
 }
@@ -57,7 +67,7 @@ def core_speed():
 
 
 def run_once(program, arguments, ranks, core, folder):
-    command = [program, *arguments, "--out", str(folder / "bench.h5"), "--progress", "none"]
+    command = [program, *arguments, "--out", str(folder / "bench.h5"), "--overwrite", "--progress", "none"]
     environment = dict(os.environ)
     if ranks > 1:
         command = ["mpirun", "-n", str(ranks), *command]
@@ -83,11 +93,13 @@ def main():
     options = parser.parse_args()
     if options.repeats < 1:
         parser.error(f"--repeats is {options.repeats}; at least 1")
-    measured = {name: [] for name in BENCHMARKS}
+    measured, delivery = {name: [] for name in BENCHMARKS}, {name: [] for name in BENCHMARKS}
     speeds, shares, machine = [], {}, ""
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         (folder / "feedforward.sim").write_text(FEEDFORWARD)
+        (folder / "static.sim").write_text(STATIC.replace("SHORT_TERM", ""))
+        (folder / "short_term.sim").write_text(STATIC.replace("SHORT_TERM", ", short_term = { U = 0.2 }"))
         text = (ROOT / "examples/invariance_full.sim").read_text()
         (folder / "all_spikes.sim").write_text(text.replace('last = "100 s"', "", 1))
         for _ in range(options.repeats):
@@ -95,6 +107,7 @@ def main():
                 speeds.append(core_speed())
                 factor, shares[name], machine = run_once(options.lpl_sim, arguments, ranks, options.core, folder)
                 measured[name].append(factor * (100 if unit == "us/step" else 1))  # a step is 0.1 ms
+                delivery[name].append(factor * shares[name]["deliver"])
     print(machine)
     print(f"{'benchmark':<22} {'median':>8} {'least':>8} {'most':>8} {'goal':>7}  unit     shares of time (%)")
     report = {"machine": machine, "relative_core_speed": {"least": min(speeds), "most": max(speeds)}, "benchmarks": {}}
@@ -102,9 +115,13 @@ def main():
         _, ranks, unit, goal = BENCHMARKS[name]
         median = statistics.median(values)
         listed = ", ".join(f"{activity} {share:.0f}" for activity, share in shares[name].items())
-        print(f"{name:<22} {median:8.4f} {min(values):8.4f} {max(values):8.4f} {goal:7.3f}  {unit:<8} {listed}")
+        print(f"{name:<22} {median:8.4f} {min(values):8.4f} {max(values):8.4f} {goal or '':>7}  {unit:<8} {listed}")
         report["benchmarks"][name] = {"unit": unit, "median": median, "values": values, "goal": goal, "ranks": ranks,
                                       "shares_percent": shares[name]}
+    ratios = {what: statistics.median(with_ / without for with_, without in zip(times["static, short-term"], times["static"]))
+              for what, times in (("all", measured), ("delivery", delivery))}
+    print(f"static with short-term plasticity: {ratios['all']:.3f} times without, delivery {ratios['delivery']:.3f} times (goal 1.2)")
+    report["short_term_ratio"] = ratios
     print(f"core speed during the runs: {min(speeds) / max(speeds):.0%} to 100 % of the fastest seen")
     if options.json:
         output.write_json(options.json, report)

@@ -7,6 +7,7 @@
 #include "spiking/engine.hpp"
 #include "spiking/model/catalogue.hpp"
 #include "spiking/result_size.hpp"
+#include "spiking/short_term/short_term.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
@@ -52,10 +53,10 @@ void check_network(const SimulationDescription& simulation, Communicator& comm) 
     fmt::print("stimulus     {:<16} {:>9} inputs\n", stimulus->name, stimulus->size);
   for (std::size_t i = 0; i < simulation.connections.size(); ++i) {
     const ConnectionDescription& c = simulation.connections[i];
-    fmt::print("connection   {:<16} {} -> {}, {}, delay {}{} s, {}: {} synapses created, {:.0f} expected\n", c.name,
+    fmt::print("connection   {:<16} {} -> {}, {}, delay {}{} s, {}{}: {} synapses created, {:.0f} expected\n", c.name,
                simulation.sources[c.from].name, simulation.populations[c.to].name, simulation.receptor_of(c).name,
                c.delays ? "from " : "", simulation.seconds(c.delay), c.rule ? "rule " + c.rule_name : "static",
-               created[i], c.wiring->expected());
+               c.short_term ? ", short-term " + c.short_term->model : "", created[i], c.wiring->expected());
   }
   for (const Phase& phase : simulation.phases)
     fmt::print("phase        {:<16} {} s to {} s\n", phase.name, simulation.seconds(phase.begin),

@@ -22,10 +22,11 @@
 
 namespace lpl::spiking {
 
-struct KernelEntry;        // spiking/model/kernel.hpp
-struct RecordDescription;  // spiking/record/record.hpp
-struct RuleDescription;    // spiking/plasticity/plasticity.hpp
-struct SpikingStimulus;    // spiking/stimulus/stimulus.hpp
+struct KernelEntry;           // spiking/model/kernel.hpp
+struct RecordDescription;     // spiking/record/record.hpp
+struct RuleDescription;       // spiking/plasticity/plasticity.hpp
+struct ShortTermDescription;  // spiking/short_term/short_term.hpp
+struct SpikingStimulus;       // spiking/stimulus/stimulus.hpp
 struct Device;
 
 // A neuron model and the values of its parameters for one population.
@@ -94,6 +95,7 @@ struct ConnectionDescription {
 
   std::string rule_name;  // "" where static
   std::shared_ptr<const RuleDescription> rule;
+  std::shared_ptr<const ShortTermDescription> short_term;  // null where none
 };
 
 struct StepRange {

@@ -31,13 +31,16 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
     for (Connection& connection : network_->connections)
       if (connection.moves() == Moves::within_epochs)
         hooks_[connection.description->to].members.push_back(connection.plasticity->hook());
-    underway_.resize(network_->connections.size());
     local_spikes_.resize(simulation.populations.size());
     all_spikes_.resize(simulation.populations.size());
   });
   // The longest delay of drawn ones may be on any rank; histories, which checkpoints share, are the same on all.
-  for (const Step memory : network_->source_memory)
-    spikes_.emplace_back(comm.max(memory) + kLongestEpoch + SpikeMaker::kMostAhead);
+  for (Step& memory : network_->source_memory) {
+    memory = comm.max(memory);
+    spikes_.emplace_back(memory + kLongestEpoch + SpikeMaker::kMostAhead);
+  }
+  for (const Connection& connection : network_->connections)
+    underway_.emplace_back(network_->source_memory[connection.description->from]);
   start_from_others(simulation, *network_, comm);
   limits_ = std::make_unique<Limits>(simulation, *network_, comm);
   build_seconds_ = clock.wall();
@@ -247,11 +250,16 @@ void Engine::deliver_connection(std::size_t index, Step begin, Step end, Step ep
   const SpikeHistory& source = spikes_[description.from];
   float* const input = network_->populations[description.to]->input(description.receptor);
   const auto slot = [&](Step step) { return input + (step - epoch_begin) * static_cast<Step>(kBlock); };
-  if (!synapses.delay.empty()) return underway_[index].deliver(synapses, source, begin, end, slot(begin));
+  ShortTerm* const short_term = connection.short_term.get();
+  if (!synapses.delay.empty()) return underway_[index].deliver(synapses, short_term, source, begin, end, slot(begin));
   const Step delay = synapses.shortest;
   if (source.between(begin - delay, end - delay).empty()) return;
   for (Step step = begin; step < end; ++step)
-    for (const NeuronId pre : source.at(step - delay)) synapses.deliver(pre, slot(step));
+    for (const NeuronId pre : source.at(step - delay))
+      if (!short_term)
+        synapses.deliver(pre, slot(step));
+      else if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow)
+        synapses.deliver(row, short_term->factor(row, step - delay), slot(step));
 }
 
 void Engine::update(Step from, Step to) {

@@ -52,16 +52,21 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
     connection.synapses = build_synapses(simulation, c, target.range(), layout);
     Step& memory = source_memory[c.from];
     memory = std::max(memory, connection.synapses.longest + kLongestEpoch);
+    const NeuronId pre_size = simulation.sources[c.from].size;
+    if (c.short_term)
+      connection.short_term =
+          c.short_term->make({.connection = c, .synapses = connection.synapses, .pre_size = pre_size});
     if (!c.rule) continue;
     memory = std::max(memory, c.rule->source_memory + kLongestEpoch);
     connection.plasticity = c.rule->make({.connection = c,
                                           .index = connections.size() - 1,
                                           .synapses = connection.synapses,
-                                          .pre_size = simulation.sources[c.from].size,
+                                          .pre_size = pre_size,
                                           .input = target.input(c.receptor),
                                           .post_blocks = target.blocks(),
                                           .layout = layout,
-                                          .plasticity_block = simulation.plasticity_block});
+                                          .plasticity_block = simulation.plasticity_block,
+                                          .short_term = connection.short_term.get()});
   }
   for (const auto& device : simulation.devices)
     actors.push_back(device->make(simulation.dt, simulation.seed, *populations[device->population]));
@@ -73,6 +78,7 @@ void Network::list_variables(const SimulationDescription& simulation) {
   for (std::size_t c = 0; c < connections.size(); ++c) {
     Connection& connection = connections[c];
     const ConnectionDescription& d = *connection.description;
+    if (connection.short_term) connection.short_term->list(variables);
     if (connection.plasticity) connection.plasticity->list(variables);
     variables.add({.name = d.name + ".weight",
                    .unit = unit_of(simulation.receptor_of(d).weight),

@@ -8,6 +8,7 @@
 #include "spiking/description.hpp"
 #include "spiking/neurons.hpp"
 #include "spiking/plasticity/plasticity.hpp"
+#include "spiking/short_term/short_term.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 #include "spiking/synapses.hpp"
 #include "spiking/variables.hpp"
@@ -22,6 +23,7 @@ inline Step longest_epoch(const SimulationDescription& simulation) {
 struct Connection {
   const ConnectionDescription* description = nullptr;
   Synapses synapses;
+  std::unique_ptr<ShortTerm> short_term;   // nullptr: none
   std::unique_ptr<Plasticity> plasticity;  // nullptr: static
   Moves moves() const { return plasticity ? description->rule->moves : Moves::never; }
 };

@@ -6,6 +6,7 @@
 #include "spiking/description_reader.hpp"
 #include "spiking/model/equations.hpp"
 #include "spiking/plasticity/plasticity.hpp"
+#include "spiking/short_term/short_term.hpp"
 
 namespace lpl::spiking {
 
@@ -22,6 +23,7 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
     check_signs(table, c);
   else if (!begins_elsewhere(table, "weight"))
     c.weight = read_weight(table, place, c);
+  if (table.has("short_term")) c.short_term = read_short_term(table, grid_);
   if (table.has("plasticity")) read_plasticity(table, root, c);
   read_starts(table, c);
   table.finish();

@@ -26,11 +26,11 @@ void DescriptionReader::warn_of_parrots() {
     const SparseMatrix* const matrix = c.wiring->weights();
     const bool ones = matrix ? std::ranges::all_of(matrix->value, [](float w) { return w == 1; })
                              : c.weight.least() == 1 && c.weight.most() == 1;
-    if (!ones)
+    if (!ones || c.short_term)
       result_.warnings.push_back(fmt::format(
           "connection '{}': neurons of '{}' spike as often as the sum of arriving weights says, rounded, so "
-          "that only weights of 1 repeat every spike",
-          c.name, target.name));
+          "that only weights of 1{} repeat every spike",
+          c.name, target.name, c.short_term ? ", without short_term," : ""));
   }
 }
 

@@ -34,7 +34,14 @@ struct Values {
 
   template <class T>
   void operator()(std::span<T> values) const {
-    if (is_shared(variable.by)) {
+    if (variable.heard) {
+      std::size_t row = 0;
+      for (NeuronId source = 0; source < variable.sources; ++source) {
+        T unheard{};
+        const bool is_heard = row < variable.heard->size() && (*variable.heard)[row] == source;
+        visit(is_heard ? values[row++] : unheard);
+      }
+    } else if (is_shared(variable.by)) {
       for (T& value : values) visit(value);
     } else if (variable.by == By::synapse) {
       const Connection& connection = network.connections[variable.owner];
@@ -137,14 +144,12 @@ const std::string& values_in(const std::vector<SavedVariable>& saved, const Save
   return found->values;
 }
 
-// Of values by source, float and not negative, each rank has those that it hears, and 0.
-std::string largest_of(const std::vector<std::string>& parts) {
-  std::vector<float> largest(parts.front().size() / sizeof(float), 0.0f), part(largest.size());
-  for (const std::string& bytes : parts) {
-    std::memcpy(part.data(), bytes.data(), bytes.size());
-    std::ranges::transform(part, largest, largest.begin(), [](float a, float b) { return std::max(a, b); });
-  }
-  return {reinterpret_cast<const char*>(largest.data()), parts.front().size()};
+// Of values by source each rank has those that it hears, the same as others that do, and bits that are 0.
+std::string heard_by_any(const std::vector<std::string>& parts) {
+  std::string all(parts.front().size(), '\0');
+  for (const std::string& part : parts)
+    std::ranges::transform(part, all, all.begin(), [](char a, char b) { return static_cast<char>(a | b); });
+  return all;
 }
 
 }  // namespace
@@ -225,7 +230,7 @@ std::vector<SavedVariable> gather_variables(const Network& network, const Simula
     // Ranks hold ascending ranges of neurons.
     std::vector<std::string> parts = comm.gather(packed(network, variable));
     if (comm.rank() != 0) continue;
-    if (variable.by == By::source) parts = {largest_of(parts)};
+    if (variable.by == By::source) parts = {heard_by_any(parts)};
     if (variable.by == By::device) parts.resize(1);
     saved.push_back(header_of(variable, simulation));
     for (const std::string& part : parts) saved.back().values += part;

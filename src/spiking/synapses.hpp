@@ -55,12 +55,18 @@ struct Synapses {
     const auto [begin, end] = of(pre);
     for (std::uint64_t s = begin; s < end; ++s) input[target[s]] += weight[s];
   }
+  // The same of row r, times what a spike transmits of its weights.
+  void deliver(std::size_t r, float factor, float* input) const {
+    for (std::uint64_t s = row[r]; s < row[r + 1]; ++s) input[target[s]] += weight[s] * factor;
+  }
   // Where they are not: adds to the input, which begins with step `from`, what arrives of a spike of step `emitted`
-  // before step `to` at synapses s .. end-1 of a row. Returns the first one that it reaches later.
-  std::uint64_t deliver(std::uint64_t s, std::uint64_t end, Step emitted, Step from, Step to, float* input) const {
+  // before step `to` at synapses s .. end-1 of a row: transmitted(weight). Returns the first one that it reaches later.
+  template <class Transmitted>
+  std::uint64_t deliver(std::uint64_t s, std::uint64_t end, Step emitted, Step from, Step to, float* input,
+                        Transmitted transmitted) const {
     const std::uint16_t* const delays = delay.data();
     float* const emission = input - (from - emitted) * static_cast<Step>(kBlock);
-    for (; s < end && delays[s] < to - emitted; ++s) emission[target[s] + delays[s] * kBlock] += weight[s];
+    for (; s < end && delays[s] < to - emitted; ++s) emission[target[s] + delays[s] * kBlock] += transmitted(weight[s]);
     return s;
   }
   // The first synapse of begin .. end-1, of a row, with at least this delay.

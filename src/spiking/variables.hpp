@@ -14,8 +14,8 @@
 
 namespace lpl::spiking {
 
-// Ranks have all values of a source, by presynaptic neuron, 0 where they do not hear it; and those of a device, the
-// same.
+// Ranks have the values of a source, by presynaptic neuron, that they hear, and 0 for the others; and all of a device,
+// the same.
 enum class By : std::uint8_t { neuron, synapse, source, device };
 inline bool is_shared(By by) { return by == By::source || by == By::device; }
 
@@ -34,6 +34,9 @@ struct Variable {
   std::variant<std::span<float>, std::span<double>, std::span<Step>, SpikeLanes> data;
   std::size_t history = 1;  // values an element, [block][history][16] where above 1
   bool saved = true;
+  // By source: those that the values are of, ascending, and how many there are in all; null: all.
+  const std::vector<NeuronId>* heard = nullptr;
+  NeuronId sources = 0;
 
   std::size_t bytes() const {
     if (const auto* floats = std::get_if<std::span<float>>(&data)) return floats->size_bytes();

@@ -50,8 +50,9 @@ name = "input_exc"
 from = "input"
 to = "exc"
 density = 0.4
-weight = 0.2
+weight = 0.25
 plasticity = "lpl"
+short_term = { U = 0.4, tau_rec = "20 ms", tau_fac = "50 ms", u = 0.9 }
 [[connection]]
 name = "exc_inh"
 from = "exc"
@@ -59,6 +60,7 @@ to = "inh"
 total = 150
 weight = { normal = [0.5, 0.2] }
 delay = { normal = ["2.1 ms", "1 ms"], low = "0.8 ms" }
+short_term = { model = "tsodyks", tau_rec = "50 ms" }
 [[connection]]
 name = "inh_exc"
 from = "inh"
@@ -67,6 +69,7 @@ receptor = "GABA"
 density = 0.6
 weight = 0.3
 plasticity = "inhibitory"
+short_term = { model = "tsodyks2", tau_fac = "30 ms" }
 [[phase]]
 name = "learn"
 duration = "2 s"

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <deque>
+#include <map>
 #include <utility>
 
 #include "core/denormals.hpp"
@@ -114,6 +115,7 @@ class Simulator {
       traces_.push_back(std::move(t));
     }
     spiked_.resize(sim_.sources.size());
+    factors_.resize(sim_.connections.size());
     result_.spikes.resize(sim_.populations.size());
     for (const auto& stimulus : sim_.stimuli) {
       histories_.emplace_back(sim_.end() + 2 * SpikeMaker::kMostAhead);
@@ -214,11 +216,22 @@ class Simulator {
     }
   }
 
+  // By what each spike of step k - 1, the last ones known in step k, multiplies weights.
+  void use_short_term(std::size_t i, Step k) {
+    const Connection& connection = network_.connections[i];
+    if (!connection.short_term) return;
+    for (const NeuronId pre : connection.synapses.heard)
+      for (unsigned again = spiked(sim_.connections[i].from, k - 1, pre); again > 0; --again)
+        factors_[i][{k - 1, pre}].push_back(connection.short_term->factor(connection.synapses.row_of(pre), k - 1));
+  }
+
   void deliver(std::size_t i, Step k, std::vector<std::vector<std::vector<float>>>& input, bool learns = false) {
     const ConnectionDescription& c = sim_.connections[i];
+    use_short_term(i, k);
     for (Synapse& s : synapses_[i])
-      for (unsigned again = spiked(c.from, k - s.delay, s.pre); again > 0; --again) {
-        input[c.to][s.post][c.receptor] += s.w;
+      for (unsigned n = 0; n < spiked(c.from, k - s.delay, s.pre); ++n) {
+        const float factor = c.short_term ? factors_[i].at({k - s.delay, s.pre})[n] : 1;
+        input[c.to][s.post][c.receptor] += s.w * factor;
         if (!is_stdp(i) || !learns) continue;
         const auto& rule = dynamic_cast<const SymmetricStdp&>(*c.rule);
         const double trace = traces_[i].x_post[s.post], offset = 2 * rule.target_rate * rule.tau;
@@ -335,11 +348,12 @@ class Simulator {
   }
 
   const SimulationDescription& sim_;
-  Network network_;           // for the wiring and the initial potentials only
+  Network network_;           // for the wiring, the initial potentials and the factors of short-term plasticity only
   std::vector<Cells> cells_;  // by population
   std::vector<std::vector<Synapse>> synapses_;
   std::vector<Traces> traces_;
-  std::vector<std::vector<std::vector<std::uint8_t>>> spiked_;  // by source, step, neuron
+  std::vector<std::map<std::pair<Step, NeuronId>, std::vector<float>>> factors_;  // by connection, of spikes
+  std::vector<std::vector<std::vector<std::uint8_t>>> spiked_;                    // by source, step, neuron
   std::vector<SpikeHistory> histories_;
   Outcome result_;
 };

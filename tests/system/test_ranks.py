@@ -85,5 +85,93 @@ class OneResult(InFolder):
         self.assertLess(min(seconds(4) for _ in range(3)), 50 * min(seconds(1) for _ in range(3)))
 
 
+# Every form of short-term plasticity: of inputs, of parrots that repeat several spikes in a step, with delays by synapse,
+# with rules that move weights at windows and within epochs.
+SHORT_TERM = """
+simulation = { seed = 5 }
+stimulus = [{ name = "input", type = "poisson", size = 60, rate = "50 Hz" }]
+population = [{ name = "parrots", cell = "parrot", size = 12 }, { name = "exc", cell = "if", size = 37 }, { name = "inh", cell = "if", size = 9 }]
+phase = [{ name = "run", duration = "2 s" }]
+record = [{ what = "spikes", of = ["parrots", "exc", "inh"] }, { what = "weights", of = "input_exc" }, { name = "inhibition", what = "weights", of = "inh_exc" },
+          { what = "state", of = "exc", variable = "g_nmda", neurons = "all", every = "100 ms" }]
+[[connection]]
+from = "input"
+to = "parrots"
+in_degree = 20
+weight = 1
+[[connection]]
+from = "input"
+to = "exc"
+density = 0.3
+weight = 0.4
+plasticity = "lpl"
+short_term = { U = 0.4, tau_rec = "30 ms", tau_fac = "100 ms", u = 0.8 }
+[[connection]]
+from = "parrots"
+to = "exc"
+density = 0.5
+weight = 0.3
+short_term = { model = "tsodyks", tau_rec = "100 ms" }
+[[connection]]
+from = "exc"
+to = "inh"
+density = 0.5
+weight = 0.6
+short_term = { model = "markram", U = 0.5, tau_rec = "50 ms" }
+[[connection]]
+from = "input"
+to = "inh"
+in_degree = 15
+weight = 0.2
+delay = { normal = ["3 ms", "2 ms"], low = "0.3 ms" }
+short_term = { tau_rec = "50 ms", U = 0.3 }
+[[connection]]
+name = "late"
+from = "exc"
+to = "exc"
+receptor = "NMDA"
+density = 0.4
+weight = 0.2
+delay = { uniform = ["0.8 ms", "20 ms"] }
+short_term = { model = "tsodyks2", tau_rec = "200 ms", tau_fac = "100 ms" }
+[[connection]]
+from = "inh"
+to = "exc"
+receptor = "GABA"
+density = 0.7
+weight = 0.3
+plasticity = "inhibitory"
+short_term = { model = "tsodyks", U = 0.3, tau_rec = "200 ms", tau_fac = "500 ms" }
+"""
+
+
+class ShortTermPlasticity(InFolder):
+    def run_on(self, ranks, *arguments):
+        out = self.folder / f"ranks{ranks}.h5"
+        done = lpl_sim("short_term.sim", "--out", out, "--progress", "none", "--overwrite", *arguments, ranks=ranks, cwd=self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return datasets(out)
+
+    def test_is_the_same_on_any_number_of_ranks_and_after_resume(self):
+        self.write("short_term.sim", SHORT_TERM)
+        expected = self.run_on(1)
+        for population in ("exc", "inh"):
+            self.assertGreater(expected[f"spikes/{population}/timestamps"][0][0], 100)
+        with h5py.File(self.folder / "ranks1.h5", "r") as result:
+            spikes = result["spikes/parrots"]
+            pairs = list(zip(spikes["timestamps"][:], spikes["node_ids"][:]))
+        self.assertGreater(len(pairs), len(set(pairs)), "no parrot spiked twice in a step")
+        for ranks in (2, 5):
+            found = self.run_on(ranks, "--checkpoint", "run.checkpoint", "--checkpoint-model-time", "700 ms")
+            self.assertEqual(expected, found)
+            for resumed in (1, 3):
+                with self.subTest(ranks=ranks, resumed=resumed):
+                    (self.folder / f"ranks{resumed}.h5").write_bytes((self.folder / f"ranks{ranks}.h5").read_bytes())
+                    done = lpl_sim("short_term.sim", "--out", f"ranks{resumed}.h5", "--progress", "none", "--resume", "run.checkpoint.previous", ranks=resumed,
+                                   cwd=self.folder)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    self.assertEqual(expected, datasets(self.folder / f"ranks{resumed}.h5"))
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -19,7 +19,7 @@ from support import LPL_RATE, LPL_SIM, InFolder, datasets, environment, mpirun, 
 KILLS = int(os.environ.get("LPL_KILLS", "12"))
 
 # Every kind of state: LPL with the augmented gradient, inhibitory plasticity, adaptation, long delays, a spike file, a
-# device, noise with and without a memory, all records, unfinished bins, and three phases.
+# device, noise with and without a memory, short-term plasticity of every form and of spikes under way, all records, unfinished bins, and three phases.
 SPIKING = """
 simulation = { seed = 11 }
 [[stimulus]]
@@ -79,6 +79,7 @@ to = "exc"
 density = 0.8
 weight = 0.4
 delay = "7.3 ms"
+short_term = { U = 0.4, tau_rec = "30 ms", tau_fac = "100 ms", u = 0.8 }
 [[connection]]
 name = "exc_inh"
 from = "exc"
@@ -87,6 +88,15 @@ density = 0.5
 weight = 0.5
 delay = "2.1 ms"
 [[connection]]
+name = "exc_late"
+from = "exc"
+to = "exc"
+receptor = "NMDA"
+density = 0.5
+weight = 0.2
+delay = { uniform = ["0.9 ms", "40 ms"] }
+short_term = { model = "tsodyks", tau_rec = "200 ms", tau_fac = "100 ms" }
+[[connection]]
 name = "inh_exc"
 from = "inh"
 to = "exc"
@@ -94,6 +104,7 @@ receptor = "GABA"
 density = 0.6
 weight = 0.3
 plasticity = "inhibitory"
+short_term = { model = "tsodyks2", tau_rec = "100 ms", tau_fac = "30 ms" }
 [[phase]]
 name = "first"
 duration = "3.3 s"

@@ -595,6 +595,8 @@ TEST(Description, WarnsOfParrotsThatDoNotCountSpikes) {
   EXPECT_THAT(warnings("density = 0.5\nweight = 1"), testing::IsEmpty());
   EXPECT_THAT(warnings("density = 0.5\nweight = 0.4"),
               testing::ElementsAre(testing::HasSubstr("only weights of 1 repeat every spike")));
+  EXPECT_THAT(warnings("one_to_one = true\nweight = 1\nshort_term = {}"),
+              testing::ElementsAre(testing::HasSubstr("only weights of 1, without short_term, repeat every spike")));
 }
 
 // The places of a rank's neurons have 32 bits; more are refused before any memory is asked for.

@@ -13,6 +13,7 @@
 
 #include "core/errors.hpp"
 #include "spiking/plasticity/plasticity.hpp"
+#include "spiking/short_term/short_term.hpp"
 #include "spiking/synapses.hpp"
 
 namespace lpl::spiking {
@@ -58,13 +59,19 @@ class EventRule final : public Plasticity, private BlockHook {
       next_[b] = 0;
     }
     const Synapses& synapses = place_.synapses;
-    for (std::uint32_t step = 0; step < steps; ++step)
-      for (const NeuronId pre : source.at(first + step - place_.connection.delay))
-        for (auto [s, end] = synapses.of(pre); s < end; ++s) {
+    for (std::uint32_t step = 0; step < steps; ++step) {
+      const Step emitted = first + step - place_.connection.delay;
+      for (const NeuronId pre : source.at(emitted)) {
+        const std::size_t row = synapses.row_of(pre);
+        if (row == Synapses::kNoRow) continue;
+        const float factor = place_.short_term ? place_.short_term->factor(row, emitted) : 1;
+        for (std::uint64_t s = synapses.row[row]; s < synapses.row[row + 1]; ++s) {
           const std::size_t block = place_.layout.neuron_of(synapses.target[s]) / kBlock;
-          arrivals_[block].push_back({step, static_cast<std::uint32_t>(s)});
+          arrivals_[block].push_back({step, static_cast<std::uint32_t>(s), factor});
           event_steps[block] |= 1u << step;
         }
+      }
+    }
   }
 
   BlockHook* hook() override { return this; }
@@ -79,6 +86,7 @@ class EventRule final : public Plasticity, private BlockHook {
   struct Arrival {
     std::uint32_t step;
     std::uint32_t synapse;
+    float factor;  // of what it transmits
   };
 
   void arrive(std::uint32_t block, std::uint32_t step) override {
@@ -87,7 +95,7 @@ class EventRule final : public Plasticity, private BlockHook {
       const std::uint32_t s = arrivals[next].synapse;
       const std::uint32_t target = place_.synapses.target[s];
       float& weight = place_.synapses.weight[s];
-      place_.input[target + step * kBlock] += weight;
+      place_.input[target + step * kBlock] += weight * arrivals[next].factor;
       if (learns_) weight = rule_.arrive(weight, place_.layout.neuron_of(target), first_ + step);
     }
   }

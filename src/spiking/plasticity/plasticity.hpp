@@ -20,6 +20,7 @@
 namespace lpl::spiking {
 
 class Neurons;
+class ShortTerm;
 struct ConnectionDescription;
 struct Synapses;
 
@@ -54,6 +55,7 @@ struct RulePlace {
   std::size_t post_blocks;
   EpochLayout layout;
   Step plasticity_block;
+  ShortTerm* short_term;  // null where none; asked where the rule itself delivers
 };
 
 // A rule as it is described for one connection.
