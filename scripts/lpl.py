@@ -7,6 +7,7 @@
     lpl.py spikes RESULT.h5 exc -o exc.spk                  spikes as .csv, .npz or Auryn's .spk
     lpl.py state RESULT.h5 v -o v.h5                        recorded state as .csv, .npz or a SONATA report (.h5)
     lpl.py weights RESULT.h5 input_exc -o w.wmat            weights as .csv, .npz or MatrixMarket (.wmat, .mtx)
+    lpl.py presentations RESULT.h5 input -o input.stim      what a stimulus showed when as .csv, .npz or Auryn's .stim
     lpl.py export RESULT.h5 rates/exc/rate -o rate.csv      any dataset as .csv or .npy
 
 Only pages and pictures that lpl.py made are replaced; other files that are there already, with --overwrite only.
@@ -107,6 +108,14 @@ def export_weights(options):
     print(f"{options.output}: {count} synapses, snapshot {snapshot}")
 
 
+def export_presentations(options):
+    from lpl_analysis import export
+
+    with exporting(options) as (result, new):
+        count = export.export_presentations(result, options.stimulus, new)
+    print(f"{options.output}: {count} presentations")
+
+
 def export_dataset(options):
     from lpl_analysis import export
 
@@ -155,6 +164,10 @@ def command_line():
     parts.add_argument("connection")
     writes(parts, "-o", "--output", required=True)
     parts.add_argument("--snapshot", help="default: the latest")
+    parts = command(commands, "presentations", export_presentations, "What a stimulus showed when as .csv, .npz or .stim.")
+    parts.add_argument("result", **one)
+    parts.add_argument("stimulus")
+    writes(parts, "-o", "--output", required=True)
     parts = command(commands, "export", export_dataset, "Any dataset as .csv or .npy.")
     parts.add_argument("result", **one)
     parts.add_argument("dataset")

@@ -82,7 +82,13 @@ ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
   return summary.interrupted ? interrupted(options, comm) : ExitCode::done;
 }
 
-// --models [NAME]: a page in place of a run, where NAME stands as the description would.
+// A page in place of a run.
+[[noreturn]] void print_page(std::string page) {
+  page.pop_back();  // what prints it ends the line
+  throw CLI::CallForVersion(page, 0);
+}
+
+// --models [NAME], where NAME stands as the description would.
 void print_models(const CLI::App& app) {
   const std::vector<std::string> given = app.get_option("description")->results();
   std::string page;
@@ -91,8 +97,7 @@ void print_models(const CLI::App& app) {
   } catch (const ConfigError& error) {
     throw CLI::ValidationError("--models", error.what());
   }
-  page.pop_back();  // what prints it ends the line
-  throw CLI::CallForVersion(page, 0);
+  print_page(page);
 }
 
 }  // namespace
@@ -113,6 +118,12 @@ int main(int argc, char** argv) {
              app.add_flag_callback(
                  "--models", [&] { print_models(app); },
                  "List the neuron models; --models NAME: print one, its parameters, states, receptors and equations");
+             app.add_flag_callback(
+                 "--stimuli", [] { print_page(list_of_stimuli()); }, "List the types of stimuli");
+             app.add_flag_callback(
+                 "--wirings", [] { print_page(list_of_wirings()); }, "List the wirings of connections");
+             app.add_flag_callback(
+                 "--rules", [] { print_page(list_of_rules()); }, "List the types of plasticity rules");
              app.add_option_function<std::string>(
                     "--checkpoint-model-time",
                     [&](const std::string& text) {

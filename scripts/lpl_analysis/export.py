@@ -114,6 +114,23 @@ def export_weights(result, connection, snapshot, path):
     return len(weights.value)
 
 
+def export_presentations(result, stimulus, path):
+    """What a stimulus showed when: .csv, .npz (begin and end in s, index), or Auryn's .stim, a line (time in s, 1 or 0,
+    index) wherever something begins or ends to be shown. Returns the number of presentations."""
+    begin, end, index = result.presentations(stimulus)
+    if path.suffix == ".csv":
+        write_columns(path, begin_s=begin, end_s=end, index=index)
+    elif path.suffix == ".npz":
+        np.savez(path, begin=begin, end=end, index=index)
+    elif path.suffix == ".stim":
+        with open(path, "w", encoding="utf-8") as file:
+            for first, last, which in zip(begin, end, index):
+                file.write(f"{first:.12g} 1 {which}\n{last:.12g} 0 {which}\n")
+    else:
+        raise formats_error(path, [".csv", ".npz", ".stim"])
+    return len(index)
+
+
 def export_dataset(result, name, path):
     """Any dataset: .npy, or .csv if it has at most two dimensions. Returns its shape."""
     if not hasattr(result.at(name), "shape"):
@@ -149,6 +166,8 @@ def summary(result):
         listed = "" if len(groups) == 1 else ": " + ", ".join(f"{group.name} {group.size}" for group in groups)
         spikes = f", {result.spike_count(source)} spikes" if source in result.members("spikes") else ""
         lines.append(f"  source     {source:<12} {result.size(source)} neurons{spikes}{listed}")
+    for stimulus in result.members("presentations"):
+        lines.append(f"  shown      {stimulus:<12} {len(result.presentations(stimulus)[2])} presentations")
     for name in result.reports():
         report = result.report(name)
         lines.append(f"  state      {name:<12} {report.variable} of {len(report.neurons)} neurons, "

@@ -245,6 +245,15 @@ class Result:
         count = min(map(len, (begin, end, rate)))
         return begin[:count], end[:count], rate[:count]
 
+    def presentations(self, stimulus):
+        """Begin and end [s] and index of what a stimulus showed."""
+        if stimulus not in self.members("presentations"):
+            raise ResultError(f"{self.path}: '{stimulus}' is no stimulus that shows something; there are "
+                              f"{', '.join(self.members('presentations')) or 'none'}")
+        begin, end, index = (self.at(f"presentations/{stimulus}/{what}")[:] for what in ("begin", "end", "index"))
+        count = min(map(len, (begin, end, index)))
+        return begin[:count], end[:count], index[:count]
+
     def connections(self):
         return self.members("weights")
 

@@ -30,7 +30,13 @@ enum class Draw : std::uint32_t {
   noise,  // of neurons' equations: core/noise.hpp
   weight,
   delay,
-  position
+  position,
+  presentation,  // what is shown when
+  pattern,       // which neurons belong to it
+  intensity,
+  shown,   // spikes of what is shown, and of the background
+  frozen,  // spikes that come again
+  rates    // of fluctuating inputs
 };
 
 // One sequence: (seed, what is drawn, name hash of the object, index inside the object, part below 2^24 of it).

@@ -75,20 +75,23 @@ void TextRow::expect(std::size_t count, const std::string& what) const {
 namespace {
 
 // Returns whether there was a number.
-bool for_each_row_of(const std::string& path, const std::string& bytes,
-                     const std::function<void(const TextRow&)>& row) {
+bool for_each_row_of(
+    const std::string& path, const std::string& bytes, const std::function<void(const TextRow&)>& row,
+    const std::function<void()>& blank = [] {}) {
   std::size_t line_number = 1;
   bool any = false;
   for (std::size_t begin = begin_of_text(path, bytes); begin < bytes.size(); ++line_number) {
     const std::size_t end = std::min(bytes.find('\n', begin), bytes.size());
     const std::string_view line(bytes.data() + begin, end - begin);
     TextRow numbers(path, line_number);
+    bool commented = false;
     for (std::size_t at = 0; at < line.size();) {
       if (is_blank(line[at])) {
         ++at;
         continue;
       }
-      if (line[at] == '#' || line[at] == '%') break;
+      commented = line[at] == '#' || line[at] == '%';
+      if (commented) break;
       std::size_t stop = at;
       while (stop < line.size() && !is_blank(line[stop])) ++stop;
       numbers.add(number_of(line.substr(at, stop - at), numbers, at + 1, path, line_number), at + 1);
@@ -97,6 +100,8 @@ bool for_each_row_of(const std::string& path, const std::string& bytes,
     if (numbers.size() > 0) {
       any = true;
       row(numbers);
+    } else if (!commented) {
+      blank();
     }
     begin = end + 1;
   }
@@ -105,8 +110,10 @@ bool for_each_row_of(const std::string& path, const std::string& bytes,
 
 }  // namespace
 
-void for_each_row(const std::string& path, const std::function<void(const TextRow&)>& row) {
-  if (!for_each_row_of(path, whole_file(path), row)) throw ConfigError(fmt::format("{}: holds no numbers", path));
+void for_each_row(const std::string& path, const std::function<void(const TextRow&)>& row,
+                  const std::function<void()>& blank) {
+  if (!for_each_row_of(path, whole_file(path), row, blank))
+    throw ConfigError(fmt::format("{}: holds no numbers", path));
 }
 
 namespace {

@@ -34,8 +34,11 @@ class TextRow {
 };
 
 // Calls `row` for every line of a text that holds numbers. They are finite, have a decimal point and are separated by
-// blanks; '#' and '%' start comments. Throws where there is no number at all.
-void for_each_row(const std::string& path, const std::function<void(const TextRow&)>& row);
+// blanks; '#' and '%' start comments. Calls `blank` for lines without numbers and comment. Throws where there is no
+// number at all.
+void for_each_row(
+    const std::string& path, const std::function<void(const TextRow&)>& row,
+    const std::function<void()>& blank = [] {});
 
 // Spikes sorted by (step, neuron), at most one per neuron and step.
 struct SpikeTrain {

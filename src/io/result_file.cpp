@@ -109,6 +109,13 @@ void RateSeries::append(const std::vector<double>& begin, const std::vector<doub
   end_.append(end);
 }
 
+void PresentationSeries::append(const std::vector<double>& begin, const std::vector<double>& end,
+                                const std::vector<std::uint32_t>& index) {
+  begin_.append(begin);
+  end_.append(end);
+  index_.append(index);
+}
+
 ReportSeries::ReportSeries(SampleSeries samples, h5::Dataset axis, double start, double step, std::uint64_t rows)
     : samples_(std::move(samples)), axis_(std::move(axis)), start_(start * 1e3), step_(step * 1e3), rows_(rows) {
   write_axis();
@@ -185,6 +192,18 @@ RateSeries ResultFile::create_rates(const std::string& population, double bin) {
   for (const char* border : {"/time", "/end"}) file_.attribute(group + border, "units", "s");
   file_.attribute(group, "bin", bin);
   return {std::move(rate), std::move(begin), std::move(end)};
+}
+
+PresentationSeries ResultFile::create_presentations(const std::string& stimulus) {
+  const std::string group = "/presentations/" + stimulus;
+  if (!resumed_) {
+    for (const char* border : {"/begin", "/end"}) {
+      file_.create_series<double>(group + border, 0, kSamplesAChunk);
+      file_.attribute(group + border, "units", "s");
+    }
+    file_.create_series<std::uint32_t>(group + "/index", 0, kSamplesAChunk);
+  }
+  return {file_.open_series(group + "/begin"), file_.open_series(group + "/end"), file_.open_series(group + "/index")};
 }
 
 ReportSeries ResultFile::create_report(const ReportDescription& report) {

@@ -84,6 +84,18 @@ class RateSeries {
   h5::Series rate_, begin_, end_;
 };
 
+// What a stimulus showed, from `begin` to `end`, in seconds.
+class PresentationSeries {
+ public:
+  PresentationSeries(h5::Series begin, h5::Series end, h5::Series index)
+      : begin_(std::move(begin)), end_(std::move(end)), index_(std::move(index)) {}
+  void append(const std::vector<double>& begin, const std::vector<double>& end,
+              const std::vector<std::uint32_t>& index);
+
+ private:
+  h5::Series begin_, end_, index_;
+};
+
 // A report of SONATA: one value per neuron, sampled at start, start + step, ... without a gap.
 struct ReportDescription {
   std::string group;  // within /report
@@ -117,6 +129,8 @@ class ResultFile {
   // /rates/<population>/{rate, time, end}: rates in Hz of bins from `time` to `end`; `bin` wide, less at the border of
   // a window.
   RateSeries create_rates(const std::string& population, double bin);
+  // /presentations/<stimulus>/{begin, end, index}.
+  PresentationSeries create_presentations(const std::string& stimulus);
   // /report/<group>, as SONATA has it, and the times of the samples in seconds.
   ReportSeries create_report(const ReportDescription& report);
   // /weights/<connection>/<name>/{value, time, pre, post}: chosen synapses over time.

@@ -30,7 +30,7 @@ SimulationDescription DescriptionReader::read() {
   find_min_delay();
   for (Table& table : root.tables("phase")) read_phase(table);
   if (result_.phases.empty()) root.fail("phase", "no [[phase]] is given; a run needs at least one with a duration");
-  read_windows_of_devices();
+  read_windows_of_stimuli();
   for (Table& table : root.tables("record")) read_record(table);
   for (Table& table : root.tables("limit")) read_limit(table);
   for (const char* section : {"cell", "model", "rule"})
@@ -99,24 +99,28 @@ void DescriptionReader::list_sources() {
 void DescriptionReader::read_stimulus(Table& table) {
   const std::string name = names_.read(table, "stimulus");
   const StimulusEntry& entry = stimuli()[table.choice("type", types_of(stimuli()))];
-  Stimulus stimulus = entry.read({table, names_, grid_, result_.seed, result_.populations});
+  Stimulus stimulus = entry.read({table, names_, grid_, result_.seed, result_.populations, result_.stimuli});
   if (stimulus.spikes) stimulus.spikes->positions = read_positions(table, stimulus.spikes->size, name);
   table.finish();
   if (stimulus.spikes) {
     stimulus.spikes->name = name;
     if (stimulus.spikes->groups.empty()) stimulus.spikes->groups = {{name, 0, stimulus.spikes->size}};
+    stimuli_.emplace_back(table, stimulus.spikes);
     result_.stimuli.push_back(std::move(stimulus.spikes));
   } else {
     stimulus.device->name = name;
-    devices_.emplace_back(table, stimulus.device);
+    stimuli_.emplace_back(table, stimulus.device);
     result_.devices.push_back(std::move(stimulus.device));
   }
 }
 
-void DescriptionReader::read_windows_of_devices() {
-  for (auto& [table, device] : devices_)
-    if (table.has("phases"))
-      device->windows = windows_of({.phases = read_phases(table, "act in all"), .last = std::nullopt}, result_.phases);
+// What is made ahead of a run's end is what a longer last phase would have.
+void DescriptionReader::read_windows_of_stimuli() {
+  for (auto& [table, stimulus] : stimuli_) {
+    if (!table.has("phases")) continue;
+    stimulus->windows = windows_of({.phases = read_phases(table, "act in all"), .last = std::nullopt}, result_.phases);
+    if (stimulus->windows.back().end == result_.end()) stimulus->windows.back().end = kLongestRun;
+  }
 }
 
 std::shared_ptr<const Positions> DescriptionReader::read_positions(Table& table, NeuronId size,

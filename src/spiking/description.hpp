@@ -28,6 +28,7 @@ struct RuleDescription;       // spiking/plasticity/plasticity.hpp
 struct ShortTermDescription;  // spiking/short_term/short_term.hpp
 struct SpikingStimulus;       // spiking/stimulus/stimulus.hpp
 struct Device;
+struct StimulusDescription;
 
 // A neuron model and the values of its parameters for one population.
 struct Cell {

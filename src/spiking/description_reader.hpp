@@ -52,7 +52,7 @@ class DescriptionReader {
   void read_starts(Table& table, ConnectionDescription& c) const;
   void read_population(Table& table, Table& root);
   void read_stimulus(Table& table);
-  void read_windows_of_devices();
+  void read_windows_of_stimuli();
   std::shared_ptr<const Positions> read_positions(Table& table, NeuronId size, const std::string& name) const;
   void list_sources();
   void read_connection(Table& table, Table& root);
@@ -82,7 +82,7 @@ class DescriptionReader {
   std::map<std::string, std::vector<std::string>> used_;           // cells, models and rules that something refers to
   std::map<std::string, std::shared_ptr<const ModelText>> texts_;  // of models that cells name
   std::set<std::pair<std::string, std::string>> recorded_;         // kind of record and what it is of
-  std::vector<std::pair<Table, std::shared_ptr<Device>>> devices_;
+  std::vector<std::pair<Table, std::shared_ptr<StimulusDescription>>> stimuli_;
 };
 
 }  // namespace lpl::spiking

@@ -34,6 +34,8 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
     Neurons::Needs& target = needs[device->population];
     if (const auto receptor = device->receptor())
       target.receptors[*receptor] = true;
+    else if (device->injects())
+      target.injections = true;
     else
       target.devices = true;
   }

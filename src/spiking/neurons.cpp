@@ -61,6 +61,7 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
     current_.assign(text_->inputs.size(), AlignedVector<float>(buffer));
     release();
   }
+  if (needs.injections) injected_.assign(layout.size(blocks_) / kBlock, 0);
   if (needs.spike_lanes_kept > 0) {
     ring_ = static_cast<std::size_t>(needs.spike_lanes_kept + kLongestEpoch);
     spike_lanes_.assign(blocks_ * ring_, 0);
@@ -80,6 +81,7 @@ std::vector<std::uint32_t> Neurons::cells_of(const std::vector<NeuronId>& neuron
 void Neurons::release() {
   std::ranges::fill(clamp_, std::numeric_limits<float>::quiet_NaN());
   for (auto& current : current_) std::ranges::fill(current, 0.0f);
+  std::ranges::fill(injected_, std::uint16_t{0});
 }
 
 // In the model's order, which is the text's but for kernels.
@@ -178,6 +180,7 @@ void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uin
   epoch.added = added_arrays_.empty() ? nullptr : added_arrays_.data();
   epoch.clamp = data_or_null(clamp_);
   epoch.V_integrated = data_or_null(V_integrated_);
+  epoch.injected = injected_.empty() ? nullptr : injected_.data();
   epoch.spikes = &fired_;
   epoch.hook = hook;
   epoch.event_steps = event_steps;
@@ -235,7 +238,7 @@ std::size_t Neurons::buffer_bytes() const {
   std::size_t floats = clamp_.size() + V_integrated_.size();
   for (const auto* buffers : {&input_, &current_})
     for (const auto& values : *buffers) floats += values.size();
-  return floats * sizeof(float);
+  return floats * sizeof(float) + injected_.size() * sizeof(std::uint16_t);
 }
 
 }  // namespace lpl::spiking

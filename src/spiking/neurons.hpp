@@ -22,6 +22,7 @@ class Neurons {
   struct Needs {
     std::vector<bool> receptors;  // that synapses lead to
     bool devices = false;         // clamps or currents act on it
+    bool injections = false;      // spikes are added to its own
     Step spike_lanes_kept = 0;    // steps of its own spikes that plasticity looks back on; 0: none
   };
 
@@ -36,11 +37,16 @@ class Neurons {
   const EpochLayout& layout() const { return layout_; }
   // Where those of these neurons that live here lie in slot 0 of buffers.
   std::vector<std::uint32_t> cells_of(const std::vector<NeuronId>& neurons) const;
-  // Where devices act: lets go of clamps and currents.
+  // Where devices act: lets go of clamps, currents and injected spikes.
   void release();
   // Device buffers of the epoch, [block][slot][16]; only with needs.devices. A clamp of NaN leaves a neuron free.
   float* clamp() { return clamp_.data(); }
   float* current(std::size_t input) { return current_[input].data(); }
+  // Adds a spike of a neuron that lives here, in a slot of the epoch; only with needs.injections.
+  void inject(NeuronId id, std::size_t slot) {
+    const std::size_t cell = layout_.target_of(id - range_.first);
+    injected_[cell / kBlock + slot] |= static_cast<std::uint16_t>(1u << cell % kBlock);
+  }
 
   // Advances all neurons over `steps` steps from step `first`. `spikes` gets the spikes in (step, id) order.
   void advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps, EpochSpikes& spikes);
@@ -81,6 +87,7 @@ class Neurons {
   std::vector<const float*> added_arrays_;
   AlignedVector<float> clamp_, V_integrated_;
   std::vector<AlignedVector<float>> current_;  // by input
+  std::vector<std::uint16_t> injected_;        // lanes by block and slot
   std::vector<std::uint16_t> spike_lanes_;
   std::vector<BlockSpikes> fired_;
 };

@@ -6,6 +6,8 @@
 
 #include "core/errors.hpp"
 #include "core/timers.hpp"
+#include "spiking/record/presentations.hpp"
+#include "spiking/stimulus/presentation.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -18,9 +20,11 @@ Recorder::Recorder(const SimulationDescription& simulation, const Network& netwo
                    const std::string& path, const RunFacts& facts, const RecorderState* resume)
     : simulation_(simulation), comm_(comm), on_root_(comm), last_flush_(wall_clock()) {
   agree(comm_, [&] {
-    for (const auto& record : simulation.records)
-      records_.push_back(
-          record->make({.simulation = simulation, .network = network, .comm = comm, .on_root = on_root_}));
+    const RecordPlace place{.simulation = simulation, .network = network, .comm = comm, .on_root = on_root_};
+    for (const auto& record : simulation.records) records_.push_back(record->make(place));
+    for_each_schedule(simulation, [&](const StimulusDescription& stimulus) {
+      records_.push_back(make_presentation_record(place, stimulus));
+    });
   });
   for (const auto& record : records_) record->prepare();
   agree(comm_, [&] {

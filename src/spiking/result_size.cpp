@@ -6,6 +6,7 @@
 #include "io/result_file.hpp"
 #include "spiking/record/record.hpp"
 #include "spiking/record_windows.hpp"
+#include "spiking/stimulus/presentation.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 
 namespace lpl::spiking {
@@ -58,6 +59,14 @@ void SizeEstimate::add_bins(Step every, const std::vector<StepRange>& windows, s
   datasets(3);
 }
 
+void SizeEstimate::add_presentations(const StimulusDescription& stimulus) {
+  double count = 0;
+  const double factor = sample_presentations(*stimulus.schedule, stimulus.windows, 0, simulation_.end(),
+                                             [&](const Presentation&) { ++count; });
+  size_.samples += chunks(count * factor, kSamplesAChunk, 2 * sizeof(double) + sizeof(std::uint32_t));
+  datasets(3);
+}
+
 void SizeEstimate::add_samples(double count, std::size_t width, std::size_t rows_a_chunk) {
   size_.samples += chunks(count, rows_a_chunk, static_cast<double>(width * sizeof(float))) +
                    chunks(count, kSamplesAChunk, sizeof(double));
@@ -71,6 +80,7 @@ void SizeEstimate::add_weights(std::size_t connection, double snapshots) {
 
 ResultSize result_size(const SimulationDescription& simulation, const std::vector<double>& synapses, double rate) {
   SizeEstimate estimate(simulation, synapses, rate);
+  for_each_schedule(simulation, [&](const StimulusDescription& stimulus) { estimate.add_presentations(stimulus); });
   for (const auto& record : simulation.records) record->add_size(estimate);
   return estimate.size();
 }

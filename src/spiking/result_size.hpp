@@ -8,6 +8,8 @@
 
 namespace lpl::spiking {
 
+struct StimulusDescription;  // spiking/stimulus/stimulus.hpp
+
 // In bytes.
 struct ResultSize {
   double spikes = 0, samples = 0, weights = 0;  // samples: rates and state, too
@@ -28,6 +30,7 @@ class SizeEstimate {
   void add_spikes(std::size_t source, const std::vector<StepRange>& windows);
   // Values of so many bytes for each bin.
   void add_bins(Step every, const std::vector<StepRange>& windows, std::size_t bytes);
+  void add_presentations(const StimulusDescription& stimulus);
   void add_samples(double count, std::size_t width, std::size_t rows_a_chunk);
   void add_weights(std::size_t connection, double snapshots);
 

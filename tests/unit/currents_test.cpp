@@ -410,5 +410,74 @@ TEST(Currents, ReadBackFromTheirCanonicalText) {
   EXPECT_EQ(read_simulation_text(first.canonical_text, "again.sim").canonical_text, first.canonical_text);
 }
 
+std::string pattern_current(const std::string& keys) {
+  return "[[stimulus]]\nname = \"s\"\ntype = \"pattern_current\"\nto = \"p\"\n" + keys +
+         "\n[[stimulus.pattern]]\nneurons = \"0:3\"\n[[stimulus.pattern]]\nneurons = [38, 2]\nintensities = [-2, "
+         "0.5]\n";
+}
+
+TEST(PatternCurrents, AreAddedToWhatIsShown) {
+  const std::string text = pattern_current(
+      "amplitude = \"4 pA\"\non = \"0.4 ms\"\noff = \"0.7 ms\"\norder = \"sequential\"\n"
+      "phases = [\"a\", \"c\"]");
+  const Steps found = added(text, 700);
+  for (std::size_t k = 0; k < found.size(); ++k) {
+    const std::size_t since = k < 200 ? k : k - 500;  // phase b lasts from step 200 to 500; 18 are shown before
+    const bool acts = k < 200 || k >= 500;
+    const std::size_t which = (since / 11 + (k < 200 ? 0 : 18)) % 2;
+    for (std::size_t n = 0; n < 40; ++n) {
+      double expected = 0;
+      if (acts && since % 11 >= 7) {
+        if (which == 0 && n < 3) expected = 4e-12;
+        if (which == 1 && n == 38) expected = -8e-12;
+        if (which == 1 && n == 2) expected = 2e-12;
+      }
+      ASSERT_FLOAT_EQ(found[k][n], static_cast<float>(expected)) << k << " " << n;
+    }
+  }
+  EXPECT_EQ(added(text, 700, 40, 3, 5), found);
+}
+
+TEST(PatternCurrents, FollowAFile) {
+  const test::Scratch scratch;
+  const std::string path = scratch.write("amplitudes.txt", "0.0003 1e-12 0\n0.001 0 2e-12\n0.002 1e-12 1e-12\n");
+  const std::string text = pattern_current("amplitudes = \"" + path + "\"");
+  const Steps found = added(text, 30);
+  for (std::size_t k = 0; k < found.size(); ++k) {
+    const double first = (k >= 3 && k < 10) || k >= 20 ? 1e-12 : 0, second = k < 10 ? 0 : k < 20 ? 2e-12 : 1e-12;
+    EXPECT_FLOAT_EQ(found[k][0], static_cast<float>(first)) << k;
+    EXPECT_FLOAT_EQ(found[k][2], static_cast<float>(first + second / 2)) << k;
+    EXPECT_FLOAT_EQ(found[k][38], static_cast<float>(-2 * second)) << k;
+    EXPECT_EQ(found[k][5], 0) << k;
+  }
+  EXPECT_EQ(added(text, 30, 40, 3, 7), found);
+  const auto bad = [&](const std::string& content) {
+    scratch.write("amplitudes.txt", content);
+    return test::refusal([&] { read_simulation_text(network(text), "net.sim"); });
+  };
+  using testing::HasSubstr;
+  EXPECT_THAT(bad("0 1e-12\n"),
+              HasSubstr("amplitudes.txt:1:3: the line has 2 numbers; expected 3: time in seconds and an "
+                        "amplitude in A for each of 2 patterns"));
+  EXPECT_THAT(bad("0.1 0 0\n0.1 1 1\n"), HasSubstr("amplitudes.txt:2:1: the time 0.1 s is no step later"));
+  EXPECT_THAT(bad("-1 0 0\n"), HasSubstr("amplitudes.txt:1:1: the time -1 s lies outside"));
+  EXPECT_THAT(bad("0 0 3e38\n"), HasSubstr("amplitudes.txt:1:5: the amplitude of 3e+38 A"));
+  scratch.write("amplitudes.txt", "0.00035 1e-12 0\n");
+  EXPECT_THAT(read_simulation_text(network(text), "net.sim").warnings,
+              testing::ElementsAre(HasSubstr("1 of the times lie between the steps")));
+}
+
+TEST(PatternCurrents, AreRefusedWhereTheyCannotBe) {
+  using testing::HasSubstr;
+  const auto refused = [&](const std::string& keys) {
+    return test::refusal([&] { read_simulation_text(network(pattern_current(keys)), "net.sim"); });
+  };
+  EXPECT_THAT(refused(""), HasSubstr("give exactly one of amplitude"));
+  EXPECT_THAT(refused("amplitude = \"4 mV\"\non = \"1 ms\"\noff = \"0 s\""), HasSubstr("4 mV"));
+  EXPECT_THAT(refused("input = \"J\"\namplitude = \"6 V\"\non = \"1 ms\"\noff = \"0 s\""),
+              HasSubstr("times the largest intensity of pattern 1, 2, that is more than 10 V"));
+  EXPECT_THAT(refused("amplitude = \"4 pA\"\noff = \"0 s\""), HasSubstr("key 'on' is missing"));
+}
+
 }  // namespace
 }  // namespace lpl::spiking

@@ -118,7 +118,9 @@ void advance_blocks(const typename Model::Constants& c, const PopulationEpoch& e
     for (std::uint32_t from = 0; from < e.steps;) {
       const std::uint32_t left = due >> from;
       const std::uint32_t last = left ? from + static_cast<std::uint32_t>(std::countr_zero(left)) : e.steps - 1;
-      const std::uint32_t any = integrate_steps<Model, P>(c, buffers, e.lanes[block], from, last + 1, s, fired);
+      std::uint32_t any = integrate_steps<Model, P>(c, buffers, e.lanes[block], from, last + 1, s, fired);
+      if (e.injected)
+        for (std::uint32_t k = from; k <= last; ++k) any |= fired[k] |= e.injected[block * e.slots + k];
       if (HWY_UNLIKELY(any | left)) {
         for (std::uint32_t k = from; k <= last; ++k) {
           if (due >> k & 1u) e.hook->arrive(block, k);

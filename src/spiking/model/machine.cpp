@@ -276,6 +276,7 @@ void fire(const MachineCode& code, Place<T>& place) {
   unsigned any = 0;
   for (std::size_t b = 0; b < place.blocks; ++b) {
     place.fired[b] = static_cast<std::uint16_t>(bits_of(truth(spikes[b])) & place.epoch.lanes[place.block + b]);
+    if (place.epoch.injected) place.fired[b] |= place.epoch.injected[place.cell(b) / kBlock];
     any |= place.fired[b];
   }
   if (place.program.membrane && place.epoch.V_integrated) {

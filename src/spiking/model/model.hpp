@@ -36,6 +36,8 @@ struct PopulationEpoch {
   // Devices. By input of the model, nullptr where none adds to it; a clamp of NaN leaves the neuron free.
   const float* const* added = nullptr;
   const float* clamp = nullptr;
+  // Lanes whose neurons spike in a step, whatever their state, [block][slot]; nullptr where there are none.
+  const std::uint16_t* injected = nullptr;
   // Output: the membrane after integration and reset, before clamps; may be nullptr.
   float* V_integrated = nullptr;
   std::vector<BlockSpikes>* spikes = nullptr;  // appended

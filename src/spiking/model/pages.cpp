@@ -10,6 +10,9 @@
 #include "core/text.hpp"
 #include "spiking/model/equations.hpp"
 #include "spiking/model/kernel.hpp"
+#include "spiking/plasticity/plasticity.hpp"
+#include "spiking/stimulus/stimulus.hpp"
+#include "spiking/wiring/wiring.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -83,6 +86,21 @@ std::string list_of_models() {
   for (const std::string& name : installed_models("cell")) rows.push_back({name, text_named(name).title});
   return section("models", rows);
 }
+
+namespace {
+
+template <class Entry>
+std::string list_of(const std::string& title, std::span<const Entry> entries, std::string_view Entry::*name) {
+  Rows rows;
+  for (const Entry& entry : entries) rows.push_back({std::string(entry.*name), std::string(entry.help)});
+  return section(title, rows);
+}
+
+}  // namespace
+
+std::string list_of_stimuli() { return list_of("types of [[stimulus]]", stimuli(), &StimulusEntry::type); }
+std::string list_of_wirings() { return list_of("wirings of [[connection]]", wirings(), &WiringEntry::key); }
+std::string list_of_rules() { return list_of("types of [rule.NAME]", rules(), &RuleEntry::type); }
 
 std::string page_of_model(const std::string& name) {
   const std::vector<std::string> known = installed_models("cell");

@@ -1,4 +1,5 @@
-// The models of the catalogue, for people: what lpl_sim --models prints, and docs/models.md.
+// What a description can name, for people: what lpl_sim --models, --stimuli, --wirings and --rules print, and
+// docs/models.md.
 #pragma once
 
 #include <string>
@@ -7,6 +8,11 @@ namespace lpl::spiking {
 
 // A line each: name and title.
 std::string list_of_models();
+
+// A line each: what a description calls it, and what it is.
+std::string list_of_stimuli();
+std::string list_of_wirings();
+std::string list_of_rules();
 
 // Parameters with their defaults, states, receptors, equations. Throws ConfigError where there is no such model.
 std::string page_of_model(const std::string& name);

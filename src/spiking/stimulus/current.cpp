@@ -19,13 +19,6 @@ struct Current final : SeriesDevice {
   std::size_t input = 0;  // of the model
 };
 
-std::size_t read_input(Table& table, const Population& target) {
-  const std::vector<InputText>& inputs = target.cell.text->inputs;
-  if (inputs.empty())
-    table.fail("to", fmt::format("the model '{}' of '{}' has no input for currents", target.cell.model, target.name));
-  return table.has("input") ? named(table, "input", table.text("input"), inputs, "input of the model") : 0;
-}
-
 Stimulus read(const StimulusReading& reading) {
   Table& table = reading.table;
   const bool is_computed = table.has("value") || table.has("noise");

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "io/import.hpp"
+#include "spiking/model/equations.hpp"
 #include "spiking/neurons.hpp"
 #include "spiking/reading.hpp"
 
@@ -66,6 +67,13 @@ const Population& read_target(const StimulusReading& reading, Device& device) {
   device.neurons = read_neurons(table, target.size, "all");
   table.has("phases");  // read when they are known
   return target;
+}
+
+std::size_t read_input(Table& table, const Population& target) {
+  const std::vector<InputText>& inputs = target.cell.text->inputs;
+  if (inputs.empty())
+    table.fail("to", fmt::format("the model '{}' of '{}' has no input for currents", target.cell.model, target.name));
+  return table.has("input") ? named(table, "input", table.text("input"), inputs, "input of the model") : 0;
 }
 
 namespace {

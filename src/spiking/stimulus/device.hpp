@@ -33,6 +33,8 @@ struct SeriesBounds {
 
 // Whom the device acts on, and by which series.
 const Population& read_target(const StimulusReading& reading, Device& device);
+// The input of the target's model under `input`, by default the first.
+std::size_t read_input(Table& table, const Population& target);
 void read_series(const StimulusReading& reading, SeriesDevice& device, const SeriesBounds& bounds);
 
 }  // namespace lpl::spiking

@@ -22,6 +22,7 @@ namespace lpl::spiking {
 
 class Names;
 class Neurons;
+struct Schedule;  // spiking/stimulus/presentation.hpp
 
 class SpikeMaker {
  public:
@@ -48,6 +49,8 @@ struct StimulusDescription {
   // Says what is allowed, but hardly meant, in a run of `end` steps.
   virtual void warn(const Grid& /*grid*/, Step /*end*/, const std::function<void(const std::string&)>& /*say*/) const {}
   std::string name;
+  std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending
+  std::shared_ptr<const Schedule> schedule;          // of what it shows when; null where it shows nothing
 };
 
 // Makes spikes: a source.
@@ -64,9 +67,10 @@ struct Device : StimulusDescription {
   virtual std::unique_ptr<Actor> make(double dt, std::uint64_t seed, Neurons& target) const = 0;
   // The receptor whose input it adds to; nothing where it clamps or adds to currents.
   virtual std::optional<std::size_t> receptor() const { return {}; }
+  // Whether it adds spikes.
+  virtual bool injects() const { return false; }
   std::size_t population = 0;
-  std::vector<NeuronId> neurons;                     // ascending
-  std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending
+  std::vector<NeuronId> neurons;  // ascending
 
   // Calls visit(begin, end) for each part of [from, to) that lies in a window.
   template <class Visit>
@@ -84,6 +88,7 @@ struct StimulusReading {
   const Grid& grid;
   std::uint64_t seed;
   const std::vector<Population>& populations;
+  const std::vector<std::shared_ptr<const SpikingStimulus>>& stimuli;  // earlier ones
 };
 
 // One of them.
