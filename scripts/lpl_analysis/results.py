@@ -286,6 +286,30 @@ class Result:
                                                                            value.shape[1], "group ")
         return None
 
+    def weight_columns(self, connection, name):
+        """Times [s], values [time, ...] and, by dimension, the names of columns of a record about weights:
+        group_weights, weight_statistics or pattern_weights."""
+        group = self.at(f"weights/{connection}/{name}")
+        columns = {key: names(group.attrs[key]) for key in ("groups", "statistics", "pre_patterns", "post_patterns")
+                   if key in group.attrs}
+        if not columns:
+            raise ResultError(f"{self.path}: /weights/{connection}/{name} has no columns; it is a snapshot or a record of synapses")
+        count = min(len(group["time"]), len(group["value"]))
+        return group["time"][:count], group["value"][:count], columns
+
+    def pattern_rates(self, source, name):
+        """Begin and end [s] and rates [Hz, by pattern] of each bin, and the patterns' names."""
+        return self.rate_columns(f"pattern_rates/{source}/{name}", "patterns")
+
+    def bursts(self, source):
+        """Begin and end [s] and rates [Hz] of each bin, and what they are of: events, and those of them that are bursts."""
+        return self.rate_columns(f"bursts/{source}", "kinds")
+
+    def rate_columns(self, path, key):
+        begin, end, rate = (self.at(f"{path}/{what}") for what in ("time", "end", "rate"))
+        count = min(map(len, (begin, end, rate)))
+        return begin[:count], end[:count], rate[:count], names(self.attribute_of(path, key))
+
     def reports(self):
         """Names of the records of state."""
         return list(dict.fromkeys(text(self.file[f"report/{group}"].attrs.get("record", group))

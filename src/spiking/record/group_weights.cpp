@@ -39,7 +39,7 @@ class GroupMeans final : public SummedValues {
     std::vector<std::string> names;
     for (const Group& group : record_.groups) names.push_back(group.name);
     series_ = std::make_unique<SampleSeries>(
-        file.create_group_weights(connection_.description->name, record_.name, unit_of(weight_), names));
+        file.create_weight_columns(connection_.description->name, record_.name, unit_of(weight_), {{"groups", names}}));
   }
 
  private:

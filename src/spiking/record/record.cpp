@@ -26,6 +26,10 @@ std::vector<std::size_t> RecordReading::sources() const {
   return found;
 }
 
+std::size_t RecordReading::source() const {
+  return named(table, "of", table.text("of"), simulation.sources, "population or stimulus");
+}
+
 std::size_t RecordReading::connection() const {
   return named(table, "of", table.text("of"), simulation.connections, "connection");
 }

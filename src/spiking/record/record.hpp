@@ -124,8 +124,9 @@ struct RecordReading {
   bool claim(const std::string& kind, const std::string& name) const { return taken.emplace(kind, name).second; }
   // Of `what`; fails where another has it: a thing is recorded by one record of a kind only.
   void claim_only(const std::string& name) const;
-  // The sources under `of`.
+  // The sources, or the one source, under `of`.
   std::vector<std::size_t> sources() const;
+  std::size_t source() const;
   // The connection, or population, under `of`.
   std::size_t connection() const;
   std::size_t population() const;
