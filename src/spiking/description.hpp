@@ -42,9 +42,10 @@ struct Cell {
 
 // Where values begin that a run of before ended with.
 struct StartFrom {
-  std::string file;                    // a result file, or a checkpoint
-  bool is_result = false;              // which then has weights only:
-  std::string at;                      // a snapshot of them
+  enum class Kind { checkpoint, weights, variables };  // the latter two: of a result file
+  Kind kind = Kind::checkpoint;
+  std::string file;
+  std::string at;                      // the snapshot, or the phase
   std::string of;                      // the name of the population or connection there
   std::vector<std::string> variables;  // all that are known here where empty
   std::string place;                   // where the description says so, for messages

@@ -46,9 +46,7 @@ class DescriptionReader {
   void read_membrane_file(Table& table, InitialMembrane& start, NeuronId size, double high);
   void read_initial(Table& table, Population& population);
   // A table with `from`: the end of a run of before, of what is called `name` here.
-  StartFrom read_start(Table& table, const std::string& name) const;
-  StartFrom read_states(Table& table, const std::string& name, const std::string& otherwise) const;
-  StartFrom read_weights_of_before(Table& table, const std::string& name) const;
+  StartFrom read_start_of_variables(Table& table, const std::string& name) const;
   void read_starts(Table& table, ConnectionDescription& c) const;
   void read_population(Table& table, Table& root);
   void read_stimulus(Table& table);

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "io/result_file.hpp"
+#include "spiking/model/equations.hpp"
 #include "spiking/record/record.hpp"
 #include "spiking/record_windows.hpp"
 #include "spiking/stimulus/presentation.hpp"
@@ -71,6 +72,13 @@ void SizeEstimate::add_samples(double count, std::size_t width, std::size_t rows
   size_.samples += chunks(count, rows_a_chunk, static_cast<double>(width * sizeof(float))) +
                    chunks(count, kSamplesAChunk, sizeof(double));
   datasets(2);
+}
+
+void SizeEstimate::add_states(std::size_t population, std::size_t times) {
+  const Population& of = simulation_.populations[population];
+  const std::size_t states = times * of.cell.text->states.size();
+  size_.samples += static_cast<double>(states) * of.size * (of.cell.is_double ? sizeof(double) : sizeof(float));
+  datasets(states);
 }
 
 void SizeEstimate::add_weights(std::size_t connection, double snapshots) {

@@ -32,6 +32,7 @@ class SizeEstimate {
   void add_bins(Step every, const std::vector<StepRange>& windows, std::size_t bytes);
   void add_presentations(const StimulusDescription& stimulus);
   void add_samples(double count, std::size_t width, std::size_t rows_a_chunk);
+  void add_states(std::size_t population, std::size_t times);
   void add_weights(std::size_t connection, double snapshots);
 
   const ResultSize& size() const { return size_; }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstring>
 #include <map>
@@ -10,7 +11,7 @@
 #include "core/errors.hpp"
 #include "core/text.hpp"
 #include "io/checkpoint.hpp"
-#include "io/read_weights.hpp"
+#include "io/read_result.hpp"
 #include "spiking/model/equations.hpp"
 #include "spiking/plasticity/plasticity.hpp"
 #include "spiking/reading.hpp"
@@ -23,27 +24,15 @@ namespace {
   throw ConfigError(fmt::format("{}: {}: {}", start.place, start.file, message));
 }
 
-// A variable, and what it is called for users: without the name of its connection.
-struct Wanted {
-  const Variable* variable;
-  std::string name;
-};
-
-// What is known step by step begins anew.
-bool outlasts_a_run(const Variable& variable) {
-  return variable.saved && variable.history == 1 && !std::holds_alternative<SpikeLanes>(variable.data) &&
-         variable.by != By::device;
-}
-
 // Where no names are given, all of them.
-std::vector<Wanted> chosen(const StartFrom& start, const std::vector<Wanted>& known) {
+std::vector<OwnVariable> chosen(const StartFrom& start, const std::vector<OwnVariable>& known) {
   if (start.variables.empty()) return known;
-  std::vector<Wanted> result;
+  std::vector<OwnVariable> result;
   for (const std::string& name : start.variables) {
-    const auto found = std::ranges::find(known, name, &Wanted::name);
+    const auto found = std::ranges::find(known, name, &OwnVariable::name);
     if (found == known.end()) {
       std::vector<std::string> names;
-      for (const Wanted& wanted : known) names.push_back(wanted.name);
+      for (const OwnVariable& wanted : known) names.push_back(wanted.name);
       throw ConfigError(fmt::format(
           "{}: 'variables' lists \"{}\"; {}", start.place, name,
           names.empty() ? "there is nothing that can begin so" : fmt::format("it must be {}", join_or(names))));
@@ -62,15 +51,14 @@ class Starter {
   void start(std::size_t p) {
     const Population& population = simulation_.populations[p];
     const ModelText& text = *population.cell.text;
-    std::vector<Wanted> known;
-    for (std::size_t s = 0; s < text.states.size(); ++s) {
-      const bool given =
-          population.initial.contains(text.states[s].name) || (population.initial_membrane && text.membrane == s);
-      if (!given) known.push_back({network_.variables.find(By::neuron, p, text.states[s].name), text.states[s].name});
-    }
+    std::vector<OwnVariable> known = lasting_variables(network_, p, simulation_);
+    std::erase_if(known, [&](const OwnVariable& state) {
+      const bool is_membrane = text.membrane && text.states[*text.membrane].name == state.name;
+      return population.initial.contains(state.name) || (population.initial_membrane && is_membrane);
+    });
     agree(comm_, [&] { known = chosen(*population.start, known); });
     const StartFrom& start = *population.start;
-    for (const Wanted& wanted : known)
+    for (const OwnVariable& wanted : known)
       load(start, wanted, [&](const SavedVariable& saved) {
         return saved.by == static_cast<std::uint8_t>(By::neuron) && saved.owner == start.of &&
                saved.name == wanted.name;
@@ -78,14 +66,16 @@ class Starter {
   }
 
   void start(Connection& connection, const StartFrom& start) {
-    std::vector<Wanted> wanted;
-    agree(comm_, [&] { wanted = chosen(start, variables_of(connection)); });
-    if (start.is_result) {
+    std::vector<OwnVariable> wanted;
+    agree(comm_, [&] { wanted = chosen(start, lasting_variables(network_, connection)); });
+    if (start.variables.empty() && !connection.plasticity && has_no_weights(start))
+      std::erase_if(wanted, [](const OwnVariable& v) { return v.name == "weight"; });
+    if (start.kind == StartFrom::Kind::weights) {
       load_weights(connection, start);
     } else {
-      if (std::ranges::any_of(wanted, [](const Wanted& w) { return w.variable->by == By::synapse; }))
+      if (std::ranges::any_of(wanted, [](const OwnVariable& w) { return w.variable->by == By::synapse; }))
         compare_wiring(connection, start);
-      for (const Wanted& w : wanted)
+      for (const OwnVariable& w : wanted)
         load(start, w, [&](const SavedVariable& saved) {
           return saved.by == static_cast<std::uint8_t>(w.variable->by) && saved.name == start.of + "." + w.name;
         });
@@ -94,37 +84,54 @@ class Starter {
   }
 
  private:
-  // Of its synapses, and of its neurons and sources where they belong to its rule.
-  std::vector<Wanted> variables_of(const Connection& connection) const {
-    const std::string prefix = connection.description->name + ".";
-    std::vector<Wanted> result;
-    for (const Variable& variable : network_.variables.all()) {
-      const bool weight = variable.name == prefix + "weight";
-      if (variable.name.starts_with(prefix) && (outlasts_a_run(variable) || weight))
-        result.push_back({&variable, variable.name.substr(prefix.size())});
-    }
-    return result;
+  // Collective: whether the connection was static there, with something else to begin with.
+  bool has_no_weights(const StartFrom& start) {
+    bool weight = false, others = false;
+    agree(comm_, [&] {
+      if (comm_.rank() != 0) return;
+      for (const SavedVariable& saved : state_in(start).variables) {
+        const bool own = saved.name.starts_with(start.of + ".");
+        (saved.name == start.of + ".weight" ? weight : others) |= own;
+      }
+    });
+    return comm_.max(!weight && others) > 0;
   }
 
   // Rank 0.
-  const SimulationState& checkpoint(const StartFrom& start) {
-    const auto [entry, fresh] = checkpoints_.try_emplace(start.file);
+  const SimulationState& state_in(const StartFrom& start) {
+    const auto [entry, fresh] = states_.try_emplace({start.file, start.at, start.of});
     if (!fresh) return entry->second;
     try {
-      entry->second = read_checkpoint_of_any<SimulationState>(start.file, "lpl_sim");
-    } catch (const IoError& error) {
+      if (start.kind == StartFrom::Kind::variables)
+        entry->second = state_of(read_variables(start.file, start.of, start.at), start.of);
+      else
+        entry->second = read_checkpoint_of_any<SimulationState>(start.file, "lpl_sim");
+    } catch (const Error& error) {
       throw ConfigError(fmt::format("{}: {}", start.place, error.what()));
     }
     return entry->second;
   }
 
+  // What a result file holds of a population or connection, as a checkpoint would.
+  static SimulationState state_of(const StoredVariables& stored, const std::string& of) {
+    SimulationState state;
+    state.now = stored.step;
+    for (const StoredVariables::Variable& variable : stored.variables) {
+      const auto by = std::ranges::find(kByNames, variable.by) - kByNames.begin();
+      const std::string name = stored.wiring.empty() ? variable.name : of + "." + variable.name;
+      state.variables.push_back({name, of, static_cast<std::uint8_t>(by), variable.values});
+    }
+    if (!stored.wiring.empty()) state.wirings.push_back(SavedWiring::read(of, stored.wiring));
+    return state;
+  }
+
   // Gives a variable the values of the one that `is_it` finds there.
   template <class IsIt>
-  void load(const StartFrom& start, const Wanted& wanted, IsIt&& is_it) {
+  void load(const StartFrom& start, const OwnVariable& wanted, IsIt&& is_it) {
     const Variable& variable = *wanted.variable;
     std::string shifted;
     scatter_values(network_, variable, comm_, [&](std::size_t bytes) -> const std::string& {
-      const SimulationState& state = checkpoint(start);
+      const SimulationState& state = state_in(start);
       const auto found = std::ranges::find_if(state.variables, is_it);
       if (found == state.variables.end()) refuse(start, missing(start, state, wanted));
       if (found->values.size() != bytes)
@@ -140,11 +147,12 @@ class Starter {
   static std::string since(const std::string& values, Step now) {
     std::vector<Step> steps(values.size() / sizeof(Step));
     std::memcpy(steps.data(), values.data(), values.size());
-    for (Step& step : steps) step -= now;
+    for (Step& step : steps)
+      if (step != kNotYet) step -= now;
     return {reinterpret_cast<const char*>(steps.data()), values.size()};
   }
 
-  static std::string missing(const StartFrom& start, const SimulationState& state, const Wanted& wanted) {
+  static std::string missing(const StartFrom& start, const SimulationState& state, const OwnVariable& wanted) {
     std::vector<std::string> names, owners;
     const std::string prefix = start.of + ".";
     for (const SavedVariable& saved : state.variables) {
@@ -165,7 +173,7 @@ class Starter {
     const SavedWiring own = wiring_of(network_, connection, comm_);
     agree(comm_, [&] {
       if (comm_.rank() != 0) return;
-      const auto& wirings = checkpoint(start).wirings;
+      const auto& wirings = state_in(start).wirings;
       const auto there = std::ranges::find(wirings, start.of, &SavedWiring::connection);
       if (there == wirings.end() || (there->synapses == own.synapses && there->pairs == own.pairs)) return;
       const bool same = there->synapses == own.synapses;
@@ -253,7 +261,7 @@ class Starter {
   const SimulationDescription& simulation_;
   Network& network_;
   Communicator& comm_;
-  std::map<std::string, SimulationState> checkpoints_;  // rank 0, by file
+  std::map<std::array<std::string, 3>, SimulationState> states_;  // rank 0, by file, phase and owner
 };
 
 }  // namespace

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 #include <numeric>
 
@@ -163,6 +165,37 @@ std::vector<std::uint64_t> order_by_target(const Synapses& synapses, EpochLayout
   return order;
 }
 
+std::vector<OwnVariable> lasting_variables(const Network& network, std::size_t population,
+                                           const SimulationDescription& simulation) {
+  std::vector<OwnVariable> result;
+  for (const StateText& state : simulation.populations[population].cell.text->states)
+    result.push_back({network.variables.find(By::neuron, population, state.name), state.name});
+  return result;
+}
+
+std::vector<OwnVariable> lasting_variables(const Network& network, const Connection& connection) {
+  const std::string prefix = connection.description->name + ".";
+  std::vector<OwnVariable> result;
+  for (const Variable& variable : network.variables.all()) {
+    if (!variable.name.starts_with(prefix)) continue;
+    const bool weight = variable.name == prefix + "weight";
+    const bool by_step = variable.history > 1 || std::holds_alternative<SpikeLanes>(variable.data);
+    if (weight || (variable.saved && !by_step)) result.push_back({&variable, variable.name.substr(prefix.size())});
+  }
+  return result;
+}
+
+std::string gather_values(const Network& network, const Variable& variable, Communicator& comm) {
+  // Ranks hold ascending ranges of neurons.
+  std::vector<std::string> parts = comm.gather(packed(network, variable));
+  if (comm.rank() != 0) return {};
+  if (variable.by == By::source) parts = {heard_by_any(parts)};
+  if (variable.by == By::device) parts.resize(1);
+  std::string values;
+  for (const std::string& part : parts) values += part;
+  return values;
+}
+
 void scatter_values(Network& network, const Variable& variable, Communicator& comm,
                     const std::function<const std::string&(std::size_t bytes)>& values) {
   const std::vector<std::string> sizes = comm.gather(to_bytes(packed(network, variable).size()));
@@ -181,6 +214,15 @@ void scatter_values(Network& network, const Variable& variable, Communicator& co
     }
   });
   unpack(comm.scatter(parts), network, variable);
+}
+
+std::string SavedWiring::text() const { return fmt::format("{} synapses, {:016x}", synapses, pairs); }
+
+SavedWiring SavedWiring::read(const std::string& connection, const std::string& text) {
+  SavedWiring wiring{.connection = connection};
+  if (std::sscanf(text.c_str(), "%" SCNu64 " synapses, %" SCNx64, &wiring.synapses, &wiring.pairs) != 2)
+    throw ConfigError(fmt::format("'{}' says no wiring", text));
+  return wiring;
 }
 
 std::vector<SavedWiring> gather_wirings(const Network& network, Communicator& comm) {
@@ -227,13 +269,10 @@ std::vector<SavedVariable> gather_variables(const Network& network, const Simula
   std::vector<SavedVariable> saved;
   for (const Variable& variable : network.variables.all()) {
     if (!variable.saved) continue;
-    // Ranks hold ascending ranges of neurons.
-    std::vector<std::string> parts = comm.gather(packed(network, variable));
+    std::string values = gather_values(network, variable, comm);
     if (comm.rank() != 0) continue;
-    if (variable.by == By::source) parts = {heard_by_any(parts)};
-    if (variable.by == By::device) parts.resize(1);
     saved.push_back(header_of(variable, simulation));
-    for (const std::string& part : parts) saved.back().values += part;
+    saved.back().values = std::move(values);
   }
   return saved;
 }

@@ -34,6 +34,8 @@ struct SavedWiring {
   std::string connection;
   std::uint64_t synapses = 0, pairs = 0;  // how many, and a checksum
   bool operator==(const SavedWiring&) const = default;
+  std::string text() const;
+  static SavedWiring read(const std::string& connection, const std::string& text);
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
     archive& connection& synapses& pairs;
@@ -64,6 +66,19 @@ void check_shared_state(const SimulationState& state, const SimulationDescriptio
 
 // The synapses of neurons 0 .. neurons-1 of this rank by postsynaptic, then presynaptic neuron.
 std::vector<std::uint64_t> order_by_target(const Synapses& synapses, EpochLayout layout, std::size_t neurons);
+
+// A variable, and what it is called for users: that of a connection without the connection's name.
+struct OwnVariable {
+  const Variable* variable;
+  std::string name;
+};
+// Those that another run can begin with: the states of neurons; weights and what rules keep, but not step by step.
+std::vector<OwnVariable> lasting_variables(const Network& network, std::size_t population,
+                                           const SimulationDescription& simulation);
+std::vector<OwnVariable> lasting_variables(const Network& network, const Connection& connection);
+
+// Collective: the values of a variable, on rank 0.
+std::string gather_values(const Network& network, const Variable& variable, Communicator& comm);
 
 // Collective: gives each rank its part of the values of a variable. `values` is called on rank 0 with the bytes that
 // they have in this network, and gives as many or throws; what it throws, all ranks do.

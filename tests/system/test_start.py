@@ -40,8 +40,10 @@ name = "exc_inh"
 from = "exc"
 to = "inh"
 density = 0.5
-weight = 0.5
+weight = 3
 delay = "2.1 ms"
+short_term = {{ model = "tsodyks", U = 0.3, tau_rec = "300 ms" }}
+{exc_inh}
 [[connection]]
 name = "inh_exc"
 from = "inh"
@@ -60,6 +62,9 @@ of = "input_exc"
 name = "inhibition"
 what = "weights"
 of = "inh_exc"
+[[record]]
+what = "variables"
+of = ["exc", "inh", "input_exc", "exc_inh", "inh_exc"]
 [rule.lpl]
 type = "lpl"
 predictive = {{ strength = 1.0 }}
@@ -67,7 +72,7 @@ hebbian = {{ strength = 1.0, tau_mean = "1 s", tau_variance = "1 s" }}
 update = {{ learning_rate = 1e-2, window = "100 ms" }}
 """
 PHASE = '[[phase]]\nname = "{}"\nduration = "2 s"\n'
-FRESH = {"seed": 5, "exc": "", "inh": "", "input_exc": "density = 0.4\nweight = 0.4",
+FRESH = {"seed": 5, "exc": "", "inh": "", "exc_inh": "", "input_exc": "density = 0.4\nweight = 0.4",
          "inh_exc": "density = 0.6\nweight = { uniform = [0.2, 0.4] }"}
 
 
@@ -117,14 +122,35 @@ class Start(InFolder):
     def test_a_checkpoint_goes_on_as_the_run_would_have(self):
         self.run_network("straight.h5", ["learn", "test"], spikes="both.ras")
         self.learn()
+        self.check_going_on('initial = { from = "a.checkpoint" }\n')
+
+    def test_a_result_file_with_variables_does_too(self):
+        # Of its first phase, whatever came after.
+        self.run_network("straight.h5", ["learn", "test"], ranks=2, spikes="both.ras")
+        (self.folder / "straight.h5").rename(self.folder / "long.h5")
+        self.run_network("straight.h5", ["learn", "test"], spikes="both.ras")
+        self.assertEqual(datasets(self.folder / "long.h5"), datasets(self.folder / "straight.h5"))
+        self.learn()
+        with h5py.File(self.folder / "a.h5") as file:
+            stored = file["variables/learn"]
+            self.assertEqual(sorted(stored), ["exc", "exc_inh", "inh", "inh_exc", "input_exc"])
+            self.assertEqual((stored["exc"].attrs["step"], stored["exc"].attrs["time"]), (20000, 2))
+            self.assertEqual((stored["exc/V"].shape, stored["exc/V"].attrs["units"], stored["exc/V"].attrs["by"]),
+                             ((33,), b"V", b"neuron"))
+            # Synapses by postsynaptic neuron.
+            pre, post, value = self.weights("a.h5", "inh_exc", "learn")
+            self.assertEqual(stored["inh_exc/weight"][:].tolist(),
+                             [weight for _, _, weight in sorted(zip(post, pre, value), key=lambda entry: entry[:2])])
+        self.check_going_on('initial = { from = "long.h5", at = "learn" }\n')
+
+    def check_going_on(self, begin):
         # Whatever the description says otherwise about weights, these are those that were learned.
-        begin = 'initial = { from = "a.checkpoint" }\n'
-        parts = {"spikes": "second.ras", "exc": begin, "inh": begin, "input_exc": begin + FRESH["input_exc"],
+        parts = {"spikes": "second.ras", "exc": begin, "inh": begin, "exc_inh": begin, "input_exc": begin + FRESH["input_exc"],
                  "inh_exc": begin + "density = 0.6\nweight = 0"}
         self.run_network("b.h5", ["test"], **parts)
         for connection in ("input_exc", "inh_exc"):
             self.assertEqual(self.weights("b.h5", connection, "initial"), self.weights("a.h5", connection, "learn"))
-            self.assertNotEqual(self.weights("b.h5", connection, "initial"), self.weights("b.h5", connection, "test"))
+            self.assertFalse(self.weights("b.h5", connection, "initial") == self.weights("b.h5", connection, "test"))
             self.assertEqual(self.weights("b.h5", connection, "test"), self.weights("straight.h5", connection, "test"))
         for source in ("exc", "inh"):
             expected = self.spikes("straight.h5", source, 20000)
@@ -135,10 +161,10 @@ class Start(InFolder):
             self.run_network("ranks.h5", ["test"], ranks=ranks, **parts)
             self.assertEqual(datasets(self.folder / "ranks.h5"), expected)
         # Only some of it makes another run; the states that are given stay.
-        self.run_network("c.h5", ["test"], **{**parts, "exc": 'initial = { from = "a.checkpoint", V = "-60 mV" }'})
+        self.run_network("c.h5", ["test"], **{**parts, "exc": begin.replace(" }", ', V = "-60 mV" }')})
         self.assertNotEqual(self.spikes("c.h5", "exc", 0), self.spikes("b.h5", "exc", 0))
-        self.run_network("c.h5", ["test"], **{**parts, "input_exc": 'initial = { from = "a.checkpoint", variables = ["mean"] }\n'
-                                              + FRESH["input_exc"]})
+        some = begin.replace(" }", ', variables = ["mean"] }')
+        self.run_network("c.h5", ["test"], **{**parts, "input_exc": some + FRESH["input_exc"]})
         self.assertEqual(self.weights("c.h5", "input_exc", "initial"), self.weights("a.h5", "input_exc", "initial"))
 
     def test_weights_of_a_result_file_are_those_of_a_snapshot(self):
@@ -193,12 +219,20 @@ class Start(InFolder):
                 ({"input_exc": 'density = 0.4\nweight = { from = "note.txt" }'}, "note.txt: is no HDF5 file"),
                 ({"input_exc": 'density = 0.4\nweight = { from = "a.checkpoint", at = "learn" }'},
                  "a checkpoint is of one moment; leave 'at' out"),
-                ({"input_exc": 'initial = { from = "a.h5" }\n' + FRESH["input_exc"]},
-                 r"a.h5 is no checkpoint; name one of that run \(--checkpoint\); of a result file, weights can be"),
+                ({"input_exc": 'initial = { from = "a.h5", of = "input" }\n' + FRESH["input_exc"]},
+                 "holds no variables of 'input'; there are those of \"exc\", \"exc_inh\", \"inh\", \"inh_exc\", "),
+                ({"input_exc": 'initial = { from = "a.h5", at = "initial" }\n' + FRESH["input_exc"]},
+                 "holds no variables of 'input_exc' at 'initial'; there are \"learn\""),
+                ({"inh_exc": 'initial = { from = "a.h5" }\ndensity = 0.6\nweight = 0', "seed": 6},
+                 r"'inh_exc' has \d+ synapses there, 'inh_exc' has \d+ here"),
                 ({"input_exc": 'initial = { from = "a.checkpoint", variables = ["trace"] }\n' + FRESH["input_exc"]},
                  "'variables' lists \"trace\"; it must be mean, variance, error_rise, error or weight"),
                 ({"input_exc": 'initial = { from = "a.checkpoint", of = "exc_inh" }\n' + FRESH["input_exc"]},
-                 "holds nothing of 'exc_inh'; there are \"exc\", \"inh\""),
+                 "holds no 'mean' of 'exc_inh'; there are \"short_term.x\""),
+                ({"exc_inh": 'initial = { from = "a.checkpoint", variables = ["weight"] }'},
+                 "holds no 'weight' of 'exc_inh'; there are \"short_term.x\""),
+                ({"exc_inh": 'initial = { from = "a.checkpoint", of = "inh_exc", variables = ["weight"] }'},
+                 r"'inh_exc' has \d+ synapses there, 'exc_inh' has \d+ here"),
                 ({"input_exc": 'initial = { from = "a.checkpoint", of = "inh_exc" }\n' + FRESH["input_exc"]},
                  r"'inh_exc' has \d+ synapses there, 'input_exc' has \d+ here"),
                 ({"input_exc": 'initial = { from = "a.checkpoint", of = "inh_exc", variables = ["mean"] }\n'
@@ -211,7 +245,8 @@ class Start(InFolder):
                 ({"exc": 'initial = { from = "a.checkpoint", of = "none" }'},
                  "holds nothing of 'none'; there are \"exc\", \"inh\""),
                 ({"exc": 'initial = { from = "a.checkpoint", variables = ["W"] }'}, "the model 'if' has no state 'W'"),
-                ({"exc": 'initial = { from = "a.h5" }'}, "a.h5 is no checkpoint; name one")):
+                ({"exc": 'initial = { from = "a.h5", of = "inh" }'}, "'V' of 'inh' is 36 bytes there and 132 here"),
+                ({"exc": 'initial = { from = "note.txt" }'}, "note.txt: is no HDF5 file")):
             for ranks, options in ((1, ["--check"]), (2, [])):
                 said = self.run_network("x.h5", ["test"], *options, ranks=ranks, expected=2, spikes="second.ras", **parts)
                 self.assertRegex(said, place)

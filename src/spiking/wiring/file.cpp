@@ -1,5 +1,5 @@
 // The synapses of a file, with their weights.
-#include "io/read_weights.hpp"
+#include "io/read_result.hpp"
 #include "spiking/reading.hpp"
 #include "spiking/wiring/listed.hpp"
 

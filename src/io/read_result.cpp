@@ -1,4 +1,4 @@
-#include "io/read_weights.hpp"
+#include "io/read_result.hpp"
 
 #include <fmt/format.h>
 
@@ -53,6 +53,44 @@ NeuronId size_from(double number, const std::string& place) {
   return static_cast<NeuronId>(number);
 }
 
+std::string checked_phase(const h5::File& file, const std::string& owner, const std::string& phase) {
+  const std::string root = "/variables";
+  std::vector<std::pair<double, std::string>> found;
+  std::vector<std::string> names, owners;
+  for (const std::string& name : file.exists(root) ? file.children(root) : std::vector<std::string>{}) {
+    for (const std::string& other : file.children(root + "/" + name))
+      if (std::ranges::find(owners, other) == owners.end()) owners.push_back(other);
+    const std::vector<double> step = file.number_attribute(root + "/" + name + "/" + owner, "step");
+    if (step.size() == 1) found.emplace_back(step.front(), name);
+  }
+  if (found.empty())
+    throw ConfigError(
+        fmt::format("{}: holds no variables of '{}'; there are those of {} (a record of 'variables' keeps "
+                    "them)",
+                    file.path(), owner, quoted(owners)));
+  std::ranges::stable_sort(found, {}, [](const auto& entry) { return entry.first; });
+  for (const auto& [step, name] : found) {
+    if (name == phase) return phase;
+    names.push_back(name);
+  }
+  if (phase.empty()) return names.back();
+  throw ConfigError(
+      fmt::format("{}: holds no variables of '{}' at '{}'; there are {}", file.path(), owner, phase, quoted(names)));
+}
+
+template <class T>
+std::string bytes_of(const h5::Dataset& dataset) {
+  const std::vector<T> values = dataset.read<T>();
+  return {reinterpret_cast<const char*>(values.data()), values.size() * sizeof(T)};
+}
+
+std::string bytes_of(const h5::Dataset& dataset) {
+  if (dataset.holds<float>()) return bytes_of<float>(dataset);
+  if (dataset.holds<double>()) return bytes_of<double>(dataset);
+  if (dataset.holds<std::int64_t>()) return bytes_of<std::int64_t>(dataset);
+  dataset.refuse("float32, float64 or int64");
+}
+
 }  // namespace
 
 std::string snapshot_of(const std::string& path, const std::string& connection, const std::string& snapshot) {
@@ -86,6 +124,26 @@ SparseMatrix read_weights(const std::string& path, const std::string& connection
                                       place, matrix.pre[i], matrix.post[i]));
     }
     return matrix;
+  });
+}
+
+std::string phase_of(const std::string& path, const std::string& owner, const std::string& phase) {
+  return h5::of_user([&] { return checked_phase(h5::File::open_read_only(path), owner, phase); });
+}
+
+StoredVariables read_variables(const std::string& path, const std::string& owner, const std::string& phase) {
+  return h5::of_user([&] {
+    const h5::File file = h5::File::open_read_only(path);
+    const std::string group = fmt::format("/variables/{}/{}", checked_phase(file, owner, phase), owner);
+    StoredVariables stored;
+    stored.step = std::llround(file.number_attribute(group, "step").front());
+    stored.wiring = file.text_attribute(group, "wiring").value_or("");
+    for (const std::string& name : file.children(group)) {
+      const std::string place = group + "/" + name;
+      stored.variables.push_back(
+          {name, file.text_attribute(place, "by").value_or(""), bytes_of(file.open_dataset(place))});
+    }
+    return stored;
   });
 }
 
