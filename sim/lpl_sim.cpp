@@ -124,6 +124,8 @@ int main(int argc, char** argv) {
                  "--wirings", [] { print_page(list_of_wirings()); }, "List the wirings of connections");
              app.add_flag_callback(
                  "--rules", [] { print_page(list_of_rules()); }, "List the types of plasticity rules");
+             app.add_flag_callback(
+                 "--records", [] { print_page(list_of_records()); }, "List what can be recorded");
              app.add_option_function<std::string>(
                     "--checkpoint-model-time",
                     [&](const std::string& text) {

@@ -102,6 +102,64 @@ EXC = [[0, 3, 20], [3, 4, 5, 6, 7], [12]]
 INH = [[0, 1, 2], [7]]
 
 
+# Leaky neurons of two sizes that are held at -50 mV for 20 ms.
+CLAMPED = """
+simulation = {}
+[cell.leaky]
+model = "equations"
+[cell.leaky.parameters]
+C = "200 pF * (1 + i)"
+tau = "20 ms"
+[cell.leaky.states]
+V = "-65 mV"
+[cell.leaky.dynamics]
+V = "(-65 mV - V) / tau"
+[[population]]
+name = "a"
+cell = "leaky"
+size = 7
+[[population]]
+name = "b"
+cell = "if"
+size = 3
+[[stimulus]]
+name = "electrode"
+type = "clamp"
+to = "a"
+neurons = ["1:6"]
+times = ["10 ms", "30 ms"]
+values = ["-50 mV", "-50 mV"]
+[[stimulus]]
+name = "other"
+type = "clamp"
+to = "b"
+times = ["0 ms", "30 ms"]
+values = ["-60 mV", "-60 mV"]
+[[phase]]
+name = "p"
+duration = "50 ms"
+[[record]]
+name = "needed"
+what = "clamp_current"
+of = "a"
+neurons = [0, 2, 5]
+every = "1 ms"
+[[record]]
+name = "V"
+what = "state"
+of = "a"
+variable = "V"
+neurons = 2
+every = "1 ms"
+[[record]]
+name = "drive"
+what = "clamp_current"
+of = "b"
+neurons = 1
+every = "1 ms"
+"""
+
+
 class Monitors(InFolder):
     def setUp(self):
         super().setUp()
@@ -179,6 +237,28 @@ class Monitors(InFolder):
             for column, found in enumerate((events, bursts)):
                 count = np.sum((np.array(found) > begin[k] - 1e-6) & (np.array(found) < end[k] - 1e-6))
                 self.assertAlmostEqual(rates[k, column], count / 40 / (end[k] - begin[k]), delta=1e-4)
+
+    def test_a_clamp_needs_the_current_that_leaks(self):
+        self.write("net.sim", CLAMPED)
+        self.run_network("a.h5")
+        with Result(self.folder / "a.h5") as result:
+            needed, drive = result.report("needed"), result.report("drive")
+            self.assertEqual((needed.unit, needed.variable, needed.neurons.tolist()), ("A", "clamp_current", [0, 2, 5]))
+            self.assertEqual(result.report("V").unit, "V")
+            self.assertEqual(drive.unit, "V/s")  # no capacitance is known
+        leak = 15e-3 * -np.expm1(-0.1 / 20) / 0.1e-3  # [V/s], of a step
+        for column, capacitance in ((1, 600e-12), (2, 1200e-12)):
+            np.testing.assert_allclose(needed.data[11:30, column], leak * capacitance, rtol=1e-3)
+            self.assertTrue(np.all(needed.data[31:, column] == 0) and np.all(needed.data[:10, column] == 0))
+        self.assertTrue(np.all(needed.data[:, 0] == 0))  # not clamped
+        np.testing.assert_allclose(needed.data[10, 1], 15e-3 / 0.1e-3 * 600e-12, rtol=1e-3)  # the jump from rest
+        self.assertGreater(drive.data[5, 0], 0)
+        expected = datasets(self.folder / "a.h5")
+        self.run_network("ranks.h5", ranks=3)
+        self.assertEqual(datasets(self.folder / "ranks.h5"), expected)
+        self.write("net.sim", CLAMPED.replace('of = "b"\nneurons = 1', 'of = "c"\nneurons = 1')
+                   + '[[population]]\nname = "c"\ncell = "if"\nsize = 3\n')
+        self.assertIn("no stimulus of the type \"clamp\" acts on 'c'", self.run_network("x.h5", expected=2))
 
     def test_a_resumed_run_has_the_same(self):
         self.run_network("a.h5", "--checkpoint", "c", "--checkpoint-model-time", "0.73 s")

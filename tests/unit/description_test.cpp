@@ -412,7 +412,7 @@ TEST(Description, ReadsListsOfNeurons) {
     const auto s = read_simulation_text(
         kSmall + "[[record]]\nwhat = \"state\"\nof = \"exc\"\nvariable = \"V\"\nevery = \"1 ms\"\nneurons = " + list,
         "net.sim");
-    return dynamic_cast<const StateRecord&>(*s.records.back()).neurons;
+    return dynamic_cast<const StateRecord&>(*s.records.back()).of.neurons;
   };
   const std::vector<NeuronId> all = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
   EXPECT_EQ(neurons("\"all\""), all);

@@ -239,6 +239,8 @@ void read_time(const MachineCode& code, Place<T>& place) {
 template <class T>
 void apply_clamps(const MachineCode& code, Place<T>& place) {
   const Operand<T, false> free(place, code.to);
+  if (place.epoch.unclamped)
+    for (std::size_t b = 0; b < place.blocks; ++b) to_floats(free[b], place.epoch.unclamped + place.cell(b));
   fill(place, code.to, [&](std::size_t b) HWY_ATTR {
     const Lanes<T> clamp = from_floats<T>(place.epoch.clamp + place.cell(b));
     return select(equal(clamp, clamp), clamp, free[b]);

@@ -11,6 +11,7 @@
 #include "spiking/model/equations.hpp"
 #include "spiking/model/kernel.hpp"
 #include "spiking/plasticity/plasticity.hpp"
+#include "spiking/record/record.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 #include "spiking/wiring/wiring.hpp"
 
@@ -100,6 +101,7 @@ std::string list_of(const std::string& title, std::span<const Entry> entries, st
 
 std::string list_of_stimuli() { return list_of("types of [[stimulus]]", stimuli(), &StimulusEntry::type); }
 std::string list_of_wirings() { return list_of("wirings of [[connection]]", wirings(), &WiringEntry::key); }
+std::string list_of_records() { return list_of("what a [[record]] keeps", records(), &RecordEntry::what); }
 std::string list_of_rules() { return list_of("types of [rule.NAME]", rules(), &RuleEntry::type); }
 
 std::string page_of_model(const std::string& name) {

@@ -101,6 +101,8 @@ struct RecordDescription : RecordHead {
   // The network is built. Throws ConfigError.
   virtual std::unique_ptr<Record> make(const RecordPlace& place) const = 0;
   virtual void add_size(SizeEstimate& estimate) const = 0;
+  // The population whose membranes before clamps it looks at, if any.
+  virtual std::optional<std::size_t> clamped() const { return {}; }
   // Whether it would have gone on at step `now`, where a phase ends, had the phase been longer.
   virtual bool is_cut_short(Step /*now*/) const { return false; }
 };

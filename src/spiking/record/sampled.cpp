@@ -23,11 +23,11 @@ Step next_sample_end(const std::vector<StepRange>& windows, Step every, Step now
 
 Step SampledRecord::next_end(Step now) const { return next_sample_end(description_.windows, every_, now); }
 
-void SampledRecord::observe(Step /*from*/, Step to, const std::vector<SpikeHistory>& /*spikes*/) {
+void SampledRecord::observe(Step from, Step to, const std::vector<SpikeHistory>& /*spikes*/) {
   const Step sampled = to - 1;
   if (sampled % every_ != 0 || !active(description_.windows, sampled)) return;
   steps_.push_back(sampled);
-  sample(values_);
+  sample(sampled - from, values_);
 }
 
 bool SampledRecord::gather_due(Step /*now*/) const { return steps_.size() * width_ >= kValuesPerGather; }
@@ -47,26 +47,23 @@ void SampledRecord::gather(Step /*now*/) {
 }
 
 ChosenValues::ChosenValues(const RecordPlace& place, const RecordDescription& description, Step every,
-                           const Variable& variable, std::size_t width)
-    : SampledRecord(place, description, every, width),
-      variable_(variable),
-      columns_(static_cast<std::size_t>(place.comm.size())) {}
+                           std::size_t width)
+    : SampledRecord(place, description, every, width), columns_(static_cast<std::size_t>(place.comm.size())) {}
 
 void ChosenValues::add(std::size_t column, int rank, std::size_t local) {
   columns_[static_cast<std::size_t>(rank)].push_back(column);
   if (rank == place_.comm.rank()) local_.push_back(local);
 }
 
+float ChosenValues::value_of(const Variable& variable, std::size_t element) {
+  if (const auto* doubles = std::get_if<std::span<double>>(&variable.data))
+    return static_cast<float>((*doubles)[element]);
+  return std::get<std::span<float>>(variable.data)[element];
+}
+
 // Floats travel as bits.
-void ChosenValues::sample(std::vector<std::int64_t>& values) const {
-  const auto take = [&](const auto all) {
-    for (const std::size_t index : local_)
-      values.push_back(std::bit_cast<std::int32_t>(static_cast<float>(all[index])));
-  };
-  if (const auto* doubles = std::get_if<std::span<double>>(&variable_.data))
-    take(*doubles);
-  else
-    take(std::get<std::span<float>>(variable_.data));
+void ChosenValues::sample(Step step, std::vector<std::int64_t>& values) const {
+  for (const std::size_t local : local_) values.push_back(std::bit_cast<std::int32_t>(value(local, step)));
 }
 
 std::vector<float> ChosenValues::rows(const std::vector<std::vector<std::int64_t>>& parts, std::size_t count) const {
@@ -84,7 +81,7 @@ SummedValues::SummedValues(const RecordPlace& place, const RecordDescription& de
                            std::size_t width, std::size_t sums)
     : SampledRecord(place, description, every, width), sums_(sums) {}
 
-void SummedValues::sample(std::vector<std::int64_t>& values) const {
+void SummedValues::sample(Step /*step*/, std::vector<std::int64_t>& values) const {
   std::vector<ExactSum> sums(sums_);
   add(sums);
   for (const ExactSum& sum : sums) sum.append_parts(values);

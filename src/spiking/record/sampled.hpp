@@ -22,8 +22,8 @@ class SampledRecord : public Record {
   SampledRecord(const RecordPlace& place, const RecordDescription& description, Step every, std::size_t width)
       : place_(place), description_(description), every_(every), width_(width) {}
 
-  // Appends what this rank has of a row.
-  virtual void sample(std::vector<std::int64_t>& values) const = 0;
+  // Appends what this rank has of a row, which is sampled in this step of the epoch, from 0.
+  virtual void sample(Step step, std::vector<std::int64_t>& values) const = 0;
   // Rank 0: the rows, from what each rank has appended.
   virtual std::vector<float> rows(const std::vector<std::vector<std::int64_t>>& parts, std::size_t count) const = 0;
   virtual void append(const std::vector<double>& times, const std::vector<float>& values) = 0;
@@ -38,17 +38,18 @@ class SampledRecord : public Record {
   std::vector<std::int64_t> values_;
 };
 
-// Chosen elements of a variable: every value of a row lives on one rank.
+// Values of neurons or synapses, each of which lives on one rank.
 class ChosenValues : public SampledRecord {
  protected:
-  ChosenValues(const RecordPlace& place, const RecordDescription& description, Step every, const Variable& variable,
-               std::size_t width);
+  ChosenValues(const RecordPlace& place, const RecordDescription& description, Step every, std::size_t width);
   // Column `column` of rows lives on `rank`, there as element `local`.
   void add(std::size_t column, int rank, std::size_t local);
-  const Variable& variable_;
+  // Of an element that lives here, as sample().
+  virtual float value(std::size_t local, Step step) const = 0;
+  static float value_of(const Variable& variable, std::size_t element);
 
  private:
-  void sample(std::vector<std::int64_t>& values) const final;
+  void sample(Step step, std::vector<std::int64_t>& values) const final;
   std::vector<float> rows(const std::vector<std::vector<std::int64_t>>& parts, std::size_t count) const final;
 
   std::vector<std::size_t> local_;
@@ -66,7 +67,7 @@ class SummedValues : public SampledRecord {
   virtual void finish(const std::vector<long double>& sums, std::vector<float>& row) const = 0;
 
  private:
-  void sample(std::vector<std::int64_t>& values) const final;
+  void sample(Step step, std::vector<std::int64_t>& values) const final;
   std::vector<float> rows(const std::vector<std::vector<std::int64_t>>& parts, std::size_t count) const final;
 
   std::size_t sums_;

@@ -1,18 +1,14 @@
 // what = "state".
 #pragma once
 
-#include "spiking/record/record.hpp"
+#include "spiking/record/reports.hpp"
 
 namespace lpl::spiking {
 
 struct StateRecord final : RecordDescription {
   std::unique_ptr<Record> make(const RecordPlace& place) const override;
-  void add_size(SizeEstimate& estimate) const override;
-  std::size_t population = 0;
-  std::string variable;           // "V", or a trace, "CONNECTION.TRACE"
-  std::vector<NeuronId> neurons;  // ascending
-  Step every = 0;
-  std::string group;  // in /report
+  void add_size(SizeEstimate& estimate) const override { of.add_size(estimate, windows); }
+  ReportedNeurons of;  // whose variable is "V", or a trace, "CONNECTION.TRACE"
 };
 
 }  // namespace lpl::spiking

@@ -21,11 +21,10 @@ struct ChosenSynapses final : RecordDescription {
 class SynapseSamples final : public ChosenValues {
  public:
   SynapseSamples(const RecordPlace& place, const ChosenSynapses& record)
-      : ChosenValues(place, record, record.every,
-                     *place.network.variables.find(By::synapse, record.connection,
-                                                   place.simulation.connections[record.connection].name + ".weight"),
-                     record.pre.size()),
-        record_(record) {
+      : ChosenValues(place, record, record.every, record.pre.size()),
+        record_(record),
+        variable_(*place.network.variables.find(By::synapse, record.connection,
+                                                place.simulation.connections[record.connection].name + ".weight")) {
     const NeuronId size = place.simulation.populations[place.simulation.connections[record.connection].to].size;
     for (int rank = 0; rank < place.comm.size(); ++rank) {
       const LocalRange range = local_range(size, rank, place.comm.size());
@@ -58,7 +57,10 @@ class SynapseSamples final : public ChosenValues {
     series_->append(times, values);
   }
 
+  float value(std::size_t element, Step /*step*/) const override { return value_of(variable_, element); }
+
   const ChosenSynapses& record_;
+  const Variable& variable_;
   std::unique_ptr<SampleSeries> series_;  // rank 0
 };
 
