@@ -291,7 +291,8 @@ class Injections(InFolder):
 class Lists(InFolder):
     def test_what_a_description_can_name_is_listed(self):
         for option, words in (("--stimuli", ("poisson ", "patterns ", "clamp ")), ("--wirings", ("density ", "total ")),
-                              ("--rules", ("lpl ", "symmetric_stdp "))):
+                              ("--rules", ("lpl ", "symmetric_stdp ")),
+                              ("--records", ("spikes ", "weight_statistics "))):
             for arguments in ((option,), ("--seed", "1", option), ("net.sim", option)):
                 done = lpl_sim(*arguments, cwd=self.folder)
                 self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
@@ -303,7 +304,7 @@ class Lists(InFolder):
 
     def test_the_documents_have_all(self):
         language = (ROOT / "docs/language.md").read_text()
-        for option in ("--stimuli", "--rules", "--wirings"):
+        for option in ("--stimuli", "--rules", "--wirings", "--records"):
             for line in lpl_sim(option, cwd=self.folder).stdout.splitlines()[1:]:
                 self.assertRegex(language, rf"`(type = \"?)?{line.split()[0]}\b", option)
 
