@@ -9,7 +9,7 @@
 #include "spiking/check.hpp"
 #include "spiking/engine.hpp"
 #include "spiking/model/kernel.hpp"
-#include "spiking/model/pages.hpp"
+#include "spiking/pages.hpp"
 
 namespace {
 
@@ -88,14 +88,15 @@ ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
   throw CLI::CallForVersion(page, 0);
 }
 
-// --models [NAME], where NAME stands as the description would.
-void print_models(const CLI::App& app) {
+// --models [NAME] and --rules [NAME], where NAME stands as the description would.
+void print_pages(const CLI::App& app, const std::string& option, std::string (*list)(),
+                 std::string (*page_of)(const std::string&)) {
   const std::vector<std::string> given = app.get_option("description")->results();
   std::string page;
   try {
-    page = given.empty() ? list_of_models() : page_of_model(given.front());
+    page = given.empty() ? list() : page_of(given.front());
   } catch (const ConfigError& error) {
-    throw CLI::ValidationError("--models", error.what());
+    throw CLI::ValidationError(option, error.what());
   }
   print_page(page);
 }
@@ -116,14 +117,16 @@ int main(int argc, char** argv) {
              app.add_option("--dry-run", dry_run, "Print what each of this many ranks would hold and send; do not run")
                  ->check(CLI::Range(1, 1 << 20));
              app.add_flag_callback(
-                 "--models", [&] { print_models(app); },
+                 "--models", [&] { print_pages(app, "--models", list_of_models, page_of_model); },
                  "List the neuron models; --models NAME: print one, its parameters, states, receptors and equations");
              app.add_flag_callback(
                  "--stimuli", [] { print_page(list_of_stimuli()); }, "List the types of stimuli");
              app.add_flag_callback(
                  "--wirings", [] { print_page(list_of_wirings()); }, "List the wirings of connections");
              app.add_flag_callback(
-                 "--rules", [] { print_page(list_of_rules()); }, "List the types of plasticity rules");
+                 "--rules", [&] { print_pages(app, "--rules", list_of_rules, page_of_rule); },
+                 "List the plasticity rules; --rules NAME: print one that is a text, its parameters, traces and "
+                 "changes");
              app.add_flag_callback(
                  "--records", [] { print_page(list_of_records()); }, "List what can be recorded");
              app.add_option_function<std::string>(

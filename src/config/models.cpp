@@ -23,7 +23,7 @@ std::string models_directory() {
 }
 
 void embed_models(Document& document, const ModelReference& reference) {
-  const auto& [list, key, section, extension, texts] = reference;
+  const auto& [list, key, section, extension, texts, only_type] = reference;
   for (const std::string& name : document.strings_in(list, key)) {
     if (document.has_section(section, name)) continue;
     for (const std::string& folder : {document.folder(), models_directory()}) {
@@ -31,6 +31,7 @@ void embed_models(Document& document, const ModelReference& reference) {
       std::error_code ignored;
       if (!fs::is_regular_file(path, ignored)) continue;
       Document model = Document::from_file(path.string());
+      if (!only_type.empty() && !model.says("type", only_type)) continue;
       if (!texts.empty() && model.says("model", "equations")) {
         if (!document.has_section(texts, name)) document.embed(texts, name, std::move(model));
         model = Document::from_text(fmt::format("model = \"{}\"", name), path.string());
@@ -45,18 +46,24 @@ void embed_models(Document& document, const ModelReference& reference) {
 
 void resolve(Document& document, const std::vector<std::string>& overrides,
              const std::vector<ModelReference>& references) {
-  const auto concerns_model = [&](const std::string& assignment) {
-    return std::any_of(references.begin(), references.end(),
-                       [&](const ModelReference& r) { return assignment.starts_with(r.section + "."); });
+  const auto changes_file = [&](const std::string& assignment) {
+    return std::any_of(references.begin(), references.end(), [&](const ModelReference& r) {
+      const std::size_t begin = r.section.size() + 1;
+      return assignment.starts_with(r.section + ".") &&
+             !document.has_section(r.section, assignment.substr(begin, assignment.find_first_of(".=", begin) - begin));
+    });
   };
+  std::vector<std::string> of_files;
   for (const std::string& assignment : overrides)
-    if (!concerns_model(assignment)) document.set(assignment);
+    if (changes_file(assignment))
+      of_files.push_back(assignment);
+    else
+      document.set(assignment);
   const auto embed_all = [&] {
     for (const ModelReference& reference : references) embed_models(document, reference);
   };
   embed_all();
-  for (const std::string& assignment : overrides)
-    if (concerns_model(assignment)) document.set(assignment);
+  for (const std::string& assignment : of_files) document.set(assignment);
   embed_all();
 }
 

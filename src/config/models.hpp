@@ -17,10 +17,11 @@ namespace lpl {
 // [section.name] a table that names it, model = "name".
 struct ModelReference {
   std::string list, key, section, extension, texts;
+  std::string only_type = "";  // of files, those with type = this
 };
 
 // Applies overrides ("a.b=VALUE", see Document::set) and finds the models of all `references`, in their order.
-// Overrides that change a model come after it is found: what they change must be there; what they name is found then.
+// Overrides that change the model of a file come after it is found; what they name is found then.
 void resolve(Document& document, const std::vector<std::string>& overrides,
              const std::vector<ModelReference>& references);
 

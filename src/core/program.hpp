@@ -59,6 +59,45 @@ enum class Op : std::uint8_t {
   clamp,    // to = the clamp's value where one acts
 };
 
+// Which of a, b and c an instruction reads as registers: bits 0, 1 and 2.
+constexpr unsigned registers_read(Op op) {
+  switch (op) {
+    case Op::copy:
+    case Op::negate:
+    case Op::abs:
+    case Op::sqrt:
+    case Op::floor:
+    case Op::exp:
+    case Op::expm1:
+    case Op::log:
+    case Op::log1p:
+    case Op::exprel:
+    case Op::tanh:
+    case Op::sin:
+    case Op::cos:
+    case Op::negation:
+      return 1;
+    case Op::fma:
+    case Op::fnma:
+    case Op::select:
+      return 1 | 2 | 4;
+    case Op::poisson:
+      return 2;
+    case Op::fired:
+      return 2 | 4;
+    case Op::uniform:
+    case Op::normal:
+    case Op::time:
+    case Op::input:
+    case Op::arrival:
+    case Op::hook:
+    case Op::clamp:
+      return 0;
+    default:
+      return 1 | 2;
+  }
+}
+
 // Registers are numbered through: states, then values by neuron, then constants (the same for all neurons), then
 // temporaries.
 struct Instruction {

@@ -5,7 +5,6 @@
 #include <bit>
 #include <limits>
 #include <set>
-#include <span>
 #include <stdexcept>
 
 #include "core/errors.hpp"
@@ -14,46 +13,6 @@ namespace lpl {
 namespace {
 
 constexpr std::uint32_t kNever = std::numeric_limits<std::uint32_t>::max();
-
-// How many of a, b, c are registers.
-std::span<const int> registers_of(Op op) {
-  static constexpr std::array<int, 3> kFirst{0, 1, 2}, kSecond{1, 2, 2};
-  switch (op) {
-    case Op::copy:
-    case Op::negate:
-    case Op::abs:
-    case Op::sqrt:
-    case Op::floor:
-    case Op::exp:
-    case Op::expm1:
-    case Op::log:
-    case Op::log1p:
-    case Op::exprel:
-    case Op::tanh:
-    case Op::sin:
-    case Op::cos:
-    case Op::negation:
-      return std::span(kFirst).first(1);
-    case Op::fma:
-    case Op::fnma:
-    case Op::select:
-      return kFirst;
-    case Op::poisson:
-      return std::span(kSecond).first(1);
-    case Op::fired:
-      return std::span(kSecond).first(2);
-    case Op::uniform:
-    case Op::normal:
-    case Op::time:
-    case Op::input:
-    case Op::arrival:
-    case Op::hook:
-    case Op::clamp:
-      return {};
-    default:
-      return std::span(kFirst).first(2);
-  }
-}
 
 }  // namespace
 
@@ -121,7 +80,8 @@ Program ProgramBuilder::finish() const {
     const std::array<std::uint32_t, 3> ids{entry.a, entry.b, entry.c};
     if (entry.kind == Kind::commit) visit(entry.a);
     if (entry.kind == Kind::result)
-      for (const int which : registers_of(entry.op)) visit(ids[static_cast<std::size_t>(which)]);
+      for (std::size_t n = 0; n < 3; ++n)
+        if (registers_read(entry.op) >> n & 1u) visit(ids[n]);
   };
 
   std::vector<bool> wanted(count, false);
@@ -215,7 +175,8 @@ Program ProgramBuilder::finish() const {
     instruction.a = entry.index;
     std::uint16_t* const fields[] = {&instruction.a, &instruction.b, &instruction.c};
     const std::uint32_t ids[] = {entry.a, entry.b, entry.c};
-    for (const int which : registers_of(entry.op)) *fields[which] = reg[ids[which]];
+    for (std::size_t n = 0; n < 3; ++n)
+      if (registers_read(entry.op) >> n & 1u) *fields[n] = reg[ids[n]];
     if (entry.op == Op::clamp) instruction.a = 0;
     program.code.push_back(instruction);
   }

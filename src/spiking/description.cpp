@@ -137,7 +137,8 @@ SimulationDescription read(Document document, std::vector<std::string> overrides
           {{"population", "cell", "cell", "cell", "model"},
            {"cell", "model", "model", "cell", ""},
            {"connection", "plasticity", "rule", "rule", ""},
-           {"connections", "plasticity", "rule", "rule", ""}});
+           {"connections", "plasticity", "rule", "rule", ""},
+           {"rule", "type", "rule", "rule", "", "traces"}});
   return DescriptionReader(std::move(document)).read();
 }
 

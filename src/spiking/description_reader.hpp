@@ -20,6 +20,8 @@
 
 namespace lpl::spiking {
 
+struct RuleReading;
+
 class DescriptionReader {
  public:
   explicit DescriptionReader(Document document) : document_(std::move(document)) {}
@@ -60,6 +62,7 @@ class DescriptionReader {
   void read_delay(Table& table, const WiringPlace& place, ConnectionDescription& c) const;
   void find_min_delay();
   void read_plasticity(Table& table, Table& root, ConnectionDescription& c);
+  std::shared_ptr<const RuleDescription> read_rule(const RuleReading& reading, Table& root);
   // Weights that a rule moves start within its bounds, or above them by what the rule itself may do.
   void check_initial_weights(Table& table, const ConnectionDescription& c) const;
   void read_phase(Table& table);

@@ -29,8 +29,9 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
     hooks_.resize(simulation.populations.size());
     for (std::size_t p = 0; p < hooks_.size(); ++p) hooks_[p].event_steps.assign(network_->populations[p]->blocks(), 0);
     for (Connection& connection : network_->connections)
-      if (connection.moves() == Moves::within_epochs)
-        hooks_[connection.description->to].members.push_back(connection.plasticity->hook());
+      if (connection.plasticity)
+        if (BlockHook* const hook = connection.plasticity->hook())
+          hooks_[connection.description->to].members.push_back(hook);
     local_spikes_.resize(simulation.populations.size());
     all_spikes_.resize(simulation.populations.size());
   });
@@ -203,9 +204,8 @@ Step Engine::epoch_end(Step now, Step phase_end, const Recorder& recorder) const
   Step end =
       std::min({now + longest_epoch(simulation_), phase_end, recorder.next_sample_end(now), limits_->next_end(now)});
   for (const Connection& connection : network_->connections) {
-    if (connection.moves() != Moves::at_windows) continue;
-    const Step window = connection.description->rule->window;
-    end = std::min(end, (now / window + 1) * window);
+    const RuleDescription* const rule = connection.description->rule.get();
+    if (rule && rule->window > 0) end = std::min(end, rule->next_window_end(now));
   }
   return end;
 }
@@ -225,9 +225,13 @@ void Engine::deliver(Step from, Step to, const Phase& phase) {
     const SpikeHistory& source = spikes_[description.from];
     const Moves moves = connection.moves();
     if (moves == Moves::within_epochs) {
-      connection.plasticity->begin_epoch(from, static_cast<std::uint32_t>(to - from), source, phase.learns[i],
-                                         hooks_[description.to].event_steps.data());
-    } else if (moves == Moves::at_windows && from % description.rule->window == 0) {
+      connection.plasticity->begin_epoch({.first = from,
+                                          .steps = static_cast<std::uint32_t>(to - from),
+                                          .learns = phase.learns[i],
+                                          .spikes = spikes_,
+                                          .memory = network_->source_memory,
+                                          .event_steps = hooks_[description.to].event_steps.data()});
+    } else if (moves == Moves::at_windows && description.rule->closes_window(from)) {
       deliver_connection(i, from, from + 1, from);
       const auto mark = Laps::mark();
       connection.plasticity->update(from, source, phase.learns[i]);

@@ -29,7 +29,9 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
     needs[p].receptors.assign(simulation.populations[p].cell.text->receptors.size(), false);
   for (const ConnectionDescription& c : simulation.connections) {
     needs[c.to].receptors[c.receptor] = true;
-    if (c.rule) needs[c.to].spike_lanes_kept = std::max(needs[c.to].spike_lanes_kept, c.rule->own_memory);
+    if (!c.rule) continue;
+    needs[c.to].spike_lanes_kept = std::max(needs[c.to].spike_lanes_kept, c.rule->own_memory);
+    needs[c.to].kept.insert(c.rule->follows.begin(), c.rule->follows.end());
   }
   for (const auto& device : simulation.devices) {
     Neurons::Needs& target = needs[device->population];
@@ -63,12 +65,14 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
           c.short_term->make({.connection = c, .synapses = connection.synapses, .pre_size = pre_size});
     if (!c.rule) continue;
     memory = std::max(memory, c.rule->source_memory + kLongestEpoch);
+    for (const auto& listening : c.rule->listens)
+      source_memory[listening.source] = std::max(source_memory[listening.source], listening.memory + kLongestEpoch);
     connection.plasticity = c.rule->make({.connection = c,
                                           .index = connections.size() - 1,
                                           .synapses = connection.synapses,
                                           .pre_size = pre_size,
                                           .input = target.input(c.receptor),
-                                          .post_blocks = target.blocks(),
+                                          .post = target,
                                           .layout = layout,
                                           .plasticity_block = simulation.plasticity_block,
                                           .short_term = connection.short_term.get()});

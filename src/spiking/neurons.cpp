@@ -11,7 +11,7 @@
 #include "core/text.hpp"
 #include "spiking/model/catalogue.hpp"
 #include "spiking/model/machine.hpp"
-#include "spiking/model/steady_values.hpp"
+#include "spiking/text/steady_values.hpp"
 #include "spiking/slow_membrane.hpp"
 
 namespace lpl::spiking {
@@ -45,7 +45,8 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
   lanes_.resize(blocks_);
   for (std::size_t n = 0; n < range.count; ++n) lanes_[n / kBlock] |= static_cast<std::uint16_t>(1u << n % kBlock);
   const Cell& cell = population.cell;
-  if (cell.kernel)
+  const bool with_kernel = cell.kernel && needs.kept.empty();
+  if (with_kernel)
     model_ = kernel(population, dt, seed);
   else
     model_ = cell.is_double ? machine<double>(population, dt, seed) : machine<float>(population, dt, seed);
@@ -68,7 +69,12 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
     V_integrated_.assign(buffer, 0.0f);
   }
   if (needs.unclamped) unclamped_.assign(buffer, 0.0f);
-  gather_arrays(cell.kernel);
+  if (!needs.kept.empty()) {
+    kept_.resize(text_->states.size());
+    for (const std::size_t state : needs.kept) kept_[state].assign(buffer, 0.0f);
+    for (auto& values : kept_) kept_arrays_.push_back(values.empty() ? nullptr : values.data());
+  }
+  gather_arrays(with_kernel ? cell.kernel : nullptr);
   start(population, dt, seed);
 }
 
@@ -182,6 +188,7 @@ void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uin
   epoch.clamp = data_or_null(clamp_);
   epoch.unclamped = data_or_null(unclamped_);
   epoch.V_integrated = data_or_null(V_integrated_);
+  epoch.kept = kept_arrays_.empty() ? nullptr : kept_arrays_.data();
   epoch.injected = injected_.empty() ? nullptr : injected_.data();
   epoch.spikes = &fired_;
   epoch.hook = hook;
@@ -238,7 +245,7 @@ void Neurons::list(Variables& variables, std::size_t population) {
 
 std::size_t Neurons::buffer_bytes() const {
   std::size_t floats = clamp_.size() + unclamped_.size() + V_integrated_.size();
-  for (const auto* buffers : {&input_, &current_})
+  for (const auto* buffers : {&input_, &current_, &kept_})
     for (const auto& values : *buffers) floats += values.size();
   return floats * sizeof(float) + injected_.size() * sizeof(std::uint16_t);
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <vector>
 
 #include "comm/spike_exchange.hpp"
@@ -20,11 +21,12 @@ class Neurons {
  public:
   // What the rest of the network asks of this population.
   struct Needs {
-    std::vector<bool> receptors;  // that synapses lead to
-    bool devices = false;         // clamps or currents act on it
-    bool injections = false;      // spikes are added to its own
-    bool unclamped = false;       // records look at membranes before clamps
-    Step spike_lanes_kept = 0;    // steps of its own spikes that plasticity looks back on; 0: none
+    std::vector<bool> receptors;      // that synapses lead to
+    bool devices = false;             // clamps or currents act on it
+    bool injections = false;          // spikes are added to its own
+    bool unclamped = false;           // records look at membranes before clamps
+    std::set<std::size_t> kept = {};  // states of which rules want the values of every step
+    Step spike_lanes_kept = 0;        // steps of its own spikes that plasticity looks back on; 0: none
   };
 
   Neurons(const Population& population, LocalRange range, EpochLayout layout, double dt, std::uint64_t seed,
@@ -55,6 +57,8 @@ class Neurons {
   // Advances all neurons over `steps` steps from step `first`. `spikes` gets the spikes in (step, id) order.
   void advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps, EpochSpikes& spikes);
 
+  // A state as it is when steps of the epoch begin, [block][slot][16]; only with needs.kept.
+  const float* kept(std::size_t state) const { return kept_[state].data(); }
   // The potential after integration, [block][slot][16], and spike lanes, [ring][block], for plasticity.
   const float* integrated_potential() const { return V_integrated_.data(); }
   const std::uint16_t* spike_lanes() const { return spike_lanes_.data(); }
@@ -89,6 +93,8 @@ class Neurons {
   std::vector<void*> state_arrays_;                  // as PopulationEpoch wants them: in the model's order
   std::vector<float*> input_arrays_;
   std::vector<const float*> added_arrays_;
+  std::vector<AlignedVector<float>> kept_;  // by state
+  std::vector<float*> kept_arrays_;
   AlignedVector<float> clamp_, unclamped_, V_integrated_;
   std::vector<AlignedVector<float>> current_;  // by input
   std::vector<std::uint16_t> injected_;        // lanes by block and slot

@@ -2,10 +2,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "config/models.hpp"
 #include "spiking/catalogue.hpp"
 #include "spiking/description_reader.hpp"
 #include "spiking/model/equations.hpp"
 #include "spiking/plasticity/plasticity.hpp"
+#include "spiking/plasticity/text_rule.hpp"
 #include "spiking/short_term/short_term.hpp"
 
 namespace lpl::spiking {
@@ -36,37 +38,71 @@ void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDes
   if (!result_.populations[c.to].cell.has_membrane())
     table.fail("plasticity", fmt::format("synapses onto '{}', whose neurons have no membrane, cannot be plastic",
                                          result_.populations[c.to].name));
-  const RuleEntry& entry = rules()[rule_table.choice("type", types_of(rules()))];
-  if (c.delays)
+  const ReceptorText& receptor = result_.receptor_of(c);
+  const RuleReading reading{.rule = rule_table,
+                            .connection = table,
+                            .described = c,
+                            .receptor = receptor.name,
+                            .weight = receptor.weight,
+                            .sign = receptor.sign,
+                            .target = *result_.populations[c.to].cell.text,
+                            .sources = result_.sources,
+                            .grid = grid_};
+  c.rule = read_rule(reading, root);
+  if (c.delays && !c.rule->delays_differ)
     table.fail("delay", fmt::format("the synapses of rule '{}' must have one delay; give one instead of a distribution",
                                     c.rule_name));
-  c.rule = entry.read({.rule = rule_table,
-                       .connection = table,
-                       .described = c,
-                       .receptor = result_.receptor_of(c).name,
-                       .grid = grid_});
   rule_table.finish();
-  check_initial_weights(table, c);
+  if (!begins_elsewhere(table, "weight")) check_initial_weights(table, c);
+}
+
+// A rule that the program has, a text, or values for the text of another [rule.NAME].
+std::shared_ptr<const RuleDescription> DescriptionReader::read_rule(const RuleReading& reading, Table& root) {
+  Table& table = reading.rule;
+  const std::string type = table.text("type");
+  for (const RuleEntry& entry : rules())
+    if (entry.type == type) return entry.read(reading);
+  if (type == "traces") return read_text_rule(reading, table, true);
+  std::vector<std::string> known = types_of(rules());
+  known.emplace_back("traces");
+  Table outer = root.table("rule");
+  if (!outer.is_table(type))
+    table.fail("type", fmt::format("{}; it must be {}, or the name of a rule whose type is \"traces\": {}",
+                                   table.stated("type"), join_or(known), no_such_model("rule", "rule", type)));
+  used_["rule"].push_back(type);
+  Table text = outer.table(type);
+  text.rename(fmt::format("rule '{}'", type));
+  if (const std::string kind = text.text("type"); kind != "traces")
+    table.fail("type", fmt::format("{}, whose own 'type' is \"{}\"; name a rule whose type is \"traces\"",
+                                   table.stated("type"), kind));
+  return read_text_rule(reading, text, false);
 }
 
 void DescriptionReader::check_initial_weights(Table& table, const ConnectionDescription& c) const {
-  const double w_max = c.rule->w_max, lift = c.rule->lift;
-  const auto refuse = [&](std::string_view key, const std::string& what) {
-    table.fail(key,
-               fmt::format("{}, above w_max = {} of the rule '{}'; lower it or raise w_max", what, w_max, c.rule_name));
+  const auto least = static_cast<float>(c.rule->w_min), most = static_cast<float>(c.rule->w_max + c.rule->lift);
+  const auto check = [&](std::string_view key, float value, const auto& what) {
+    if (value > most)
+      table.fail(key, fmt::format("{}, above w_max = {} of the rule '{}'; lower it or raise w_max", what(),
+                                  c.rule->w_max, c.rule_name));
+    if (value < least)
+      table.fail(key, fmt::format("{}, below {}, the least weight of the rule '{}'; raise it", what(), c.rule->w_min,
+                                  c.rule_name));
   };
   const SparseMatrix* const matrix = c.wiring->weights();
-  if (!matrix) {
-    if (c.weight.most() > w_max + lift)
-      refuse("weight", c.weight.constant() ? table.stated("weight")
-                                           : fmt::format("'weight' may be drawn as large as {}", c.weight.most()));
-    return;
-  }
-  const auto largest = static_cast<float>(w_max + lift);
-  for (std::size_t i = 0; i < matrix->value.size(); ++i)
-    if (matrix->value[i] > largest)
-      refuse("file", fmt::format("the weight of entry ({}, {}) is {}", matrix->pre[i] + 1, matrix->post[i] + 1,
-                                 matrix->value[i]));
+  for (std::size_t i = 0; matrix && i < matrix->value.size(); ++i)
+    check("file", matrix->value[i], [&] {
+      return fmt::format("the weight of entry ({}, {}) is {}", matrix->pre[i] + 1, matrix->post[i] + 1,
+                         matrix->value[i]);
+    });
+  if (matrix) return;
+  const auto check_drawn = [&](double value, std::string_view how) {
+    check("weight", static_cast<float>(value), [&] {
+      return c.weight.constant() ? table.stated("weight")
+                                 : fmt::format("'weight' may be drawn as {} as {}", how, value);
+    });
+  };
+  check_drawn(c.weight.most(), "large");
+  check_drawn(c.weight.least(), "small");
 }
 
 // In the unit of the state that an arrival is added to, of the sign that the receptor takes.
@@ -128,8 +164,14 @@ WiringPlace DescriptionReader::place_of(const ConnectionDescription& c) const {
 // A delay from a stimulus may be shorter: its spikes are known ahead. Without delays any will do.
 void DescriptionReader::find_min_delay() {
   std::optional<Step> shortest;
-  for (const ConnectionDescription& c : result_.connections)
-    if (result_.sources[c.from].is_population) shortest = std::min(shortest.value_or(c.delay), c.delay);
+  const auto consider = [&](std::size_t source, Step delay) {
+    if (result_.sources[source].is_population) shortest = std::min(shortest.value_or(delay), delay);
+  };
+  for (const ConnectionDescription& c : result_.connections) {
+    consider(c.from, c.delay);
+    if (c.rule)
+      for (const auto& listening : c.rule->listens) consider(listening.source, listening.delay);
+  }
   const Step usual = std::max<Step>(1, std::llround(kUsualDelay / grid_.dt));
   result_.min_delay = shortest.value_or(grid_.min_delay > 0 ? grid_.min_delay : usual);
 }

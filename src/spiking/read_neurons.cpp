@@ -5,7 +5,7 @@
 #include "config/models.hpp"
 #include "spiking/description_reader.hpp"
 #include "spiking/model/catalogue.hpp"
-#include "spiking/model/steady_values.hpp"
+#include "spiking/text/steady_values.hpp"
 
 namespace lpl::spiking {
 namespace {

@@ -251,11 +251,12 @@ class Starter {
     const ConnectionDescription& description = *connection.description;
     const Bounds bounds = weights_of(simulation_.receptor_of(description));
     const RuleDescription* const rule = description.rule.get();
-    const auto most = static_cast<float>(rule ? rule->w_max + rule->lift : bounds.high);
+    const double low = std::max(bounds.low, rule ? rule->w_min : bounds.low);
+    const double high = std::min(bounds.high, rule ? rule->w_max + rule->lift : bounds.high);
     for (const float weight : connection.synapses.weight)
-      if (!(bounds.low <= weight && weight <= bounds.high && weight <= most))
-        refuse(start, fmt::format("holds the weight {} of '{}'; here weights are from {} to {}", weight, start.of,
-                                  bounds.low, std::min(static_cast<double>(most), bounds.high)));
+      if (!(static_cast<float>(low) <= weight && weight <= static_cast<float>(high)))
+        refuse(start,
+               fmt::format("holds the weight {} of '{}'; here weights are from {} to {}", weight, start.of, low, high));
   }
 
   const SimulationDescription& simulation_;

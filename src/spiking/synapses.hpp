@@ -36,6 +36,7 @@ struct Synapses {
     if ((bits & bit) == 0) return kNoRow;
     return rows_before_[pre / 64] + static_cast<std::size_t>(std::popcount(bits & (bit - 1)));
   }
+  bool hears(NeuronId pre) const { return row_of(pre) != kNoRow; }
   // The synapses of sources first .. first + count - 1.
   Row of(NeuronId first, NeuronId count) const {
     const auto at = [&](std::uint64_t pre) {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <algorithm>
-#include <memory>
 #include <vector>
 
 #include "spiking/short_term/short_term.hpp"
@@ -23,9 +22,12 @@ class Underway {
   // `short_term`, where there is one, holds what a run that is resumed needs.
   void deliver(const Synapses& synapses, ShortTerm* short_term, const SpikeHistory& source, Step from, Step to,
                float* input) {
-    if (known_ < 0) begin(short_term, from);
+    if (known_ < 0) {
+      known_ = std::max<Step>(0, from - memory_);
+      factors_.begin(short_term, known_);
+    }
     take_in(synapses, source, from, to);
-    if (short_term) settle(synapses, *short_term, source, to);
+    factors_.settle(synapses, source, to - memory_);
     const auto advance = [&](const Spike& spike, auto transmitted) {
       return synapses.deliver(spike.next, spike.end, spike.emitted, from, to, input, transmitted);
     };
@@ -48,28 +50,16 @@ class Underway {
   };
   static constexpr std::size_t kAhead = 16;
 
-  void begin(const ShortTerm* short_term, Step from) {
-    known_ = settled_ = std::max<Step>(0, from - memory_);
-    if (short_term) short_term_ = short_term->copy();
-  }
-
   void take_in(const Synapses& synapses, const SpikeHistory& source, Step from, Step to) {
     for (; known_ < to - synapses.shortest; ++known_)
       for (const NeuronId pre : source.at(known_)) {
         const std::size_t row = synapses.row_of(pre);
         if (row == Synapses::kNoRow) continue;
-        const float factor = short_term_ ? short_term_->factor(row, known_) : 1;
+        const float factor = factors_.factor(row, known_);
         const std::uint64_t end = synapses.row[row + 1];
         const std::uint64_t next = synapses.first_after(synapses.row[row], end, from - known_);
         if (next < end) spikes_.push_back({known_, next, end, factor});
       }
-  }
-  // Brings what a checkpoint saves up to the spikes that are under way nowhere; from there the factors of the others
-  // are found again.
-  void settle(const Synapses& synapses, ShortTerm& short_term, const SpikeHistory& source, Step to) {
-    for (; settled_ < to - memory_; ++settled_)
-      for (const NeuronId pre : source.at(settled_))
-        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow) short_term.factor(row, settled_);
   }
 
   // What arrives of a spike in a step is some ten synapses: a cache line of each array, or little more.
@@ -80,9 +70,8 @@ class Underway {
   }
 
   Step memory_;
-  Step known_ = -1;                        // spikes before this step have been taken in,
-  Step settled_ = 0;                       // and before this one in what is saved
-  std::unique_ptr<ShortTerm> short_term_;  // as of `known_`
+  Step known_ = -1;  // spikes before this step have been taken in
+  FactorsAhead factors_;
   std::vector<Spike> spikes_;
 };
 

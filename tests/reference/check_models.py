@@ -53,7 +53,8 @@ class Simulator:
                 return read_result(result)
 
 
-Result = collections.namedtuple("Result", "spikes states")  # spikes: (step, neuron) rows; states: by variable, [step][neuron]
+# spikes: (step, neuron) rows; states: by variable, [step][neuron]; weights: by connection, [step][synapse]
+Result = collections.namedtuple("Result", "spikes states weights")
 
 
 def read_result(result):
@@ -67,7 +68,8 @@ def read_result(result):
     for group in result.get("report", {}).values():
         variable = group["data"].attrs["variable"]
         states[variable.decode() if isinstance(variable, bytes) else variable] = group["data"][:].astype(float)
-    return Result(spikes, states)
+    weights = {name: group["weight/value"][:] for name, group in result.get("weights", {}).items() if "weight" in group}
+    return Result(spikes, states, weights)
 
 
 def quoted(value):

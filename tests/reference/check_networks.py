@@ -50,6 +50,14 @@ NETWORKS = {
                             ("L5E", 7.569), ("L5I", 8.633), ("L6E", 1.105), ("L6I", 7.829))}),
 }
 
+# Plastic networks, from records of rates and weights: rates [Hz] in the first and in the last ten seconds, and of the weights of
+# connections in the end the mean and the share above a bound.
+PLASTIC = {
+    # The published program, three seeds (its last second; weights in mV).
+    "polychronisation": ({"exc": (seeds(4.4, 5.1), seeds(4.1, 4.3)), "inh": (seeds(16.0, 18.0), seeds(32.9, 34.1))},
+                         (("exc_exc", "exc_inh"), "learn", 1e3, (6.54, 6.68), 9.5, (0.477, 0.489))),
+}
+
 
 def statistics(file, population, begin):
     """Mean rate [Hz] and mean CV of a population from `begin` [s] on."""
@@ -81,7 +89,30 @@ def run(name, arguments, folder):
     return out
 
 
+def judge_plastic(name, path):
+    populations, (connections, phase, scale, mean, bound, share) = PLASTIC[name]
+    words, passed = [], True
+
+    def within(what, value, low, high):
+        nonlocal passed
+        words.append(f"{what}={value:.3f} ({low:.3f} to {high:.3f})")
+        passed &= low <= value <= high
+
+    with h5py.File(path) as file:
+        for population, (first, last) in populations.items():
+            rates = file[f"rates/{population}/rate"][()]
+            within(f"{population} first rate", rates[0], *first)
+            within("last rate", rates[-10:].mean(), *last)
+        weights = scale * np.concatenate([file[f"weights/{name}/{phase}/value"][()] for name in connections])
+        within("mean weight", weights.mean(), *mean)
+        within(f"share above {bound}", (weights > bound).mean(), *share)
+    print(f"{name:<13}", *words, "PASS" if passed else "FAIL", flush=True)
+    return passed
+
+
 def judge(name, path):
+    if name in PLASTIC:
+        return judge_plastic(name, path)
     begin, populations = NETWORKS[name]
     words, passed = [], True
     with h5py.File(path) as file:
@@ -106,7 +137,7 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = arguments.keep or scratch
-        results = [judge(name, run(name, arguments, folder)) for name in NETWORKS if arguments.only in name]
+        results = [judge(name, run(name, arguments, folder)) for name in (*NETWORKS, *PLASTIC) if arguments.only in name]
     return 0 if all(results) else 1
 
 

@@ -3,8 +3,8 @@
 
     check_rules.py FOLDER [--lpl-sim PATH] [--ranks N] [--only TEXT] [--keep FOLDER]
 
-FOLDER holds the tables (auryn_stp.csv, nest_tables.csv; tests/reference/data/rules has a part of them; what is not there
-is skipped aloud). Every case prints a line
+FOLDER holds the tables (auryn_stp.csv, nest_tables.csv, auryn_plasticity*.csv, nest_stdp*.csv; tests/reference/data/rules
+has a part of them; what is not there is skipped aloud). Every case prints a line
     CASE deviation=... of the tolerance PASS|FAIL
 Exits 0 where all pass, else 1, or 2 (misused).
 """
@@ -101,7 +101,164 @@ def nest_tsodyks(folder, judge):
         judge.judge(name, V, wanted, 1e-5)
 
 
-GROUPS = ((auryn_stp, ("auryn_stp.csv",)), (nest_tsodyks, ("nest_tables.csv",)))
+# One source, one neuron that a kick makes spike in the step after its arrival, and a synapse that drives nothing.
+PAIR = """
+[simulation]
+dt = "0.1 ms"
+[cell.post]
+model = "equations"
+method = "euler"
+[cell.post.states]
+V = "-60 mV"
+sink = "0"
+[cell.post.receptors]
+KICK = "V"
+PLASTIC = "sink"
+[cell.post.dynamics]
+V = "(-60 mV - V) / 20 ms"
+[cell.post.spike]
+when = "V > -50 mV"
+then = {{ V = "-60 mV" }}
+refractory = "0.1 ms"
+test_first = true
+[[population]]
+name = "post"
+size = 1
+cell = "post"
+[[stimulus]]
+name = "pre"
+type = "spikes"
+size = 1
+file = "pre.ras"
+[[stimulus]]
+name = "kick"
+type = "spikes"
+size = 1
+file = "kick.ras"
+[[connection]]
+from = "kick"
+to = "post"
+receptor = "KICK"
+one_to_one = true
+weight = "100 mV"
+delay = "{kick_delay}"
+[[connection]]
+name = "synapse"
+from = "pre"
+to = "post"
+receptor = "PLASTIC"
+one_to_one = true
+weight = {weight}
+delay = "{delay}"
+plasticity = "rule"
+[rule.rule]
+type = "{rule}"
+{parameters}
+[[phase]]
+name = "run"
+duration = "{duration}"
+[[record]]
+name = "weight"
+what = "synapses"
+of = "synapse"
+pre = [0]
+post = [0]
+every = "0.1 ms"
+"""
+
+
+def weights_of(judge, name, files, **values):
+    """The weight at the end of each step."""
+    parameters = "".join(f"{key} = {value}\n" for key, value in values.pop("parameters").items())
+    return judge.simulator.run(name, PAIR.format(parameters=parameters, **values), files).weights["synapse"][:, 0]
+
+
+def as_rounded(tau_ms, dt_ms=0.1):
+    """Traces of Auryn decay by a factor that is rounded to float32: the time constant that the rounded one has."""
+    return f'"{-dt_ms / np.log(float(np.float32(np.exp(-dt_ms / tau_ms)))):.12g} ms"'
+
+
+TRIPLET = {"eta": 20, "rate_0": '"20 Hz"', "tau_plus": as_rounded(16.8), "tau_minus": as_rounded(33.7),
+           "tau_long": as_rounded(114)}
+AURYN = {
+    "STDP": ("pair_stdp", {"A_plus": 0.01, "A_minus": 0.01, "tau_plus": as_rounded(20), "tau_minus": as_rounded(20)}),
+    "SymmetricSTDP": ("vogels", {"eta": 0.01, "w_max": 1, "tau": as_rounded(20)}),
+    "Triplet": ("triplet", TRIPLET),
+    "TripletDecay": ("triplet_decay", TRIPLET | {"tau_decay": '"50 s"'}),
+    "MinimalTriplet": ("triplet_minimal", {"eta": 5, "tau_plus": as_rounded(16.8), "tau_minus": as_rounded(33.7),
+                                           "tau_y": as_rounded(40)}),
+    "LPTriplet": ("triplet_lowpass", TRIPLET | {"eta": 200}),
+    "P10": ("p10", {"eta": 0.02, "tau_plus": as_rounded(20), "tau_minus": as_rounded(20), "tau_long": as_rounded(100)}),
+    "GlobalPF": ("global_rate", {"eta": 0.02, "tau_rate": '"1 s"', "tau": as_rounded(20)}),
+    "ABS": ("abs", {}),
+}
+
+
+def auryn_plasticity(folder, judge):
+    """The weight whenever it changes or a spike occurs, at the end of the step."""
+    spikes = collections.defaultdict(list)
+    for row in rows_of(folder, "auryn_plasticity_inputs.csv"):
+        spikes[row["input"]].append(int(row["step"]))
+    files = {"pre.ras": spikes_file(spikes["pre"]), "kick.ras": spikes_file(spikes["kick"])}
+    tables = collections.defaultdict(dict)
+    for row in rows_of(folder, "auryn_plasticity.csv"):
+        step, silent = int(row["step"]), row["pre_arrivals"] == row["post_spikes"] == "0"
+        # What changes every so often is done between steps, and seen in the next one.
+        tables[row["rule"]][step + 1 if silent and step > 0 else step] = float(row["weight"])
+    for name, wanted in tables.items():
+        if not judge.wants(f"auryn_{name}"):
+            continue
+        if name not in AURYN:
+            print(f"auryn_{name}: skipped, no rule of models/ is named for it")
+            continue
+        rule, parameters = AURYN[name]
+        found = weights_of(judge, name, files, rule=rule, parameters=parameters, weight=0.2, delay="0.8 ms",
+                           kick_delay="0.8 ms", duration="3.1 s")
+        judge.judge(f"auryn_{name}", found, wanted, 1e-6 * max(1.0, max(wanted.values())))
+
+
+def nest_rule(kind, values):
+    """A case's rule and parameters in our names."""
+    times = {key: f'"{values[key]} ms"' for key in values if key.startswith("tau")}
+    if kind == "stdp":
+        return "stdp_power", {key: values[key] for key in ("lambda", "alpha", "mu_plus", "mu_minus")} | times | {
+            "w_max": values["Wmax"], "delay": '"dendritic"'}
+    if kind == "stdp_pl":
+        return "stdp_pl", {key: values[key] for key in ("lambda", "alpha", "mu")} | times
+    return "triplet_nest", {"A2_plus": values["Aplus"], "A2_minus": values["Aminus"], "A3_plus": values["Aplus_triplet"],
+                            "A3_minus": values["Aminus_triplet"], "w_max": values["Wmax"], "tau_plus": times["tau_plus"],
+                            "tau_x": times["tau_plus_triplet"], "tau_minus": times["tau_minus"],
+                            "tau_y": times["tau_minus_triplet"]}
+
+
+def nest_stdp(folder, judge):
+    """The weight that each presynaptic spike sends; the delay is dendritic."""
+    trains = collections.defaultdict(list)
+    for row in rows_of(folder, "nest_stdp_trains.csv"):
+        trains[row["train"]].append(int(round(float(row["time_ms"]) * 10)))
+    # A kick of step k arrives in the next one and makes its neuron spike in the one after it.
+    files = {"pre.ras": spikes_file(trains["pre"]), "kick.ras": spikes_file(step - 2 for step in trains["post"])}
+    cases = collections.defaultdict(dict)
+    for row in rows_of(folder, "nest_stdp.csv"):
+        key = row["case"], row["rule"], row["parameters"], row["delay_ms"]
+        cases[key][int(round((float(row["pre_spike_ms"]) + float(row["delay_ms"])) * 10))] = float(row["weight_sent"])
+    for (case, kind, text, delay), wanted in cases.items():
+        name = f"nest_{kind}_{case}"
+        if not judge.wants(name):
+            continue
+        values = dict(item.split("=") for item in text.split(";"))
+        rule, parameters = nest_rule(kind, values)
+        found = weights_of(judge, name, files, rule=rule, parameters=parameters, weight=values["w0"], delay=f"{delay} ms",
+                           kick_delay="0.1 ms", duration="0.5 s")
+        judge.judge(name, found, wanted, 1e-6 * max(wanted.values()))
+
+
+GROUPS = (
+    (auryn_stp, ("auryn_stp.csv",)),
+    (nest_tsodyks, ("nest_tables.csv",)),
+    (auryn_plasticity, ("auryn_plasticity.csv", "auryn_plasticity_inputs.csv")),
+    (nest_stdp, ("nest_stdp.csv", "nest_stdp_trains.csv")),
+)
 
 
 def main():

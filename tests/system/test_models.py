@@ -248,6 +248,21 @@ class Pages(InFolder):
         self.assertEqual(done.returncode, 2)
         self.assertIn("did you mean 'adex'?", done.stderr)
 
+    def test_every_rule_is_listed_printed_and_explained(self):
+        explained = (ROOT / "docs/rules.md").read_text()
+        listed = lpl_sim("--rules").stdout
+        texts = [path for path in (ROOT / "models").glob("*.rule") if 'type = "traces"' in path.read_text()]
+        self.assertGreater(len(texts), 20)
+        for path in texts:
+            with self.subTest(path.stem):
+                self.assertIn(f"\n  {path.stem} ", listed)
+                self.assertIn(f"`{path.stem}`", explained)
+                page = lpl_sim("--rules", path.stem)
+                self.assertEqual(page.returncode, 0, page.stderr)
+                for name in tomllib.loads(path.read_text()).get("parameters", {}):
+                    self.assertIn(f"\n  {name} ", page.stdout)
+        self.assertIn("did you mean 'clopath'?", lpl_sim("--rules", "clopth").stderr)
+
     def test_models_are_printed_wherever_the_option_stands(self):
         for arguments in (("--seed", "1", "--models"), ("--seed", "1", "--models", "adex"), ("adex", "--models")):
             done = lpl_sim(*arguments)

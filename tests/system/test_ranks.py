@@ -145,15 +145,105 @@ short_term = { model = "tsodyks", U = 0.3, tau_rec = "200 ms", tau_fac = "500 ms
 """
 
 
-class ShortTermPlasticity(InFolder):
+# Rules as text: traces of all kinds, states of synapses, windows, both conventions of delays, with what is drawn.
+RULES = """
+simulation = { seed = 5 }
+[[population]]
+name = "exc"
+size = 203
+cell = "if"
+[[population]]
+name = "inh"
+size = 53
+cell = "if"
+[[stimulus]]
+name = "in"
+type = "poisson"
+size = 300
+rate = "20 Hz"
+[rule.consolidated]
+type = "p11"
+eta = 0.05
+tau_consolidation = "20 s"
+[rule.global]
+type = "global_rate"
+size = 203
+eta = 1e-2
+[rule.dendritic]
+type = "triplet_nest"
+A2_plus = 1e-2
+[rule.voltage]
+type = "clopath"
+theta_minus = "-65 mV"
+theta_plus = "-58 mV"
+A_LTP = "2e-3 1/mV^2"
+V_0 = "-60 mV"
+[[connection]]
+name = "in_exc"
+from = "in"
+to = "exc"
+density = 0.2
+weight = { uniform = [0.3, 0.6] }
+delay = { uniform = ["0.5 ms", "6 ms"] }
+plasticity = "consolidated"
+short_term = { U = 0.3, tau_rec = "200 ms", tau_fac = "600 ms" }
+[[connection]]
+name = "exc_exc"
+from = "exc"
+to = "exc"
+density = 0.1
+weight = 0.03
+delay = "1.5 ms"
+plasticity = "dendritic"
+short_term = { U = 0.3, tau_rec = "200 ms", tau_fac = "600 ms" }
+[[connection]]
+name = "exc_inh"
+from = "exc"
+to = "inh"
+density = 0.2
+weight = 0.3
+plasticity = "voltage"
+delay = { uniform = ["0.5 ms", "6 ms"] }
+[[connection]]
+name = "inh_exc"
+from = "inh"
+to = "exc"
+receptor = "GABA"
+density = 0.3
+weight = 0.3
+plasticity = "global"
+[[phase]]
+name = "run"
+duration = "1.1 s"
+[[record]]
+what = "spikes"
+of = ["exc", "inh"]
+"""
+RULES += "".join(f'[[record]]\nname = "w_{name}"\nwhat = "weights"\nof = "{name}"\n'
+                 for name in ("in_exc", "exc_exc", "exc_inh", "inh_exc"))
+
+
+class SameEverywhere(InFolder):
     def run_on(self, ranks, *arguments):
         out = self.folder / f"ranks{ranks}.h5"
-        done = lpl_sim("short_term.sim", "--out", out, "--progress", "none", "--overwrite", *arguments, ranks=ranks, cwd=self.folder)
+        done = lpl_sim("net.sim", "--out", out, "--progress", "none", "--overwrite", *arguments, ranks=ranks, cwd=self.folder)
         self.assertEqual(done.returncode, 0, done.stderr)
         return datasets(out)
 
-    def test_is_the_same_on_any_number_of_ranks_and_after_resume(self):
-        self.write("short_term.sim", SHORT_TERM)
+    def expect_the_same_on_any_ranks_and_after_resume(self, expected):
+        for ranks in (2, 5):
+            found = self.run_on(ranks, "--checkpoint", "run.checkpoint", "--checkpoint-model-time", "700 ms")
+            self.assertEqual(expected, found)
+            for resumed in (1, 3):
+                with self.subTest(ranks=ranks, resumed=resumed):
+                    (self.folder / f"ranks{resumed}.h5").write_bytes((self.folder / f"ranks{ranks}.h5").read_bytes())
+                    done = lpl_sim("net.sim", "--out", f"ranks{resumed}.h5", "--progress", "none", "--resume",
+                                   "run.checkpoint.previous", ranks=resumed, cwd=self.folder)
+                    self.assertEqual(done.returncode, 0, done.stderr)
+                    self.assertEqual(expected, datasets(self.folder / f"ranks{resumed}.h5"))
+
+    def test_short_term_plasticity(self):
+        self.write("net.sim", SHORT_TERM)
         expected = self.run_on(1)
         for population in ("exc", "inh"):
             self.assertGreater(expected[f"spikes/{population}/timestamps"][0][0], 100)
@@ -161,16 +251,17 @@ class ShortTermPlasticity(InFolder):
             spikes = result["spikes/parrots"]
             pairs = list(zip(spikes["timestamps"][:], spikes["node_ids"][:]))
         self.assertGreater(len(pairs), len(set(pairs)), "no parrot spiked twice in a step")
-        for ranks in (2, 5):
-            found = self.run_on(ranks, "--checkpoint", "run.checkpoint", "--checkpoint-model-time", "700 ms")
-            self.assertEqual(expected, found)
-            for resumed in (1, 3):
-                with self.subTest(ranks=ranks, resumed=resumed):
-                    (self.folder / f"ranks{resumed}.h5").write_bytes((self.folder / f"ranks{ranks}.h5").read_bytes())
-                    done = lpl_sim("short_term.sim", "--out", f"ranks{resumed}.h5", "--progress", "none", "--resume", "run.checkpoint.previous", ranks=resumed,
-                                   cwd=self.folder)
-                    self.assertEqual(done.returncode, 0, done.stderr)
-                    self.assertEqual(expected, datasets(self.folder / f"ranks{resumed}.h5"))
+        self.expect_the_same_on_any_ranks_and_after_resume(expected)
+
+    def test_rules_as_text(self):
+        self.write("net.sim", RULES)
+        expected = self.run_on(1)
+        with h5py.File(self.folder / "ranks1.h5", "r") as result:
+            for connection in ("in_exc", "exc_exc", "exc_inh", "inh_exc"):
+                weights = result[f"weights/{connection}"]
+                moved = abs(weights["run/value"][:] - weights["initial/value"][:])
+                self.assertGreater(moved.max(), 1e-4, f"nothing was learnt by {connection}")
+        self.expect_the_same_on_any_ranks_and_after_resume(expected)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,6 @@ background = "4 Hz"
 on = { normal = ["40 ms", "13 ms"], beyond = "clip" }
 off = { exponential = "50 ms" }
 patterns = { count = 3, size = 20 }
-SCHEDULE
 [[stimulus]]
 name = "frozen"
 type = "frozen_noise"
@@ -90,21 +89,13 @@ of = ["patterns", "frozen", "bump", "latencies", "correlated", "exc"]
 
 
 class Presentations(InFolder):
-    def network(self, schedule="", name="net.sim"):
-        text = NETWORK.replace("SCHEDULE", schedule)
-        if "replay" in schedule:
-            text = "\n".join(line for line in text.split("\n")
-                             if not line.startswith(("on = { normal", "off = { exponential = \"50")))
-        return self.write(name, text)
+    def network(self):
+        return self.write("net.sim", NETWORK)
 
     def run_it(self, *arguments, **options):
         done = lpl_sim(*arguments, "--progress", "none", cwd=self.folder, **options)
         self.assertEqual(done.returncode, 0, done.stderr)
         return done
-
-    def lpl(self, *arguments):
-        return subprocess.run([sys.executable, ROOT / "scripts/lpl.py", *map(str, arguments)], cwd=self.folder,
-                              env=environment(), capture_output=True, text=True)
 
     def test_are_the_same_on_any_ranks_and_resumed(self):
         self.network()
@@ -141,19 +132,42 @@ class Presentations(InFolder):
             self.assertLessEqual(len(np.unique(ids[inside])), 20)
             self.assertGreater(len(np.unique(ids[inside])), 5)
 
+    def export(self, *arguments):
+        return subprocess.run([sys.executable, ROOT / "scripts/lpl.py", "presentations", "run.h5", *arguments],
+                              cwd=self.folder, env=environment(), capture_output=True, text=True)
+
     def test_are_replayed_from_what_is_exported(self):
         self.network()
         self.run_it("net.sim", "--out", "run.h5")
-        done = self.lpl("presentations", "run.h5", "patterns", "-o", "shown.stim")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.network('replay = "shown.stim"', "again.sim")
+        sections = NETWORK.split("[[stimulus]]")
+        for name in ("patterns", "frozen", "bump", "latencies"):
+            done = self.export(name, "-o", f"{name}.stim")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            place = next(i for i, section in enumerate(sections) if f'name = "{name}"' in section)
+            kept = [line for line in sections[place].split("\n") if not line.startswith(("on =", "off =", "order ="))]
+            sections[place] = "\n".join([*kept[:-1], f'replay = "{name}.stim"', ""])
+        self.write("again.sim", "[[stimulus]]".join(sections))
         self.run_it("again.sim", "--out", "again.h5")
         straight, again = datasets(self.folder / "run.h5"), datasets(self.folder / "again.h5")
         different = {name for name in straight if straight[name] != again[name]}
         self.assertEqual(different, {"config/description", "config/inputs/path", "config/inputs/checksum"})
-        done = self.lpl("presentations", "run.h5", "exc", "-o", "exc.stim")
-        self.assertEqual(done.returncode, 2)
-        self.assertIn("'exc' is no stimulus that shows something; there are bump, cue, frozen, latencies, patterns", done.stderr)
+
+    def test_are_exported_as_tables(self):
+        self.network()
+        self.run_it("net.sim", "--out", "run.h5")
+        for ending in ("csv", "npz"):
+            self.assertEqual(self.export("frozen", "-o", f"frozen.{ending}").returncode, 0)
+        rows = np.loadtxt(self.folder / "frozen.csv", delimiter=",", skiprows=1)
+        self.assertEqual((self.folder / "frozen.csv").read_text().split("\n")[0], "begin_s,end_s,index")
+        np.testing.assert_allclose(rows[1], [1.1, 1.13, 1], atol=1e-12)
+        table = np.load(self.folder / "frozen.npz")
+        np.testing.assert_allclose(np.stack([table[what] for what in ("begin", "end", "index")], 1), rows, rtol=1e-14)
+        for arguments, message in ((("frozen", "-o", "frozen.txt"), "use .csv, .npz, .stim"),
+                                   (("exc", "-o", "exc.stim"), "'exc' is no stimulus that shows something; there are bump, "
+                                    "cue, frozen, latencies, patterns")):
+            done = self.export(*arguments)
+            self.assertEqual(done.returncode, 2)
+            self.assertIn(message, done.stderr)
 
 
 # Neurons that do not spike by themselves, computed by a kernel, by the register machine, and by it on doubles, with a
@@ -293,7 +307,9 @@ class Lists(InFolder):
         for option, words in (("--stimuli", ("poisson ", "patterns ", "clamp ")), ("--wirings", ("density ", "total ")),
                               ("--rules", ("lpl ", "symmetric_stdp ")),
                               ("--records", ("spikes ", "weight_statistics "))):
-            for arguments in ((option,), ("--seed", "1", option), ("net.sim", option)):
+            # A name after --rules is that of a rule to print.
+            places = ((option,), ("--seed", "1", option)) + ((("net.sim", option),) if option != "--rules" else ())
+            for arguments in places:
                 done = lpl_sim(*arguments, cwd=self.folder)
                 self.assertEqual((done.returncode, done.stderr), (0, ""), arguments)
                 lines = done.stdout.splitlines()[1:]
@@ -303,7 +319,7 @@ class Lists(InFolder):
                     self.assertGreater(len(found[0]), len(word) + 10)  # with what it is
 
     def test_the_documents_have_all(self):
-        language = (ROOT / "docs/language.md").read_text()
+        language = (ROOT / "docs/language.md").read_text() + (ROOT / "docs/rules.md").read_text()
         for option in ("--stimuli", "--rules", "--wirings", "--records"):
             for line in lpl_sim(option, cwd=self.folder).stdout.splitlines()[1:]:
                 self.assertRegex(language, rf"`(type = \"?)?{line.split()[0]}\b", option)

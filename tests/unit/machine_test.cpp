@@ -15,7 +15,7 @@
 #include "core/denormals.hpp"
 #include "spiking/block_hook.hpp"
 #include "spiking/model/equations.hpp"
-#include "spiking/model/steady_values.hpp"
+#include "spiking/text/steady_values.hpp"
 #include "core/vector_targets.hpp"
 #include "spiking/model/kernel.hpp"
 // After the targets.

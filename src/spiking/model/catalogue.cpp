@@ -8,7 +8,7 @@
 
 #include "core/random.hpp"
 #include "core/text.hpp"
-#include "spiking/model/steady_values.hpp"
+#include "spiking/text/steady_values.hpp"
 
 namespace lpl::spiking {
 namespace {

@@ -10,7 +10,7 @@
 #include "core/text.hpp"
 #include "spiking/model/equations.hpp"
 #include "spiking/model/propagator.hpp"
-#include "spiking/model/steady_values.hpp"
+#include "spiking/text/steady_values.hpp"
 
 namespace lpl::spiking {
 namespace {

@@ -13,6 +13,7 @@
 #include "config/table.hpp"
 #include "core/expression.hpp"
 #include "core/program.hpp"
+#include "spiking/text/steady_text.hpp"
 
 namespace lpl::spiking {
 
@@ -21,18 +22,6 @@ enum class WeightSign : std::uint8_t { any, positive, negative };
 // When the arrivals of a step are added: before states move, after they moved, at the end of the step.
 enum class ArrivalOrder : std::uint8_t { last, before_threshold, first };
 
-struct ParameterText {
-  std::string name;
-  Dimension dimension;
-  Expression low, high;  // of dt; may be null
-  bool low_excluded = false;
-  Expression fallback;  // of i and N
-  std::string written, help;
-};
-struct NamedExpression {
-  std::string name;
-  Expression value;
-};
 struct StateText {
   std::string name;
   Dimension dimension;
@@ -57,20 +46,11 @@ struct AssignmentText {
   std::optional<std::size_t> state;  // nothing for `let`
   Expression value;
 };
-struct RequirementText {
-  Expression that;
-  std::string of, otherwise;
-};
-
-struct ModelText {
-  std::string title, source;
-  std::vector<ParameterText> parameters;
-  std::vector<NamedExpression> constants;
+struct ModelText : SteadyText {
   std::vector<StateText> states;  // what receptors declare, and "refractory", after those of the text
   std::vector<InputText> inputs;
   std::vector<ReceptorText> receptors;
   std::vector<AssignmentText> step;  // instead of derivatives
-  std::vector<RequirementText> requirements;
   std::optional<std::size_t> membrane;
   int substeps = 1;
   Expression when, count, refractory;  // may be null
@@ -78,22 +58,10 @@ struct ModelText {
   bool test_first = false;
   std::uint16_t draws = 0;                      // a step
   std::optional<std::size_t> refractory_state;  // the steps that are left
-
-  const ParameterText* parameter(const std::string& name) const;
 };
 
 // Reads the whole text of a cell. Throws ConfigError with the place of what is wrong.
 ModelText read_model_text(Table& table);
-
-// The values of parameters, of one neuron or of all.
-using ParameterValues = std::function<double(const std::string& parameter)>;
-
-// What is wrong with values, bounds and requirements: the parameter that it is about (may be empty), and a message that
-// goes on after "'tau' is "0 ms"".
-struct ValueFault {
-  std::string parameter, message;
-};
-std::optional<ValueFault> fault_in(const ModelText& model, const ParameterValues& values, double dt);
 
 // Do initial values draw, or differ by neuron where parameters do not?
 bool starts_differ(const ModelText& model);

@@ -13,8 +13,8 @@
 #define HWY_TARGET_INCLUDE "spiking/model/machine.cpp"
 #include <hwy/foreach_target.h>
 // The order matters: foreach_target first.
-#include "spiking/model/lanes.hpp"
 #include "spiking/model/noise_lanes.hpp"
+#include "spiking/text/lane_operations.hpp"
 
 #ifndef LPL_SPIKING_MODEL_MACHINE
 #define LPL_SPIKING_MODEL_MACHINE
@@ -29,48 +29,18 @@ std::size_t stride_of(const MachineProgram<T>& program) {
   return (program.group + 1) * kBlock;
 }
 
-constexpr unsigned operands_of(Op op) {
-  switch (op) {
-    case Op::fma:
-    case Op::fnma:
-    case Op::select:
-      return 3;
-    case Op::add:
-    case Op::subtract:
-    case Op::multiply:
-    case Op::divide:
-    case Op::min:
-    case Op::max:
-    case Op::power:
-    case Op::greater:
-    case Op::greater_equal:
-    case Op::less:
-    case Op::less_equal:
-    case Op::equal:
-    case Op::both:
-    case Op::either:
-      return 2;
-    default:
-      return 1;
-  }
-}
-
 }  // namespace lpl::spiking
 #endif
 
 HWY_BEFORE_NAMESPACE();
 namespace lpl::spiking::HWY_NAMESPACE {
-namespace e = lpl::elementary::HWY_NAMESPACE;
-
 // Where the machine stands: one step of one group.
 template <class T>
-struct Place {
+struct Place : Frame<T> {
   const MachineProgram<T>& program;
   const PopulationEpoch& epoch;
-  std::size_t block, blocks;  // of the group: the first one, and how many
+  std::size_t block;  // the first one of the group
   std::uint32_t step;
-  T* columns;
-  std::size_t stride;  // of columns
   std::uint16_t fired[kGroup];
 
   // Of block b of the group in this step, in buffers of the epoch.
@@ -80,117 +50,6 @@ struct Place {
     return static_cast<NeuronId>(epoch.first_neuron + (block + b) * kBlock);
   }
 };
-
-// An operand: a column or a constant.
-template <class T, bool kConstant>
-class Operand {
- public:
-  HWY_INLINE Operand(const Place<T>& place, std::uint16_t number) {
-    if constexpr (kConstant)
-      value_ = set(place.program.constants[number]);
-    else
-      from_ = place.columns + number * place.stride;
-  }
-  HWY_INLINE Lanes<T> operator[](std::size_t b) const {
-    if constexpr (kConstant)
-      return value_;
-    else
-      return load(from_ + b * kBlock);
-  }
-
- private:
-  Lanes<T> value_;
-  const T* from_;
-};
-
-template <class T, class Value>
-HWY_INLINE void fill(Place<T>& place, std::uint16_t column, Value value) {
-  T* const to = place.columns + column * place.stride;
-  const std::size_t blocks = place.blocks;
-  for (std::size_t b = 0; b < blocks; ++b) store(value(b), to + b * kBlock);
-}
-// The same where a value costs less than the loop: four blocks at once, the last ones perhaps without a use.
-template <class T, class Value>
-HWY_INLINE void fill_by_four(Place<T>& place, std::uint16_t column, Value value) {
-  T* const to = place.columns + column * place.stride;
-  const std::size_t blocks = place.blocks;
-  for (std::size_t b = 0; b < blocks; b += 4) {
-    store(value(b), to + b * kBlock);
-    store(value(b + 1), to + (b + 1) * kBlock);
-    store(value(b + 2), to + (b + 2) * kBlock);
-    store(value(b + 3), to + (b + 3) * kBlock);
-  }
-}
-template <bool kCheap, class T, class Value>
-HWY_INLINE void fill_with(Place<T>& place, std::uint16_t column, Value value) {
-  if constexpr (kCheap)
-    fill_by_four(place, column, value);
-  else
-    fill(place, column, value);
-}
-
-template <class T>
-HWY_INLINE Lanes<T> from_truth(const Mask<T>& truth) {
-  return select(truth, set(T{1}), set(T{0}));
-}
-template <class T>
-HWY_INLINE Mask<T> truth(const Lanes<T>& a) {
-  return unequal(a, set(T{0}));
-}
-
-template <Op op, class T>
-HWY_INLINE Lanes<T> value_of(const Lanes<T>& a, const Lanes<T>& b, const Lanes<T>& c) {
-  if constexpr (op == Op::copy) return a;
-  if constexpr (op == Op::negate) return -a;
-  if constexpr (op == Op::add) return a + b;
-  if constexpr (op == Op::subtract) return a - b;
-  if constexpr (op == Op::multiply) return a * b;
-  if constexpr (op == Op::divide) return a / b;
-  if constexpr (op == Op::fma) return fma(a, b, c);
-  if constexpr (op == Op::fnma) return fnma(a, b, c);
-  if constexpr (op == Op::min) return min(a, b);
-  if constexpr (op == Op::max) return max(a, b);
-  if constexpr (op == Op::abs) return abs(a);
-  if constexpr (op == Op::sqrt) return sqrt(a);
-  if constexpr (op == Op::floor) return floor(a);
-  if constexpr (op == Op::exp) return e::exp(a);
-  if constexpr (op == Op::expm1) return e::expm1(a);
-  if constexpr (op == Op::log) return e::log(a);
-  if constexpr (op == Op::log1p) return e::log1p(a);
-  if constexpr (op == Op::exprel) return e::exprel(a);
-  if constexpr (op == Op::tanh) return e::tanh(a);
-  if constexpr (op == Op::sin) return e::sin(a);
-  if constexpr (op == Op::cos) return e::cos(a);
-  if constexpr (op == Op::power) return e::power(a, b);
-  if constexpr (op == Op::greater) return from_truth(a > b);
-  if constexpr (op == Op::greater_equal) return from_truth(a >= b);
-  if constexpr (op == Op::less) return from_truth(a < b);
-  if constexpr (op == Op::less_equal) return from_truth(a <= b);
-  if constexpr (op == Op::equal) return from_truth(equal(a, b));
-  if constexpr (op == Op::both) return from_truth(both(truth(a), truth(b)));
-  if constexpr (op == Op::either) return from_truth(either(truth(a), truth(b)));
-  if constexpr (op == Op::negation) return from_truth(equal(a, set(T{0})));
-  if constexpr (op == Op::select) return select(truth(a), b, c);
-}
-template <class T>
-using Handler = void (*)(const MachineCode&, Place<T>&);
-
-template <class T, Op op, unsigned kConstants>
-void compute(const MachineCode& code, Place<T>& place) {
-  constexpr bool kCheap = op < Op::exp || op > Op::power;
-  const Operand<T, (kConstants & 1) != 0> a(place, code.a);
-  if constexpr (operands_of(op) == 1) {
-    fill_with<kCheap>(place, code.to, [&](std::size_t i) HWY_ATTR { return value_of<op>(a[i], a[i], a[i]); });
-  } else {
-    const Operand<T, (kConstants & 2) != 0> b(place, code.b);
-    if constexpr (operands_of(op) == 2) {
-      fill_with<kCheap>(place, code.to, [&](std::size_t i) HWY_ATTR { return value_of<op>(a[i], b[i], b[i]); });
-    } else {
-      const Operand<T, (kConstants & 4) != 0> c(place, code.c);
-      fill_with<kCheap>(place, code.to, [&](std::size_t i) HWY_ATTR { return value_of<op>(a[i], b[i], c[i]); });
-    }
-  }
-}
 
 // --- What a step meets -------------------------------------------------------------------------------------------
 
@@ -212,36 +71,36 @@ HWY_INLINE Lanes<T> taken(const Place<T>& place, std::size_t receptor, std::size
   return value;
 }
 template <class T>
-void take_arrivals(const MachineCode& code, Place<T>& place) {
+void take_arrivals(const LaneInstruction& code, Place<T>& place) {
   if (place.epoch.input[code.a] == nullptr)
-    fill(place, code.to, [&](std::size_t) HWY_ATTR { return set(T{0}); });
+    fill<T>(place, code.to, [&](std::size_t) HWY_ATTR { return set(T{0}); });
   else
-    fill(place, code.to, [&](std::size_t b) HWY_ATTR { return taken(place, code.a, b); });
+    fill<T>(place, code.to, [&](std::size_t b) HWY_ATTR { return taken(place, code.a, b); });
 }
 template <class T, unsigned kConstants>
-void add_arrivals(const MachineCode& code, Place<T>& place) {
+void add_arrivals(const LaneInstruction& code, Place<T>& place) {
   const Operand<T, (kConstants & 2) != 0> to(place, code.b);
-  fill(place, code.to, [&](std::size_t b) HWY_ATTR { return to[b] + taken(place, code.a, b); });
+  fill<T>(place, code.to, [&](std::size_t b) HWY_ATTR { return to[b] + taken(place, code.a, b); });
 }
 template <class T>
-void read_input(const MachineCode& code, Place<T>& place) {
+void read_input(const LaneInstruction& code, Place<T>& place) {
   const float* const from = place.epoch.added ? place.epoch.added[code.a] : nullptr;
   if (from == nullptr)
-    fill(place, code.to, [&](std::size_t) HWY_ATTR { return set(T{0}); });
+    fill<T>(place, code.to, [&](std::size_t) HWY_ATTR { return set(T{0}); });
   else
-    fill(place, code.to, [&](std::size_t b) HWY_ATTR { return from_floats<T>(from + place.cell(b)); });
+    fill<T>(place, code.to, [&](std::size_t b) HWY_ATTR { return from_floats<T>(from + place.cell(b)); });
 }
 template <class T>
-void read_time(const MachineCode& code, Place<T>& place) {
+void read_time(const LaneInstruction& code, Place<T>& place) {
   const auto time = static_cast<T>(static_cast<double>(place.epoch.first + place.step) * place.program.dt);
-  fill(place, code.to, [&](std::size_t) HWY_ATTR { return set(time); });
+  fill<T>(place, code.to, [&](std::size_t) HWY_ATTR { return set(time); });
 }
 template <class T>
-void apply_clamps(const MachineCode& code, Place<T>& place) {
+void apply_clamps(const LaneInstruction& code, Place<T>& place) {
   const Operand<T, false> free(place, code.to);
   if (place.epoch.unclamped)
     for (std::size_t b = 0; b < place.blocks; ++b) to_floats(free[b], place.epoch.unclamped + place.cell(b));
-  fill(place, code.to, [&](std::size_t b) HWY_ATTR {
+  fill<T>(place, code.to, [&](std::size_t b) HWY_ATTR {
     const Lanes<T> clamp = from_floats<T>(place.epoch.clamp + place.cell(b));
     return select(equal(clamp, clamp), clamp, free[b]);
   });
@@ -254,7 +113,7 @@ void tell_spikes(const Place<T>& place) {
       place.epoch.hook->spiked(static_cast<std::uint32_t>(place.block + b), place.step, place.fired[b]);
 }
 template <class T>
-void arrive(const MachineCode&, Place<T>& place) {
+void arrive(const LaneInstruction&, Place<T>& place) {
   if (place.epoch.event_steps)
     for (std::size_t b = 0; b < place.blocks; ++b)
       if (place.epoch.event_steps[place.block + b] >> place.step & 1u)
@@ -273,7 +132,7 @@ void append_counted(const Place<T>& place, std::size_t b, const T* counts) {
       append(left & -left);
 }
 template <class T, unsigned kConstants>
-void fire(const MachineCode& code, Place<T>& place) {
+void fire(const LaneInstruction& code, Place<T>& place) {
   const Operand<T, (kConstants & 2) != 0> spikes(place, code.b);
   unsigned any = 0;
   for (std::size_t b = 0; b < place.blocks; ++b) {
@@ -319,23 +178,23 @@ HWY_INLINE Words<T> words_from(const NoiseWords& words, std::size_t first) {
   }
 }
 template <class T>
-void draw_uniform(const MachineCode& code, Place<T>& place) {
-  fill(place, code.to, [&](std::size_t b) HWY_ATTR {
+void draw_uniform(const LaneInstruction& code, Place<T>& place) {
+  fill<T>(place, code.to, [&](std::size_t b) HWY_ATTR {
     return e::uniform_of(
         words_from<T>(noise_words(place.program.noise, place.first_neuron(b), place.now(), code.a), 0));
   });
 }
 template <class T>
-void draw_normal(const MachineCode& code, Place<T>& place) {
-  fill(place, code.to, [&](std::size_t b) HWY_ATTR {
+void draw_normal(const LaneInstruction& code, Place<T>& place) {
+  fill<T>(place, code.to, [&](std::size_t b) HWY_ATTR {
     const NoiseWords words = noise_words(place.program.noise, place.first_neuron(b), place.now(), code.a);
     return e::normal_of(words_from<T>(words, 0), words_from<T>(words, 2));
   });
 }
 template <class T, unsigned kConstants>
-void draw_poisson(const MachineCode& code, Place<T>& place) {
+void draw_poisson(const LaneInstruction& code, Place<T>& place) {
   const Operand<T, (kConstants & 2) != 0> mean(place, code.b);
-  fill(place, code.to, [&](std::size_t b) HWY_ATTR {
+  fill<T>(place, code.to, [&](std::size_t b) HWY_ATTR {
     alignas(64) T values[kBlock];
     store(mean[b], values);
     const NeuronId neuron = place.first_neuron(b);
@@ -353,7 +212,7 @@ void draw_poisson(const MachineCode& code, Place<T>& place) {
 inline constexpr std::size_t kActions = static_cast<std::size_t>(Action::add_arrival) + 1;
 
 template <class T, std::size_t kAction, unsigned kConstants>
-constexpr Handler<T> handler_of() {
+constexpr Handler<Place<T>> handler_of() {
   constexpr auto op = static_cast<Op>(kAction);
   if constexpr (kAction == static_cast<std::size_t>(Action::add_arrival))
     return add_arrivals<T, kConstants>;
@@ -376,10 +235,10 @@ constexpr Handler<T> handler_of() {
   else if constexpr (op == Op::clamp)
     return apply_clamps<T>;
   else
-    return compute<T, op, kConstants&((1u << operands_of(op)) - 1)>;
+    return compute<Place<T>, op, kConstants & registers_read(op)>;
 }
 template <class T, std::size_t... kForms>
-constexpr std::array<Handler<T>, sizeof...(kForms)> all_handlers(std::index_sequence<kForms...>) {
+constexpr std::array<Handler<Place<T>>, sizeof...(kForms)> all_handlers(std::index_sequence<kForms...>) {
   return {handler_of<T, kForms / 8, kForms % 8>()...};
 }
 template <class T>
@@ -391,27 +250,44 @@ void copy_column(const T* from, T* to, std::size_t blocks) {
 }
 
 template <class T>
-void advance_machine(const MachineProgram<T>& program, const std::vector<MachineCode>& code, T* columns,
+void keep_states(const Place<T>& place) {
+  for (std::uint16_t s = 0; s < place.program.states; ++s) {
+    if (place.epoch.kept[s] == nullptr) continue;
+    const Operand<T, false> state(place, s);
+    for (std::size_t b = 0; b < place.blocks; ++b) to_floats(state[b], place.epoch.kept[s] + place.cell(b));
+  }
+}
+
+template <class T>
+void advance_machine(const MachineProgram<T>& program, const std::vector<LaneInstruction>& code, T* columns,
                      const PopulationEpoch& epoch) {
   const std::size_t group = program.group, stride = stride_of(program);
   for (std::size_t block = 0; block < epoch.blocks; block += group) {
-    Place<T> place{program, epoch, block, std::min(group, epoch.blocks - block), 0, columns, stride, {}};
+    Place<T> place{{program.constants.data(), columns, stride, std::min(group, epoch.blocks - block)},
+                   program,
+                   epoch,
+                   block,
+                   0,
+                   {}};
     const auto state = [&](std::size_t s) { return static_cast<T*>(epoch.state[s]) + block * kBlock; };
     for (std::size_t s = 0; s < program.states; ++s) copy_column(state(s), columns + s * stride, place.blocks);
     for (std::size_t v = 0; v < program.by_neuron.size(); ++v)
       copy_column(program.by_neuron[v].data() + block * kBlock, columns + (program.states + v) * stride, place.blocks);
-    for (; place.step < epoch.steps; ++place.step)
-      for (const MachineCode& c : code) kHandlers<T>[static_cast<std::size_t>(c.action) * 8 + c.constants](c, place);
+    for (; place.step < epoch.steps; ++place.step) {
+      if (epoch.kept) keep_states(place);
+      for (const LaneInstruction& c : code)
+        kHandlers<T>[static_cast<std::size_t>(c.action) * 8 + c.constants](c, place);
+    }
     for (std::size_t s = 0; s < program.states; ++s) copy_column(columns + s * stride, state(s), place.blocks);
     if (epoch.event_steps) std::fill_n(epoch.event_steps + block, place.blocks, 0u);
   }
 }
 
-void AdvanceFloat(const MachineProgram<float>& program, const std::vector<MachineCode>& code, float* columns,
+void AdvanceFloat(const MachineProgram<float>& program, const std::vector<LaneInstruction>& code, float* columns,
                   const PopulationEpoch& epoch) {
   advance_machine(program, code, columns, epoch);
 }
-void AdvanceDouble(const MachineProgram<double>& program, const std::vector<MachineCode>& code, double* columns,
+void AdvanceDouble(const MachineProgram<double>& program, const std::vector<LaneInstruction>& code, double* columns,
                    const PopulationEpoch& epoch) {
   advance_machine(program, code, columns, epoch);
 }
@@ -425,105 +301,6 @@ namespace {
 
 HWY_EXPORT(AdvanceFloat);
 HWY_EXPORT(AdvanceDouble);
-
-// Which of a, b, c an instruction reads as registers: bits 0, 1, 2.
-unsigned registers_read(const Instruction& i) {
-  switch (i.op) {
-    case Op::uniform:
-    case Op::normal:
-    case Op::time:
-    case Op::input:
-    case Op::arrival:
-    case Op::hook:
-    case Op::clamp:
-      return 0;
-    case Op::poisson:
-      return 2;
-    case Op::fired:
-      return i.a == 1 ? 2 | 4 : 2;
-    default:
-      return (1u << operands_of(i.op)) - 1;
-  }
-}
-bool writes(Op op) { return op != Op::hook && op != Op::fired; }
-
-// Gives registers their places: temporaries share columns where their lives do not overlap.
-class Placement {
- public:
-  explicit Placement(const Program& program)
-      : program_(program),
-        columns_(program.first_constant()),
-        last_use_(program.registers(), 0),
-        column_(program.registers(), kNone) {
-    for (std::uint16_t r = 0; r < columns_; ++r) column_[r] = r;
-    for (std::size_t at = 0; at < program.code.size(); ++at)
-      each_register(program.code[at], [&](std::uint16_t r) { last_use_[r] = at; });
-  }
-
-  MachineCode place(std::size_t at) {
-    const Instruction& i = program_.code[at];
-    MachineCode code{static_cast<Action>(i.op), 0, i.to, i.a, i.b, i.c};
-    const unsigned read = registers_read(i);
-    std::uint16_t* const operands[] = {&code.a, &code.b, &code.c};
-    for (unsigned n = 0; n < 3; ++n) {
-      if ((read >> n & 1u) == 0) continue;
-      if (is_constant(*operands[n])) code.constants |= static_cast<std::uint8_t>(1u << n);
-      *operands[n] = is_constant(*operands[n]) ? static_cast<std::uint16_t>(*operands[n] - program_.first_constant())
-                                               : column_[*operands[n]];
-    }
-    // Lanes are read before they are written: the result may take the place of an operand that dies here.
-    each_register(i, [&](std::uint16_t r) {
-      if (r != i.to && is_temporary(r) && last_use_[r] == at) release(r);
-    });
-    if (writes(i.op)) {
-      if (column_[i.to] == kNone) column_[i.to] = free_column();
-      code.to = column_[i.to];
-      if (is_temporary(i.to) && last_use_[i.to] == at) release(i.to);
-    }
-    return code;
-  }
-  // Is the value of temporary r read nowhere after instruction `at`?
-  bool ends(std::uint16_t r, std::size_t at) const {
-    if (!is_temporary(r)) return false;
-    for (std::size_t later = at + 1; later < program_.code.size(); ++later) {
-      const Instruction& i = program_.code[later];
-      const unsigned read = registers_read(i);
-      if (((read & 1u) && i.a == r) || ((read & 2u) && i.b == r) || ((read & 4u) && i.c == r)) return false;
-      if (writes(i.op) && i.to == r) return true;
-    }
-    return true;
-  }
-  std::uint16_t columns() const { return columns_; }
-
- private:
-  static constexpr std::uint16_t kNone = 0xffff;
-  bool is_constant(std::uint16_t r) const { return r >= program_.first_constant() && r < program_.first_temporary(); }
-  bool is_temporary(std::uint16_t r) const { return r >= program_.first_temporary(); }
-  template <class Visit>
-  static void each_register(const Instruction& i, const Visit& visit) {
-    const unsigned read = registers_read(i);
-    if (read & 1u) visit(i.a);
-    if (read & 2u) visit(i.b);
-    if (read & 4u) visit(i.c);
-    if (writes(i.op)) visit(i.to);
-  }
-  void release(std::uint16_t r) {
-    if (column_[r] == kNone) return;
-    free_.push_back(column_[r]);
-    column_[r] = kNone;
-  }
-  std::uint16_t free_column() {
-    if (free_.empty()) return columns_++;
-    const std::uint16_t column = free_.back();
-    free_.pop_back();
-    return column;
-  }
-
-  const Program& program_;
-  std::uint16_t columns_;
-  std::vector<std::size_t> last_use_;
-  std::vector<std::uint16_t> column_, free_;
-};
 
 // `arrival t` and `add x, x, t` in one.
 bool adds_arrival(const Program& program, const Placement& placement, std::size_t at) {
@@ -551,7 +328,7 @@ Machine<T>::Machine(const Program& program, std::optional<std::uint16_t> membran
     if (program.code[at].op == Op::fired) fired = true;
     if (program.code[at].op == Op::hook) p.hook_last = fired;
     const bool with_arrival = adds_arrival(program, placement, at);
-    MachineCode code = placement.place(at);
+    LaneInstruction code = placement.place(at);
     if (with_arrival) {
       const std::uint16_t receptor = code.a, arrival = code.to;
       code = placement.place(++at);
@@ -577,10 +354,9 @@ Machine<T>::Machine(const Program& program, std::optional<std::uint16_t> membran
 
 // Puts constants where columns are read that hold nothing else in this epoch.
 template <class T>
-void Machine<T>::read_constants(MachineCode& code) const {
+void Machine<T>::read_constants(LaneInstruction& code) const {
   std::uint16_t* const operands[] = {&code.a, &code.b, &code.c};
-  const unsigned read =
-      code.action == Action::add_arrival ? 2 : registers_read({static_cast<Op>(code.action), 0, code.a});
+  const unsigned read = code.action == Action::add_arrival ? 2 : registers_read(static_cast<Op>(code.action));
   for (unsigned n = 0; n < 3; ++n) {
     if ((read >> n & 1u) == 0 || (code.constants >> n & 1u) != 0 || !known_[*operands[n]]) continue;
     *operands[n] = *known_[*operands[n]];
@@ -590,7 +366,7 @@ void Machine<T>::read_constants(MachineCode& code) const {
 
 // The constant that this instruction gives in this epoch, if it gives one.
 template <class T>
-std::optional<std::uint16_t> Machine<T>::constant_of(const MachineCode& code, const PopulationEpoch& epoch) const {
+std::optional<std::uint16_t> Machine<T>::constant_of(const LaneInstruction& code, const PopulationEpoch& epoch) const {
   const auto& constants = program_.constants;
   const auto zero = static_cast<std::uint16_t>(constants.size() - 1);
   const auto is_zero = [&](std::uint16_t n) { return constants[n] == 0 && !std::signbit(constants[n]); };
@@ -611,7 +387,7 @@ void Machine<T>::advance(const PopulationEpoch& epoch) const {
   code_.clear();
   std::fill(known_.begin(), known_.end(), std::nullopt);
   const std::size_t first_temporary = program_.states + program_.by_neuron.size();
-  for (MachineCode code : program_.code) {
+  for (LaneInstruction code : program_.code) {
     if (code.action == static_cast<Action>(Op::hook) && epoch.hook == nullptr) continue;
     if (code.action == static_cast<Action>(Op::clamp) && epoch.clamp == nullptr) continue;
     read_constants(code);

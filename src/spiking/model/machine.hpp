@@ -10,23 +10,13 @@
 #include "core/noise.hpp"
 #include "core/program.hpp"
 #include "spiking/model/model.hpp"
+#include "spiking/text/lane_code.hpp"
 
 namespace lpl::spiking {
 
-// An instruction as the machine runs it. A register is a column: 16 numbers for each block of the group; constants are
-// single numbers. An action is an Op or one of the following, which do what frequent pairs of Ops do.
-enum class Action : std::uint8_t {
-  add_arrival = static_cast<std::uint8_t>(Op::clamp) + 1,  // to = b + what Op::arrival of receptor a gives
-};
-struct MachineCode {
-  Action action{};
-  std::uint8_t constants = 0;  // bits 0, 1, 2: a, b, c are numbers of constants, else of columns
-  std::uint16_t to = 0, a = 0, b = 0, c = 0;
-};
-
 template <class T>
 struct MachineProgram {
-  std::vector<MachineCode> code;
+  std::vector<LaneInstruction> code;
   std::vector<T> constants;                 // the last one is 0
   std::uint16_t states = 0;                 // the first columns
   std::vector<AlignedVector<T>> by_neuron;  // the columns that follow: 16 numbers a block
@@ -49,12 +39,12 @@ class Machine final : public NeuronModel {
   void advance(const PopulationEpoch& epoch) const override;
 
  private:
-  void read_constants(MachineCode& code) const;
-  std::optional<std::uint16_t> constant_of(const MachineCode& code, const PopulationEpoch& epoch) const;
+  void read_constants(LaneInstruction& code) const;
+  std::optional<std::uint16_t> constant_of(const LaneInstruction& code, const PopulationEpoch& epoch) const;
 
   MachineProgram<T> program_;
   // Of the epoch at hand.
-  mutable std::vector<MachineCode> code_;
+  mutable std::vector<LaneInstruction> code_;
   mutable std::vector<std::optional<std::uint16_t>> known_;  // by column, the constant that it holds
   mutable AlignedVector<T> columns_;
 };

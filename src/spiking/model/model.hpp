@@ -42,6 +42,8 @@ struct PopulationEpoch {
   float* unclamped = nullptr;
   // Output: the membrane after integration and reset, before clamps; may be nullptr.
   float* V_integrated = nullptr;
+  // By state of the text, as it is when a step begins; nullptr where nobody asks, or for none.
+  float* const* kept = nullptr;
   std::vector<BlockSpikes>* spikes = nullptr;  // appended
   BlockHook* hook = nullptr;
   std::uint32_t* event_steps = nullptr;  // by block, bit s: the hook is due at step s; cleared

@@ -7,7 +7,8 @@
 
 #include "core/text.hpp"
 #include "spiking/model/equations.hpp"
-#include "spiking/model/steady_values.hpp"
+#include "spiking/text/steady_values.hpp"
+#include "spiking/text/text_reader.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -17,27 +18,26 @@ constexpr int kMostSubsteps = 1000;
 
 const std::vector<std::string> kMethods = {"automatic", "exact", "exponential_euler", "rk4", "heun", "euler"};
 
-class ModelReader {
+class ModelReader : private TextReader {
  public:
-  explicit ModelReader(Table& table) : table_(table) {}
+  explicit ModelReader(Table& table) : TextReader(table) {}
 
   ModelText read() {
     table_.text("model");
-    model_.title = table_.text("title", "");
-    model_.source = table_.text("source", "");
-    read_parameters();
-    read_constants();
+    read_title(model_);
+    read_parameters(model_, {.symbols = {{"i", Dimension::none}, {"N", Dimension::none}}});
+    read_constants(model_);
     read_states();
     read_inputs();
     read_receptors();
     if (model_.states.size() > kMostStates)
       table_.fail("states",
                   fmt::format("there are {} states; a neuron may have {}", model_.states.size(), kMostStates));
-    read_aliases();
+    read_scope();
     read_motion();
     read_methods();
     read_spike();
-    read_requirements();
+    read_requirements(model_);
     read_membrane();
     table_.finish();
     model_.draws = draws_;
@@ -45,87 +45,6 @@ class ModelReader {
   }
 
  private:
-  // What stands as a text under `key` is read by `read`, a number as its text; an error has its place there.
-  template <class Read>
-  auto at(Table& table, std::string_view key, Read&& read) {
-    const std::string text = table.is_number(key) ? fmt::format("{}", table.number(key, kAny)) : table.text(key);
-    try {
-      return read(std::string_view(text));
-    } catch (const ExpressionError& error) {
-      table.fail_at(key, error.offset(), fmt::format("'{}': {}", key, error.what()));
-    }
-  }
-  Expression value(Table& table, std::string_view key, const Scope& scope) {
-    return at(table, key, [&](std::string_view text) {
-      Expression tree = parse_expression(text, scope);
-      if (tree->truth) throw ExpressionError(0, "is a condition, not a value");
-      return tree;
-    });
-  }
-  Expression value(Table& table, std::string_view key, const Scope& scope, Dimension dimension) {
-    return at(table, key, [&](std::string_view text) { return parse_expression(text, scope, dimension); });
-  }
-  Expression condition(Table& table, std::string_view key, const Scope& scope) {
-    return at(table, key, [&](std::string_view text) { return parse_condition(text, scope); });
-  }
-
-  void declare(Table& table, const std::string& key, const std::string& name) {
-    if (!is_name(name) || name.find('.') != std::string::npos)
-      table.fail(key, fmt::format("{} is no name; names have letters, digits and '_', and begin with a letter",
-                                  in_quotes(name)));
-    if (is_reserved(name)) table.fail(key, fmt::format("'{}' is a word of the language; choose another name", name));
-    if (name == "t" || name == "dt")
-      table.fail(key, fmt::format("'{}' is {}; choose another name", name, name == "t" ? "the time" : "the step"));
-    if (!names_.insert(name).second) table.fail(key, fmt::format("the name '{}' is taken; choose another", name));
-  }
-  void declare(Table& table, const std::string& name) { declare(table, name, name); }
-
-  Table section(std::string_view key) {
-    Table table = table_.table_or_defaults(key);
-    table.rename(fmt::format("{} [{}]", table_.who(), key));
-    return table;
-  }
-
-  void read_parameters() {
-    Table table = section("parameters");
-    const Scope place{.symbols = {{"i", Dimension::none}, {"N", Dimension::none}}};
-    const Scope step{.symbols = {{"dt", Dimension::time}}};
-    for (const std::string& name : table.keys()) {
-      declare(table, name);
-      ParameterText parameter;
-      parameter.name = name;
-      if (table.is_table(name)) {
-        Table entry = table.table(name);
-        entry.rename(fmt::format("{} {}", table_.who(), name));
-        parameter.fallback = value(entry, "default", place);
-        parameter.written = entry.written("default");
-        parameter.dimension = parameter.fallback->dimension;
-        if (entry.has("low")) parameter.low = value(entry, "low", step, parameter.dimension);
-        if (entry.has("high")) parameter.high = value(entry, "high", step, parameter.dimension);
-        if (entry.has("low_excluded")) parameter.low_excluded = entry.flag("low_excluded");
-        parameter.help = entry.text("help", "");
-        entry.finish();
-      } else {
-        parameter.fallback = value(table, name, place);
-        parameter.written = table.written(name);
-        parameter.dimension = parameter.fallback->dimension;
-      }
-      steady_.symbols.push_back({name, parameter.dimension});
-      model_.parameters.push_back(std::move(parameter));
-    }
-    steady_.symbols.push_back({"dt", Dimension::time});
-  }
-
-  void read_constants() {
-    Table table = section("constants");
-    for (const std::string& name : table.keys()) {
-      declare(table, name);
-      const Expression tree = value(table, name, steady_);
-      steady_.symbols.push_back({name, tree->dimension});
-      model_.constants.push_back({name, tree});
-    }
-  }
-
   Scope initial_scope() {
     Scope scope = steady_;
     scope.symbols.push_back({"i", Dimension::none});
@@ -143,13 +62,12 @@ class ModelReader {
       StateText state;
       state.name = name;
       if (table.is_table(name)) {
-        Table entry = table.table(name);
-        entry.rename(fmt::format("{} {}", table_.who(), name));
-        state.initial = value(entry, "initial", scope);
+        Table own = entry(table, name);
+        state.initial = value(own, "initial", scope);
         state.dimension = state.initial->dimension;
-        if (entry.has("low")) state.low = value(entry, "low", steady_, state.dimension);
-        if (entry.has("high")) state.high = value(entry, "high", steady_, state.dimension);
-        entry.finish();
+        if (own.has("low")) state.low = value(own, "low", steady_, state.dimension);
+        if (own.has("high")) state.high = value(own, "high", steady_, state.dimension);
+        own.finish();
       } else {
         state.initial = value(table, name, scope);
         state.dimension = state.initial->dimension;
@@ -165,13 +83,6 @@ class ModelReader {
       declare(table, name);
       model_.inputs.push_back({name, unit(table, name)});
     }
-  }
-
-  Dimension unit(Table& table, const std::string& key) {
-    const std::string text = table.text(key);
-    const auto unit = parse_unit(text);
-    if (!unit) table.fail_at(key, 0, fmt::format("'{}' is {}, which is no unit, such as \"pA\"", key, in_quotes(text)));
-    return unit->dimension;
   }
 
   std::optional<std::size_t> state_named(const std::string& name) const {
@@ -207,12 +118,11 @@ class ModelReader {
       ReceptorText receptor;
       receptor.name = name;
       if (table.is_table(name)) {
-        Table entry = table.table(name);
-        entry.rename(fmt::format("{} {}", table_.who(), name));
-        read_receptor(entry, receptor);
-        if (entry.has("sign"))
-          receptor.sign = static_cast<WeightSign>(entry.choice("sign", {"any", "positive", "negative"}));
-        entry.finish();
+        Table own = entry(table, name);
+        read_receptor(own, receptor);
+        if (own.has("sign"))
+          receptor.sign = static_cast<WeightSign>(own.choice("sign", {"any", "positive", "negative"}));
+        own.finish();
       } else {
         receptor.state = known_state(table, name, table.text(name));
         receptor.weight = model_.states[receptor.state].dimension;
@@ -268,19 +178,14 @@ class ModelReader {
   }
 
   // What [dynamics], [step] and [spike] may name.
-  void read_aliases() {
+  void read_scope() {
     scope_ = steady_;
     for (const StateText& state : model_.states) scope_.symbols.push_back({state.name, state.dimension});
     for (const InputText& input : model_.inputs) scope_.symbols.push_back({input.name, input.dimension});
     scope_.symbols.push_back({"t", Dimension::time});
     scope_.random = true;
     scope_.draws = &draws_;
-    Table table = section("aliases");
-    for (const std::string& name : table.keys()) {
-      declare(table, name);
-      const Expression tree = at(table, name, [&](std::string_view text) { return parse_expression(text, scope_); });
-      scope_.symbols.push_back({name, tree->dimension, tree, tree->truth});
-    }
+    read_aliases(scope_);
   }
 
   void read_motion() {
@@ -433,20 +338,6 @@ class ModelReader {
         state.hold = state.then;
   }
 
-  void read_requirements() {
-    for (Table& table : table_.tables("require")) {
-      table.rename(fmt::format("{} [[require]]", table_.who()));
-      RequirementText requirement;
-      requirement.that = condition(table, "that", steady_);
-      requirement.otherwise = table.text("otherwise");
-      requirement.of = table.text("of", "");
-      if (!requirement.of.empty() && !model_.parameter(requirement.of))
-        table.fail("of", fmt::format("there is no parameter {}", in_quotes(requirement.of)));
-      table.finish();
-      model_.requirements.push_back(std::move(requirement));
-    }
-  }
-
   void read_membrane() {
     if (table_.has("membrane"))
       model_.membrane = known_state(table_, "membrane", table_.text("membrane"));
@@ -458,52 +349,16 @@ class ModelReader {
                               a_name_of(model_.states[*model_.membrane].dimension)));
   }
 
-  Table& table_;
   ModelText model_;
-  std::set<std::string> names_, lets_;
-  Scope steady_;  // parameters, dt and constants
+  std::set<std::string> lets_;
   Scope scope_;
   std::size_t own_states_ = 0;
   std::uint16_t draws_ = 0, initial_draws_ = 0;
 };
 
-std::string with_unit(double value, Dimension dimension) {
-  return dimension == Dimension::none ? fmt::format("{:.9g}", value)
-                                      : fmt::format("{:.9g} {}", value, unit_of(dimension));
-}
-
 }  // namespace
 
-const ParameterText* ModelText::parameter(const std::string& name) const {
-  const auto found =
-      std::find_if(parameters.begin(), parameters.end(), [&](const ParameterText& p) { return p.name == name; });
-  return found == parameters.end() ? nullptr : &*found;
-}
-
 ModelText read_model_text(Table& table) { return ModelReader(table).read(); }
-
-std::optional<ValueFault> fault_in(const ModelText& model, const ParameterValues& values, double dt) {
-  const auto step = [&](const std::string&) { return std::optional(dt); };
-  for (const ParameterText& parameter : model.parameters) {
-    const double value = values(parameter.name);
-    constexpr double kUnbounded = std::numeric_limits<double>::infinity();
-    const double low = parameter.low ? *evaluate(parameter.low, step) : -kUnbounded;
-    const double high = parameter.high ? *evaluate(parameter.high, step) : kUnbounded;
-    if (std::isfinite(value) && (parameter.low_excluded ? value > low : value >= low) && value <= high) continue;
-    std::string allowed = "must be a finite number";
-    if (parameter.low)
-      allowed +=
-          fmt::format(" {} {}", parameter.low_excluded ? "above" : "not below", with_unit(low, parameter.dimension));
-    if (parameter.high)
-      allowed += fmt::format("{} not above {}", parameter.low ? " and" : "", with_unit(high, parameter.dimension));
-    return ValueFault{parameter.name, "; it " + allowed};
-  }
-  const SteadyValues steady(model.parameters, model.constants, values, dt);
-  for (const RequirementText& requirement : model.requirements)
-    if (steady.of(requirement.that) == 0)
-      return ValueFault{requirement.of, (requirement.of.empty() ? "" : ": ") + requirement.otherwise};
-  return {};
-}
 
 bool starts_differ(const ModelText& model) {
   return std::ranges::any_of(model.states, [](const StateText& state) {

@@ -6,13 +6,11 @@
 // postsynaptic spikes change their synapses.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <bit>
 #include <utility>
 
-#include "core/errors.hpp"
 #include "spiking/plasticity/plasticity.hpp"
+#include "spiking/plasticity/synapse_columns.hpp"
 #include "spiking/short_term/short_term.hpp"
 #include "spiking/synapses.hpp"
 
@@ -27,40 +25,23 @@ namespace lpl::spiking {
 template <class Rule>
 class EventRule final : public Plasticity, private BlockHook {
  public:
-  EventRule(const RulePlace& place, Rule rule) : place_(place), rule_(std::move(rule)) {
-    constexpr std::uint64_t kPlaces = std::uint64_t{1} << 32;
-    const Synapses& synapses = place.synapses;
-    if (synapses.size() >= kPlaces)
-      throw ConfigError(fmt::format("connection '{}': {} plastic synapses on one rank are too many; take more ranks",
-                                    place.connection.name, synapses.size()));
-    arrivals_.resize(place.post_blocks);
-    next_.assign(place.post_blocks, 0);
-    column_.assign(place.post_blocks * kBlock + 1, 0);
-    for (const std::uint32_t target : synapses.target) ++column_[place.layout.neuron_of(target) + 1];
-    for (std::size_t n = 1; n < column_.size(); ++n) column_[n] += column_[n - 1];
-    column_synapse_.resize(synapses.size());
-    column_row_.resize(synapses.size());
-    std::vector<std::uint32_t> next(column_.begin(), column_.end() - 1);
-    for (std::uint32_t r = 0; r < synapses.heard.size(); ++r)
-      for (std::uint64_t s = synapses.row[r]; s < synapses.row[r + 1]; ++s) {
-        const std::uint32_t at = next[place.layout.neuron_of(synapses.target[s])]++;
-        column_synapse_[at] = static_cast<std::uint32_t>(s);
-        column_row_[at] = r;
-      }
+  EventRule(const RulePlace& place, Rule rule) : place_(place), rule_(std::move(rule)), columns_(place) {
+    arrivals_.resize(place.post.blocks());
+    next_.assign(place.post.blocks(), 0);
   }
 
-  void begin_epoch(Step first, std::uint32_t steps, const SpikeHistory& source, bool learns,
-                   std::uint32_t* event_steps) override {
-    first_ = first;
-    learns_ = learns;
-    rule_.begin_epoch(first, steps, source);
+  void begin_epoch(const PlasticEpoch& epoch) override {
+    const SpikeHistory& source = epoch.spikes[place_.connection.from];
+    first_ = epoch.first;
+    learns_ = epoch.learns;
+    rule_.begin_epoch(epoch.first, epoch.steps, source);
     for (std::size_t b = 0; b < arrivals_.size(); ++b) {
       arrivals_[b].clear();
       next_[b] = 0;
     }
     const Synapses& synapses = place_.synapses;
-    for (std::uint32_t step = 0; step < steps; ++step) {
-      const Step emitted = first + step - place_.connection.delay;
+    for (std::uint32_t step = 0; step < epoch.steps; ++step) {
+      const Step emitted = epoch.first + step - place_.connection.delay;
       for (const NeuronId pre : source.at(emitted)) {
         const std::size_t row = synapses.row_of(pre);
         if (row == Synapses::kNoRow) continue;
@@ -68,7 +49,7 @@ class EventRule final : public Plasticity, private BlockHook {
         for (std::uint64_t s = synapses.row[row]; s < synapses.row[row + 1]; ++s) {
           const std::size_t block = place_.layout.neuron_of(synapses.target[s]) / kBlock;
           arrivals_[block].push_back({step, static_cast<std::uint32_t>(s), factor});
-          event_steps[block] |= 1u << step;
+          epoch.event_steps[block] |= 1u << step;
         }
       }
     }
@@ -78,9 +59,7 @@ class EventRule final : public Plasticity, private BlockHook {
 
   void list(Variables& variables) override { rule_.list(variables, place_); }
 
-  std::size_t buffer_bytes() const override {
-    return rule_.buffer_bytes() + (column_.size() + column_synapse_.size() + column_row_.size()) * sizeof column_[0];
-  }
+  std::size_t buffer_bytes() const override { return rule_.buffer_bytes() + columns_.bytes(); }
 
  private:
   struct Arrival {
@@ -105,9 +84,9 @@ class EventRule final : public Plasticity, private BlockHook {
       const auto neuron =
           static_cast<std::uint32_t>(block * kBlock + static_cast<std::uint32_t>(std::countr_zero(lanes)));
       if (learns_)
-        for (std::uint32_t c = column_[neuron]; c < column_[neuron + 1]; ++c) {
-          float& weight = place_.synapses.weight[column_synapse_[c]];
-          weight = rule_.spike(weight, column_row_[c], step);
+        for (const auto& [synapse, row] : columns_.of(neuron)) {
+          float& weight = place_.synapses.weight[synapse];
+          weight = rule_.spike(weight, row, step);
         }
       rule_.spiked(neuron, first_ + step);
     }
@@ -119,8 +98,7 @@ class EventRule final : public Plasticity, private BlockHook {
   Step first_ = 0;
   std::vector<std::vector<Arrival>> arrivals_;  // by block, in step order
   std::vector<std::size_t> next_;               // by block
-  // Synapses by postsynaptic neuron.
-  std::vector<std::uint32_t> column_, column_synapse_, column_row_;
+  SynapseColumns columns_;
 };
 
 }  // namespace lpl::spiking

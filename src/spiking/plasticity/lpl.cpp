@@ -59,7 +59,7 @@ LplPlasticity::LplPlasticity(const Lpl& lpl, const RulePlace& place)
       window_(lpl.window),
       tail_(tail_of(rule_, lpl.dt)),
       block_(std::min(place.plasticity_block, window_ + tail_)),
-      blocks_(place.post_blocks),
+      blocks_(place.post.blocks()),
       history_(static_cast<std::size_t>(window_ + tail_ + lpl.lateness + kLongestEpoch + 1)) {
   const double window = static_cast<double>(window_) * lpl.dt;
   keep_squared_gradient_ = static_cast<float>(std::exp(-window / rule_.tau_rms));

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 
 #include "config/table.hpp"
 #include "spiking/block_hook.hpp"
+#include "spiking/description.hpp"
 #include "spiking/grid.hpp"
 #include "spiking/layout.hpp"
 #include "spiking/spike_history.hpp"
@@ -21,10 +23,19 @@ namespace lpl::spiking {
 
 class Neurons;
 class ShortTerm;
-struct ConnectionDescription;
 struct Synapses;
 
 enum class Moves : std::uint8_t { never, at_windows, within_epochs };
+
+struct PlasticEpoch {
+  Step first = 0;
+  std::uint32_t steps = 0;
+  bool learns = true;
+  // By source: the spikes, and after how many steps one has arrived everywhere, on any rank.
+  std::span<const SpikeHistory> spikes;
+  std::span<const Step> memory;
+  std::uint32_t* event_steps = nullptr;  // by block: marks steps at which arrivals are due
+};
 
 // The plasticity of one connection on this rank.
 class Plasticity {
@@ -35,10 +46,9 @@ class Plasticity {
   virtual void advance(const Neurons& /*post*/, Step /*first*/, std::uint32_t /*steps*/) {}
   // At windows: closes the one that ends at step `now`, whose arrivals were delivered with the old weights.
   virtual void update(Step /*now*/, const SpikeHistory& /*source*/, bool /*learns*/) {}
-  // Within epochs: the rule delivers. Marks the steps of `event_steps` (per block) at which arrivals are due.
-  virtual void begin_epoch(Step /*first*/, std::uint32_t /*steps*/, const SpikeHistory& /*source*/, bool /*learns*/,
-                           std::uint32_t* /*event_steps*/) {}
-  virtual BlockHook* hook() { return nullptr; }
+  // Within epochs: the rule delivers.
+  virtual void begin_epoch(const PlasticEpoch& /*epoch*/) {}
+  virtual BlockHook* hook() { return nullptr; }  // where it acts within epochs
 
   virtual void list(Variables& variables) = 0;
   // Of buffers, beside the variables.
@@ -52,7 +62,7 @@ struct RulePlace {
   Synapses& synapses;
   NeuronId pre_size;
   float* input;  // of the receptor; add weights at step * kBlock + target
-  std::size_t post_blocks;
+  const Neurons& post;
   EpochLayout layout;
   Step plasticity_block;
   ShortTerm* short_term;  // null where none; asked where the rule itself delivers
@@ -64,12 +74,28 @@ struct RuleDescription {
   virtual std::unique_ptr<Plasticity> make(const RulePlace& place) const = 0;
 
   Moves moves = Moves::never;
-  Step window = 0;                      // at_windows; they end at its multiples
-  Step source_memory = 0;               // steps of the source's spikes that it looks back on,
-  Step own_memory = 0;                  // and of the population's own
-  double w_max = 0;                     // of what it moves,
-  double lift = 0;                      // and how far above weights may be between two updates
-  std::vector<std::string> recordable;  // variables by postsynaptic neuron, "CONNECTION.NAME"
+  // Windows, 0 where there are none, end at `window_offset` and every `window` steps later; epochs end with them.
+  Step window = 0, window_offset = 0;
+  bool closes_window(Step now) const {
+    return window > 0 && now >= window_offset && (now - window_offset) % window == 0;
+  }
+  Step next_window_end(Step now) const {
+    return now < window_offset ? window_offset : now + window - (now - window_offset) % window;
+  }
+  Step source_memory = 0;  // steps of the source's spikes that it looks back on,
+  Step own_memory = 0;     // and of the population's own
+  // Of other spikes: those of a source are wanted `delay` steps later, and looked back on `memory` steps.
+  struct Listening {
+    std::size_t source;
+    Step delay, memory;
+  };
+  std::vector<Listening> listens;
+  std::vector<std::size_t> follows;  // states of the population of which it wants the values of every step
+  bool delays_differ = false;        // synapses may have delays of their own
+  double w_min = -std::numeric_limits<double>::infinity();
+  double w_max = std::numeric_limits<double>::infinity();  // of what it moves,
+  double lift = 0;                                         // and how far above weights may be between two updates
+  std::vector<std::string> recordable;                     // variables by postsynaptic neuron, "CONNECTION.NAME"
 };
 
 // What is known where a rule is read.
@@ -78,6 +104,10 @@ struct RuleReading {
   Table& connection;  // the table that names the rule
   const ConnectionDescription& described;
   std::string_view receptor;
+  Dimension weight;  // of weights onto the receptor,
+  WeightSign sign;   // and their sign
+  const ModelText& target;
+  std::span<const Source> sources;
   const Grid& grid;
 };
 

@@ -25,8 +25,8 @@ class Changes {
         padded_rows_(blocks_for(synapses_.heard.size()) * kBlock),
         pre_trace_(place.pre_size, 0.0f),
         pre_traces_(padded_rows_ * static_cast<std::size_t>(kLongestEpoch + 1), 0.0f),
-        post_value_(place.post_blocks * kBlock, 0.0f),
-        post_last_(place.post_blocks * kBlock, 0) {
+        post_value_(place.post.blocks() * kBlock, 0.0f),
+        post_last_(place.post.blocks() * kBlock, 0) {
     for (double lag = 0; lag <= kForgottenAfter * rule.tau / rule.dt + 1; ++lag)
       decay_table_.push_back(static_cast<float>(std::exp(-lag * rule.dt / rule.tau)));
   }

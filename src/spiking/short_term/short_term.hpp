@@ -11,6 +11,7 @@
 
 #include "config/table.hpp"
 #include "spiking/grid.hpp"
+#include "spiking/spike_history.hpp"
 #include "spiking/synapses.hpp"
 #include "spiking/variables.hpp"
 
@@ -24,6 +25,32 @@ class ShortTerm {
   virtual float factor(std::size_t row, Step emitted) = 0;
   virtual std::unique_ptr<ShortTerm> copy() const = 0;
   virtual void list(Variables& variables) = 0;
+};
+
+// Factors of spikes that have not arrived everywhere: what a checkpoint saves stays behind, at spikes that are under
+// way nowhere, from where a run that is resumed finds the others again.
+class FactorsAhead {
+ public:
+  // `saved` (may be null) is as of the spikes before step `settled`.
+  void begin(ShortTerm* saved, Step settled) {
+    saved_ = saved;
+    settled_ = settled;
+    if (saved) ahead_ = saved->copy();
+  }
+  // Once for each spike, in the order of steps.
+  float factor(std::size_t row, Step emitted) { return ahead_ ? ahead_->factor(row, emitted) : 1; }
+  void settle(const Synapses& synapses, const SpikeHistory& source, Step bound) {
+    if (!saved_) return;
+    for (; settled_ < bound; ++settled_)
+      for (const NeuronId pre : source.at(settled_))
+        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow) saved_->factor(row, settled_);
+  }
+  explicit operator bool() const { return ahead_ != nullptr; }
+
+ private:
+  ShortTerm* saved_ = nullptr;
+  Step settled_ = 0;
+  std::unique_ptr<ShortTerm> ahead_;
 };
 
 struct ShortTermPlace {

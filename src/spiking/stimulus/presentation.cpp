@@ -27,7 +27,7 @@ Distribution read_duration(const StimulusReading& reading, std::string_view key)
                                     key, form));
   }
   const Bounds bounds{0, static_cast<double>(kLongestRun) * reading.grid.dt};
-  const Distribution duration = Distribution::read(table, key, Dimension::time, bounds, {});
+  Distribution duration = Distribution::read(table, key, Dimension::time, bounds, {});
   if (duration.constant()) reading.grid.steps(table, key, duration.least());
   return duration;
 }

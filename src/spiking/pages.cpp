@@ -1,4 +1,4 @@
-#include "spiking/model/pages.hpp"
+#include "spiking/pages.hpp"
 
 #include <fmt/format.h>
 
@@ -11,6 +11,7 @@
 #include "spiking/model/equations.hpp"
 #include "spiking/model/kernel.hpp"
 #include "spiking/plasticity/plasticity.hpp"
+#include "spiking/plasticity/rule_text.hpp"
 #include "spiking/record/record.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 #include "spiking/wiring/wiring.hpp"
@@ -23,6 +24,31 @@ ModelText text_named(const std::string& name) {
   Table table = document.root();
   table.rename(fmt::format("model '{}'", name));
   return read_model_text(table);
+}
+
+RuleText rule_named(const std::string& name) {
+  Document document = Document::from_file(installed_model("rule", name));
+  Table table = document.root();
+  table.rename(fmt::format("rule '{}'", name));
+  table.text("type");
+  return read_rule_text(table, Dimension::none);
+}
+
+// The names of texts among the files of models/.
+std::vector<std::string> rules_as_text() {
+  std::vector<std::string> names = installed_models("rule");
+  std::erase_if(names, [](const std::string& name) {
+    return !Document::from_file(installed_model("rule", name)).says("type", "traces");
+  });
+  return names;
+}
+
+void expect_known(const std::string& name, const std::vector<std::string>& known, const std::string& what) {
+  if (std::ranges::find(known, name) != known.end()) return;
+  const std::string close = nearest(name, known);
+  throw ConfigError(fmt::format(
+      "there is no {0} '{1}'; {2}", what, name,
+      close.empty() ? fmt::format("lpl_sim --{}s lists them", what) : fmt::format("did you mean '{}'?", close)));
 }
 
 using Rows = std::vector<std::vector<std::string>>;
@@ -53,6 +79,15 @@ std::string range_of(const ParameterText& p) {
 std::string without_quotes(std::string text) {
   std::erase(text, '"');
   return text;
+}
+
+std::string steady_sections(const SteadyText& text) {
+  Rows parameters, constants;
+  for (const ParameterText& p : text.parameters)
+    parameters.push_back({p.name, without_quotes(p.written), p.help, range_of(p)});
+  for (const NamedExpression& c : text.constants)
+    if (c.name != "weight") constants.push_back({c.name, "= " + text_of(c.value)});
+  return section("parameters", parameters) + section("constants", constants);
 }
 
 Rows equations(const ModelText& text) {
@@ -102,28 +137,21 @@ std::string list_of(const std::string& title, std::span<const Entry> entries, st
 std::string list_of_stimuli() { return list_of("types of [[stimulus]]", stimuli(), &StimulusEntry::type); }
 std::string list_of_wirings() { return list_of("wirings of [[connection]]", wirings(), &WiringEntry::key); }
 std::string list_of_records() { return list_of("what a [[record]] keeps", records(), &RecordEntry::what); }
-std::string list_of_rules() { return list_of("types of [rule.NAME]", rules(), &RuleEntry::type); }
+std::string list_of_rules() {
+  Rows rows;
+  for (const RuleEntry& entry : rules()) rows.push_back({std::string(entry.type), std::string(entry.help)});
+  for (const std::string& name : rules_as_text()) rows.push_back({name, rule_named(name).title});
+  return section("types of [rule.NAME]", rows);
+}
 
 std::string page_of_model(const std::string& name) {
-  const std::vector<std::string> known = installed_models("cell");
-  if (std::ranges::find(known, name) == known.end()) {
-    const std::string close = nearest(name, known);
-    throw ConfigError(
-        fmt::format("there is no model '{}'; {}", name,
-                    close.empty() ? "lpl_sim --models lists them" : fmt::format("did you mean '{}'?", close)));
-  }
+  expect_known(name, installed_models("cell"), "model");
   const ModelText text = text_named(name);
   std::string page = fmt::format("{}: {}\nsource: {}\n", name, text.title, text.source);
   if (std::ranges::any_of(kernels(), [&](const KernelEntry& kernel) { return kernel.type == name; }))
     page += "has a hand-written kernel, which runs where equations are unchanged\n";
+  page += steady_sections(text);
   Rows rows;
-  for (const ParameterText& p : text.parameters)
-    rows.push_back({p.name, without_quotes(p.written), p.help, range_of(p)});
-  page += section("parameters", rows);
-  rows.clear();
-  for (const NamedExpression& c : text.constants) rows.push_back({c.name, "= " + text_of(c.value)});
-  page += section("constants", rows);
-  rows.clear();
   for (const StateText& s : text.states)
     rows.push_back({s.name, unit_of(s.dimension), "begins as " + text_of(s.initial)});
   page += section("states (recorded in SI units)", rows);
@@ -139,6 +167,59 @@ std::string page_of_model(const std::string& name) {
   page += section("inputs of currents", rows);
   page += section(text.step.empty() ? "dynamics" : "step", equations(text));
   page += section("spike", spike(text));
+  return page;
+}
+
+namespace {
+
+std::string trace_of(const TraceText& trace) {
+  std::string of = trace.of == TraceText::Of::pre ? "pre" : trace.of == TraceText::Of::post ? "post" : trace.source;
+  if (trace.of == TraceText::Of::state) of = "follows " + of;
+  if (trace.tau) of += fmt::format(", tau = {}", text_of(trace.tau));
+  if (trace.delay) of += fmt::format(", delay = {}", text_of(trace.delay));
+  if (trace.jump && text_of(trace.jump) != "1") of += fmt::format(", jump = {}", text_of(trace.jump));
+  if (!is_zero(trace.initial)) of += fmt::format(", begins as {}", text_of(trace.initial));
+  if (trace.at_once) of += ", at once";
+  return trace.nearest ? of + ", nearest" : of;
+}
+
+std::string changes(const RuleText& text, const std::string& when, const ChangeText& change) {
+  Rows rows;
+  for (const auto& [state, tree] : change)
+    rows.push_back({fmt::format("{} = {}", text.states[state].name, text_of(tree))});
+  return section(when, rows);
+}
+
+}  // namespace
+
+std::string page_of_rule(const std::string& name) {
+  expect_known(name, rules_as_text(), "rule");
+  const RuleText text = rule_named(name);
+  std::string page = fmt::format("{}: {}\nsource: {}\n", name, text.title, text.source);
+  page += fmt::format("delay: {}\n", text.dendritic ? "dendritic" : "axonal");
+  page += steady_sections(text);
+  Rows rows;
+  for (const NamedText& modulator : text.modulators) rows.push_back({modulator.name, modulator.help});
+  page += section("modulators", rows);
+  rows.clear();
+  for (const TraceText& trace : text.traces) rows.push_back({trace.name, trace_of(trace)});
+  page += section("traces", rows);
+  rows.clear();
+  for (const SynapticStateText& state : text.states) {
+    std::string range;
+    if (state.low) range = fmt::format("not below {}", text_of(state.low));
+    if (state.high) range += fmt::format("{}not above {}", range.empty() ? "" : ", ", text_of(state.high));
+    rows.push_back({state.name, state.initial ? "begins as " + text_of(state.initial) : "the weight", range});
+  }
+  page += section("states of synapses", rows);
+  page += changes(
+      text, text.transmits_after ? "an arrival changes, then transmits w" : "an arrival transmits w, then changes",
+      text.on_arrival);
+  page += changes(text, "a spike of the neuron changes", text.on_spike);
+  if (text.condition) page += changes(text, "each step changes, while " + text_of(text.condition), text.during);
+  if (text.every)
+    page += changes(text, fmt::format("every {}, first at {}, changes", text_of(text.every), text_of(text.offset)),
+                    text.each);
   return page;
 }
 

@@ -17,5 +17,7 @@ std::string list_of_records();
 
 // Parameters with their defaults, states, receptors, equations. Throws ConfigError where there is no such model.
 std::string page_of_model(const std::string& name);
+// Of a rule that is a text: parameters, traces, states of synapses and what changes them.
+std::string page_of_rule(const std::string& name);
 
 }  // namespace lpl::spiking

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "spiking/model/equations.hpp"
+#include "spiking/text/steady_text.hpp"
 
 namespace lpl::spiking {
 

@@ -1,0 +1,170 @@
+// What an event does to synapses: the program of a rule's text, run over many of them at a time.
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "spiking/plasticity/rule_text.hpp"
+#include "spiking/plasticity/synapse_columns.hpp"
+#include "spiking/plasticity/synapse_machine.hpp"
+#include "spiking/plasticity/traces.hpp"
+
+namespace lpl::spiking {
+
+// What programs read beside states of synapses.
+struct Traces {
+  PreTraces pre;
+  PostTraces post;
+  StateTraces state;
+  // Of sources: as the next step finds them, and by step of the epoch, [step][trace].
+  std::vector<double> source;
+  std::vector<float> source_by_step;
+};
+
+// Where an event happens: `emitted`, by emission of the presynaptic spikes that are there now; `now`, the time there;
+// `step`, of the epoch. Either synapses one by one,
+class ListedSynapses {
+ public:
+  static constexpr std::size_t kMost = SynapseMachine::kMost;
+  void add(std::uint64_t synapse, std::uint32_t row, std::uint32_t neuron, Step emitted, Step now, std::uint32_t step) {
+    places_[count_++] = {synapse, row, neuron, step, emitted, now};
+  }
+  bool is_full() const { return count_ == kMost; }
+  void clear() { count_ = 0; }
+
+  std::size_t count() const { return count_; }
+  std::uint64_t synapse(std::size_t i) const { return places_[i].synapse; }
+  std::uint32_t row(std::size_t i) const { return places_[i].row; }
+  std::uint32_t neuron(std::size_t i) const { return places_[i].neuron; }
+  std::uint32_t step(std::size_t i) const { return places_[i].step; }
+  Step emitted(std::size_t i) const { return places_[i].emitted; }
+  Step now(std::size_t i) const { return places_[i].now; }
+
+ private:
+  struct Place {
+    std::uint64_t synapse;
+    std::uint32_t row, neuron, step;
+    Step emitted, now;
+  };
+  std::size_t count_ = 0;
+  std::array<Place, kMost> places_{};
+};
+// or those of one neuron.
+struct SynapsesOfNeuron {
+  std::span<const SynapseColumns::Member> members;
+  std::uint32_t neuron_, step_;
+  Step now_;
+  Step delay;                   // before the synapse: of all, or
+  const std::uint16_t* delays;  // by synapse; may be null
+
+  std::size_t count() const { return members.size(); }
+  std::uint64_t synapse(std::size_t i) const { return members[i].synapse; }
+  std::uint32_t row(std::size_t i) const { return members[i].row; }
+  std::uint32_t neuron(std::size_t) const { return neuron_; }
+  std::uint32_t step(std::size_t) const { return step_; }
+  Step emitted(std::size_t i) const { return std::max<Step>(0, now_ - (delays ? delays[members[i].synapse] : delay)); }
+  Step now(std::size_t) const { return now_; }
+};
+
+class Change {
+ public:
+  explicit Change(SynapseProgram program) : compiled_(std::move(program)), machine_(compiled_.program) {
+    for (const SynapseInput& input : compiled_.inputs) {
+      using Kind = SynapseInput::Kind;
+      reads_pre_ |= input.kind == Kind::pre_lag || input.kind == Kind::pre_value;
+      reads_pre_at_once_ |= input.kind == Kind::pre_lag_at_once || input.kind == Kind::pre_value_at_once;
+      reads_post_ |= input.kind == Kind::post_lag || input.kind == Kind::post_value;
+    }
+  }
+
+  bool changes() const { return !compiled_.changed.empty(); }
+
+  // At most SynapseMachine::kMost of them, all different. `states`: by state, of all synapses.
+  template <class Where>
+  void run(const Where& where, std::span<float* const> states, Traces& traces) {
+    for (std::size_t s = 0; s < states.size(); ++s)
+      fill(where, machine_.column(s), [&where, from = states[s]](std::size_t i) { return from[where.synapse(i)]; });
+    read(where, traces);
+    machine_.run(where.count());
+    for (const std::size_t s : compiled_.changed) {
+      const float* const changed = machine_.column(s);
+      float* const to = states[s];
+      for (std::size_t i = 0, count = where.count(); i < count; ++i) to[where.synapse(i)] = changed[i];
+    }
+  }
+
+  // Of a condition: for which of up to 32 places it holds.
+  std::uint32_t holds(const ListedSynapses& where, Traces& traces) {
+    read(where, traces);
+    machine_.run(where.count());
+    std::uint32_t lanes = 0;
+    for (std::size_t i = 0; i < where.count(); ++i) lanes |= std::uint32_t{machine_.column(0)[i] != 0} << i;
+    return lanes;
+  }
+
+ private:
+  template <class Where, class Value>
+  static void fill(const Where& where, float* column, Value value) {
+    for (std::size_t i = 0, count = where.count(); i < count; ++i) column[i] = value(i);
+  }
+
+  template <class Where>
+  void read(const Where& where, Traces& traces) {
+    const auto pre_at = [&](std::array<TraceValues, SynapseMachine::kMost>& values, Step later) {
+      for (std::size_t i = 0, count = where.count(); i < count; ++i)
+        values[i] = traces.pre.at(where.row(i), where.emitted(i) + later);
+    };
+    if (reads_pre_) pre_at(pre_, 0);
+    if (reads_pre_at_once_) pre_at(pre_at_once_, 1);
+    if (reads_post_)
+      for (std::size_t i = 0, count = where.count(); i < count; ++i) post_[i] = traces.post.at(where.neuron(i));
+    for (std::size_t k = 0; k < compiled_.inputs.size(); ++k) {
+      float* const column = machine_.column(compiled_.program.states + k);
+      const std::size_t t = compiled_.inputs[k].trace;
+      const auto lag = [&](const auto& values, auto now) {
+        fill(where, column, [&](std::size_t i) { return static_cast<float>(now(i) - values[i].since); });
+      };
+      const auto value = [&](const auto& values) {
+        fill(where, column, [&](std::size_t i) { return values[i].values[t * values[i].stride]; });
+      };
+      const auto emitted = [&](std::size_t i) { return where.emitted(i); };
+      switch (compiled_.inputs[k].kind) {
+        case SynapseInput::Kind::pre_lag:
+          lag(pre_, emitted);
+          break;
+        case SynapseInput::Kind::pre_value:
+          value(pre_);
+          break;
+        case SynapseInput::Kind::pre_lag_at_once:
+          lag(pre_at_once_, emitted);
+          break;
+        case SynapseInput::Kind::pre_value_at_once:
+          value(pre_at_once_);
+          break;
+        case SynapseInput::Kind::post_lag:
+          lag(post_, [&](std::size_t i) { return where.now(i); });
+          break;
+        case SynapseInput::Kind::post_value:
+          value(post_);
+          break;
+        case SynapseInput::Kind::source:
+          fill(where, column,
+               [&](std::size_t i) { return traces.source_by_step[where.step(i) * traces.source.size() + t]; });
+          break;
+        case SynapseInput::Kind::state:
+          fill(where, column, [&](std::size_t i) { return traces.state.at(t, where.neuron(i), where.now(i)); });
+          break;
+      }
+    }
+  }
+
+  SynapseProgram compiled_;
+  SynapseMachine machine_;
+  bool reads_pre_ = false, reads_pre_at_once_ = false, reads_post_ = false;
+  std::array<TraceValues, SynapseMachine::kMost> pre_{}, pre_at_once_{}, post_{};
+};
+
+}  // namespace lpl::spiking

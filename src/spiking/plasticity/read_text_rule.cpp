@@ -1,0 +1,147 @@
+// Which description a rule that is a text becomes.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "spiking/description.hpp"
+#include "spiking/grid.hpp"
+#include "spiking/plasticity/text_rule.hpp"
+#include "spiking/reading.hpp"
+
+namespace lpl::spiking {
+namespace {
+
+bool mentions_weight(const Expression& tree) {
+  return any_name(tree, [](const std::string& name) { return name == "weight"; });
+}
+
+void read_values(const RuleReading& reading, bool own, TextRule& rule) {
+  Table& table = reading.rule;
+  for (const ParameterText& parameter : rule.text.parameters) {
+    double& value = rule.values[parameter.name];
+    if (!own && table.has(parameter.name)) {
+      value = parameter.dimension == Dimension::none ? table.number(parameter.name, kAny)
+                                                     : table.quantity(parameter.name, parameter.dimension, kAny);
+      continue;
+    }
+    if (mentions_weight(parameter.fallback) && reading.weight != Dimension::none)
+      table.fail(parameter.name,
+                 fmt::format("'{}' must be given: weights onto the receptor '{}' are in {}, of which its default, "
+                             "{}, says nothing",
+                             parameter.name, reading.receptor, unit_of(reading.weight), parameter.written));
+    value = *evaluate(parameter.fallback, [](const std::string&) { return std::optional(1.0); });
+  }
+  const auto value_of = [&](const std::string& name) { return rule.values.at(name); };
+  if (const auto fault = fault_in(rule.text, value_of, rule.dt)) {
+    const ParameterText* const about = rule.text.parameter(fault->parameter);
+    if (!about) table.fail("type", fmt::format("the values of the rule do not fit{}", fault->message));
+    table.fail(about->name, fmt::format("'{}' is {}{}", about->name,
+                                        !own && table.has(about->name) ? table.written(about->name) : about->written,
+                                        fault->message));
+  }
+}
+
+// A number of steps, at least `least`, that the text gives as a time.
+Step steps_of(const RuleReading& reading, const Expression& tree, const SteadyValues& steady, Step least,
+              const std::string& what) {
+  const double time = steady.of(tree), count = time / reading.grid.dt, whole = std::round(count);
+  if (!(whole >= static_cast<double>(least) && whole <= static_cast<double>(kLongestRun)))
+    reading.rule.fail("type", fmt::format("{} is {} s; it must be at least {} s", what, time,
+                                          static_cast<double>(least) * reading.grid.dt));
+  if (std::abs(count - whole) > Grid::on_grid(count))
+    reading.rule.fail("type", fmt::format("{} is {:.12g} s, which is no multiple of the step dt = {}", what, time,
+                                          reading.grid.stated));
+  return static_cast<Step>(whole);
+}
+
+std::size_t source_of(const RuleReading& reading, bool own, const RuleText& text, const TraceText& trace, Table& from) {
+  if (trace.source == "targets") return reading.described.to;
+  if (std::ranges::find(text.modulators, trace.source, &NamedText::name) == text.modulators.end()) {
+    for (std::size_t s = 0; s < reading.sources.size(); ++s)
+      if (reading.sources[s].name == trace.source) return s;
+    from.fail("traces", fmt::format("trace '{}' is of \"{}\"; it must be \"pre\", \"post\", \"targets\" (the "
+                                    "whole target population), a modulator or the name of a population or stimulus",
+                                    trace.name, trace.source));
+  }
+  if (own)
+    from.fail("modulators", fmt::format("modulators are named by a rule that uses this one, [rule.NAME] type = "
+                                        "\"...\"; give it, with {} = the name of a population or stimulus",
+                                        trace.source));
+  return named(reading.rule, trace.source, reading.rule.text(trace.source), reading.sources, "population or stimulus");
+}
+
+// The state of the target that a trace follows.
+std::size_t followed(const RuleReading& reading, const TraceText& trace, Table& from) {
+  const auto& states = reading.target.states;
+  const std::size_t state = named(from, "traces", trace.source, states, "state of the target's model");
+  if (states[state].dimension != trace.dimension)
+    from.fail("traces", fmt::format("trace '{}' begins as {}, but the state '{}' that it follows is {}", trace.name,
+                                    a_name_of(trace.dimension), trace.source, a_name_of(states[state].dimension)));
+  return state;
+}
+
+void read_traces(const RuleReading& reading, bool own, Table& from, TextRule& rule) {
+  const SteadyValues steady = rule.steady();
+  for (const TraceText& trace : rule.text.traces) {
+    if (trace.of == TraceText::Of::state) {
+      rule.follows.push_back(followed(reading, trace, from));
+      rule.state_delays.push_back(
+          trace.delay ? steps_of(reading, trace.delay, steady, 0, fmt::format("the delay of '{}'", trace.name)) : 0);
+    }
+    if (!trace.tau) continue;
+    const double tau = steady.of(trace.tau);
+    if (!(tau > 0)) from.fail("traces", fmt::format("trace '{}': 'tau' is {} s; it must be above 0", trace.name, tau));
+    if (trace.of != TraceText::Of::source) continue;
+    SourceTrace source;
+    source.source = source_of(reading, own, rule.text, trace, from);
+    source.delay = trace.delay ? steps_of(reading, trace.delay, steady, 1, fmt::format("the delay of '{}'", trace.name))
+                               : reading.described.delay;
+    source.decay = std::exp(-rule.dt / tau);
+    source.jump = steady.of(trace.jump);
+    source.initial = steady.of(trace.initial);
+    rule.listens.push_back({source.source, source.delay, source.delay + 1});
+    rule.source_traces.push_back(source);
+  }
+}
+
+// Weights stay on their receptor's side of 0.
+void read_bounds(const RuleReading& reading, TextRule& rule) {
+  SynapticStateText& weight = rule.text.states.front();
+  if (!weight.low && reading.sign == WeightSign::positive) weight.low = number(0, weight.dimension);
+  if (!weight.high && reading.sign == WeightSign::negative) weight.high = number(0, weight.dimension);
+  const SteadyValues steady = rule.steady();
+  if (weight.low) rule.w_min = steady.of(weight.low);
+  if (weight.high) rule.w_max = steady.of(weight.high);
+}
+
+}  // namespace
+
+std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading, Table& text, bool own) {
+  const auto rule = std::make_shared<TextRule>();
+  rule->text = read_rule_text(text, reading.weight);
+  rule->dt = reading.grid.dt;
+  rule->moves = Moves::within_epochs;
+  read_values(reading, own, *rule);
+  read_bounds(reading, *rule);
+  read_traces(reading, own, text, *rule);
+  if (!own && reading.rule.has("delay"))
+    rule->text.dendritic = reading.rule.choice("delay", {"axonal", "dendritic"}) == 1;
+  rule->delays_differ = !rule->text.dendritic;
+  if (rule->text.every) {
+    const SteadyValues steady = rule->steady();
+    rule->window = steps_of(reading, rule->text.every, steady, 1, "'every' of [each]");
+    rule->window_offset = steps_of(reading, rule->text.offset, steady, 0, "'offset' of [each]");
+  }
+  if (rule->text.dendritic && !rule->follows.empty())
+    reading.rule.fail("delay", "traces that follow a state need an axonal delay");
+  if (rule->text.dendritic && std::ranges::any_of(rule->text.traces, &TraceText::at_once))
+    reading.rule.fail("delay", "traces 'at_once' need an axonal delay, where arrivals come first in a step");
+  if (rule->text.dendritic) {
+    const Step back = 2 * reading.described.delay;
+    rule->listens.push_back({reading.described.to, back, back});
+  }
+  return rule;
+}
+
+}  // namespace lpl::spiking

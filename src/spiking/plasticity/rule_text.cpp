@@ -1,0 +1,281 @@
+#include "spiking/plasticity/rule_text.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "core/text.hpp"
+#include "spiking/text/text_reader.hpp"
+
+namespace lpl::spiking {
+namespace {
+
+class RuleReader : private TextReader {
+ public:
+  RuleReader(Table& table, Dimension weight) : TextReader(table), weight_(weight) {}
+
+  RuleText read() {
+    const Symbol weight{"weight", weight_};
+    names_.insert({"weight", "w", "pre_since", "post_since"});
+    text_.constants.push_back({"weight", number(1, weight_)});
+    steady_.symbols.push_back(weight);
+    read_title(text_);
+    read_parameters(text_, {.symbols = {weight}});
+    read_constants(text_);
+    read_modulators();
+    read_states();
+    read_traces();
+    text_.dendritic = table_.choice("delay", {"axonal", "dendritic"}, "axonal") == 1;
+    read_on_arrival();
+    read_on_spike();
+    read_during();
+    read_each();
+    read_requirements(text_);
+    table_.finish();
+    if (text_.on_arrival.empty() && text_.on_spike.empty() && text_.during.empty() && text_.each.empty())
+      table_.fail("on_spike", "the rule changes nothing; give [on_arrival], [on_spike], [during] or [each]");
+    return std::move(text_);
+  }
+
+ private:
+  void read_modulators() {
+    Table table = section("modulators");
+    for (const std::string& name : table.keys()) {
+      declare(table, name);
+      text_.modulators.push_back({name, table.text(name)});
+    }
+  }
+
+  void read_states() {
+    text_.states.push_back({"w", weight_, nullptr, nullptr, nullptr});
+    Scope scope = steady_;
+    scope.symbols.push_back({"w", weight_});
+    Table table = section("states");
+    for (const std::string& name : table.keys()) {
+      const bool is_weight = name == "w";
+      if (!is_weight) declare(table, name);
+      SynapticStateText state{name, weight_, nullptr, nullptr, nullptr};
+      if (table.is_table(name)) {
+        Table own = entry(table, name);
+        if (!is_weight) state.initial = value(own, "initial", scope);
+        if (state.initial) state.dimension = state.initial->dimension;
+        if (own.has("low")) state.low = value(own, "low", steady_, state.dimension);
+        if (own.has("high")) state.high = value(own, "high", steady_, state.dimension);
+        own.finish();
+      } else if (is_weight) {
+        table.fail(name, "'w' begins as the wiring says; give its range, { low = ..., high = ... }");
+      } else {
+        state.initial = value(table, name, scope);
+        state.dimension = state.initial->dimension;
+      }
+      if (is_weight)
+        text_.states.front() = std::move(state);
+      else
+        text_.states.push_back(std::move(state));
+    }
+  }
+
+  void read_traces() {
+    Table table = section("traces");
+    for (const std::string& name : table.keys()) {
+      declare(table, name);
+      Table own = entry(table, name);
+      TraceText trace;
+      trace.name = name;
+      if (own.has("follows"))
+        read_follower(own, trace);
+      else
+        read_spike_trace(own, trace);
+      if (own.has("delay")) {
+        if (trace.of == TraceText::Of::pre || trace.of == TraceText::Of::post)
+          own.fail("delay",
+                   "'delay' is of traces of a state, a population or stimulus; pre- and postsynaptic spikes have "
+                   "the delay of the connection");
+        trace.delay = value(own, "delay", steady_, Dimension::time);
+      }
+      own.finish();
+      text_.traces.push_back(std::move(trace));
+    }
+    scope_ = steady_;
+    for (const SynapticStateText& state : text_.states) scope_.symbols.push_back({state.name, state.dimension});
+    for (const TraceText& trace : text_.traces) scope_.symbols.push_back({trace.name, trace.dimension});
+    read_aliases(scope_);
+  }
+
+  void read_spike_trace(Table& own, TraceText& trace) {
+    const std::string of = own.text("of");
+    trace.of = of == "pre" ? TraceText::Of::pre : of == "post" ? TraceText::Of::post : TraceText::Of::source;
+    if (trace.of == TraceText::Of::source) trace.source = of;
+    trace.tau = value(own, "tau", steady_, Dimension::time);
+    trace.jump = own.has("jump") ? value(own, "jump", steady_) : number(1);
+    trace.dimension = trace.jump->dimension;
+    trace.initial = own.has("initial") ? value(own, "initial", steady_, trace.dimension) : number(0, trace.dimension);
+    trace.nearest = own.flag("nearest", false);
+    trace.at_once = own.flag("at_once", false);
+    if (trace.at_once && trace.of != TraceText::Of::pre)
+      own.fail("at_once", "'at_once' is of presynaptic traces; arrivals come first in a step");
+  }
+  void read_follower(Table& own, TraceText& trace) {
+    trace.of = TraceText::Of::state;
+    trace.source = own.text("follows");
+    trace.initial = value(own, "initial", steady_);
+    trace.dimension = trace.initial->dimension;
+    if (own.has("tau")) trace.tau = value(own, "tau", steady_, Dimension::time);
+  }
+
+  void read_on_arrival() {
+    Table table = section("on_arrival");
+    if (table.has("transmits")) text_.transmits_after = table.choice("transmits", {"before", "after"}, "before") == 1;
+    text_.on_arrival = read_change(table, {"transmits"});
+    if (text_.transmits_after && text_.on_arrival.empty())
+      table.fail("transmits", "an arrival changes nothing, so it transmits the weight that there is");
+  }
+  void read_on_spike() {
+    Table table = section("on_spike");
+    text_.on_spike = read_change(table, {});
+  }
+  void read_during() {
+    if (!table_.has("during")) return;
+    Table table = section("during");
+    Scope scope = steady_;
+    for (const TraceText& trace : text_.traces)
+      if (trace.of == TraceText::Of::post || trace.of == TraceText::Of::state)
+        scope.symbols.push_back({trace.name, trace.dimension});
+    text_.condition = condition(table, "condition", scope);
+    text_.during = read_change(table, {"condition"});
+    if (text_.during.empty())
+      table.fail("condition", "nothing changes while the condition holds; give a state's value");
+  }
+  void read_each() {
+    if (!table_.has("each")) return;
+    Table table = section("each");
+    text_.every = value(table, "every", steady_, Dimension::time);
+    text_.offset = table.has("offset") ? value(table, "offset", steady_, Dimension::time) : text_.every;
+    text_.each = read_change(table, {"every", "offset"});
+    for (const auto& [state, tree] : text_.each)
+      for (const TraceText& trace : text_.traces)
+        if (trace.of == TraceText::Of::state && any_name(tree, [&](const std::string& n) { return n == trace.name; }))
+          table.fail(
+              text_.states[state].name,
+              fmt::format("'{}' follows a state, which [each] cannot read; use it in [on_arrival], [on_spike] or "
+                          "[during]",
+                          trace.name));
+  }
+
+  ChangeText read_change(Table& table, const std::vector<std::string>& words) {
+    ChangeText change;
+    for (const std::string& name : table.keys()) {
+      if (std::ranges::find(words, name) != words.end()) continue;
+      const auto state = std::ranges::find(text_.states, name, &SynapticStateText::name);
+      if (state == text_.states.end()) fail_unknown(table, name);
+      change.emplace_back(static_cast<std::size_t>(state - text_.states.begin()),
+                          value(table, name, scope_, state->dimension));
+    }
+    return change;
+  }
+  [[noreturn]] void fail_unknown(Table& table, const std::string& name) const {
+    std::vector<std::string> known;
+    for (const SynapticStateText& state : text_.states) known.push_back(state.name);
+    const std::string best = nearest(name, known);
+    table.fail(name,
+               fmt::format("there is no state {} of synapses; {}", in_quotes(name),
+                           best.empty() ? "it must be " + join_or(known) : fmt::format("did you mean '{}'?", best)));
+  }
+
+  Dimension weight_;
+  RuleText text_;
+  Scope scope_;  // parameters, constants, states and traces
+};
+
+// The place of a trace among those of its kind.
+std::size_t place_of(const RuleText& text, const TraceText& trace) {
+  std::size_t place = 0;
+  for (const TraceText& other : text.traces) {
+    if (&other == &trace) break;
+    place += other.of == trace.of;
+  }
+  return place;
+}
+
+class ChangeCompiler {
+ public:
+  ChangeCompiler(const RuleText& text, const SteadyValues& steady, double dt)
+      : text_(text), steady_(steady), dt_(dt), program_(static_cast<std::uint16_t>(text.states.size())) {}
+
+  SynapseProgram compile(const ChangeText& change) {
+    std::vector<std::pair<std::uint16_t, Value>> values;
+    for (const auto& [state, tree] : change) {
+      values.emplace_back(static_cast<std::uint16_t>(state), held(text_.states[state], lower(tree)));
+      result_.changed.push_back(state);
+    }
+    return finish(values);
+  }
+  SynapseProgram compile_condition() { return finish({{0, lower(text_.condition)}}); }
+
+ private:
+  SynapseProgram finish(const std::vector<std::pair<std::uint16_t, Value>>& values) {
+    program_.commit(values);
+    result_.program = program_.finish();
+    return std::move(result_);
+  }
+  Value lower(const Expression& tree) {
+    return append(program_, tree,
+                  {.name = [this](const std::string& name) { return value_of(name); },
+                   .known = [this](const Expression& part) { return known(part); }});
+  }
+  std::optional<Value> known(const Expression& tree) {
+    if (any_name(tree, [&](const std::string& name) { return !steady_.find(name); })) return std::nullopt;
+    return program_.constant(steady_.of(tree));
+  }
+  // No number stays none.
+  Value held(const SynapticStateText& state, Value value) {
+    if (state.low) value = program_.emit(Op::max, *known(state.low), value);
+    if (state.high) value = program_.emit(Op::min, *known(state.high), value);
+    return value;
+  }
+  Value value_of(const std::string& name) {
+    for (std::size_t s = 0; s < text_.states.size(); ++s)
+      if (text_.states[s].name == name) return program_.state(static_cast<std::uint16_t>(s));
+    const TraceText& trace = *std::ranges::find(text_.traces, name, &TraceText::name);
+    const std::size_t place = place_of(text_, trace);
+    using Kind = SynapseInput::Kind;
+    if (trace.of == TraceText::Of::source) return input({Kind::source, place});
+    if (trace.of == TraceText::Of::state) return input({Kind::state, place});
+    const bool pre = trace.of == TraceText::Of::pre;
+    const Value value = input({!pre            ? Kind::post_value
+                               : trace.at_once ? Kind::pre_value_at_once
+                                               : Kind::pre_value,
+                               place});
+    const Value lag = input({!pre ? Kind::post_lag : trace.at_once ? Kind::pre_lag_at_once : Kind::pre_lag});
+    const Value decay = program_.emit(Op::multiply, lag, program_.constant(-dt_ / steady_.of(trace.tau)));
+    return program_.emit(Op::multiply, value, program_.emit(Op::exp, decay));
+  }
+  Value input(SynapseInput what) {
+    const auto found = std::ranges::find(result_.inputs, what);
+    if (found != result_.inputs.end()) return inputs_[static_cast<std::size_t>(found - result_.inputs.begin())];
+    result_.inputs.push_back(what);
+    return inputs_.emplace_back(program_.by_neuron());
+  }
+
+  const RuleText& text_;
+  const SteadyValues& steady_;
+  double dt_;
+  ProgramBuilder program_;
+  SynapseProgram result_;
+  std::vector<Value> inputs_;
+};
+
+}  // namespace
+
+RuleText read_rule_text(Table& table, Dimension weight) { return RuleReader(table, weight).read(); }
+
+SynapseProgram compile_change(const RuleText& text, const ChangeText& change, const SteadyValues& steady, double dt) {
+  return ChangeCompiler(text, steady, dt).compile(change);
+}
+
+SynapseProgram compile_condition(const RuleText& text, const SteadyValues& steady, double dt) {
+  return ChangeCompiler(text, steady, dt).compile_condition();
+}
+
+}  // namespace lpl::spiking

@@ -1,0 +1,89 @@
+// Plasticity rules as text, type = "traces": what a rule declares, read and checked, and its translation to programs
+// that run over synapses (docs/rules.md).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "config/table.hpp"
+#include "core/program.hpp"
+#include "spiking/text/steady_text.hpp"
+#include "spiking/text/steady_values.hpp"
+
+namespace lpl::spiking {
+
+// Of spikes: x' = -x / tau; a spike adds `jump`, or sets x to it. Read before the spikes of the step. Of a state of the
+// postsynaptic neuron: x' = (state - x) / tau, or the state itself.
+struct TraceText {
+  enum class Of : std::uint8_t { pre, post, source, state };
+  std::string name;
+  Dimension dimension;  // of the jump, or of the state
+  Of of = Of::pre;
+  std::string source;  // whose spikes count, all of its neurons together; or the state
+  bool nearest = false;
+  bool at_once = false;  // presynaptic spikes of the step count, too
+  // Of parameters; the delay of a source or a state, null where none is given. Of a state: no jump, perhaps no tau.
+  Expression tau, jump, initial, delay;
+};
+
+struct SynapticStateText {
+  std::string name;
+  Dimension dimension;
+  Expression initial;    // of parameters and of the weight that wiring gives; null for the weight
+  Expression low, high;  // where changes hold it; of parameters; may be null
+};
+
+// What an event does to states of a synapse; values see the states and traces before it.
+using ChangeText = std::vector<std::pair<std::size_t, Expression>>;
+
+struct RuleText : SteadyText {
+  std::vector<NamedText> modulators;
+  std::vector<TraceText> traces;
+  std::vector<SynapticStateText> states;  // the weight, w, first
+  ChangeText on_arrival, on_spike, during, each;
+  Expression condition;          // of the postsynaptic neuron, of `during`; null where there is none
+  bool transmits_after = false;  // an arrival transmits the weight that it leaves
+  bool dendritic = false;        // the delay lies behind the synapse, else before it
+  Expression every, offset;      // of `each`; null where there is none
+
+  // Of bounds, initial values, time constants: parameters and constants, where `values` gives the parameters.
+  SteadyValues steady(const ParameterValues& values, double dt) const {
+    return SteadyValues(parameters, constants, values, dt);
+  }
+};
+
+// Reads all of the text; its key `type` has been read. `weight` is the dimension of weights, which the name `weight`, 1
+// of them, has. Throws ConfigError with the place of what is wrong.
+RuleText read_rule_text(Table& table, Dimension weight);
+
+// What a program reads beside the states of a synapse.
+struct SynapseInput {
+  enum class Kind : std::uint8_t {
+    pre_lag,
+    pre_value,
+    pre_lag_at_once,
+    pre_value_at_once,
+    post_lag,
+    post_value,
+    source,
+    state
+  };
+  Kind kind;
+  std::size_t trace = 0;  // among those of its kind; of no meaning for lags
+  bool operator==(const SynapseInput&) const = default;
+};
+// Registers: the states, then the inputs.
+struct SynapseProgram {
+  Program program;
+  std::vector<SynapseInput> inputs;
+  std::vector<std::size_t> changed;  // states
+};
+// Lags are in steps of dt.
+SynapseProgram compile_change(const RuleText& text, const ChangeText& change, const SteadyValues& steady, double dt);
+// The same, of the condition: the first state becomes 0 or 1.
+SynapseProgram compile_condition(const RuleText& text, const SteadyValues& steady, double dt);
+
+}  // namespace lpl::spiking

@@ -1,0 +1,397 @@
+#include "spiking/plasticity/text_rule.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "spiking/description.hpp"
+#include "spiking/plasticity/change.hpp"
+#include "spiking/short_term/short_term.hpp"
+#include "spiking/synapses.hpp"
+
+namespace lpl::spiking {
+namespace {
+
+std::vector<Trace> traces_of(const RuleText& text, TraceText::Of of, const SteadyValues& steady, double dt) {
+  std::vector<Trace> traces;
+  for (const TraceText& trace : text.traces)
+    if (trace.of == of)
+      traces.push_back({.rate = static_cast<float>(-dt / steady.of(trace.tau)),
+                        .jump = static_cast<float>(steady.of(trace.jump)),
+                        .initial = static_cast<float>(steady.of(trace.initial)),
+                        .nearest = trace.nearest});
+  return traces;
+}
+
+std::vector<StateTraces::Entry> state_traces_of(const TextRule& rule, const SteadyValues& steady) {
+  std::vector<StateTraces::Entry> entries;
+  for (const TraceText& trace : rule.text.traces) {
+    if (trace.of != TraceText::Of::state) continue;
+    const std::size_t i = entries.size();
+    entries.push_back({.state = rule.follows[i],
+                       .gain = trace.tau ? static_cast<float>(rule.dt / steady.of(trace.tau)) : 1.0f,
+                       .initial = static_cast<float>(steady.of(trace.initial)),
+                       .delay = rule.state_delays[i]});
+  }
+  return entries;
+}
+
+// Time at a synapse of delay d: axonal, a presynaptic spike is there d steps after it was emitted, a postsynaptic one
+// at once; dendritic, a presynaptic spike is there at once, a postsynaptic one after d steps, and what is transmitted
+// arrives d steps later. In a step, axonal, arrivals come first; dendritic, spikes do. All of them read traces as they
+// were before the step.
+class TextRulePlasticity final : public Plasticity, private BlockHook {
+ public:
+  TextRulePlasticity(const TextRule& rule, const RulePlace& place)
+      : rule_(rule),
+        place_(place),
+        steady_(rule.steady()),
+        traces_{.pre = {traces_of(rule.text, TraceText::Of::pre, steady_, rule.dt), place.synapses.heard.size()},
+                .post = {traces_of(rule.text, TraceText::Of::post, steady_, rule.dt), place.post.blocks() * kBlock},
+                .state = {state_traces_of(rule, steady_), place.post.blocks()},
+                .source = {},
+                .source_by_step = {}},
+        on_arrival_(compile_change(rule.text, rule.text.on_arrival, steady_, rule.dt)),
+        on_spike_(compile_change(rule.text, rule.text.on_spike, steady_, rule.dt)),
+        during_(compile_change(rule.text, rule.text.during, steady_, rule.dt)),
+        each_(compile_change(rule.text, rule.text.each, steady_, rule.dt)),
+        columns_(place),
+        arrivals_(place.post.blocks()),
+        next_(place.post.blocks(), 0) {
+    make_states();
+    for (const SourceTrace& trace : rule_.source_traces) traces_.source.push_back(trace.initial);
+    traces_.source_by_step.resize(traces_.source.size() * kLongestEpoch);
+    if (rule_.text.condition) condition_.emplace(compile_condition(rule_.text, steady_, rule_.dt));
+  }
+
+  void begin_epoch(const PlasticEpoch& epoch) override {
+    first_ = epoch.first;
+    learns_ = epoch.learns;
+    memory_ = epoch.memory[place_.connection.from];
+    if (known_ < 0) begin();
+    advance_source_traces(epoch);
+    if (learns_ && rule_.closes_window(first_)) change_all();
+    if (rule_.text.dendritic)
+      deliver(epoch);
+    else
+      list_arrivals(epoch);
+    if (condition_)
+      for (std::size_t b = 0; b < arrivals_.size(); ++b)
+        epoch.event_steps[b] |= (std::uint32_t{2} << (epoch.steps - 1)) - 1;
+  }
+
+  BlockHook* hook() override { return rule_.text.dendritic ? nullptr : this; }
+
+  void advance(const Neurons& /*post*/, Step first, std::uint32_t steps) override {
+    run_pending();
+    if (!rule_.text.dendritic) traces_.pre.settle(first + steps - memory_);
+    for (std::size_t b = 0; b < arrivals_.size(); ++b) traces_.state.advance(b, first, first + steps - 1, place_.post);
+  }
+
+  void list(Variables& variables) override {
+    const ConnectionDescription& c = place_.connection;
+    const auto add = [&](const std::string& what, By by, std::size_t owner, auto values, std::size_t history = 1) {
+      variables.add(
+          {.name = c.name + "." + what, .unit = "1", .by = by, .owner = owner, .data = values, .history = history});
+    };
+    for (std::size_t s = 1; s < rule_.text.states.size(); ++s)
+      add(rule_.text.states[s].name, By::synapse, place_.index, std::span<float>(own_states_[s - 1]));
+    std::array<std::size_t, 4> counts{};
+    for (const TraceText& trace : rule_.text.traces) {
+      const std::size_t t = counts[static_cast<std::size_t>(trace.of)]++;
+      if (trace.of == TraceText::Of::pre)
+        add_by_source(variables, trace.name, traces_.pre.values(t));
+      else if (trace.of == TraceText::Of::post)
+        add(trace.name, By::neuron, c.to, traces_.post.values(t));
+      else if (trace.of == TraceText::Of::state)
+        add(trace.name, By::neuron, c.to, std::span(traces_.state.values(t)), traces_.state.ring(t));
+      else
+        add(trace.name, By::device, c.to, std::span(traces_.source).subspan(t, 1));
+    }
+    if (counts[static_cast<std::size_t>(TraceText::Of::pre)] > 0)
+      add_by_source(variables, "pre_since", traces_.pre.since());
+    if (counts[static_cast<std::size_t>(TraceText::Of::post)] > 0)
+      add("post_since", By::neuron, c.to, traces_.post.since());
+  }
+
+  std::size_t buffer_bytes() const override { return columns_.bytes(); }
+
+ private:
+  struct Arrival {
+    std::uint32_t synapse, row;
+    float factor;  // of what it transmits
+    std::uint16_t step;
+    bool again;  // the source has spiked shortly before
+  };
+  // A spike that has not reached all of its synapses.
+  struct Travelling {
+    Step emitted;
+    std::uint32_t row;
+    float factor;
+    bool again;
+    std::uint64_t next, end;
+  };
+
+  void add_by_source(Variables& variables, const std::string& what, auto values) {
+    variables.add({.name = place_.connection.name + "." + what,
+                   .unit = "1",
+                   .by = By::source,
+                   .owner = place_.connection.from,
+                   .data = values,
+                   .heard = &place_.synapses.heard,
+                   .sources = place_.pre_size});
+  }
+
+  void make_states() {
+    Synapses& synapses = place_.synapses;
+    states_.push_back(synapses.weight.data());
+    const auto initial = [&](const Expression& tree, float weight) {
+      return *evaluate(tree, [&](const std::string& name) {
+        return name == "w" ? std::optional(static_cast<double>(weight)) : steady_.find(name);
+      });
+    };
+    for (std::size_t s = 1; s < rule_.text.states.size(); ++s) {
+      AlignedVector<float>& values = own_states_.emplace_back(synapses.size());
+      const Expression& tree = rule_.text.states[s].initial;
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(initial(tree, synapses.weight[i]));
+    }
+    for (auto& values : own_states_) states_.push_back(values.data());
+  }
+
+  // Spikes that may be under way are taken in again where a run is resumed.
+  void begin() {
+    known_ = std::max<Step>(0, first_ - memory_);
+    factors_.begin(rule_.text.dendritic ? nullptr : place_.short_term, known_);
+    traces_.state.seek(first_);
+  }
+
+  // Traces of sources are summed in float64, step by step, on all ranks alike.
+  void advance_source_traces(const PlasticEpoch& epoch) {
+    for (std::uint32_t step = 0; step < epoch.steps; ++step)
+      for (std::size_t t = 0; t < traces_.source.size(); ++t) {
+        const SourceTrace& trace = rule_.source_traces[t];
+        traces_.source_by_step[step * traces_.source.size() + t] = static_cast<float>(traces_.source[t]);
+        const auto arrived = epoch.spikes[trace.source].at(first_ + step - trace.delay).size();
+        traces_.source[t] = (traces_.source[t] + trace.jump * static_cast<double>(arrived)) * trace.decay;
+      }
+  }
+
+  Step delay_of(std::uint64_t synapse) const {
+    return place_.synapses.delay.empty() ? place_.synapses.shortest : place_.synapses.delay[synapse];
+  }
+
+  // --- Axonal ------------------------------------------------------------------------------------------------------
+
+  // The arrivals of an epoch, by block of targets and by step; in a step in the order of emission, source and synapse.
+  void list_arrivals(const PlasticEpoch& epoch) {
+    const Synapses& synapses = place_.synapses;
+    const SpikeHistory& source = epoch.spikes[place_.connection.from];
+    const Step last = first_ + epoch.steps;
+    for (std::size_t b = 0; b < arrivals_.size(); ++b) {
+      arrivals_[b].clear();
+      next_[b] = 0;
+    }
+    for (; known_ < last - synapses.shortest; ++known_)
+      for (const NeuronId pre : source.at(known_))
+        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow)
+          take_in(static_cast<std::uint32_t>(row));
+    factors_.settle(synapses, source, last - memory_);
+    std::size_t left = 0;
+    for (Travelling spike : underway_) {
+      for (; spike.next < spike.end && spike.emitted + delay_of(spike.next) < last; ++spike.next) {
+        const auto step = static_cast<std::uint16_t>(spike.emitted + delay_of(spike.next) - first_);
+        const std::size_t block = place_.layout.neuron_of(synapses.target[spike.next]) / kBlock;
+        arrivals_[block].push_back(
+            {static_cast<std::uint32_t>(spike.next), spike.row, spike.factor, step, spike.again});
+        epoch.event_steps[block] |= 1u << step;
+      }
+      if (spike.next < spike.end) underway_[left++] = spike;
+    }
+    underway_.resize(left);
+    if (!synapses.delay.empty())
+      for (auto& arrivals : arrivals_) std::ranges::stable_sort(arrivals, {}, &Arrival::step);
+  }
+  void take_in(std::uint32_t row) {
+    const Synapses& synapses = place_.synapses;
+    const bool again = traces_.pre.spiked_since(row, known_ - kLongestEpoch);
+    traces_.pre.spike(row, known_);
+    const float factor = factors_.factor(row, known_);
+    const std::uint64_t end = synapses.row[row + 1];
+    std::uint64_t next = synapses.row[row];
+    if (!synapses.delay.empty())
+      next = synapses.first_after(next, end, first_ - known_);
+    else if (known_ + synapses.shortest < first_)
+      next = end;
+    if (next < end) underway_.push_back({known_, row, factor, again, next, end});
+  }
+
+  void arrive(std::uint32_t block, std::uint32_t step) override {
+    traces_.state.advance(block, first_, first_ + step, place_.post);
+    transmit_arrivals(block, step);
+    if (condition_ && learns_) change_where_condition_holds(block, step);
+  }
+  void change_where_condition_holds(std::uint32_t block, std::uint32_t step) {
+    run_pending();
+    const auto first_lane = static_cast<std::uint32_t>(block * kBlock);
+    lanes_.clear();
+    for (std::uint32_t lane = 0; lane < kBlock; ++lane) lanes_.add(0, 0, first_lane + lane, 0, first_ + step, step);
+    for (std::uint32_t lanes = condition_->holds(lanes_, traces_); lanes != 0; lanes &= lanes - 1)
+      change_column(during_, first_lane + static_cast<std::uint32_t>(std::countr_zero(lanes)), first_ + step, step);
+  }
+  void transmit_arrivals(std::uint32_t block, std::uint32_t step) {
+    const auto& arrivals = arrivals_[block];
+    std::size_t& next = next_[block];
+    if (learns_ && rule_.text.transmits_after) {
+      while (next < arrivals.size() && arrivals[next].step == step) {
+        const std::size_t begin = next;
+        do change(arrivals[next++], step);
+        while (next < arrivals.size() && arrivals[next].step == step && !arrivals[next].again);
+        run_pending();
+        for (std::size_t i = begin; i < next; ++i) transmit(arrivals[i].synapse, step, arrivals[i].factor);
+      }
+      return;
+    }
+    for (; next < arrivals.size() && arrivals[next].step == step; ++next) {
+      const Arrival& arrival = arrivals[next];
+      // Changes by the spikes before it must be done; those of others may wait.
+      if (arrival.again) run_pending();
+      transmit(arrival.synapse, step, arrival.factor);
+      if (learns_) change(arrival, step);
+    }
+  }
+  void transmit(std::uint64_t synapse, std::uint32_t step, float factor) {
+    place_.input[place_.synapses.target[synapse] + step * kBlock] += place_.synapses.weight[synapse] * factor;
+  }
+  void change(const Arrival& arrival, std::uint32_t step) {
+    if (on_arrival_.changes()) add(on_arrival_, arrival.synapse, arrival.row, first_ + step, step);
+  }
+
+  void spiked(std::uint32_t block, std::uint32_t step, std::uint32_t lanes) override {
+    traces_.state.advance(block, first_, first_ + step, place_.post);
+    run_pending();
+    const Step now = first_ + step;
+    for (; lanes != 0; lanes &= lanes - 1) {
+      const auto neuron =
+          static_cast<std::uint32_t>(block * kBlock) + static_cast<std::uint32_t>(std::countr_zero(lanes));
+      if (learns_) change_column(on_spike_, neuron, now, step);
+      traces_.post.spike(neuron, now);
+    }
+  }
+
+  // --- Dendritic ---------------------------------------------------------------------------------------------------
+
+  // All that meets at synapses in this epoch's arrivals happened before the epoch.
+  void deliver(const PlasticEpoch& epoch) {
+    const Synapses& synapses = place_.synapses;
+    const Step delay = synapses.shortest;
+    const auto local = [&](NeuronId id) { return static_cast<std::uint32_t>(id - place_.post.range().first); };
+    for (std::uint32_t step = 0; step < epoch.steps; ++step) {
+      const Step now = first_ + step - delay;
+      if (now < 0) continue;
+      const auto own = local_spikes(epoch.spikes[place_.connection.to], now - delay);
+      if (learns_)
+        for (const NeuronId id : own) change_column(on_spike_, local(id), now, step);
+      const auto sources = epoch.spikes[place_.connection.from].at(now);
+      for (const NeuronId pre : sources)
+        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow)
+          deliver_row(static_cast<std::uint32_t>(row), now, step);
+      for (const NeuronId id : own) traces_.post.spike(local(id), now);
+      for (const NeuronId pre : sources)
+        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow) traces_.pre.spike(row, now);
+      traces_.pre.settle(now + 1);
+    }
+  }
+  std::span<const NeuronId> local_spikes(const SpikeHistory& history, Step step) const {
+    const std::span<const NeuronId> all = history.at(step);
+    const auto begin = std::ranges::lower_bound(all, place_.post.range().first);
+    const auto end = std::ranges::lower_bound(all, place_.post.range().first + place_.post.range().count);
+    return {begin, end};
+  }
+  void deliver_row(std::uint32_t row, Step now, std::uint32_t step) {
+    const std::uint64_t begin = place_.synapses.row[row], end = place_.synapses.row[row + 1];
+    const float factor = place_.short_term ? place_.short_term->factor(row, now) : 1;
+    const auto transmit_all = [&] {
+      for (std::uint64_t s = begin; s < end; ++s) transmit(s, step, factor);
+    };
+    if (!rule_.text.transmits_after) transmit_all();
+    if (learns_ && on_arrival_.changes()) {
+      for (std::uint64_t s = begin; s < end; ++s) add(on_arrival_, s, row, now, step);
+      run_pending();
+    }
+    if (rule_.text.transmits_after) transmit_all();
+  }
+
+  // --- Both --------------------------------------------------------------------------------------------------------
+
+  // `at_synapse`: the time there.
+  void add(Change& change, std::uint64_t synapse, std::uint32_t row, Step at_synapse, std::uint32_t step) {
+    if (pending_.is_full()) run_listed(change);
+    pending_.add(synapse, row, place_.layout.neuron_of(place_.synapses.target[synapse]),
+                 emitted_by(synapse, at_synapse), at_synapse, step);
+  }
+  void run_listed(Change& change) {
+    change.run(pending_, states_, traces_);
+    pending_.clear();
+  }
+  void run_pending() {
+    if (pending_.count() > 0) run_listed(on_arrival_);
+  }
+  // `change` of all synapses of a neuron.
+  void change_column(Change& change, std::uint32_t neuron, Step at_synapse, std::uint32_t step) {
+    if (!change.changes()) return;
+    const Synapses& synapses = place_.synapses;
+    const bool dendritic = rule_.text.dendritic;
+    const auto members = columns_.of(neuron);
+    for (std::size_t from = 0; from < members.size(); from += SynapseMachine::kMost)
+      change.run(
+          SynapsesOfNeuron{.members = members.subspan(from, std::min(SynapseMachine::kMost, members.size() - from)),
+                           .neuron_ = neuron,
+                           .step_ = step,
+                           .now_ = at_synapse,
+                           .delay = dendritic ? 0 : synapses.shortest,
+                           .delays = dendritic || synapses.delay.empty() ? nullptr : synapses.delay.data()},
+          states_, traces_);
+  }
+  // Between the steps first_-1 and first_.
+  void change_all() {
+    const Synapses& synapses = place_.synapses;
+    const Step now = rule_.text.dendritic ? std::max<Step>(0, first_ - synapses.shortest) : first_;
+    for (std::uint32_t row = 0; row < synapses.heard.size(); ++row)
+      for (std::uint64_t s = synapses.row[row]; s < synapses.row[row + 1]; ++s) add(each_, s, row, now, 0);
+    run_listed(each_);
+  }
+  // When a presynaptic spike was emitted that is at the synapse now.
+  Step emitted_by(std::uint64_t synapse, Step now) const {
+    return rule_.text.dendritic ? now : std::max<Step>(0, now - delay_of(synapse));
+  }
+
+  const TextRule& rule_;
+  RulePlace place_;
+  SteadyValues steady_;
+  Traces traces_;
+  std::vector<float*> states_;  // by state, of all synapses; the weights first
+  std::vector<AlignedVector<float>> own_states_;
+  Change on_arrival_, on_spike_, during_, each_;
+  std::optional<Change> condition_;
+  ListedSynapses pending_;  // arrivals that have not changed their synapses
+  ListedSynapses lanes_;    // neurons of a block, for the condition
+  SynapseColumns columns_;
+  bool learns_ = true;
+  Step first_ = 0;
+  Step memory_ = 0;  // a spike has arrived everywhere after so many steps
+  FactorsAhead factors_;
+  Step known_ = -1;  // spikes emitted before this step have been taken in
+  std::vector<Travelling> underway_;
+  std::vector<std::vector<Arrival>> arrivals_;  // by block, in step order
+  std::vector<std::size_t> next_;               // by block
+};
+
+}  // namespace
+
+std::unique_ptr<Plasticity> TextRule::make(const RulePlace& place) const {
+  return std::make_unique<TextRulePlasticity>(*this, place);
+}
+
+}  // namespace lpl::spiking

@@ -1,0 +1,402 @@
+// Plasticity rules as text: each of models/ against a plain form, every synapse in every step, in float64; texts that
+// are refused.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "config/models.hpp"
+#include "spiking/network.hpp"
+#include "spiking/plasticity/text_rule.hpp"
+#include "io/hdf5.hpp"
+#include "support/spiking_run.hpp"
+#include "support/world.hpp"
+
+namespace lpl::spiking {
+namespace {
+
+std::vector<std::string> rules_of_traces() {
+  std::vector<std::string> names;
+  for (const std::string& name : installed_models("rule"))
+    if (Document::from_file(installed_model("rule", name)).says("type", "traces")) names.push_back(name);
+  return names;
+}
+
+// Spikes by step and neuron.
+using Train = std::vector<std::vector<unsigned>>;
+
+// The plain form of one connection, with the spikes and potentials that the engine recorded.
+class Plain {
+ public:
+  Plain(const SimulationDescription& simulation, std::size_t connection, std::vector<Train> spikes,
+        std::vector<float> potential)
+      : sim_(simulation),
+        c_(simulation.connections[connection]),
+        rule_(dynamic_cast<const TextRule&>(*c_.rule)),
+        text_(rule_.text),
+        steady_(rule_.steady()),
+        spikes_(std::move(spikes)),
+        V_(std::move(potential)) {
+    const Network network(simulation, 0, 1);
+    const Synapses& built = network.connections[connection].synapses;
+    built.by_target([&](NeuronId pre, std::uint64_t s) {
+      Synapse synapse{pre,
+                      network.layout.neuron_of(built.target[s]),
+                      built.delay.empty() ? built.shortest : built.delay[s],
+                      {},
+                      {}};
+      synapse.state["w"] = built.weight[s];
+      for (std::size_t i = 1; i < text_.states.size(); ++i)
+        synapse.state[text_.states[i].name] = value(text_.states[i].initial, synapse);
+      for (const TraceText& trace : text_.traces) synapse.trace[trace.name] = steady_.of(trace.initial);
+      synapses_.push_back(std::move(synapse));
+    });
+    const auto* const V = network.variables.find(By::neuron, c_.to, "V");
+    const auto start = std::get<std::span<float>>(V->data);
+    V_.insert(V_.begin(), start.begin(), start.begin() + sim_.populations[c_.to].size);
+  }
+
+  std::vector<double> weights() {
+    for (const Phase& phase : sim_.phases)
+      for (Step k = phase.begin; k < phase.end; ++k)
+        for (Synapse& s : synapses_) step(s, k, phase.learns.back());
+    std::vector<double> weights;
+    for (const Synapse& s : synapses_) weights.push_back(s.state.at("w"));
+    return weights;
+  }
+
+ private:
+  struct Synapse {
+    NeuronId pre, post;
+    Step delay;
+    std::map<std::string, double> state, trace;
+  };
+
+  unsigned spikes(std::size_t source, Step k, NeuronId n) const {
+    return k < 0 ? 0 : spikes_[source][static_cast<std::size_t>(k)][n];
+  }
+  double all_spikes(std::size_t source, Step k) const {
+    double sum = 0;
+    for (NeuronId n = 0; n < sim_.sources[source].size; ++n) sum += spikes(source, k, n);
+    return sum;
+  }
+  double value(const Expression& tree, const Synapse& s) const {
+    return *evaluate(tree, [&](const std::string& name) -> std::optional<double> {
+      for (const auto* values : {&s.state, &s.trace})
+        if (const auto found = values->find(name); found != values->end()) return found->second;
+      return steady_.find(name);
+    });
+  }
+  void change(Synapse& s, const ChangeText& change) const {
+    std::map<std::string, double> now = s.state;
+    for (const auto& [index, tree] : change) {
+      const SynapticStateText& state = text_.states[index];
+      double& x = now[state.name];
+      x = value(tree, s);
+      if (state.low) x = std::max(x, steady_.of(state.low));
+      if (state.high) x = std::min(x, steady_.of(state.high));
+    }
+    s.state = now;
+  }
+
+  // Of a spike, which sees the arrivals of its step in traces `at_once`.
+  void change_with_arrivals(Synapse& s, unsigned arrivals) const {
+    const auto traces = s.trace;
+    for (const TraceText& trace : text_.traces) {
+      if (!trace.at_once || arrivals == 0) continue;
+      const double jump = steady_.of(trace.jump);
+      s.trace[trace.name] = trace.nearest ? jump : traces.at(trace.name) + jump * arrivals;
+    }
+    change(s, text_.on_spike);
+    s.trace = traces;
+  }
+
+  // Step k of the soma. Dendritic, what meets at the synapse then lies a delay back.
+  void step(Synapse& s, Step k, bool learns) {
+    const Step there = text_.dendritic ? k - s.delay : k;
+    const unsigned arrivals = spikes(c_.from, k - s.delay, s.pre);
+    const unsigned own = spikes(c_.to, text_.dendritic ? k - 2 * s.delay : k, s.post);
+    if (learns && rule_.closes_window(k)) change(s, text_.each);
+    follow(s, k);
+    const auto on_arrivals = [&] {
+      for (unsigned n = 0; n < arrivals; ++n) change(s, text_.on_arrival);
+    };
+    if (learns) {
+      if (!text_.dendritic) on_arrivals();
+      if (text_.condition && value(text_.condition, s) != 0) change(s, text_.during);
+      if (own > 0) change_with_arrivals(s, arrivals);
+      if (text_.dendritic) on_arrivals();
+    }
+    if (there >= 0) advance(s, k, arrivals, own);
+  }
+  void advance(Synapse& s, Step k, unsigned arrivals, unsigned own) const {
+    std::size_t source = 0;
+    for (const TraceText& trace : text_.traces) {
+      double& x = s.trace[trace.name];
+      if (trace.of == TraceText::Of::state) continue;
+      if (trace.of == TraceText::Of::source) {
+        const SourceTrace& of = rule_.source_traces[source++];
+        x = (x + of.jump * all_spikes(of.source, k - of.delay)) * of.decay;
+        continue;
+      }
+      const unsigned count = trace.of == TraceText::Of::pre ? arrivals : own;
+      const double jump = steady_.of(trace.jump), decay = std::exp(-sim_.dt / steady_.of(trace.tau));
+      if (trace.nearest && count > 0)
+        x = jump * decay;
+      else
+        x = (x + jump * count) * decay;
+    }
+  }
+  // By the potential at the beginning of the step; seen `delay` steps later.
+  void follow(Synapse& s, Step k) {
+    std::size_t t = 0;
+    for (const TraceText& trace : text_.traces) {
+      if (trace.of != TraceText::Of::state) continue;
+      auto& past = past_[{t, s.post}];
+      if (static_cast<Step>(past.size()) == k) {
+        const double before = past.empty() ? steady_.of(trace.initial) : past.back();
+        const double V = V_[static_cast<std::size_t>(k) * sim_.populations[c_.to].size + s.post];
+        past.push_back(trace.tau ? before + sim_.dt / steady_.of(trace.tau) * (V - before) : V);
+      }
+      const Step seen = k - rule_.state_delays[t++];
+      s.trace[trace.name] = seen < 0 ? steady_.of(trace.initial) : past[static_cast<std::size_t>(seen)];
+    }
+  }
+
+  const SimulationDescription& sim_;
+  const ConnectionDescription& c_;
+  const TextRule& rule_;
+  const RuleText& text_;
+  SteadyValues steady_;
+  std::vector<Train> spikes_;  // by source
+  std::vector<float> V_;       // [step][neuron], at the beginning of steps
+  std::vector<Synapse> synapses_;
+  std::map<std::pair<std::size_t, NeuronId>, std::vector<double>> past_;
+};
+
+std::string network_of(const std::string& rule, const std::string& values, const std::string& delay) {
+  return fmt::format(R"(
+simulation = {{ seed = 3 }}
+[[population]]
+name = "out"
+cell = "if"
+size = 5
+[[stimulus]]
+name = "in"
+type = "poisson"
+size = 25
+rate = "40 Hz"
+[[stimulus]]
+name = "drive"
+type = "poisson"
+size = 30
+rate = "40 Hz"
+[rule.used]
+type = "{}"
+{}
+[[connection]]
+name = "drives"
+from = "drive"
+to = "out"
+density = 0.7
+weight = 0.6
+[[connection]]
+name = "feedback"
+from = "out"
+to = "out"
+receptor = "GABA"
+all_to_all = true
+weight = 0.1
+delay = "1 ms"
+[[connection]]
+name = "synapses"
+from = "in"
+to = "out"
+density = 0.2
+weight = {{ uniform = [0.1, 0.3] }}
+delay = {}
+plasticity = "used"
+[[phase]]
+name = "prime"
+duration = "0.2 s"
+plasticity = false
+[[phase]]
+name = "learn"
+duration = "1.3 s"
+[[record]]
+what = "spikes"
+of = ["out", "in", "drive"]
+[[record]]
+what = "weights"
+of = "synapses"
+[[record]]
+name = "V"
+what = "state"
+of = "out"
+variable = "V"
+neurons = "all"
+every = "0.1 ms"
+)",
+                     rule, values, delay);
+}
+
+Train train_of(const std::string& path, const SimulationDescription& simulation, const Source& source) {
+  Train train(static_cast<std::size_t>(simulation.end()), std::vector<unsigned>(source.size, 0));
+  const auto spikes = test::read_recorded_spikes(path, source.name, simulation.dt);
+  for (std::size_t i = 0; i < spikes.id.size(); ++i) ++train[static_cast<std::size_t>(spikes.step[i])][spikes.id[i]];
+  return train;
+}
+
+void expect_plain_weights(const std::string& text) {
+  SCOPED_TRACE(text);
+  const test::Scratch scratch;
+  const SimulationDescription simulation = read_simulation_text(text, scratch.path("rules.sim"));
+  const auto comm = make_serial_communicator();
+  const std::string path = scratch.path("result.h5");
+  test::run_to_file(simulation, *comm, path);
+  std::vector<Train> spikes;
+  for (const Source& source : simulation.sources) spikes.push_back(train_of(path, simulation, source));
+  const std::vector<double> expected =
+      Plain(simulation, 2, spikes, h5::File::open_read_only(path).read<float>("/report/out/data")).weights();
+  ASSERT_LT(Network(simulation, 0, 1).connections[2].synapses.heard.size(), simulation.sources[1].size)
+      << "all sources are heard, so rows are sources";
+  const auto found = test::read_recorded_weights(path, "synapses", "learn"),
+             initial = test::read_recorded_weights(path, "synapses", "initial");
+  ASSERT_EQ(expected.size(), found.size());
+  double largest_change = 0;
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    largest_change = std::max(largest_change, std::abs(expected[i] - initial[i]));
+  ASSERT_GT(largest_change, 1e-5) << "nothing was learnt, so equality shows nothing";
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    ASSERT_NEAR(expected[i], found[i], 1e-4 * largest_change + 3e-6 * std::max<double>(found[i], initial[i]))
+        << "synapse " << i << ", which began as " << initial[i];
+}
+
+class RuleOfTheCatalogue : public testing::TestWithParam<std::string> {
+ protected:
+  static bool is_dendritic() {
+    return Document::from_file(installed_model("rule", GetParam())).says("delay", "dendritic");
+  }
+  // Values without which a rule does nothing here.
+  static std::string values() {
+    const std::map<std::string, std::string> of = {
+        {"reward_stdp", "reward = \"drive\"\ngain = \"0.1 Hz\""},
+        {"abs", "eta = 300\ntheta_1 = \"-72 mV\"\ntheta_2 = \"-66 mV\"\ntheta_3 = \"-62 mV\""},
+        {"triplet_scaling", "tau_hom = \"1 s\"\nkappa = \"30 Hz\""},
+        {"rate_modulated", "size = 5"},
+        {"global_rate", "size = 5"},
+        {"spnet", "A_plus = 0.01\nA_minus = 0.01"},
+        {"clopath", "A_LTP = \"2e-4 1/mV^2\""}};
+    const auto found = of.find(GetParam());
+    return found == of.end() ? "" : found->second;
+  }
+};
+
+TEST_P(RuleOfTheCatalogue, MovesWeightsAsThePlainFormDoes) {
+  expect_plain_weights(network_of(GetParam(), values(), "\"1.3 ms\""));
+}
+TEST_P(RuleOfTheCatalogue, MovesWeightsOfDrawnDelays) {
+  if (is_dendritic()) GTEST_SKIP() << "a dendritic delay is one of all synapses";
+  expect_plain_weights(network_of(GetParam(), values(), "{ uniform = [\"0.4 ms\", \"5 ms\"] }"));
+}
+
+INSTANTIATE_TEST_SUITE_P(Rules, RuleOfTheCatalogue, testing::ValuesIn(rules_of_traces()),
+                         [](const auto& rule) { return rule.param; });
+
+TEST(RuleText, EventsReadTracesOfBothSidesAndStates) {
+  for (const char* const delay : {"\"1.3 ms\"", "{ uniform = [\"0.4 ms\", \"5 ms\"] }"})
+    expect_plain_weights(network_of("traces", R"(
+[rule.used.traces]
+x = { of = "pre", tau = "20 ms" }
+y = { of = "post", tau = "30 ms" }
+[rule.used.states]
+z = "0.1 * w"
+[rule.used.on_arrival]
+z = "z + 1e-3 * x - 1e-3 * y"
+[rule.used.on_spike]
+w = "w + 1e-3 * x"
+[rule.used.each]
+every = "7 ms"
+w = "w + 1e-2 * x * y - 1e-3 * z"
+z = "0.9 * z")",
+                                    delay));
+}
+
+// --- Texts ---------------------------------------------------------------------------------------------------------
+
+std::string error_of(const std::string& rule, const std::string& connection = "delay = \"1 ms\"") {
+  const std::string text =
+      "simulation = {}\n[[stimulus]]\nname = \"in\"\ntype = \"poisson\"\nsize = 2\nrate = \"1 Hz\"\n"
+      "[[population]]\nname = \"out\"\ncell = \"iaf_psc_exp\"\nsize = 1\n" +
+      rule +
+      "\n[[connection]]\nfrom = \"in\"\nto = \"out\"\nall_to_all = true\nweight = \"10 pA\"\n"
+      "plasticity = \"r\"\n" +
+      connection + "\n[[phase]]\nname = \"run\"\nduration = \"1 s\"\n";
+  try {
+    read_simulation_text(text, "net.sim");
+  } catch (const ConfigError& error) {
+    return error.what();
+  }
+  return "";
+}
+std::string own(const std::string& body) {
+  return "[rule.r]\ntype = \"traces\"\n[rule.r.parameters]\neta = \"1 pA\"\n[rule.r.traces]\n"
+         "x = { of = \"pre\", tau = \"20 ms\" }\n" +
+         body;
+}
+
+using testing::AllOf;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+TEST(RuleText, IsReadInTheUnitOfWeights) {
+  EXPECT_THAT(error_of(own("[rule.r.on_spike]\nw = \"w + eta * x\"\n")), IsEmpty());
+  EXPECT_THAT(error_of(own("[rule.r.on_spike]\nw = \"w + x\"\n")),
+              AllOf(HasSubstr("net.sim:"), HasSubstr("rule 'r' [on_spike]"), HasSubstr("'w'")));
+}
+TEST(RuleText, DefaultsOfWeightsMustBeGivenWhereTheyHaveAUnit) {
+  EXPECT_THAT(error_of("[rule.r]\ntype = \"pair_stdp\"\n"),
+              AllOf(HasSubstr("'A_plus' must be given"), HasSubstr("are in A")));
+  EXPECT_THAT(error_of("[rule.r]\ntype = \"pair_stdp\"\nA_plus = \"1 pA\"\nA_minus = \"1 pA\"\nw_max = \"100 pA\"\n"),
+              IsEmpty());
+}
+TEST(RuleText, InitialWeightsLieInItsRange) {
+  EXPECT_THAT(error_of("[rule.r]\ntype = \"pair_stdp\"\nA_plus = \"1 pA\"\nA_minus = \"1 pA\"\nw_max = \"5 pA\"\n"),
+              AllOf(HasSubstr("'weight' is \"10 pA\""), HasSubstr("above w_max")));
+}
+TEST(RuleText, NamesWhatItDoesNotKnow) {
+  EXPECT_THAT(error_of(own("[rule.r.on_spike]\nv = \"w\"\n")), HasSubstr("there is no state \"v\" of synapses"));
+  EXPECT_THAT(error_of(own("[rule.r.on_spike]\nw = \"w + eta * y\"\n")), HasSubstr("there is no 'y' here"));
+  EXPECT_THAT(error_of(own("[rule.r.on_spikes]\nw = \"w\"\n")), HasSubstr("on_spikes"));
+  EXPECT_THAT(error_of("[rule.r]\ntype = \"pair_stpd\"\n"),
+              AllOf(HasSubstr("'type' is \"pair_stpd\""), HasSubstr("symmetric_stdp")));
+  EXPECT_THAT(error_of(own("y = { of = \"nobody\", tau = \"1 s\" }\n[rule.r.on_spike]\nw = \"w + eta * y\"\n")),
+              HasSubstr("trace 'y' is of \"nobody\""));
+  EXPECT_THAT(error_of(own("y = { follows = \"U\", initial = \"0 mV\" }\n[rule.r.on_spike]\nw = \"w + eta * x\"\n")),
+              HasSubstr("U"));
+}
+TEST(RuleText, ChangesSomething) { EXPECT_THAT(error_of(own("")), HasSubstr("changes nothing")); }
+TEST(RuleText, DendriticDelaysAreAlike) {
+  EXPECT_THAT(error_of(own("[rule.r.on_spike]\nw = \"w + eta * x\"\n") + "[rule.r2]\n", ""), HasSubstr("r2"));
+  const std::string drawn = "delay = { uniform = [\"1 ms\", \"2 ms\"] }";
+  EXPECT_THAT(error_of("[rule.r]\ntype = \"traces\"\ndelay = \"dendritic\"\n[rule.r.on_spike]\nw = \"w\"\n", drawn),
+              HasSubstr("must have one delay"));
+}
+TEST(RuleText, WantsItsModulator) {
+  const std::string values = "A_plus = \"1 pA\"\nA_minus = \"1 pA\"\nw_max = \"100 pA\"\n";
+  EXPECT_THAT(error_of("[rule.r]\ntype = \"reward_stdp\"\n" + values), HasSubstr("'reward'"));
+  EXPECT_THAT(error_of("[rule.r]\ntype = \"reward_stdp\"\nreward = \"inn\"\n" + values),
+              HasSubstr("did you mean 'in'?"));
+  EXPECT_THAT(error_of("[rule.r]\ntype = \"reward_stdp\"\nreward = \"in\"\n" + values), IsEmpty());
+}
+TEST(RuleText, TimesLieOnTheGrid) {
+  EXPECT_THAT(error_of(own("[rule.r.each]\nevery = \"0.25 ms\"\nw = \"w\"\n")), HasSubstr("no multiple of the step"));
+  EXPECT_THAT(error_of(own("y = { of = \"post\", tau = \"0 ms\" }\n[rule.r.on_spike]\nw = \"w + eta * x\"\n")),
+              HasSubstr("trace 'y': 'tau' is 0 s"));
+}
+
+}  // namespace
+}  // namespace lpl::spiking
