@@ -45,6 +45,14 @@ delay = "2.1 ms"
 short_term = {{ model = "tsodyks", U = 0.3, tau_rec = "300 ms" }}
 {exc_inh}
 [[connection]]
+name = "input_inh"
+from = "input"
+to = "inh"
+plasticity = "triplet"
+density = 0.3
+weight = 0.4
+{input_inh}
+[[connection]]
 name = "inh_exc"
 from = "inh"
 to = "exc"
@@ -59,12 +67,16 @@ name = "learned"
 what = "weights"
 of = "input_exc"
 [[record]]
+name = "triplets"
+what = "weights"
+of = "input_inh"
+[[record]]
 name = "inhibition"
 what = "weights"
 of = "inh_exc"
 [[record]]
 what = "variables"
-of = ["exc", "inh", "input_exc", "exc_inh", "inh_exc"]
+of = ["exc", "inh", "input_exc", "input_inh", "exc_inh", "inh_exc"]
 [rule.lpl]
 type = "lpl"
 predictive = {{ strength = 1.0 }}
@@ -72,7 +84,7 @@ hebbian = {{ strength = 1.0, tau_mean = "1 s", tau_variance = "1 s" }}
 update = {{ learning_rate = 1e-2, window = "100 ms" }}
 """
 PHASE = '[[phase]]\nname = "{}"\nduration = "2 s"\n'
-FRESH = {"seed": 5, "exc": "", "inh": "", "exc_inh": "", "input_exc": "density = 0.4\nweight = 0.4",
+FRESH = {"seed": 5, "exc": "", "inh": "", "exc_inh": "", "input_inh": "", "input_exc": "density = 0.4\nweight = 0.4",
          "inh_exc": "density = 0.6\nweight = { uniform = [0.2, 0.4] }"}
 
 
@@ -133,7 +145,7 @@ class Start(InFolder):
         self.learn()
         with h5py.File(self.folder / "a.h5") as file:
             stored = file["variables/learn"]
-            self.assertEqual(sorted(stored), ["exc", "exc_inh", "inh", "inh_exc", "input_exc"])
+            self.assertEqual(sorted(stored), ["exc", "exc_inh", "inh", "inh_exc", "input_exc", "input_inh"])
             self.assertEqual((stored["exc"].attrs["step"], stored["exc"].attrs["time"]), (20000, 2))
             self.assertEqual((stored["exc/V"].shape, stored["exc/V"].attrs["units"], stored["exc/V"].attrs["by"]),
                              ((33,), b"V", b"neuron"))
@@ -145,10 +157,10 @@ class Start(InFolder):
 
     def check_going_on(self, begin):
         # Whatever the description says otherwise about weights, these are those that were learned.
-        parts = {"spikes": "second.ras", "exc": begin, "inh": begin, "exc_inh": begin, "input_exc": begin + FRESH["input_exc"],
+        parts = {"spikes": "second.ras", "exc": begin, "inh": begin, "exc_inh": begin, "input_inh": begin, "input_exc": begin + FRESH["input_exc"],
                  "inh_exc": begin + "density = 0.6\nweight = 0"}
         self.run_network("b.h5", ["test"], **parts)
-        for connection in ("input_exc", "inh_exc"):
+        for connection in ("input_exc", "input_inh", "inh_exc"):
             self.assertEqual(self.weights("b.h5", connection, "initial"), self.weights("a.h5", connection, "learn"))
             self.assertFalse(self.weights("b.h5", connection, "initial") == self.weights("b.h5", connection, "test"))
             self.assertEqual(self.weights("b.h5", connection, "test"), self.weights("straight.h5", connection, "test"))
@@ -212,7 +224,7 @@ class Start(InFolder):
                 ({"input_exc": learned + ', at = "lern" }'},
                  "holds no weights of 'input_exc' at 'lern'; there are \"initial\", \"learn\""),
                 ({"input_exc": learned + ', of = "exc_inh" }'},
-                 "holds no weights of a connection 'exc_inh'; there are those of \"inh_exc\", \"input_exc\""),
+                 "holds no weights of a connection 'exc_inh'; there are those of \"inh_exc\", \"input_exc\", \"input_inh\""),
                 ({"input_exc": learned + ', of = "inh_exc" }'},
                  "'inh_exc' lies between 9 and 33 neurons there, 'input_exc' between 60 and 33 here"),
                 ({"input_exc": learned + " }", "seed": 6}, r"'input_exc' has no synapse from \d+ to \d+ at 'learn'"),
