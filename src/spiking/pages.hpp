@@ -1,5 +1,5 @@
-// What a description can name, for people: what lpl_sim --models, --stimuli, --wirings, --rules and --records print, and
-// docs/models.md.
+// What a description can name, for people: what lpl_sim --models, --stimuli, --wirings, --rules and --records print,
+// and docs/models.md.
 #pragma once
 
 #include <string>
