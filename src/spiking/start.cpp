@@ -99,10 +99,11 @@ class Starter {
 
   // Rank 0.
   const SimulationState& state_in(const StartFrom& start) {
-    const auto [entry, fresh] = states_.try_emplace({start.file, start.at, start.of});
+    const bool of_one = start.kind == StartFrom::Kind::variables;  // a checkpoint is read once
+    const auto [entry, fresh] = states_.try_emplace({start.file, start.at, of_one ? start.of : ""});
     if (!fresh) return entry->second;
     try {
-      if (start.kind == StartFrom::Kind::variables)
+      if (of_one)
         entry->second = state_of(read_variables(start.file, start.of, start.at), start.of);
       else
         entry->second = read_checkpoint_of_any<SimulationState>(start.file, "lpl_sim");
