@@ -32,6 +32,7 @@ SimulationDescription DescriptionReader::read() {
   if (result_.phases.empty()) root.fail("phase", "no [[phase]] is given; a run needs at least one with a duration");
   read_windows_of_stimuli();
   for (Table& table : root.tables("record")) read_record(table);
+  for (Table& table : root.tables("limit")) read_limit(table);
   for (const char* section : {"cell", "model", "rule"})
     if (root.has(section)) finish_section(root.table(section), section);
   root.finish();

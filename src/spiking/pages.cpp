@@ -13,6 +13,7 @@
 #include "spiking/model/kernel.hpp"
 #include "spiking/plasticity/plasticity.hpp"
 #include "spiking/plasticity/rule_text.hpp"
+#include "spiking/record/record.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 #include "spiking/wiring/wiring.hpp"
 
@@ -136,6 +137,7 @@ std::string list_of(const std::string& title, std::span<const Entry> entries, st
 
 std::string list_of_stimuli() { return list_of("types of [[stimulus]]", stimuli(), &StimulusEntry::type); }
 std::string list_of_wirings() { return list_of("wirings of [[connection]]", wirings(), &WiringEntry::key); }
+std::string list_of_records() { return list_of("what a [[record]] keeps", records(), &RecordEntry::what); }
 std::string list_of_rules() {
   Rows rows;
   for (const RuleEntry& entry : rules()) rows.push_back({std::string(entry.type), std::string(entry.help)});

@@ -7,10 +7,6 @@
 
 namespace lpl::spiking {
 
-struct StepRange {
-  Step begin, end;
-};
-
 // When a record is on, ascending, an entry a phase.
 std::vector<StepRange> windows_of(const RecordWindow& window, const std::vector<Phase>& phases);
 

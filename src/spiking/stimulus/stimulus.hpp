@@ -67,6 +67,8 @@ struct Device : StimulusDescription {
   virtual std::unique_ptr<Actor> make(double dt, std::uint64_t seed, Neurons& target) const = 0;
   // The receptor whose input it adds to; nothing where it clamps or adds to currents.
   virtual std::optional<std::size_t> receptor() const { return {}; }
+  // Whether it holds membranes.
+  virtual bool clamps() const { return false; }
   // Whether it adds spikes.
   virtual bool injects() const { return false; }
   std::size_t population = 0;
