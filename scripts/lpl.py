@@ -4,11 +4,12 @@
     lpl.py info RESULT.h5                                   what the file holds
     lpl.py report RESULT.h5 [MORE.h5 ...] -o report.html    one page with all pictures; several runs are compared
     lpl.py selectivity RESULT.h5 [MORE.h5 ...]              rates, decoding, weights by input group
-    lpl.py spikes RESULT.h5 exc -o exc.spk                  spikes as .csv, .npz or Auryn's .spk
+    lpl.py spikes RESULT.h5 exc -o exc.spk                  spikes as .csv, .npz or Auryn's .spk or .ras
     lpl.py state RESULT.h5 v -o v.h5                        recorded state as .csv, .npz or a SONATA report (.h5)
     lpl.py weights RESULT.h5 input_exc -o w.wmat            weights as .csv, .npz or MatrixMarket (.wmat, .mtx)
     lpl.py presentations RESULT.h5 input -o input.stim      what a stimulus showed when as .csv, .npz or Auryn's .stim
     lpl.py export RESULT.h5 rates/exc/rate -o rate.csv      any dataset as .csv or .npy
+    lpl.py join exc.0.spk exc.1.spk -o exc.spk              files of Auryn's ranks as one: .spk, .ras, .wmat
 
 Only pages and pictures that lpl.py made are replaced; other files that are there already, with --overwrite only.
 Exit status: 0 done, 1 failed, 2 misused.
@@ -124,6 +125,15 @@ def export_dataset(options):
     print(f"{options.output}: shape {shape}")
 
 
+def join_files(options):
+    from lpl_analysis import join
+
+    output.check(options.output, options.parts, options.overwrite)
+    with output.replacing(options.output) as new:
+        content = join.join(options.parts, new)
+    print(f"{options.output}: {content}")
+
+
 def command(commands, name, function, help_text):
     parser = commands.add_parser(name, help=help_text, description=help_text)
     parser.set_defaults(function=function)
@@ -148,7 +158,7 @@ def command_line():
     parts = command(commands, "selectivity", print_selectivity, "What a network learnt about its input groups.")
     parts.add_argument("results", **several)
     writes(parts, "--picture", help="draw the first result here")
-    parts = command(commands, "spikes", export_spikes, "Spikes of a source as .csv, .npz or .spk.")
+    parts = command(commands, "spikes", export_spikes, "Spikes of a source as .csv, .npz, .spk or .ras.")
     parts.add_argument("result", **one)
     parts.add_argument("source")
     writes(parts, "-o", "--output", required=True)
@@ -171,6 +181,9 @@ def command_line():
     parts = command(commands, "export", export_dataset, "Any dataset as .csv or .npy.")
     parts.add_argument("result", **one)
     parts.add_argument("dataset")
+    writes(parts, "-o", "--output", required=True)
+    parts = command(commands, "join", join_files, "Files of Auryn's ranks as one: .spk, .ras, .wmat.")
+    parts.add_argument("parts", nargs="+", type=pathlib.Path, metavar="PART")
     writes(parts, "-o", "--output", required=True)
     return parser
 

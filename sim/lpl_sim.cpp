@@ -75,6 +75,10 @@ ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
   const std::string where = placement(comm);
   const std::int64_t memory = peak_memory(comm);
   if (comm.rank() == 0) print_summary(summary, where, computing, exchanging, memory, options.out);
+  if (!summary.left_limit.empty()) {
+    if (comm.rank() == 0) fmt::print(stderr, "lpl_sim: {}; {} holds what was done\n", summary.left_limit, options.out);
+    return ExitCode::failed;
+  }
   return summary.interrupted ? interrupted(options, comm) : ExitCode::done;
 }
 
@@ -123,6 +127,8 @@ int main(int argc, char** argv) {
                  "--rules", [&] { print_pages(app, "--rules", list_of_rules, page_of_rule); },
                  "List the plasticity rules; --rules NAME: print one that is a text, its parameters, traces and "
                  "changes");
+             app.add_flag_callback(
+                 "--records", [] { print_page(list_of_records()); }, "List what can be recorded");
              app.add_option_function<std::string>(
                     "--checkpoint-model-time",
                     [&](const std::string& text) {

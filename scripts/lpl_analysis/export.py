@@ -10,6 +10,7 @@ from lpl_analysis.results import ResultError, text
 
 AURYN_TAG = 287960000  # the neuron field of the header record of a .spk file, without version
 AURYN_LAST = 2**32 - 1  # step and neuron that a record can hold
+ENDINGS_OF_MATRICES = (".wmat", ".mtx")
 
 
 def write_columns(path, **columns):
@@ -26,7 +27,7 @@ def formats_error(path, known):
 
 
 def export_spikes(result, source, path, begin=-np.inf, end=np.inf):
-    """Spikes of a source: .csv (time in s, neuron), .npz (time, neuron), .spk (Auryn). Returns their number."""
+    """Spikes of a source: .csv (time in s, neuron), .npz (time, neuron), .spk or .ras (Auryn). Returns their number."""
     if not begin < end:
         raise ResultError(f"spikes from {begin:g} s to {end:g} s: there is no time between them")
     time, neuron = result.spikes(source, begin, end)
@@ -36,8 +37,10 @@ def export_spikes(result, source, path, begin=-np.inf, end=np.inf):
         np.savez(path, time=time, neuron=neuron)
     elif path.suffix == ".spk":
         auryn_records(time, neuron, float(result.attribute_of("/", "dt"))).tofile(path)
+    elif path.suffix == ".ras":
+        np.savetxt(path, np.column_stack([time, neuron]), fmt="%.9f %d")
     else:
-        raise formats_error(path, [".csv", ".npz", ".spk"])
+        raise formats_error(path, [".csv", ".npz", ".spk", ".ras"])
     return len(time)
 
 
@@ -104,14 +107,19 @@ def export_weights(result, connection, snapshot, path):
         write_columns(path, pre=weights.pre, post=weights.post, value=weights.value)
     elif path.suffix == ".npz":
         np.savez(path, pre=weights.pre, post=weights.post, value=weights.value, shape=weights.shape)
-    elif path.suffix in (".wmat", ".mtx"):
-        matrix = sparse.coo_matrix((weights.value, (weights.pre, weights.post)), shape=weights.shape)
-        with open(path, "wb") as file:
-            # Nine digits give every float32 back.
-            io.mmwrite(file, matrix, field="real", precision=9, symmetry="general")
+    elif path.suffix in ENDINGS_OF_MATRICES:
+        write_matrix(path, weights.pre, weights.post, weights.value, weights.shape)
     else:
-        raise formats_error(path, [".csv", ".npz", ".wmat", ".mtx"])
+        raise formats_error(path, [".csv", ".npz", *ENDINGS_OF_MATRICES])
     return len(weights.value)
+
+
+def write_matrix(path, pre, post, value, shape):
+    """A MatrixMarket file of synapses."""
+    matrix = sparse.coo_matrix((value, (pre, post)), shape=shape)
+    with open(path, "wb") as file:
+        # Nine digits give every float32 back.
+        io.mmwrite(file, matrix, field="real", precision=9, symmetry="general")
 
 
 def export_presentations(result, stimulus, path):

@@ -15,6 +15,7 @@ ENDS = {
     "running": "This run was still going on, or was killed",
     "interrupted": "This run was interrupted",
     "failed": "This run failed",
+    "stopped": "This run left a limit",
 }
 
 
@@ -122,7 +123,8 @@ class Result:
     def note(self):
         """What to say about a run that has not come to its end, or ""."""
         how = ENDS.get(self.status, f"This run's status is '{self.status}'")
-        return f"{how}: the file holds what had been written." if how else ""
+        reason = f" ({self.attribute('reason')})" if "reason" in self.file.attrs else ""
+        return f"{how}{reason}: the file holds what had been written." if how else ""
 
     @property
     def description(self):
@@ -168,7 +170,7 @@ class Result:
 
     def reached(self):
         """Model time [s] up to which the file holds data."""
-        if self.status == "complete":
+        if self.status in ("complete", "stopped"):
             return float(self.attribute_of("/", "model_time"))
         times = [self.last_spike() or 0.0]
         for source in self.members("rates"):
@@ -283,6 +285,30 @@ class Result:
                 return group[name]["time"][:count], value, self.names_near(f"weights/{connection}/{name}", "groups",
                                                                            value.shape[1], "group ")
         return None
+
+    def weight_columns(self, connection, name):
+        """Times [s], values [time, ...] and, by dimension, the names of columns of a record about weights:
+        group_weights, weight_statistics or pattern_weights."""
+        group = self.at(f"weights/{connection}/{name}")
+        columns = {key: names(group.attrs[key]) for key in ("groups", "statistics", "pre_patterns", "post_patterns")
+                   if key in group.attrs}
+        if not columns:
+            raise ResultError(f"{self.path}: /weights/{connection}/{name} has no columns; it is a snapshot or a record of synapses")
+        count = min(len(group["time"]), len(group["value"]))
+        return group["time"][:count], group["value"][:count], columns
+
+    def pattern_rates(self, source, name):
+        """Begin and end [s] and rates [Hz, by pattern] of each bin, and the patterns' names."""
+        return self.rate_columns(f"pattern_rates/{source}/{name}", "patterns")
+
+    def bursts(self, source):
+        """Begin and end [s] and rates [Hz] of each bin, and what they are of: events, and those of them that are bursts."""
+        return self.rate_columns(f"bursts/{source}", "kinds")
+
+    def rate_columns(self, path, key):
+        begin, end, rate = (self.at(f"{path}/{what}") for what in ("time", "end", "rate"))
+        count = min(map(len, (begin, end, rate)))
+        return begin[:count], end[:count], rate[:count], names(self.attribute_of(path, key))
 
     def reports(self):
         """Names of the records of state."""

@@ -1,9 +1,11 @@
 // Wall-clock time by phase of the engine loop.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstddef>
+#include <numeric>
 #include <string_view>
 
 #if defined(__x86_64__)
@@ -22,8 +24,8 @@ inline double wall_clock() {
 }
 
 // Where the time of a loop goes. Reading the clock costs some 10 ns and an iteration may last under a microsecond, so
-// only one iteration in kSampled is looked at and stands for all. Rare, long work inside an iteration is charged by
-// itself.
+// only one iteration in kSampled is looked at. Rare, long work inside an iteration is charged by itself; what is left
+// of the time is shared as in the iterations that were looked at.
 class Laps {
  public:
   static constexpr unsigned kSampled = 17;  // a prime: other things recur every 16 epochs
@@ -42,22 +44,29 @@ class Laps {
   void lap(Activity activity) {
     if (!sampling_) return;
     const Ticks now = ticks();
-    spent_[static_cast<std::size_t>(activity)] += (now - last_) * kSampled;
+    sampled_[static_cast<std::size_t>(activity)] += now - last_;
     last_ = now;
   }
   // Charges rare work that began at `mark` in full, and keeps it out of the sampled laps.
   static Ticks mark() { return ticks(); }
   void charge(Activity activity, Ticks mark) {
     const Ticks took = ticks() - mark;
-    spent_[static_cast<std::size_t>(activity)] += took;
+    charged_[static_cast<std::size_t>(activity)] += took;
     last_ += took;
   }
   // Seconds since start().
   double wall() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_start_).count(); }
-  // Estimate of the seconds spent on an activity, by the ratio of ticks to wall time since start().
+  // Estimate of the seconds spent on an activity since start(): those of all activities sum to wall().
   double seconds(Activity activity) const {
-    const auto all = static_cast<double>(ticks() - tick_start_);
-    return all > 0 ? wall() * static_cast<double>(spent_[static_cast<std::size_t>(activity)]) / all : 0.0;
+    const auto sum = [](const auto& spent) {
+      return static_cast<double>(std::accumulate(spent.begin(), spent.end(), Ticks{0}));
+    };
+    const auto a = static_cast<std::size_t>(activity);
+    const double all = static_cast<double>(ticks() - tick_start_), sampled = sum(sampled_),
+                 rest = std::max(0.0, all - sum(charged_));
+    if (all <= 0) return 0;
+    const double share = sampled > 0 ? static_cast<double>(sampled_[a]) / sampled : 0;
+    return wall() * (static_cast<double>(charged_[a]) + rest * share) / all;
   }
 
  private:
@@ -72,7 +81,7 @@ class Laps {
   Ticks tick_start_ = ticks();
   Ticks last_ = tick_start_;
   bool sampling_ = false;
-  std::array<Ticks, kActivityNames.size()> spent_{};
+  std::array<Ticks, kActivityNames.size()> sampled_{}, charged_{};
 };
 
 }  // namespace lpl

@@ -175,10 +175,20 @@ Checkpoint parsed(const std::string& bytes, const std::string& path) {
   return checkpoint;
 }
 
+void check_program(const std::string& path, const CheckpointKind& found, const std::string& wanted) {
+  if (found.program != wanted)
+    throw IoError(fmt::format("{}: is a checkpoint of {}, not of {}", path, found.program, wanted));
+}
+
+void check_version(const std::string& path, const CheckpointKind& found, std::uint32_t wanted) {
+  if (found.state_version != wanted)
+    throw IoError(fmt::format("{}: holds version {} of the state of {}; this program reads version {}", path,
+                              found.state_version, found.program, wanted));
+}
+
 // Throws IoError where a checkpoint of the kind `found` is not one of `wanted`, whatever the version of its state.
 void check_run(const std::string& path, const CheckpointKind& found, const CheckpointKind& wanted) {
-  if (found.program != wanted.program)
-    throw IoError(fmt::format("{}: is a checkpoint of {}, not of {}", path, found.program, wanted.program));
+  check_program(path, found, wanted.program);
   if (const std::string difference = first_difference(found.description, wanted.description); !difference.empty())
     throw IoError(
         fmt::format("{}: is of another description: {}; resume with the description and the settings that it "
@@ -195,10 +205,22 @@ std::string read_checkpoint_bytes(const std::string& path, const CheckpointKind&
   const std::string bytes = slurp(path);
   const Checkpoint checkpoint = parsed(bytes, path);
   check_run(path, checkpoint.kind, kind);
-  if (checkpoint.kind.state_version != kind.state_version)
-    throw IoError(fmt::format("{}: holds version {} of the state of {}; this program reads version {}", path,
-                              checkpoint.kind.state_version, kind.program, kind.state_version));
+  check_version(path, checkpoint.kind, kind.state_version);
   return std::string(checkpoint.payload);
+}
+
+std::string read_checkpoint_bytes(const std::string& path, const std::string& program, std::uint32_t state_version) {
+  const std::string bytes = slurp(path);
+  const Checkpoint checkpoint = parsed(bytes, path);
+  check_program(path, checkpoint.kind, program);
+  check_version(path, checkpoint.kind, state_version);
+  return std::string(checkpoint.payload);
+}
+
+bool is_checkpoint(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::string head(kMagic.size(), '\0');
+  return file.read(head.data(), static_cast<std::streamsize>(head.size())) && head == kMagic;
 }
 
 void check_replaceable_checkpoint(const std::string& path, const CheckpointKind& kind) {

@@ -51,6 +51,10 @@ void write_checkpoint_bytes(const std::string& path, const CheckpointKind& kind,
 // The payload of `path`. Throws IoError naming the file and why it cannot be used.
 std::string read_checkpoint_bytes(const std::string& path, const CheckpointKind& kind);
 
+// The payload of a checkpoint of any run of the program. Throws IoError as above.
+std::string read_checkpoint_bytes(const std::string& path, const std::string& program, std::uint32_t state_version);
+bool is_checkpoint(const std::string& path);
+
 // Throws ConfigError where a file lies at `path` that is no checkpoint of such a run.
 void check_replaceable_checkpoint(const std::string& path, const CheckpointKind& kind);
 
@@ -120,6 +124,16 @@ State read_checkpoint(const std::string& path, const CheckpointKind& kind) {
     return from_bytes<State>(read_checkpoint_bytes(path, kind));
   } catch (const boost::archive::archive_exception& error) {
     throw IoError(path + ": cannot be read by this build (" + error.what() + "); resume with the build that wrote it");
+  }
+}
+
+// The state of any run of the program. Throws IoError.
+template <class State>
+State read_checkpoint_of_any(const std::string& path, const std::string& program) {
+  try {
+    return from_bytes<State>(read_checkpoint_bytes(path, program, State::kVersion));
+  } catch (const boost::archive::archive_exception& error) {
+    throw IoError(path + ": cannot be read by this build (" + error.what() + ")");
   }
 }
 

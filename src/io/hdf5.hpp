@@ -230,6 +230,8 @@ class File {
   std::string read_text(const std::string& name) const;
   // An attribute of one text of the object `name`; nothing where it has none of this name.
   std::optional<std::string> text_attribute(const std::string& name, const std::string& key) const;
+  // The same of numbers.
+  std::vector<double> number_attribute(const std::string& name, const std::string& key) const;
   std::vector<std::string> children(const std::string& group) const;
   // The extent of a dataset in each dimension.
   std::vector<std::uint64_t> shape(const std::string& name) const;

@@ -347,6 +347,25 @@ std::optional<std::string> File::text_attribute(const std::string& name, const s
       type.get(), [&](hid_t memory, void* text) { return H5Aread(attribute.get(), memory, text); }, place);
 }
 
+std::vector<double> File::number_attribute(const std::string& name, const std::string& key) const {
+  constexpr hssize_t kMost = 1 << 16;
+  const std::string place = fmt::format("{}{} attribute '{}'", path_, name, key);
+  const Handle access = within_file(H5P_LINK_ACCESS);
+  if (!exists(name) || checked(H5Aexists_by_name(get(), name.c_str(), key.c_str(), access.get()), place) == 0)
+    return {};
+  const Handle attribute(checked(H5Aopen_by_name(get(), name.c_str(), key.c_str(), H5P_DEFAULT, access.get()), place),
+                         H5Aclose);
+  const Handle type(checked(H5Aget_type(attribute.get()), place), H5Tclose);
+  const Handle space(checked(H5Aget_space(attribute.get()), place), H5Sclose);
+  const H5T_class_t kind = H5Tget_class(type.get());
+  const hssize_t count = H5Sget_simple_extent_npoints(space.get());
+  if ((kind != H5T_INTEGER && kind != H5T_FLOAT) || count < 0 || count > kMost)
+    throw IoError(fmt::format("{}: holds no numbers", place));
+  std::vector<double> numbers(static_cast<std::size_t>(count));
+  checked(H5Aread(attribute.get(), H5T_NATIVE_DOUBLE, numbers.data()), place);
+  return numbers;
+}
+
 std::vector<std::string> File::children(const std::string& group) const {
   const std::string what = fmt::format("cannot list {}{}", path_, group);
   if (!exists(group)) refuse_dataset(path_ + group, "there is no such group");

@@ -182,10 +182,19 @@ SpikeSeries ResultFile::create_spikes(const std::string& population, const std::
 }
 
 RateSeries ResultFile::create_rates(const std::string& population, double bin) {
-  const std::string group = "/rates/" + population;
+  return create_rates_in("/rates/" + population, {}, bin);
+}
+
+RateSeries ResultFile::create_rate_columns(const std::string& group, const NamedList& columns, double bin) {
+  RateSeries series = create_rates_in(group, {columns.names.size()}, bin);
+  if (!resumed_) file_.attribute(group, columns.key, columns.names);
+  return series;
+}
+
+RateSeries ResultFile::create_rates_in(const std::string& group, const std::vector<hsize_t>& row, double bin) {
   if (resumed_)
     return {file_.open_series(group + "/rate"), file_.open_series(group + "/time"), file_.open_series(group + "/end")};
-  h5::Series rate = file_.create_series<float>(group + "/rate", 0, kSamplesAChunk);
+  h5::Series rate = file_.create_series<float>(group + "/rate", row, kSamplesAChunk);
   file_.attribute(group + "/rate", "units", "Hz");
   h5::Series begin = file_.create_series<double>(group + "/time", 0, kSamplesAChunk),
              end = file_.create_series<double>(group + "/end", 0, kSamplesAChunk);
@@ -252,13 +261,15 @@ SampleSeries ResultFile::create_synapses(const std::string& connection, const st
   return {std::move(value), std::move(time)};
 }
 
-SampleSeries ResultFile::create_group_weights(const std::string& connection, const std::string& name,
-                                              const std::string& units, const std::vector<std::string>& groups) {
+SampleSeries ResultFile::create_weight_columns(const std::string& connection, const std::string& name,
+                                               const std::string& units, const std::vector<NamedList>& columns) {
   const std::string group = fmt::format("/weights/{}/{}", connection, name);
   if (resumed_) return {file_.open_series(group + "/value"), file_.open_series(group + "/time")};
-  h5::Series value = file_.create_series<float>(group + "/value", groups.size(), kWeightRowsAChunk);
+  std::vector<hsize_t> row;
+  for (const NamedList& list : columns) row.push_back(list.names.size());
+  h5::Series value = file_.create_series<float>(group + "/value", row, kWeightRowsAChunk);
   file_.attribute(group + "/value", "units", units);
-  file_.attribute(group, "groups", groups);
+  for (const NamedList& list : columns) file_.attribute(group, list.key, list.names);
   h5::Series time = file_.create_series<double>(group + "/time", 0, kSamplesAChunk);
   file_.attribute(group + "/time", "units", "s");
   return {std::move(value), std::move(time)};
@@ -303,10 +314,11 @@ void ResultFile::write_phase(const std::string& name, double begin, double end) 
   file_.attribute(group, "end", end);
 }
 
-void ResultFile::finish(const std::string& status, double wall, double model) {
+void ResultFile::finish(const std::string& status, double wall, double model, const std::string& reason) {
   file_.attribute("/", "wall_time", wall);
   file_.attribute("/", "model_time", model);
   file_.attribute("/", "real_time_factor", model > 0 ? wall / model : 0.0);
+  if (!reason.empty()) file_.attribute("/", "reason", reason);
   file_.flush();
   // The status goes last: "complete" is written only after all data has reached the file.
   file_.set_text_attribute("/", "status", status);

@@ -117,6 +117,12 @@ class ReportSeries {
   std::uint64_t rows_;
 };
 
+// An attribute that says what columns are.
+struct NamedList {
+  std::string key;  // "groups"
+  std::vector<std::string> names;
+};
+
 class ResultFile {
  public:
   // Creates the file, status "running". Throws IoError.
@@ -129,6 +135,8 @@ class ResultFile {
   // /rates/<population>/{rate, time, end}: rates in Hz of bins from `time` to `end`; `bin` wide, less at the border of
   // a window.
   RateSeries create_rates(const std::string& population, double bin);
+  // <group>/{rate, time, end}: the same of several columns, whose names are an attribute.
+  RateSeries create_rate_columns(const std::string& group, const NamedList& columns, double bin);
   // /presentations/<stimulus>/{begin, end, index}.
   PresentationSeries create_presentations(const std::string& stimulus);
   // /report/<group>, as SONATA has it, and the times of the samples in seconds.
@@ -136,9 +144,10 @@ class ResultFile {
   // /weights/<connection>/<name>/{value, time, pre, post}: chosen synapses over time.
   SampleSeries create_synapses(const std::string& connection, const std::string& name, const std::string& units,
                                const std::vector<NeuronId>& pre, const std::vector<NeuronId>& post);
-  // /weights/<connection>/<name>/{value, time}, attribute groups (texts): mean weight by source group.
-  SampleSeries create_group_weights(const std::string& connection, const std::string& name, const std::string& units,
-                                    const std::vector<std::string>& groups);
+  // /weights/<connection>/<name>/{value, time}: numbers about weights, a dimension for each list, whose names are an
+  // attribute.
+  SampleSeries create_weight_columns(const std::string& connection, const std::string& name, const std::string& units,
+                                     const std::vector<NamedList>& columns);
   // /weights/<connection>/<snapshot>/{pre, post, value}, attributes shape and time [s]. pre and post are stored once
   // per connection and linked from later snapshots.
   void write_snapshot(const std::string& connection, const std::string& snapshot, const std::string& units, double time,
@@ -156,13 +165,15 @@ class ResultFile {
   void flush() { file_.flush(); }
   // Flushes to the disk itself; what resuming needs to come back here.
   ResultFileState sync();
-  // Writes the end's facts and the status: complete | interrupted, and closes the file.
-  void finish(const std::string& status, double wall, double model);
+  // Writes the end's facts and the status: complete | interrupted | stopped (for a reason), and closes the file.
+  void finish(const std::string& status, double wall, double model, const std::string& reason = {});
   // After an error: leaves the file as the last flush left it and sets its status to "failed" in place, which needs
   // no room on the disk and no working HDF5.
   void fail();
 
  private:
+  RateSeries create_rates_in(const std::string& group, const std::vector<hsize_t>& row, double bin);
+
   std::string run_;  // tells the files of runs apart
   h5::File file_;
   bool resumed_ = false;

@@ -32,6 +32,7 @@ SimulationDescription DescriptionReader::read() {
   if (result_.phases.empty()) root.fail("phase", "no [[phase]] is given; a run needs at least one with a duration");
   read_windows_of_stimuli();
   for (Table& table : root.tables("record")) read_record(table);
+  for (Table& table : root.tables("limit")) read_limit(table);
   for (const char* section : {"cell", "model", "rule"})
     if (root.has(section)) finish_section(root.table(section), section);
   root.finish();
@@ -124,7 +125,7 @@ void DescriptionReader::read_windows_of_stimuli() {
           windows_of({.phases = read_phases(table, "act in all"), .last = std::nullopt}, result_.phases);
       if (stimulus->windows.back().end == result_.end()) stimulus->windows.back().end = kLongestRun;
     }
-    stimulus->windows = within(stimulus->limits, stimulus->windows);
+    stimulus->windows = within(stimulus->span, stimulus->windows);
   }
 }
 

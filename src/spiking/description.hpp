@@ -23,6 +23,7 @@
 namespace lpl::spiking {
 
 struct KernelEntry;           // spiking/model/kernel.hpp
+struct RecordDescription;     // spiking/record/record.hpp
 struct RuleDescription;       // spiking/plasticity/plasticity.hpp
 struct ShortTermDescription;  // spiking/short_term/short_term.hpp
 struct SpikingStimulus;       // spiking/stimulus/stimulus.hpp
@@ -37,6 +38,17 @@ struct Cell {
   const KernelEntry* kernel = nullptr;                          // what runs in place of the text, if anything
   bool is_double = false;                                       // float64 numbers
   bool has_membrane() const;
+};
+
+// Where values begin that a run of before ended with.
+struct StartFrom {
+  enum class Kind { checkpoint, weights, variables };  // the latter two: of a result file
+  Kind kind = Kind::checkpoint;
+  std::string file;
+  std::string at;                      // the snapshot, or the phase
+  std::string of;                      // the name of the population or connection there
+  std::vector<std::string> variables;  // all that are known here where empty
+  std::string place;                   // where the description says so, for messages
 };
 
 // Where the membrane begins, if the description says so.
@@ -68,6 +80,7 @@ struct Population {
   Cell cell;
   std::map<std::string, NeuronValues, std::less<>> initial;  // by state; the others begin as the text says
   std::optional<InitialMembrane> initial_membrane;
+  std::optional<StartFrom> start;              // of states that the two above do not give
   std::shared_ptr<const Positions> positions;  // null where none are given
 };
 
@@ -79,11 +92,16 @@ struct ConnectionDescription {
   std::shared_ptr<const Wiring> wiring;
   Distribution weight;                 // leak units; not used where the wiring has weights of its own
   Step delay = 0;                      // of all synapses, or
+  std::vector<StartFrom> starts;       // of weights and what belongs to the rule
   std::optional<Distribution> delays;  // [s] of each; `delay` is the shortest that it gives
 
   std::string rule_name, rule_type;  // "" where static
   std::shared_ptr<const RuleDescription> rule;
   std::shared_ptr<const ShortTermDescription> short_term;  // null where none
+};
+
+struct StepRange {
+  Step begin, end;
 };
 
 // When a record or a phase-bound action is on: the last `last` steps (or all) of the listed phases.
@@ -92,17 +110,20 @@ struct RecordWindow {
   std::optional<Step> last;
 };
 
-struct RecordDescription {
-  enum class What { spikes, rates, state, weights, synapses, group_weights };
+// A range that a rate or a mean weight must stay in.
+struct LimitDescription {
+  enum class What { rate, weight };
   std::string name;
-  What what = What::spikes;
-  std::vector<std::size_t> sources;  // spikes, rates
-  std::size_t target = 0;            // state: population; weights: connection
-  std::string variable;              // state: "V", or a trace, "CONNECTION.TRACE"
-  std::vector<NeuronId> neurons;     // state; ascending
-  std::vector<NeuronId> pre, post;   // synapses
-  std::optional<Step> every;         // all but spikes; weights: periodic snapshots besides those at phase ends
-  RecordWindow window;
+  What what = What::rate;
+  std::size_t target = 0;  // rate: source; weight: connection
+  double low = 0, high = 0;
+  std::string range;               // as the description has it
+  Step every = 0;                  // it is judged at the multiples
+  std::optional<double> tau;       // [s] rate: of an exponential average; else that of each `every` counts
+  std::vector<StepRange> windows;  // in which it holds, without gaps between them
+
+  // The end of the next step after `after` at which it is judged, if any.
+  std::optional<Step> next(Step after) const;
 };
 
 struct Phase {
@@ -121,7 +142,8 @@ struct SimulationDescription {
   std::vector<std::shared_ptr<const Device>> devices;
   std::vector<Source> sources;  // populations, then stimuli
   std::vector<ConnectionDescription> connections;
-  std::vector<RecordDescription> records;
+  std::vector<std::shared_ptr<const RecordDescription>> records;
+  std::vector<LimitDescription> limits;
   std::vector<Phase> phases;
   std::string canonical_text;
   std::string fixed_text;  // the same without the last phase's duration, which a resumed run may change

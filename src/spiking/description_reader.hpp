@@ -1,5 +1,5 @@
 // Reads a description document into a SimulationDescription. One instance reads one document; the parts of the language
-// are in read_neurons.cpp, read_connections.cpp and read_records.cpp, rules and stimuli in their folders.
+// are in read_neurons.cpp, read_connections.cpp and read_records.cpp, rules, stimuli and records in their folders.
 #pragma once
 
 #include <fmt/format.h>
@@ -47,6 +47,9 @@ class DescriptionReader {
   void read_initial_membrane(Table& table, Population& population);
   void read_membrane_file(Table& table, InitialMembrane& start, NeuronId size, double high);
   void read_initial(Table& table, Population& population);
+  // A table with `from`: the end of a run of before, of what is called `name` here.
+  StartFrom read_start_of_variables(Table& table, const std::string& name) const;
+  void read_starts(Table& table, ConnectionDescription& c) const;
   void read_population(Table& table, Table& root);
   void read_stimulus(Table& table);
   void read_windows_of_stimuli();
@@ -67,13 +70,8 @@ class DescriptionReader {
   std::vector<std::size_t> read_phases(Table& table, std::string_view otherwise) const;
   RecordWindow read_window(Table& table);
   void read_record(Table& table);
-  // Fails where a sampled record has no sample.
-  void check_samples(Table& table, const RecordDescription& record);
-  void read_source_record(Table& table, RecordDescription& record, const std::string& kind);
-  void read_state_record(Table& table, RecordDescription& record);
-  void read_weight_record(Table& table, RecordDescription& record, const std::string& kind);
-  void claim(Table& table, const std::string& kind, const std::string& name);
-  void read_variable(Table& table, RecordDescription& record);
+  void read_limit(Table& table);
+  void read_range(Table& table, LimitDescription& limit, Dimension dimension, Bounds bounds) const;
   // What is allowed, but hardly meant.
   void warn();
   void warn_of_parrots();

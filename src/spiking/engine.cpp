@@ -9,6 +9,7 @@
 #include "core/denormals.hpp"
 #include "core/errors.hpp"
 #include "core/termination.hpp"
+#include "spiking/start.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -41,6 +42,8 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
   }
   for (const Connection& connection : network_->connections)
     underway_.emplace_back(network_->source_memory[connection.description->from]);
+  start_from_others(simulation, *network_, comm);
+  limits_ = std::make_unique<Limits>(simulation, *network_, comm);
   build_seconds_ = clock.wall();
 }
 
@@ -56,12 +59,14 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
 //   plasticity  postsynaptic traces, which need this rank's spikes only, while the spikes travel
 //   exchange    the epoch's spikes reach every rank
 //   record      spikes of the epoch; state as it is at the end of step to-1
+//   limits      where one is judged
 //   checkpoint  where a rank asked for one in its message, or the interval of model time is over; at the end of a phase
 //               before anything that only its end brings, so that a resumed run may make the last one longer
-// An epoch ends early at the end of a phase, before a step that ends a window, and after a sampled step. Where
-// epochs end does not change any result. Pending at the end of a run: spikes of the last delays, not yet arrived.
+// An epoch ends early at the end of a phase, before a step that ends a window, after a sampled step, and where a limit
+// is judged. Where epochs end does not change any result. Pending at the end of a run: spikes of the last delays, not
+// yet arrived.
 void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progress) {
-  for (std::uint64_t epoch = 0; now_ < phase.end && !interrupted_; ++epoch) {
+  for (std::uint64_t epoch = 0; now_ < phase.end && !ended(); ++epoch) {
     laps_.begin(epoch);
     const Step from = now_, to = epoch_end(from, phase.end, recorder);
     guarded([&] {
@@ -76,6 +81,7 @@ void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progres
     laps_.lap(Activity::plasticity);
     finish_exchange(from, to);
     laps_.lap(Activity::exchange);
+    limits_->observe(from, to, spikes_);
     guarded([&] { recorder.observe(from, to, spikes_); });
     if (recorder.gather_due(to)) {
       const auto mark = Laps::mark();
@@ -86,10 +92,22 @@ void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progres
     }
     laps_.lap(Activity::record);
     now_ = to;
+    if (leaves_limit(to)) break;
     if ((exchange_.checkpoint_wanted() || ends_interval(from, to)) && to < phase.end) save(recorder);
     if (epoch % 1024 == 0) progress.show(phase.name, simulation_.seconds(to));
   }
-  if (!interrupted_) end_phase(phase, recorder);
+  if (!ended()) end_phase(phase, recorder);
+  if (left_limit_.empty()) return;
+  if (now_ == phase.end) recorder.end_phase(phase.name, phase.end);
+  settle(recorder);
+}
+
+// Collective, where a limit is judged.
+bool Engine::leaves_limit(Step now) {
+  if (!limits_->due(now)) return false;
+  agree(comm_, error_);
+  left_limit_ = limits_->judge(now);
+  return !left_limit_.empty();
 }
 
 // Whether an interval of model time between checkpoints ends in [from, to).
@@ -104,7 +122,7 @@ void Engine::end_phase(const Phase& phase, Recorder& recorder) {
   if (interrupted_) return;
   const auto mark = Laps::mark();
   agree(comm_, error_);
-  recorder.snapshot(phase.name, phase.end);
+  recorder.end_phase(phase.name, phase.end);
   settle(recorder);
   laps_.charge(Activity::record, mark);
 }
@@ -148,6 +166,7 @@ void Engine::load(const SimulationState& state) {
   spike_count_ = state.spikes;
   input_spike_count_ = state.input_spikes;
   earlier_wall_seconds_ = state.wall_seconds;
+  limits_->load(state.limits);
   scatter_variables(state.variables, *network_, simulation_, comm_);
   for (std::size_t s = 0; s < spikes_.size(); ++s) spikes_[s].load(state.sources[s]);
   for (const auto& maker : makers_) maker->seek(now_);
@@ -167,6 +186,7 @@ void Engine::save(Recorder& recorder) {
 void Engine::write_state(Recorder& recorder) {
   SimulationState state;
   state.variables = gather_variables(*network_, simulation_, comm_);
+  state.wirings = gather_wirings(*network_, comm_);
   agree(comm_, [&] {
     if (comm_.rank() != 0) return;
     state.now = now_;
@@ -175,12 +195,14 @@ void Engine::write_state(Recorder& recorder) {
     state.wall_seconds = earlier_wall_seconds_ + laps_.wall();
     for (const SpikeHistory& source : spikes_) state.sources.push_back(source.save());
     state.recorder = recorder.state(now_);
+    state.limits = limits_->states();
     write_checkpoint(checkpoints_.path, checkpoint_kind(), state);
   });
 }
 
 Step Engine::epoch_end(Step now, Step phase_end, const Recorder& recorder) const {
-  Step end = std::min({now + longest_epoch(simulation_), phase_end, recorder.next_sample_end(now)});
+  Step end =
+      std::min({now + longest_epoch(simulation_), phase_end, recorder.next_sample_end(now), limits_->next_end(now)});
   for (const Connection& connection : network_->connections) {
     const RuleDescription* const rule = connection.description->rule.get();
     if (rule && rule->window > 0) end = std::min(end, rule->next_window_end(now));
@@ -287,15 +309,16 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
   RunSummary summary;
   const Step begin = now_;
   try {
-    if (!resumed) recorder.snapshot("initial", 0);
+    if (!resumed) recorder.end_phase("initial", 0);
     guarded([&] { recorder.check(); });
     agree(comm_, error_);
     for (const Phase& phase : simulation_.phases)
-      if (now_ <= phase.end && !interrupted_) run_phase(phase, recorder, progress);
+      if (now_ <= phase.end && !ended()) run_phase(phase, recorder, progress);
     summary.wall_seconds = laps_.wall();
     agree(comm_, [&] {
-      recorder.finish(interrupted_ ? "interrupted" : "complete", earlier_wall_seconds_ + summary.wall_seconds,
-                      simulation_.seconds(now_));
+      const char* const unfinished = interrupted_ ? "interrupted" : "stopped";
+      recorder.finish(ended() ? unfinished : "complete", earlier_wall_seconds_ + summary.wall_seconds,
+                      simulation_.seconds(now_), left_limit_);
     });
   } catch (const Error&) {
     progress.finish();
@@ -309,6 +332,7 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
   summary.synapses = synapses.front();
   summary.model_seconds = simulation_.seconds(now_ - begin);
   summary.interrupted = interrupted_;
+  summary.left_limit = left_limit_;
   summary.spikes = spike_count_;
   summary.input_spikes = input_spike_count_;
   summary.build_seconds = build_seconds_;

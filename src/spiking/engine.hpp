@@ -13,6 +13,7 @@
 #include "core/timers.hpp"
 #include "io/checkpoint.hpp"
 #include "spiking/description.hpp"
+#include "spiking/limits.hpp"
 #include "spiking/network.hpp"
 #include "spiking/recorder.hpp"
 #include "spiking/spike_history.hpp"
@@ -32,6 +33,7 @@ struct RunSummary {
   double wall_seconds = 0;  // of the loop, since it was resumed
   double model_seconds = 0;
   bool interrupted = false;              // by a signal
+  std::string left_limit;                // what ended the run, if that did
   std::vector<double> activity_seconds;  // by Activity, this rank
 };
 
@@ -63,7 +65,9 @@ class Engine {
 
   Step epoch_end(Step now, Step phase_end, const Recorder& recorder) const;
   void run_phase(const Phase& phase, Recorder& recorder, Progress& progress);
+  bool leaves_limit(Step now);
   bool ends_interval(Step from, Step to) const;
+  bool ended() const { return interrupted_ || !left_limit_.empty(); }
   void end_phase(const Phase& phase, Recorder& recorder);
   void settle(Recorder& recorder);
   CheckpointKind checkpoint_kind() const;
@@ -101,8 +105,10 @@ class Engine {
   CheckpointOptions checkpoints_;
   std::vector<InputFile> inputs_;
   std::unique_ptr<CheckpointSchedule> schedule_;
+  std::unique_ptr<Limits> limits_;
   Step now_ = 0;
   bool interrupted_ = false;
+  std::string left_limit_;  // the same on all ranks
   Laps laps_;
   std::exception_ptr error_;
   double build_seconds_ = 0;

@@ -6,6 +6,7 @@
 
 #include "core/errors.hpp"
 #include "spiking/model/equations.hpp"
+#include "spiking/record/record.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -41,6 +42,8 @@ Network::Network(const SimulationDescription& simulation, int rank, int ranks) :
     else
       target.devices = true;
   }
+  for (const auto& record : simulation.records)
+    if (const auto population = record->clamped()) needs[*population].unclamped = true;
   for (std::size_t p = 0; p < simulation.populations.size(); ++p) {
     const Population& population = simulation.populations[p];
     check_fits(population, layout, ranks);

@@ -68,6 +68,7 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
     spike_lanes_.assign(blocks_ * ring_, 0);
     V_integrated_.assign(buffer, 0.0f);
   }
+  if (needs.unclamped) unclamped_.assign(buffer, 0.0f);
   if (!needs.kept.empty()) {
     kept_.resize(text_->states.size());
     for (const std::size_t state : needs.kept) kept_[state].assign(buffer, 0.0f);
@@ -185,6 +186,7 @@ void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uin
   epoch.input = input_arrays_.data();
   epoch.added = added_arrays_.empty() ? nullptr : added_arrays_.data();
   epoch.clamp = data_or_null(clamp_);
+  epoch.unclamped = data_or_null(unclamped_);
   epoch.V_integrated = data_or_null(V_integrated_);
   epoch.kept = kept_arrays_.empty() ? nullptr : kept_arrays_.data();
   epoch.injected = injected_.empty() ? nullptr : injected_.data();
@@ -242,7 +244,7 @@ void Neurons::list(Variables& variables, std::size_t population) {
 }
 
 std::size_t Neurons::buffer_bytes() const {
-  std::size_t floats = clamp_.size() + V_integrated_.size();
+  std::size_t floats = clamp_.size() + unclamped_.size() + V_integrated_.size();
   for (const auto* buffers : {&input_, &current_, &kept_})
     for (const auto& values : *buffers) floats += values.size();
   return floats * sizeof(float) + injected_.size() * sizeof(std::uint16_t);

@@ -24,6 +24,7 @@ class Neurons {
     std::vector<bool> receptors;      // that synapses lead to
     bool devices = false;             // clamps or currents act on it
     bool injections = false;          // spikes are added to its own
+    bool unclamped = false;           // records look at membranes before clamps
     std::set<std::size_t> kept = {};  // states of which rules want the values of every step
     Step spike_lanes_kept = 0;        // steps of its own spikes that plasticity looks back on; 0: none
   };
@@ -43,6 +44,9 @@ class Neurons {
   void release();
   // Device buffers of the epoch, [block][slot][16]; only with needs.devices. A clamp of NaN leaves a neuron free.
   float* clamp() { return clamp_.data(); }
+  const float* clamp() const { return clamp_.data(); }
+  // The potential just before clamps act, as clamp(); only with needs.unclamped.
+  const float* unclamped() const { return unclamped_.data(); }
   float* current(std::size_t input) { return current_[input].data(); }
   // Adds a spike of a neuron that lives here, in a slot of the epoch; only with needs.injections.
   void inject(NeuronId id, std::size_t slot) {
@@ -91,7 +95,7 @@ class Neurons {
   std::vector<const float*> added_arrays_;
   std::vector<AlignedVector<float>> kept_;  // by state
   std::vector<float*> kept_arrays_;
-  AlignedVector<float> clamp_, V_integrated_;
+  AlignedVector<float> clamp_, unclamped_, V_integrated_;
   std::vector<AlignedVector<float>> current_;  // by input
   std::vector<std::uint16_t> injected_;        // lanes by block and slot
   std::vector<std::uint16_t> spike_lanes_;

@@ -8,10 +8,12 @@
 #include "config/models.hpp"
 #include "core/errors.hpp"
 #include "core/text.hpp"
+#include "spiking/catalogue.hpp"
 #include "spiking/model/equations.hpp"
 #include "spiking/model/kernel.hpp"
 #include "spiking/plasticity/plasticity.hpp"
 #include "spiking/plasticity/rule_text.hpp"
+#include "spiking/record/record.hpp"
 #include "spiking/stimulus/stimulus.hpp"
 #include "spiking/wiring/wiring.hpp"
 
@@ -135,6 +137,7 @@ std::string list_of(const std::string& title, std::span<const Entry> entries, st
 
 std::string list_of_stimuli() { return list_of("types of [[stimulus]]", stimuli(), &StimulusEntry::type); }
 std::string list_of_wirings() { return list_of("wirings of [[connection]]", wirings(), &WiringEntry::key); }
+std::string list_of_records() { return list_of("what a [[record]] keeps", records(), &RecordEntry::what); }
 std::string list_of_rules() {
   Rows rows;
   for (const RuleEntry& entry : rules()) rows.push_back({std::string(entry.type), std::string(entry.help)});
@@ -191,6 +194,9 @@ std::string changes(const RuleText& text, const std::string& when, const ChangeT
 }  // namespace
 
 std::string page_of_rule(const std::string& name) {
+  if (const std::vector<std::string> own = types_of(rules()); std::ranges::find(own, name) != own.end())
+    throw ConfigError(fmt::format(
+        "'{}' is a rule of the program's own and no text; its keys are in docs/language.md, under Rules", name));
   expect_known(name, rules_as_text(), "rule");
   const RuleText text = rule_named(name);
   std::string page = fmt::format("{}: {}\nsource: {}\n", name, text.title, text.source);

@@ -1,5 +1,5 @@
-// What a description can name, for people: what lpl_sim --models, --stimuli, --wirings and --rules print, and
-// docs/models.md.
+// What a description can name, for people: what lpl_sim --models, --stimuli, --wirings, --rules and --records print,
+// and docs/models.md.
 #pragma once
 
 #include <string>
@@ -13,6 +13,7 @@ std::string list_of_models();
 std::string list_of_stimuli();
 std::string list_of_wirings();
 std::string list_of_rules();
+std::string list_of_records();
 
 // Parameters with their defaults, states, receptors, equations. Throws ConfigError where there is no such model.
 std::string page_of_model(const std::string& name);

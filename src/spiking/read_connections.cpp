@@ -23,10 +23,11 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
   c.wiring = read_wiring(table, place);
   if (c.wiring->weights())
     check_signs(table, c);
-  else
+  else if (!begins_elsewhere(table, "weight"))
     c.weight = read_weight(table, place, c);
   if (table.has("short_term")) c.short_term = read_short_term(table, grid_);
   if (table.has("plasticity")) read_plasticity(table, root, c);
+  read_starts(table, c);
   table.finish();
   result_.connections.push_back(std::move(c));
 }
@@ -53,7 +54,7 @@ void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDes
                                     c.rule_name));
   c.rule_type = rule_table.text("type");
   rule_table.finish();
-  check_initial_weights(table, c);
+  if (!begins_elsewhere(table, "weight")) check_initial_weights(table, c);
 }
 
 // A rule that the program has, a text, or values for the text of another [rule.NAME].
@@ -148,6 +149,7 @@ WiringPlace DescriptionReader::place_of(const ConnectionDescription& c) const {
   const Population& target = result_.populations[c.to];
   WiringPlace place{.seed = result_.seed,
                     .object = hash_name(c.name),
+                    .connection = c.name,
                     .from = source.name,
                     .to = target.name,
                     .pre_size = source.size,

@@ -161,6 +161,12 @@ void DescriptionReader::read_initial(Table& table, Population& population) {
   const ModelText& text = *population.cell.text;
   Table initial = table.table("initial");
   initial.rename(fmt::format("{} initial", table.who()));
+  if (initial.has("from")) {
+    population.start = read_start_of_variables(initial, population.name);
+    for (const std::string& name : population.start->variables)
+      if (std::ranges::find(text.states, name, &StateText::name) == text.states.end())
+        initial.fail("variables", fmt::format("the model '{}' has no state '{}'", population.cell.model, name));
+  }
   for (std::size_t s = 0; s < text.states.size(); ++s) {
     const StateText& state = text.states[s];
     if (!initial.has(state.name)) continue;

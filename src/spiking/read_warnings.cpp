@@ -22,7 +22,7 @@ void DescriptionReader::warn() {
 void DescriptionReader::warn_of_parrots() {
   for (const ConnectionDescription& c : result_.connections) {
     const Population& target = result_.populations[c.to];
-    if (!target.cell.text->count) continue;
+    if (!target.cell.text->count || !c.starts.empty()) continue;
     const SparseMatrix* const matrix = c.wiring->weights();
     const bool ones = matrix ? std::ranges::all_of(matrix->value, [](float w) { return w == 1; })
                              : c.weight.least() == 1 && c.weight.most() == 1;

@@ -52,6 +52,11 @@ std::size_t read_receptor(Table& table, const Population& target);
 // What weights onto a receptor may be: of its sign.
 Bounds weights_of(const ReceptorText& receptor);
 
+// Whether a table with `from` stands there: values that another run ended with.
+inline bool begins_elsewhere(Table& table, std::string_view key) {
+  return table.is_table(key) && table.table(key).has("from");
+}
+
 // Reads the file that `key` names; the importer's error gets the position of the key.
 template <class Read>
 auto imported(Table& table, std::string_view key, Read&& read) {

@@ -16,11 +16,10 @@ std::vector<StepRange> windows_of(const RecordWindow& window, const std::vector<
   return windows;
 }
 
-std::vector<StepRange> within(const StepRange& limits, const std::vector<StepRange>& windows) {
+std::vector<StepRange> within(const StepRange& span, const std::vector<StepRange>& windows) {
   std::vector<StepRange> parts;
   for (const StepRange& window : windows)
-    if (const StepRange part{std::max(window.begin, limits.begin), std::min(window.end, limits.end)};
-        part.begin < part.end)
+    if (const StepRange part{std::max(window.begin, span.begin), std::min(window.end, span.end)}; part.begin < part.end)
       parts.push_back(part);
   return parts;
 }

@@ -7,15 +7,11 @@
 
 namespace lpl::spiking {
 
-struct StepRange {
-  Step begin, end;
-};
-
 // When a record is on, ascending, an entry a phase.
 std::vector<StepRange> windows_of(const RecordWindow& window, const std::vector<Phase>& phases);
 
-// What of `windows` lies in `limits`.
-std::vector<StepRange> within(const StepRange& limits, const std::vector<StepRange>& windows);
+// What of `windows` lies in `span`.
+std::vector<StepRange> within(const StepRange& span, const std::vector<StepRange>& windows);
 
 // Samples are taken at the multiples of `every` inside windows. A stretch of them has no gap: it samples begin,
 // begin + every, ... before end, and end - begin is a multiple of `every`.

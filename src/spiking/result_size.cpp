@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "io/result_file.hpp"
+#include "spiking/model/equations.hpp"
+#include "spiking/record/record.hpp"
 #include "spiking/record_windows.hpp"
 #include "spiking/stimulus/presentation.hpp"
 #include "spiking/stimulus/stimulus.hpp"
@@ -18,116 +20,76 @@ double chunks(double rows, std::size_t rows_a_chunk, double bytes_a_row) {
   return std::ceil(rows / chunk) * chunk * bytes_a_row;
 }
 
-// Spikes of a source in a window.
-double expected_spikes(const SimulationDescription& simulation, const Source& source, StepRange window, double rate) {
-  if (source.is_population) return source.size * rate * simulation.seconds(window.end - window.begin);
-  return simulation.stimuli[source.index]->expected_spikes(window.begin, window.end, simulation.dt);
-}
-
-class Estimate {
- public:
-  Estimate(const SimulationDescription& simulation, const std::vector<double>& synapses, double rate)
-      : simulation_(simulation), synapses_(synapses), rate_(rate) {
-    size_.rest = 16384 + static_cast<double>(simulation.canonical_text.size());
-    datasets(2 * simulation.sources.size());
-    for_each_schedule(simulation, [&](const StimulusDescription& stimulus) { add_presentations(stimulus); });
-  }
-
-  void add(const RecordDescription& record) {
-    const auto windows = windows_of(record.window, simulation_.phases);
-    switch (record.what) {
-      case RecordDescription::What::spikes:
-        for (const std::size_t source : record.sources) add_spikes(simulation_.sources[source], windows);
-        return;
-      case RecordDescription::What::rates:
-        for (std::size_t i = 0; i < record.sources.size(); ++i) add_rates(*record.every, windows);
-        return;
-      case RecordDescription::What::state:
-        for (const StepRange& stretch : sampled_stretches(windows, *record.every)) {
-          const std::size_t n = record.neurons.size();
-          add_samples(rows(stretch, *record.every), n, report_rows_a_chunk(n));
-          datasets(5);
-        }
-        return;
-      case RecordDescription::What::weights:
-        add_snapshots(record, windows);
-        return;
-      case RecordDescription::What::synapses:
-        add_samples(all_rows(windows, *record.every), record.pre.size(), kWeightRowsAChunk);
-        return;
-      case RecordDescription::What::group_weights:
-        add_samples(all_rows(windows, *record.every), groups_before(record), kWeightRowsAChunk);
-        return;
-    }
-  }
-
-  const ResultSize& size() const { return size_; }
-
- private:
-  static double rows(StepRange stretch, Step every) {
-    const Step count = (stretch.end - stretch.begin) / every;
-    return static_cast<double>(count);
-  }
-  static double all_rows(const std::vector<StepRange>& windows, Step every) {
-    double sum = 0;
-    for (const StepRange& stretch : sampled_stretches(windows, every)) sum += rows(stretch, every);
-    return sum;
-  }
-  std::size_t groups_before(const RecordDescription& record) const {
-    return simulation_.sources[simulation_.connections[record.target].from].groups.size();
-  }
-  void datasets(std::size_t count) { size_.rest += kHeader * static_cast<double>(count); }
-
-  void add_spikes(const Source& source, const std::vector<StepRange>& windows) {
-    double spikes = 0;
-    for (const StepRange& window : windows) spikes += expected_spikes(simulation_, source, window, rate_);
-    size_.spikes += chunks(spikes, kSpikesAChunk, sizeof(double) + sizeof(std::uint64_t));
-    datasets(2);
-  }
-
-  void add_rates(Step every, const std::vector<StepRange>& windows) {
-    Step bins = 0;
-    for (const StepRange& window : windows) bins += (window.end + every - 1) / every - window.begin / every;
-    size_.samples += chunks(static_cast<double>(bins), kSamplesAChunk, 2 * sizeof(double) + sizeof(float));
-    datasets(3);
-  }
-
-  void add_presentations(const StimulusDescription& stimulus) {
-    double count = 0;
-    const double factor = sample_presentations(*stimulus.schedule, stimulus.windows, 0, simulation_.end(),
-                                               [&](const Presentation&) { ++count; });
-    size_.samples += chunks(count * factor, kSamplesAChunk, 2 * sizeof(double) + sizeof(std::uint32_t));
-    datasets(3);
-  }
-
-  void add_samples(double count, std::size_t width, std::size_t rows_a_chunk) {
-    size_.samples += chunks(count, rows_a_chunk, static_cast<double>(width * sizeof(float))) +
-                     chunks(count, kSamplesAChunk, sizeof(double));
-    datasets(2);
-  }
-
-  // One at the begin, one at the end of each phase, periodic ones; who is connected is there once.
-  void add_snapshots(const RecordDescription& record, const std::vector<StepRange>& windows) {
-    double count = 1 + static_cast<double>(windows.size());
-    if (record.every) {
-      count += all_rows(windows, *record.every);
-      if (!windows.empty() && windows.front().begin == 0) count -= 1;
-    }
-    size_.weights += synapses_[record.target] * (sizeof(float) * count + 2 * sizeof(NeuronId));
-    datasets(static_cast<std::size_t>(count) + 2);
-  }
-
-  const SimulationDescription& simulation_;
-  const std::vector<double>& synapses_;
-  double rate_;
-  ResultSize size_;
-};
-
 }  // namespace
 
+SizeEstimate::SizeEstimate(const SimulationDescription& simulation, const std::vector<double>& synapses, double rate)
+    : simulation_(simulation), synapses_(synapses), rate_(rate) {
+  size_.rest = 16384 + static_cast<double>(simulation.canonical_text.size());
+  datasets(2 * simulation.sources.size());
+}
+
+double SizeEstimate::rows(StepRange stretch, Step every) {
+  const Step count = (stretch.end - stretch.begin) / every;
+  return static_cast<double>(count);
+}
+
+double SizeEstimate::rows(const std::vector<StepRange>& windows, Step every) {
+  double sum = 0;
+  for (const StepRange& stretch : sampled_stretches(windows, every)) sum += rows(stretch, every);
+  return sum;
+}
+
+double SizeEstimate::expected_spikes(const Source& source, StepRange window) const {
+  if (source.is_population) return source.size * rate_ * simulation_.seconds(window.end - window.begin);
+  return simulation_.stimuli[source.index]->expected_spikes(window.begin, window.end, simulation_.dt);
+}
+
+void SizeEstimate::datasets(std::size_t count) { size_.rest += kHeader * static_cast<double>(count); }
+
+void SizeEstimate::add_spikes(std::size_t source, const std::vector<StepRange>& windows) {
+  double spikes = 0;
+  for (const StepRange& window : windows) spikes += expected_spikes(simulation_.sources[source], window);
+  size_.spikes += chunks(spikes, kSpikesAChunk, sizeof(double) + sizeof(std::uint64_t));
+  datasets(2);
+}
+
+void SizeEstimate::add_bins(Step every, const std::vector<StepRange>& windows, std::size_t bytes) {
+  Step bins = 0;
+  for (const StepRange& window : windows) bins += (window.end + every - 1) / every - window.begin / every;
+  size_.samples += chunks(static_cast<double>(bins), kSamplesAChunk, static_cast<double>(2 * sizeof(double) + bytes));
+  datasets(3);
+}
+
+void SizeEstimate::add_presentations(const StimulusDescription& stimulus) {
+  double count = 0;
+  const double factor = sample_presentations(*stimulus.schedule, stimulus.windows, 0, simulation_.end(),
+                                             [&](const Presentation&) { ++count; });
+  size_.samples += chunks(count * factor, kSamplesAChunk, 2 * sizeof(double) + sizeof(std::uint32_t));
+  datasets(3);
+}
+
+void SizeEstimate::add_samples(double count, std::size_t width, std::size_t rows_a_chunk) {
+  size_.samples += chunks(count, rows_a_chunk, static_cast<double>(width * sizeof(float))) +
+                   chunks(count, kSamplesAChunk, sizeof(double));
+  datasets(2);
+}
+
+void SizeEstimate::add_states(std::size_t population, std::size_t times) {
+  const Population& of = simulation_.populations[population];
+  const std::size_t states = times * of.cell.text->states.size();
+  size_.samples += static_cast<double>(states) * of.size * (of.cell.is_double ? sizeof(double) : sizeof(float));
+  datasets(states);
+}
+
+void SizeEstimate::add_weights(std::size_t connection, double snapshots) {
+  size_.weights += synapses_[connection] * (sizeof(float) * snapshots + 2 * sizeof(NeuronId));
+  datasets(static_cast<std::size_t>(snapshots) + 2);
+}
+
 ResultSize result_size(const SimulationDescription& simulation, const std::vector<double>& synapses, double rate) {
-  Estimate estimate(simulation, synapses, rate);
-  for (const RecordDescription& record : simulation.records) estimate.add(record);
+  SizeEstimate estimate(simulation, synapses, rate);
+  for_each_schedule(simulation, [&](const StimulusDescription& stimulus) { estimate.add_presentations(stimulus); });
+  for (const auto& record : simulation.records) record->add_size(estimate);
   return estimate.size();
 }
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cinttypes>
+#include <cstdio>
 #include <cstring>
 #include <numeric>
 
@@ -21,17 +23,6 @@ bool is_history(const SpikeHistory::Saved& saved, Step first, Step last, NeuronI
   return saved.end >= first && saved.end <= last && static_cast<Step>(saved.count.size()) <= saved.end &&
          std::accumulate(saved.count.begin(), saved.count.end(), std::uint64_t{0}) == saved.ids.size() &&
          std::ranges::all_of(saved.ids, [&](NeuronId id) { return id < neurons; });
-}
-
-// Calls visit(synapse) by postsynaptic, then presynaptic neuron.
-template <class Visit>
-void for_each_by_target(const Synapses& synapses, EpochLayout layout, std::size_t neurons, Visit&& visit) {
-  std::vector<std::uint64_t> next(neurons + 1, 0);
-  for (const std::uint32_t target : synapses.target) ++next[layout.neuron_of(target) + 1];
-  std::partial_sum(next.begin(), next.end(), next.begin());
-  std::vector<std::uint64_t> order(synapses.size());
-  for (std::uint64_t s = 0; s < synapses.size(); ++s) order[next[layout.neuron_of(synapses.target[s])]++] = s;
-  for (const std::uint64_t s : order) visit(s);
 }
 
 // Calls visit(value) for each value of this rank, in global order.
@@ -56,8 +47,9 @@ struct Values {
       for (T& value : values) visit(value);
     } else if (variable.by == By::synapse) {
       const Connection& connection = network.connections[variable.owner];
-      for_each_by_target(connection.synapses, network.layout, neurons(connection.description->to),
-                         [&](std::uint64_t s) { visit(values[s]); });
+      for (const std::uint64_t s :
+           order_by_target(connection.synapses, network.layout, neurons(connection.description->to)))
+        visit(values[s]);
     } else {
       const std::size_t history = variable.history;
       for (std::size_t n = 0; n < neurons(variable.owner); ++n)
@@ -109,6 +101,14 @@ const std::string& owner_of(const Variable& variable, const SimulationDescriptio
   return simulation.sources[variable.owner].name;
 }
 
+// The finaliser of SplitMix64.
+std::uint64_t mixed(std::uint64_t key) {
+  key += 0x9e3779b97f4a7c15u;
+  key = (key ^ key >> 30) * 0xbf58476d1ce4e5b9u;
+  key = (key ^ key >> 27) * 0x94d049bb133111ebu;
+  return key ^ key >> 31;
+}
+
 // Name, owner and kind of a variable, as a checkpoint has them.
 SavedVariable header_of(const Variable& variable, const SimulationDescription& simulation) {
   return {variable.name, owner_of(variable, simulation), static_cast<std::uint8_t>(variable.by), ""};
@@ -132,27 +132,18 @@ void refuse_unknown(const std::vector<SavedVariable>& saved, const Network& netw
   }
 }
 
-// The parts of ranks that hold `sizes` bytes of a variable.
-std::vector<std::string> parts_of(const std::vector<SavedVariable>& saved, const SavedVariable& header,
-                                  const std::vector<std::string>& sizes, bool shared) {
+// The values of a variable in a checkpoint, which are `bytes` in this network.
+const std::string& values_in(const std::vector<SavedVariable>& saved, const SavedVariable& header, std::size_t bytes) {
   const auto found = std::ranges::find_if(saved, [&](const SavedVariable& v) { return same_variable(v, header); });
   if (found == saved.end())
     throw IoError(
         fmt::format("this network has {}, the checkpoint has not; resume with the build that wrote it", named(header)));
-  std::vector<std::string> parts;
-  std::size_t at = 0;
-  for (const std::string& size : sizes) {
-    const std::size_t bytes = from_bytes<std::size_t>(size);
-    if (shared) at = 0;
-    if (at + bytes <= found->values.size()) parts.push_back(found->values.substr(at, bytes));
-    at += bytes;
-  }
-  if (at != found->values.size())
+  if (bytes != found->values.size())
     throw IoError(
         fmt::format("{} is {} bytes in the checkpoint and {} in this network; have files that the "
                     "description names changed?",
-                    named(header), found->values.size(), at));
-  return parts;
+                    named(header), found->values.size(), bytes));
+  return found->values;
 }
 
 // Of values by source each rank has those that it hears, the same as others that do, and bits that are 0.
@@ -165,8 +156,105 @@ std::string heard_by_any(const std::vector<std::string>& parts) {
 
 }  // namespace
 
+std::vector<std::uint64_t> order_by_target(const Synapses& synapses, EpochLayout layout, std::size_t neurons) {
+  std::vector<std::uint64_t> next(neurons + 1, 0);
+  for (const std::uint32_t target : synapses.target) ++next[layout.neuron_of(target) + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
+  std::vector<std::uint64_t> order(synapses.size());
+  for (std::uint64_t s = 0; s < synapses.size(); ++s) order[next[layout.neuron_of(synapses.target[s])]++] = s;
+  return order;
+}
+
+std::vector<OwnVariable> lasting_variables(const Network& network, std::size_t population,
+                                           const SimulationDescription& simulation) {
+  std::vector<OwnVariable> result;
+  for (const StateText& state : simulation.populations[population].cell.text->states)
+    result.push_back({network.variables.find(By::neuron, population, state.name), state.name});
+  return result;
+}
+
+std::vector<OwnVariable> lasting_variables(const Network& network, const Connection& connection) {
+  const std::string prefix = connection.description->name + ".";
+  std::vector<OwnVariable> result;
+  for (const Variable& variable : network.variables.all()) {
+    if (!variable.name.starts_with(prefix)) continue;
+    const bool weight = variable.name == prefix + "weight";
+    const bool by_step = variable.history > 1 || std::holds_alternative<SpikeLanes>(variable.data);
+    if (weight || (variable.saved && !by_step)) result.push_back({&variable, variable.name.substr(prefix.size())});
+  }
+  return result;
+}
+
+std::string gather_values(const Network& network, const Variable& variable, Communicator& comm) {
+  // Ranks hold ascending ranges of neurons.
+  std::vector<std::string> parts = comm.gather(packed(network, variable));
+  if (comm.rank() != 0) return {};
+  if (variable.by == By::source) parts = {heard_by_any(parts)};
+  if (variable.by == By::device) parts.resize(1);
+  std::string values;
+  for (const std::string& part : parts) values += part;
+  return values;
+}
+
+void scatter_values(Network& network, const Variable& variable, Communicator& comm,
+                    const std::function<const std::string&(std::size_t bytes)>& values) {
+  const std::vector<std::string> sizes = comm.gather(to_bytes(packed(network, variable).size()));
+  std::vector<std::string> parts;
+  agree(comm, [&] {
+    if (comm.rank() != 0) return;
+    const bool shared = is_shared(variable.by);
+    std::vector<std::size_t> bytes;
+    for (const std::string& size : sizes) bytes.push_back(from_bytes<std::size_t>(size));
+    const std::string& all =
+        values(shared ? bytes.front() : std::accumulate(bytes.begin(), bytes.end(), std::size_t{0}));
+    std::size_t at = 0;
+    for (const std::size_t part : bytes) {
+      parts.push_back(all.substr(at, part));
+      if (!shared) at += part;
+    }
+  });
+  unpack(comm.scatter(parts), network, variable);
+}
+
+std::string SavedWiring::text() const { return fmt::format("{} synapses, {:016x}", synapses, pairs); }
+
+SavedWiring SavedWiring::read(const std::string& connection, const std::string& text) {
+  SavedWiring wiring{.connection = connection};
+  if (std::sscanf(text.c_str(), "%" SCNu64 " synapses, %" SCNx64, &wiring.synapses, &wiring.pairs) != 2)
+    throw ConfigError(fmt::format("'{}' says no wiring", text));
+  return wiring;
+}
+
+std::vector<SavedWiring> gather_wirings(const Network& network, Communicator& comm) {
+  std::vector<SavedWiring> wirings;
+  for (const Connection& connection : network.connections)
+    if (connection.plasticity) wirings.push_back(wiring_of(network, connection, comm));
+  return wirings;
+}
+
+// Sums of hashes of pairs, which no order changes.
+SavedWiring wiring_of(const Network& network, const Connection& connection, Communicator& comm) {
+  const Synapses& synapses = connection.synapses;
+  const NeuronId first = network.populations[connection.description->to]->range().first;
+  SavedWiring wiring{.connection = connection.description->name, .synapses = synapses.size()};
+  for (std::size_t row = 0; row < synapses.heard.size(); ++row)
+    for (std::uint64_t s = synapses.row[row]; s < synapses.row[row + 1]; ++s) {
+      const std::uint64_t post = first + network.layout.neuron_of(synapses.target[s]);
+      wiring.pairs += mixed(std::uint64_t{synapses.heard[row]} << 32 | post);
+    }
+  const SavedWiring own = wiring;
+  wiring.synapses = wiring.pairs = 0;
+  for (const std::string& part : comm.gather(to_bytes(own))) {
+    const auto of_rank = from_bytes<SavedWiring>(part);
+    wiring.synapses += of_rank.synapses;
+    wiring.pairs += of_rank.pairs;
+  }
+  return wiring;
+}
+
 void check_shared_state(const SimulationState& state, const SimulationDescription& simulation) {
-  if (state.now < 0 || state.now > simulation.end() || state.sources.size() != simulation.sources.size())
+  if (state.now < 0 || state.now > simulation.end() || state.sources.size() != simulation.sources.size() ||
+      state.limits.size() != simulation.limits.size())
     throw IoError(kOtherNetwork);
   for (std::size_t s = 0; s < state.sources.size(); ++s) {
     // Stimuli are drawn ahead.
@@ -181,13 +269,10 @@ std::vector<SavedVariable> gather_variables(const Network& network, const Simula
   std::vector<SavedVariable> saved;
   for (const Variable& variable : network.variables.all()) {
     if (!variable.saved) continue;
-    // Ranks hold ascending ranges of neurons.
-    std::vector<std::string> parts = comm.gather(packed(network, variable));
+    std::string values = gather_values(network, variable, comm);
     if (comm.rank() != 0) continue;
-    if (variable.by == By::source) parts = {heard_by_any(parts)};
-    if (variable.by == By::device) parts.resize(1);
     saved.push_back(header_of(variable, simulation));
-    for (const std::string& part : parts) saved.back().values += part;
+    saved.back().values = std::move(values);
   }
   return saved;
 }
@@ -199,12 +284,9 @@ void scatter_variables(const std::vector<SavedVariable>& saved, Network& network
   });
   for (const Variable& variable : network.variables.all()) {
     if (!variable.saved) continue;
-    const std::vector<std::string> sizes = comm.gather(to_bytes(packed(network, variable).size()));
-    std::vector<std::string> parts;
-    agree(comm, [&] {
-      if (comm.rank() == 0) parts = parts_of(saved, header_of(variable, simulation), sizes, is_shared(variable.by));
+    scatter_values(network, variable, comm, [&](std::size_t bytes) -> const std::string& {
+      return values_in(saved, header_of(variable, simulation), bytes);
     });
-    unpack(comm.scatter(parts), network, variable);
   }
 }
 

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 #include <string_view>
@@ -17,7 +19,12 @@ namespace lpl::spiking {
 // Ranks have the values of a source, by presynaptic neuron, that they hear, and 0 for the others; and all of a device,
 // the same.
 enum class By : std::uint8_t { neuron, synapse, source, device };
+inline constexpr std::array<std::string_view, 4> kByNames = {"neuron", "synapse", "source", "device"};
 inline bool is_shared(By by) { return by == By::source || by == By::device; }
+
+// Of variables that are steps: before the first event. Other steps count from the beginning of the run; where another
+// one begins with them, they become negative.
+inline constexpr Step kNotYet = std::numeric_limits<Step>::min();
 
 // Spikes of the steps that are kept, [step][block], a bit a lane.
 struct SpikeLanes {

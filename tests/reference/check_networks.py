@@ -38,9 +38,9 @@ NETWORKS = {
     # NEST 3.8, two seeds, and a program of our own, five.
     "brunel_delta": (0.2, {"exc": (seeds(32.00, 32.16), seeds(0.173, 0.175)), "inh": (seeds(32.07, 32.20), seeds(0.173, 0.175))}),
     "brunel_alpha": (0.2, {"exc": (seeds(28.68, 28.97), seeds(0.184, 0.187)), "inh": (seeds(28.73, 28.94), seeds(0.184, 0.187))}),
-    # A program of our own, five seeds. A transcription of cuba to plain NumPy fires like lpl_sim, at 5.71 to 5.78 and 5.62 to
-    # 5.64 Hz (three seeds).
-    "cuba": (0.2, {"exc": (seeds(5.24, 5.37), seeds(0.598, 0.626)), "inh": (seeds(5.43, 5.50), seeds(0.583, 0.623))}),
+    # Brian 2.5.1, eight seeds (a program of our own had fired at 5.24 to 5.37 and 5.43 to 5.50 Hz).
+    "cuba": (0.2, {"exc": (seeds(5.33, 6.25), seeds(0.59, 0.63)), "inh": (seeds(5.52, 5.72), seeds(0.59, 0.63))}),
+    # A program of our own, five seeds.
     "coba_brette": (0.2, {"exc": (seeds(17.34, 18.70), seeds(1.663, 1.706)), "inh": (seeds(17.94, 18.74), seeds(1.654, 1.698))}),
     # The published script in NumPy, three seeds.
     "izhikevich2003": (0.0, {"exc": (seeds(7.64, 7.70), None), "inh": (seeds(7.13, 7.42), None)}),

@@ -650,19 +650,23 @@ record = [{ what = "state", of = "exc", variable = "V", neurons = [0, 1, 2, 3, 4
 
     def test_spikes_come_back_through_auryns_format(self):
         path = self.network()
-        spk, npz, csv = (self.folder / name for name in ("input.spk", "input.npz", "input.csv"))
-        for out in (spk, npz, csv):
+        spk, ras, npz, csv = (self.folder / f"input.{ending}" for ending in ("spk", "ras", "npz", "csv"))
+        for out in (spk, ras, npz, csv):
             self.assertEqual(lpl("spikes", path, "input", "-o", out).returncode, 0)
         source = NETWORK[:NETWORK.index("[[stimulus]]")].replace("DURATION", "3 s").replace(
             '{ what = "group_weights", of = "input_exc", every = "100 ms" },', "")
         source += '[[stimulus]]\nname = "input"\ntype = "spikes"\nsize = 80\nfile = "input.spk"\n'
-        again = self.folder / "again.h5"
-        done = lpl_sim(self.write("again.sim", source), "--out", again, "--progress", "none")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        with h5py.File(path) as before, h5py.File(again) as after:
+        with h5py.File(path) as before:
             times, ids = before["spikes/input/timestamps"][:], before["spikes/input/node_ids"][:]
-            for name in ("input/timestamps", "input/node_ids", "exc/timestamps", "exc/node_ids"):
-                np.testing.assert_array_equal(before[f"spikes/{name}"], after[f"spikes/{name}"])
+            for file in (spk, ras):
+                again = self.folder / f"again{file.suffix}.h5"
+                done = lpl_sim(self.write("again.sim", source), "--set", f'stimulus.input.file="{file.name}"', "--out",
+                               again, "--progress", "none")
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertNotIn("warning", done.stderr)
+                with h5py.File(again) as after:
+                    for name in ("input/timestamps", "input/node_ids", "exc/timestamps", "exc/node_ids"):
+                        np.testing.assert_array_equal(before[f"spikes/{name}"], after[f"spikes/{name}"])
         arrays, table = np.load(npz), np.loadtxt(csv, delimiter=",", skiprows=1)
         np.testing.assert_array_equal(arrays["time"], times * 1e-3)
         np.testing.assert_array_equal(arrays["neuron"], ids)
@@ -720,7 +724,7 @@ record = [{ what = "state", of = "exc", variable = "V", neurons = [0, 1, 2, 3, 4
             (("info", self.folder / "text.h5"), "cannot be read as HDF5"),
             (("report", self.folder / "foreign.h5", "-o", out), "no result file of lpl_sim or lpl_rate"),
             (("spikes", path, "inh", "-o", out), "no spikes of 'inh' were recorded; there are those of exc, input"),
-            (("spikes", path, "exc", "-o", out), "use .csv, .npz, .spk"),
+            (("spikes", path, "exc", "-o", out), "use .csv, .npz, .spk, .ras"),
             (("weights", path, "nothing", "-o", out), "there are those of input_exc"),
             (("weights", path, "input_exc", "--snapshot", "end", "-o", out), "there are initial, run"),
             (("weights", path, "input_exc", "-o", out), "use .csv, .npz, .wmat, .mtx"),

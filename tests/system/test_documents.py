@@ -46,6 +46,12 @@ class Documents(unittest.TestCase):
                                        ("CITATION.cff", r"^version: (.*)$"), ("CHANGELOG.md", r"^## (.*)$"))]
         self.assertEqual(found, [found[0]] * 3)
 
+    def test_pages_are_linked_from_the_first(self):
+        first = (ROOT / "README.md").read_text(encoding="utf-8")
+        for page in (ROOT / "docs").glob("*.md"):
+            self.assertTrue(f"(docs/{page.name})" in first or any(f"({page.name})" in other.read_text(encoding="utf-8")
+                            for other in (ROOT / "docs").glob("*.md")), page.name)
+
 
 if __name__ == "__main__":
     unittest.main()

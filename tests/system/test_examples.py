@@ -21,7 +21,7 @@ SHORTER = {
     "polychronisation": ["phase.learn.duration=3 s"],
     "brunel_plastic": ["define.share=0.15", "phase.learn.duration=50 ms", "record.rates.every=50 ms"],
     "zenke2013": ["define.share=0.06", "phase.learn.duration=100 ms", "record.rates.every=50 ms"],
-    "zenke2015": ["phase.learn.duration=2 s"],
+    "zenke2015": ["phase.learn.duration=2 s", "phase.test.duration=200 ms"],
     "burst_coding": [f"phase.{name}.duration=100 ms" for name in ("neither", "soma", "dendrite", "both")],
     "vogels2011": ["phase.balance.duration=1 s", "phase.test.duration=500 ms"],
 }

@@ -2,6 +2,8 @@
 """Files that others wrote, given to the programs: what does not fit is refused by name before a byte of it is used, with
 exit code 2, on any number of ranks."""
 
+import contextlib
+import io
 import json
 import os
 import pickle
@@ -14,6 +16,8 @@ from support import InFolder, lpl_rate, lpl_sim
 
 import h5py
 import numpy as np
+
+import lpl as program
 
 MLP = """
 [training]
@@ -48,7 +52,7 @@ file = "s.h5"
 name = "in"
 from = "s"
 to = "exc"
-receptor = "ampa"
+receptor = "AMPA"
 density = 1.0
 weight = 0.1
 [[phase]]
@@ -302,6 +306,74 @@ class SpikeFiles(ForeignFiles):
         self.assertIn("s.h5/spikes: is a link into another file", self.refusal(link))
         self.assertIn("is a virtual dataset", self.refusal(virtual))
         self.assertIn("external storage", self.refusal(external))
+
+
+class RanksOfAuryn(ForeignFiles):
+    """Files that a parallel run of Auryn leaves, neuron n on rank n mod 2, made one by lpl.py join."""
+
+    HEADER = (10000, 287960084)
+
+    def joined(self, whole, *parts):
+        return program.main(["join", *(str(self.folder / part) for part in parts), "-o", str(self.folder / whole)])
+
+    def refusal(self, whole, *parts):
+        with contextlib.redirect_stderr(io.StringIO()) as told:
+            self.assertEqual(self.joined(whole, *parts), 2)
+        self.assertFalse((self.folder / whole).exists())
+        return told.getvalue()
+
+    def records(self, name, *rows, header=HEADER):
+        np.array([header, *rows], "<u4").tofile(self.folder / name)
+
+    def test_spikes(self):
+        self.records("e.0.spk", (3, 4), (20, 0), (20, 8))
+        self.records("e.1.spk", (3, 1), (20, 5), (31, 9))
+        self.assertEqual(self.joined("e.spk", "e.0.spk", "e.1.spk"), 0)
+        np.testing.assert_array_equal(np.fromfile(self.folder / "e.spk", "<u4").reshape(-1, 2),
+                                      [self.HEADER, (3, 1), (3, 4), (20, 0), (20, 5), (20, 8), (31, 9)])
+        self.write("e.0.ras", "# time neuron\n0.000300 4\n0.002000 0\n")
+        self.write("e.1.ras", "0.000300 1\n0.003100 9\n")
+        self.assertEqual(self.joined("e.ras", "e.1.ras", "e.0.ras"), 0)
+        self.assertEqual((self.folder / "e.ras").read_text(), "0.000300 1\n0.000300 4\n0.002000 0\n0.003100 9\n")
+        for name in ("e.spk", "e.ras"):
+            text = SPIKES.replace("s.h5", name).replace("size = 2", "size = 10")
+            done = lpl_sim(self.write("s.sim", text), "--check", cwd=self.folder)
+            self.assertEqual(done.returncode, 0, done.stderr)
+
+    def test_weights(self):
+        head = "%%MatrixMarket matrix coordinate real general\n% written by a rank\n"
+        self.write("w.0.wmat", head + "3 2 2\n1 1 0.1\n3 1 0.25\n")
+        self.write("w.1.wmat", head + "3 2 2\n1 2 0\n2 2 0.123456789\n")
+        self.assertEqual(self.joined("w.wmat", "w.0.wmat", "w.1.wmat"), 0)
+        rows = [line.split() for line in (self.folder / "w.wmat").read_text().splitlines() if line[0] not in "%"]
+        self.assertEqual(rows[0], ["3", "2", "4"])
+        self.assertEqual({(int(pre), int(post)): np.float32(weight) for pre, post, weight in rows[1:]},
+                         {(1, 1): np.float32(.1), (3, 1): np.float32(.25), (1, 2): 0, (2, 2): np.float32(.123456789)})
+
+    def test_parts_that_do_not_fit(self):
+        self.records("a.spk", (1, 1))
+        self.records("b.spk", header=(1000, 287960084))
+        self.records("states.spk", header=(10000, 287961084))
+        (self.folder / "cut.spk").write_bytes(b"\x10\x27")
+        self.write("a.ras", "0.1 0\n")
+        self.write("c.ras", "0.1 0\n0.2\n")
+        head = "%%MatrixMarket matrix coordinate real general\n"
+        self.write("a.wmat", head + "3 2 1\n3 1 0.25\n")
+        self.write("b.wmat", head + "2 2 1\n1 1 0.25\n")
+        for whole, parts, message in (
+                ("w.spk", ("a.spk", "b.spk"), "b.spk: has 1000 steps a second"),
+                ("w.spk", ("a.spk", "states.spk"), "states.spk: is no .spk file"),
+                ("w.spk", ("cut.spk",), "cut.spk: is no .spk file, or cut off: its 2 bytes"),
+                ("w.spk", ("a.spk", "a.ras"), "a.ras: has another ending than the output, '.spk'"),
+                ("w.ras", ("none.ras",), "there is no file"),
+                ("w.ras", ("a.ras", "c.ras"), "c.ras:2: '0.2' is no spike"),
+                ("w.wmat", ("a.wmat", "b.wmat"), "b.wmat: is of (2, 2) neurons"),
+                ("w.wmat", ("a.wmat", "a.wmat"), "the synapse 3 1 stands several times"),
+                ("w.csv", ("t.csv",), "there is no file"),
+                ("w.sim", ("s.sim",), "use .spk, .ras, .wmat, .mtx")):
+            self.write("s.sim", "")
+            with self.subTest(whole=whole, parts=parts):
+                self.assertIn(message, self.refusal(whole, *parts))
 
 
 class Descriptions(ForeignFiles):

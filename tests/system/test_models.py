@@ -262,6 +262,9 @@ class Pages(InFolder):
                 for name in tomllib.loads(path.read_text()).get("parameters", {}):
                     self.assertIn(f"\n  {name} ", page.stdout)
         self.assertIn("did you mean 'clopath'?", lpl_sim("--rules", "clopth").stderr)
+        for own in ("lpl", "symmetric_stdp"):
+            self.assertIn(f"\n  {own} ", listed)
+            self.assertIn(f"'{own}' is a rule of the program's own and no text", lpl_sim("--rules", own).stderr)
 
     def test_models_are_printed_wherever_the_option_stands(self):
         for arguments in (("--seed", "1", "--models"), ("--seed", "1", "--models", "adex"), ("adex", "--models")):

@@ -305,7 +305,8 @@ class Injections(InFolder):
 class Lists(InFolder):
     def test_what_a_description_can_name_is_listed(self):
         for option, words in (("--stimuli", ("poisson ", "patterns ", "clamp ")), ("--wirings", ("density ", "total ")),
-                              ("--rules", ("lpl ", "symmetric_stdp "))):
+                              ("--rules", ("lpl ", "symmetric_stdp ")),
+                              ("--records", ("spikes ", "weight_statistics "))):
             # A name after --rules is that of a rule to print.
             places = ((option,), ("--seed", "1", option)) + ((("net.sim", option),) if option != "--rules" else ())
             for arguments in places:
@@ -319,7 +320,7 @@ class Lists(InFolder):
 
     def test_the_documents_have_all(self):
         language = (ROOT / "docs/language.md").read_text() + (ROOT / "docs/rules.md").read_text()
-        for option in ("--stimuli", "--rules", "--wirings"):
+        for option in ("--stimuli", "--rules", "--wirings", "--records"):
             for line in lpl_sim(option, cwd=self.folder).stdout.splitlines()[1:]:
                 self.assertRegex(language, rf"`(type = \"?)?{line.split()[0]}\b", option)
 

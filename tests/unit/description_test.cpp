@@ -1,6 +1,7 @@
 // The description language: what is read, what is echoed, what is refused and with which words.
 #include "spiking/model/catalogue.hpp"
 #include "spiking/description.hpp"
+#include "spiking/record/state.hpp"
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -566,12 +567,10 @@ TEST(Description, NamesMayHoldAnyPrintableCharacter) {
 
 TEST(Description, ReadsListsOfNeurons) {
   const auto neurons = [](const std::string& list) {
-    return read_simulation_text(
-               kSmall +
-                   "[[record]]\nwhat = \"state\"\nof = \"exc\"\nvariable = \"V\"\nevery = \"1 ms\"\nneurons = " + list,
-               "net.sim")
-        .records.back()
-        .neurons;
+    const auto s = read_simulation_text(
+        kSmall + "[[record]]\nwhat = \"state\"\nof = \"exc\"\nvariable = \"V\"\nevery = \"1 ms\"\nneurons = " + list,
+        "net.sim");
+    return dynamic_cast<const StateRecord&>(*s.records.back()).of.neurons;
   };
   const std::vector<NeuronId> all = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9};
   EXPECT_EQ(neurons("\"all\""), all);

@@ -62,7 +62,7 @@ TEST(ResultFile, FollowsSonata) {
     report.append({0.1, 0.2}, {1, 2, 3, 4});
     report.append({0.3}, {5, 6});
     file.write_source("in", 5, {"a,b", "µ", "c"}, {0, 1, 3}, {1, 2, 2});
-    file.create_group_weights("c", "means", "nS", {"a,b", "c"});
+    file.create_weight_columns("c", "means", "nS", {{"groups", {"a,b", "c"}}});
     RateSeries rates = file.create_rates("exc", 0.5);
     rates.append({0, 0.5}, {0.5, 0.7}, {1, 2});
     file.write_snapshot("c", "initial", "nS", 0, 5, 6, {0, 1}, {2, 3}, {0.5f, 0.25f});

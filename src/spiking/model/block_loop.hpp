@@ -40,12 +40,15 @@ template <class Model>
 struct BlockBuffers {
   BlockBuffers(const PopulationEpoch& e, std::size_t offset)
       : clamp(e.clamp ? e.clamp + offset : nullptr),
+        unclamped(e.unclamped ? e.unclamped + offset : nullptr),
         current(e.added && e.added[0] ? e.added[0] + offset : nullptr),
         V_integrated(e.V_integrated ? e.V_integrated + offset : nullptr) {
     for (std::size_t r = 0; r < Model::kReceptors; ++r) input[r] = e.input[r] ? e.input[r] + offset : nullptr;
   }
   float* input[Model::kReceptors];
-  const float *clamp, *current;
+  const float* clamp;
+  float* unclamped;
+  const float* current;
   float* V_integrated;
 };
 
@@ -63,6 +66,7 @@ HWY_INLINE void finish_step(const BlockBuffers<Model>& buffers, std::size_t cell
     if (P::kReceptors >> r & 1u) s[Model::kTarget[r]] = with_input(s[Model::kTarget[r]], buffers.input[r] + cell);
   if constexpr (P::kDevices) {
     if (buffers.clamp) {
+      if (buffers.unclamped) store(s[0], buffers.unclamped + cell);
       const F16 clamp = load(buffers.clamp + cell);
       s[0] = select(equal(clamp, clamp), clamp, s[0]);
     }

@@ -98,6 +98,8 @@ void read_time(const LaneInstruction& code, Place<T>& place) {
 template <class T>
 void apply_clamps(const LaneInstruction& code, Place<T>& place) {
   const Operand<T, false> free(place, code.to);
+  if (place.epoch.unclamped)
+    for (std::size_t b = 0; b < place.blocks; ++b) to_floats(free[b], place.epoch.unclamped + place.cell(b));
   fill<T>(place, code.to, [&](std::size_t b) HWY_ATTR {
     const Lanes<T> clamp = from_floats<T>(place.epoch.clamp + place.cell(b));
     return select(equal(clamp, clamp), clamp, free[b]);

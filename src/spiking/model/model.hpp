@@ -38,6 +38,8 @@ struct PopulationEpoch {
   const float* clamp = nullptr;
   // Lanes whose neurons spike in a step, whatever their state, [block][slot]; nullptr where there are none.
   const std::uint16_t* injected = nullptr;
+  // Output where clamps act: the membrane just before; may be nullptr.
+  float* unclamped = nullptr;
   // Output: the membrane after integration and reset, before clamps; may be nullptr.
   float* V_integrated = nullptr;
   // By state of the text, as it is when a step begins; nullptr where nobody asks, or for none.

@@ -46,14 +46,15 @@ class ShortTermOf final : public ShortTerm {
         source_(place.connection.from),
         pre_size_(place.pre_size),
         heard_(place.synapses.heard),
-        over_(heard_.size(), 0) {
+        over_(heard_.size(), kNotYet) {
     for (std::size_t v = 0; v < kCount; ++v) values_[v].assign(heard_.size(), form.initial[v]);
   }
 
   float factor(std::size_t row, Step emitted) override {
     std::array<double, kCount> values;
     for (std::size_t v = 0; v < kCount; ++v) values[v] = values_[v][row];
-    const double factor = form_.spike(values, {emitted + 1 - over_[row], over_[row] == 0});
+    const bool first = over_[row] == kNotYet;
+    const double factor = form_.spike(values, {emitted + 1 - (first ? 0 : over_[row]), first});
     for (std::size_t v = 0; v < kCount; ++v) values_[v][row] = values[v];
     over_[row] = emitted + 1;
     return static_cast<float>(factor);
@@ -84,7 +85,7 @@ class ShortTermOf final : public ShortTerm {
   NeuronId pre_size_;
   const std::vector<NeuronId>& heard_;
   std::array<std::vector<double>, kCount> values_;  // by row, of the last spike
-  std::vector<Step> over_;                          // steps that were over after it; 0 before the first
+  std::vector<Step> over_;                          // steps that were over after it
 };
 
 template <class Form>

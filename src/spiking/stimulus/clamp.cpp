@@ -11,6 +11,7 @@ namespace lpl::spiking {
 namespace {
 
 struct Clamp final : SeriesDevice {
+  bool clamps() const override { return true; }
   void apply(Neurons& target, std::span<const std::uint32_t> cells, std::size_t slot, float value) const override {
     for (const std::uint32_t cell : cells) target.clamp()[slot + cell] = value;
   }

@@ -356,7 +356,7 @@ void read_computed_current(const StimulusReading& reading, ComputedCurrent& curr
   else
     read_noise(reading, current);
   current.positions = reading.populations[current.population].positions;
-  current.limits = read_limits(reading);
+  current.span = read_span(reading);
 }
 
 }  // namespace lpl::spiking

@@ -39,7 +39,7 @@ std::unique_ptr<Actor> SeriesDevice::make(double dt, std::uint64_t /*seed*/, Neu
 }
 
 std::optional<double> SeriesDevice::value(Step step, double dt) const {
-  Step since = step - limits.begin;
+  Step since = step - span.begin;
   if (since < 0) return {};
   if (repeats > 1) since -= std::min(since / every, repeats - 1) * every;
   const double time = static_cast<double>(since) * dt;
@@ -53,7 +53,7 @@ std::optional<double> SeriesDevice::value(Step step, double dt) const {
 
 void SeriesDevice::warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const {
   const auto seconds = [&](Step step) { return static_cast<double>(step) * grid.dt; };
-  const double begin = seconds(limits.begin) + times.front();
+  const double begin = seconds(span.begin) + times.front();
   if (begin >= seconds(end)) say(fmt::format("begins at {} s, after the end of the run at {} s", begin, seconds(end)));
   if (repeats > 1 && times.back() > seconds(every) * (1 + 1e-9))
     say(fmt::format("repeats begin every {} s, so that of the series, which lasts {} s, the rest is cut off",
@@ -120,7 +120,7 @@ void read_points(Table& table, SeriesDevice& device, const SeriesBounds& bounds)
 void read_series(const StimulusReading& reading, SeriesDevice& device, const SeriesBounds& bounds) {
   Table& table = reading.table;
   read_points(table, device, bounds);
-  device.limits.begin = reading.grid.read_steps(table, "start", kNonNegative, "0 s");
+  device.span.begin = reading.grid.read_steps(table, "start", kNonNegative, "0 s");
   device.repeats = table.integer("repeats", 1, 1'000'000'000, 1);
   if (device.repeats > 1) device.every = reading.grid.read_interval(table, "every");
 }

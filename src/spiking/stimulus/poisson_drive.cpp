@@ -140,7 +140,7 @@ Stimulus read(const StimulusReading& reading) {
     table.fail("rate", fmt::format("{}, which is {:.4g} events a step; at most {} are possible, so take several drives "
                                    "or a larger weight",
                                    table.stated("rate"), drive->mean, PoissonTable::kLargestMean));
-  drive->limits = read_limits(reading);
+  drive->span = read_span(reading);
   return {.spikes = nullptr, .device = drive};
 }
 

@@ -46,7 +46,7 @@ void read_schedule(const StimulusReading& reading, std::uint32_t count, Stimulus
     schedule->read_replay(reading, count);
   } else {
     schedule->read_times(reading);
-    stimulus.limits = read_limits(reading);
+    stimulus.span = read_span(reading);
   }
   stimulus.schedule = schedule;
 }

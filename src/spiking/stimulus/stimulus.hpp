@@ -49,8 +49,8 @@ struct StimulusDescription {
   // Says what is allowed, but hardly meant, in a run of `end` steps: that it never acts.
   virtual void warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const;
   std::string name, type;
-  StepRange limits{0, kLongestRun};                  // `start` and `stop`
-  std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending: its phases within the limits
+  StepRange span{0, kLongestRun};                    // `start` and `stop`
+  std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending: its phases within the span
   std::shared_ptr<const Schedule> schedule;          // of what it shows when; null where it shows nothing
 };
 
@@ -68,6 +68,8 @@ struct Device : StimulusDescription {
   virtual std::unique_ptr<Actor> make(double dt, std::uint64_t seed, Neurons& target) const = 0;
   // The receptor whose input it adds to; nothing where it clamps or adds to currents.
   virtual std::optional<std::size_t> receptor() const { return {}; }
+  // Whether it holds membranes.
+  virtual bool clamps() const { return false; }
   // Whether it adds spikes.
   virtual bool injects() const { return false; }
   std::size_t population = 0;
@@ -99,7 +101,7 @@ struct Stimulus {
 };
 
 // The keys `start` and `stop`.
-StepRange read_limits(const StimulusReading& reading);
+StepRange read_span(const StimulusReading& reading);
 
 struct StimulusEntry {
   std::string_view type, help;

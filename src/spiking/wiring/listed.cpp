@@ -12,11 +12,21 @@ Listed::Listed(Table& table, std::string_view key, bool own_weights, const Wirin
     : WiringByNeuron(place),
       matrix_(imported(table, key, [](const auto& path) { return read_matrix_market(path); })),
       own_weights_(own_weights) {
+  if (matrix_.pattern && own_weights)
+    table.fail(key, "the matrix is a pattern and holds no weights; use it as 'mask' and give a 'weight'");
+  list(table, key);
+}
+
+Listed::Listed(Table& table, std::string_view key, SparseMatrix matrix, const WiringPlace& place)
+    : WiringByNeuron(place), matrix_(std::move(matrix)), own_weights_(true) {
+  list(table, key);
+}
+
+void Listed::list(Table& table, std::string_view key) {
+  const WiringPlace& place = this->place();
   if (matrix_.rows != place.pre_size || matrix_.columns != place.post_size)
     table.fail(key, fmt::format("the matrix is {} x {}, but '{}' has {} and '{}' has {} neurons", matrix_.rows,
                                 matrix_.columns, place.from, place.pre_size, place.to, place.post_size));
-  if (matrix_.pattern && own_weights)
-    table.fail(key, "the matrix is a pattern and holds no weights; use it as 'mask' and give a 'weight'");
   read_autapses(table, true);
   const auto is_synapse = [&](std::uint64_t i) {
     return (own_weights_ || matrix_.value[i] != 0) && !(not_itself() && matrix_.pre[i] == matrix_.post[i]);

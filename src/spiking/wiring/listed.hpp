@@ -1,4 +1,4 @@
-// Synapses listed by a MatrixMarket file.
+// Synapses listed by a MatrixMarket file or a result file.
 #pragma once
 
 #include "spiking/wiring/wiring.hpp"
@@ -9,11 +9,14 @@ class Listed final : public WiringByNeuron {
  public:
   // Of the file that `key` names: where it is not 0, or, with `own_weights`, what it holds.
   Listed(Table& table, std::string_view key, bool own_weights, const WiringPlace& place);
+  // With the weights that another run ended with.
+  Listed(Table& table, std::string_view key, SparseMatrix matrix, const WiringPlace& place);
   double expected() const override { return static_cast<double>(entry_.size()); }
   bool converges() const override;
   const SparseMatrix* weights() const override { return own_weights_ ? &matrix_ : nullptr; }
 
  private:
+  void list(Table& table, std::string_view key);
   void onto(NeuronId post, Heard& heard) const override;
 
   SparseMatrix matrix_;

@@ -25,7 +25,8 @@ namespace lpl::spiking {
 // What a wiring lies between.
 struct WiringPlace {
   std::uint64_t seed = 0;
-  std::uint32_t object = 0;  // hash of the connection's name
+  std::uint32_t object = 0;     // hash of the connection's name
+  std::string connection = {};  // its name
   std::string from, to;
   NeuronId pre_size = 0, post_size = 0;
   bool onto_itself = false;                                        // both are the same population

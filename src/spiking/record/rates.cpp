@@ -1,0 +1,96 @@
+// what = "rates".
+#include "spiking/record/bins.hpp"
+
+namespace lpl::spiking {
+namespace {
+
+struct Rates final : RecordDescription {
+  std::unique_ptr<Record> make(const RecordPlace& place) const override;
+  void add_size(SizeEstimate& estimate) const override {
+    for (std::size_t i = 0; i < sources.size(); ++i) estimate.add_bins(every, windows, sizeof(float));
+  }
+  bool is_cut_short(Step now) const override { return now % every != 0; }
+  std::vector<std::size_t> sources;
+  Step every = 0;
+};
+
+class RateRecord final : public Record {
+ public:
+  RateRecord(const RecordPlace& place, const Rates& description) : place_(place), description_(description) {
+    for (const std::size_t source : description.sources) counters_.push_back({source, 0, nullptr, {}, {}, {}});
+  }
+
+  void open(ResultFile& file) override {
+    for (Counter& counter : counters_)
+      counter.series = std::make_unique<RateSeries>(file.create_rates(place_.simulation.sources[counter.source].name,
+                                                                      place_.simulation.seconds(description_.every)));
+  }
+
+  void observe(Step from, Step to, const std::vector<SpikeHistory>& spikes) override {
+    for (Counter& counter : counters_)
+      for_each_bin(
+          description_.windows, description_.every, from, to,
+          [&](Step begin, Step end) {
+            counter.count += static_cast<std::int64_t>(spikes[counter.source].between(begin, end).size());
+          },
+          [&](Step begin, Step end) { close(counter, begin, end); });
+  }
+
+  void write() override {
+    for (Counter& counter : counters_) {
+      counter.series->append(counter.begins, counter.ends, counter.rates);
+      counter.begins.clear();
+      counter.ends.clear();
+      counter.rates.clear();
+    }
+  }
+
+  std::vector<std::int64_t> state() const override {
+    std::vector<std::int64_t> counts;
+    for (const Counter& counter : counters_) counts.push_back(counter.count);
+    return counts;
+  }
+  void restore(std::span<const std::int64_t> state) override {
+    for (std::size_t i = 0; i < counters_.size(); ++i) counters_[i].count = state[i];
+  }
+
+ private:
+  struct Counter {
+    std::size_t source;
+    std::int64_t count;
+    std::unique_ptr<RateSeries> series;  // rank 0
+    std::vector<double> begins, ends;
+    std::vector<float> rates;
+  };
+
+  void close(Counter& counter, Step begin, Step end) const {
+    const auto count = static_cast<double>(std::exchange(counter.count, 0));
+    if (!counter.series) return;
+    const double seconds = place_.simulation.seconds(end - begin);
+    counter.begins.push_back(place_.simulation.seconds(begin));
+    counter.ends.push_back(place_.simulation.seconds(end));
+    counter.rates.push_back(static_cast<float>(count / (seconds * place_.simulation.sources[counter.source].size)));
+  }
+
+  const RecordPlace place_;
+  const Rates& description_;
+  std::vector<Counter> counters_;
+};
+
+std::unique_ptr<Record> Rates::make(const RecordPlace& place) const {
+  return std::make_unique<RateRecord>(place, *this);
+}
+
+std::shared_ptr<RecordDescription> read(const RecordReading& reading) {
+  const auto record = std::make_shared<Rates>();
+  record->sources = reading.sources();
+  for (const std::size_t source : record->sources) reading.claim_only(reading.simulation.sources[source].name);
+  record->every = reading.grid.read_interval(reading.table, "every");
+  return record;
+}
+
+}  // namespace
+
+extern const RecordEntry rates_record{"rates", "the rates of populations and stimuli, by bins", read};
+
+}  // namespace lpl::spiking
