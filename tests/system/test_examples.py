@@ -22,7 +22,7 @@ SHORTER = {
     "brunel_plastic": ["define.share=0.15", "phase.learn.duration=50 ms", "record.rates.every=50 ms"],
     "zenke2013": ["define.share=0.06", "phase.learn.duration=100 ms", "record.rates.every=50 ms"],
     "zenke2015": ["phase.learn.duration=2 s", "phase.test.duration=200 ms"],
-    "burst_coding": [f"phase.{name}.duration=100 ms" for name in ("neither", "soma", "dendrite", "both")],
+    "burst_coding": [f"phase.{name}.duration=1 s" for name in ("neither", "soma", "dendrite", "both")],
     "vogels2011": ["phase.balance.duration=1 s", "phase.test.duration=500 ms"],
 }
 FIGURE_5 = ["phase.prime.duration=2 s", "phase.learn.duration=5 s", "record.rates.every=1 s", "record.group_means.every=1 s"]
@@ -56,6 +56,15 @@ class Examples(InFolder):
         done = lpl_sim(EXAMPLES / "coba.sim", "--out", self.folder / "c.h5", "--progress", "none", "--set", "phase.run.duration=2 s")
         spikes = int(next(line for line in done.stdout.splitlines() if line.startswith("spikes")).split()[1])
         self.assertTrue(15 <= spikes / 4000 / 2 <= 20, spikes)
+
+    def test_bursts_follow_the_dendrite_and_events_the_soma(self):
+        with self.run_example("burst_coding") as result:
+            rates = result["bursts/pyramidal/rate"][()][1::2]  # the second half of each phase
+        events, bursts = rates[:, 0], rates[:, 1]
+        share = bursts / events
+        self.assertTrue(events[1] > 1.5 * events[0] and events[3] > 1.2 * events[2], events)
+        self.assertTrue(share[0] < 0.01 and share[1] < 0.01 and share[2] > 0.15, share)
+        self.assertLess(abs(share[3] - share[2]), 0.06, share)
 
     def test_stdp_window_has_the_published_extrema(self):
         with self.run_example("stdp_window") as result:
