@@ -17,7 +17,7 @@ namespace lpl {
 // [section.name] a table that names it, model = "name".
 struct ModelReference {
   std::string list, key, section, extension, texts;
-  std::string only_type = "";  // of files, those with type = this
+  std::string only_type = {};  // of files, those with type = this
 };
 
 // Applies overrides ("a.b=VALUE", see Document::set) and finds the models of all `references`, in their order.

@@ -22,7 +22,7 @@ std::string quoted(const std::vector<std::string>& names) {
 std::vector<std::string> snapshots_in(const h5::File& file, const std::string& group) {
   std::vector<std::pair<double, std::string>> found;
   for (const std::string& name : file.children(group)) {
-    const std::string path = group + "/" + name;
+    const std::string path = fmt::format("{}/{}", group, name);
     const std::vector<double> time = file.number_attribute(path, "time");
     if (time.size() == 1 && file.number_attribute(path, "shape").size() == 2) found.emplace_back(time.front(), name);
   }
@@ -58,9 +58,10 @@ std::string checked_phase(const h5::File& file, const std::string& owner, const 
   std::vector<std::pair<double, std::string>> found;
   std::vector<std::string> names, owners;
   for (const std::string& name : file.exists(root) ? file.children(root) : std::vector<std::string>{}) {
-    for (const std::string& other : file.children(root + "/" + name))
+    const std::string group = fmt::format("{}/{}", root, name);
+    for (const std::string& other : file.children(group))
       if (std::ranges::find(owners, other) == owners.end()) owners.push_back(other);
-    const std::vector<double> step = file.number_attribute(root + "/" + name + "/" + owner, "step");
+    const std::vector<double> step = file.number_attribute(fmt::format("{}/{}", group, owner), "step");
     if (step.size() == 1) found.emplace_back(step.front(), name);
   }
   if (found.empty())
@@ -139,7 +140,7 @@ StoredVariables read_variables(const std::string& path, const std::string& owner
     stored.step = std::llround(file.number_attribute(group, "step").front());
     stored.wiring = file.text_attribute(group, "wiring").value_or("");
     for (const std::string& name : file.children(group)) {
-      const std::string place = group + "/" + name;
+      const std::string place = fmt::format("{}/{}", group, name);
       stored.variables.push_back(
           {name, file.text_attribute(place, "by").value_or(""), bytes_of(file.open_dataset(place))});
     }

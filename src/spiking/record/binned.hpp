@@ -16,7 +16,7 @@ class BinnedRates : public Record {
   // Of a source; column c is divided by `sizes[c]` neurons.
   BinnedRates(const RecordPlace& place, const RecordDescription& description, std::size_t source, Step every,
               std::vector<double> sizes);
-  void open(std::unique_ptr<RateSeries> series) { series_ = std::move(series); }
+  void open_series(std::unique_ptr<RateSeries> series) { series_ = std::move(series); }
   // Adds what is counted in steps [from, to), by step and column.
   virtual void count(Step from, Step to, const SpikeHistory& spikes, std::span<std::int64_t> counts) = 0;
 

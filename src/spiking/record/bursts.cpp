@@ -28,7 +28,7 @@ class BurstRates final : public BinnedRates {
         neurons_(place.simulation.sources[record.source].size) {}
 
   void open(ResultFile& file) override {
-    BinnedRates::open(std::make_unique<RateSeries>(
+    open_series(std::make_unique<RateSeries>(
         file.create_rate_columns("/bursts/" + place_.simulation.sources[record_.source].name, {"kinds", kKinds},
                                  place_.simulation.seconds(record_.every))));
   }

@@ -31,28 +31,29 @@ class VariableRecord final : public Record {
   void end_phase(const std::string& name, Step now) override {
     if (now == 0 || !active(record_.windows, now - 1)) return;
     for (const std::size_t p : record_.populations)
-      write(fmt::format("/variables/{}/{}", name, place_.simulation.populations[p].name), now,
-            lasting_variables(place_.network, p, place_.simulation));
+      write_variables(fmt::format("/variables/{}/{}", name, place_.simulation.populations[p].name), now,
+                      lasting_variables(place_.network, p, place_.simulation));
     for (const std::size_t c : record_.connections) {
       const Connection& connection = place_.network.connections[c];
       const std::string group = fmt::format("/variables/{}/{}", name, connection.description->name);
-      write(group, now, lasting_variables(place_.network, connection));
+      write_variables(group, now, lasting_variables(place_.network, connection));
       const SavedWiring wiring = wiring_of(place_.network, connection, place_.comm);
       place_.on_root([&] { file_->attribute(group, "wiring", wiring.text()); });
     }
   }
 
  private:
-  void write(const std::string& group, Step now, const std::vector<OwnVariable>& variables) {
+  void write_variables(const std::string& group, Step now, const std::vector<OwnVariable>& variables) {
     place_.on_root([&] {
       file_->create_group(group);
       file_->attribute(group, "step", static_cast<double>(now));
       file_->attribute(group, "time", place_.simulation.seconds(now));
     });
-    for (const auto& [variable, name] : variables) {
+    for (const OwnVariable& own : variables) {
+      const Variable* const variable = own.variable;
       const std::string values = gather_values(place_.network, *variable, place_.comm);
       place_.on_root([&] {
-        const std::string dataset = group + "/" + name;
+        const std::string dataset = fmt::format("{}/{}", group, own.name);
         if (std::holds_alternative<std::span<float>>(variable->data))
           file_->write(dataset, values_from<float>(values));
         else if (std::holds_alternative<std::span<double>>(variable->data))
