@@ -336,8 +336,8 @@ std::string text_in(const Expression& tree, Binding around) {
     return enclosed(text_in(node.operands[0], left) + std::string(sign) + text_in(node.operands[1], right), own);
   }
   for (const ExpressionFunction& f : kExpressionFunctions)
-    if (f.op == node.op && f.shape != ExpressionFunction::clip && f.shape != ExpressionFunction::steps &&
-        f.shape != ExpressionFunction::noise)
+    if (f.op == node.op && f.shape != ExpressionFunction::Shape::clip && f.shape != ExpressionFunction::Shape::steps &&
+        f.shape != ExpressionFunction::Shape::noise)
       return joined_operands(node, f.name);
   return "?";
 }

@@ -14,35 +14,35 @@ inline constexpr int kLargestPower = 1024;
 
 struct ExpressionFunction {
   // Which dimensions it takes and gives.
-  enum Shape { pure, same, root, alike, fused, pick, clip, steps, draw, poisson, noise };
+  enum class Shape { pure, same, root, alike, fused, pick, clip, steps, draw, poisson, noise };
   std::string_view name;
   Op op;
   std::size_t operands;
   Shape shape;
 };
 inline constexpr ExpressionFunction kExpressionFunctions[] = {
-    {"exp", Op::exp, 1, ExpressionFunction::pure},
-    {"expm1", Op::expm1, 1, ExpressionFunction::pure},
-    {"exprel", Op::exprel, 1, ExpressionFunction::pure},
-    {"log", Op::log, 1, ExpressionFunction::pure},
-    {"log1p", Op::log1p, 1, ExpressionFunction::pure},
-    {"tanh", Op::tanh, 1, ExpressionFunction::pure},
-    {"sin", Op::sin, 1, ExpressionFunction::pure},
-    {"cos", Op::cos, 1, ExpressionFunction::pure},
-    {"floor", Op::floor, 1, ExpressionFunction::pure},
-    {"sqrt", Op::sqrt, 1, ExpressionFunction::root},
-    {"abs", Op::abs, 1, ExpressionFunction::same},
-    {"min", Op::min, 2, ExpressionFunction::alike},
-    {"max", Op::max, 2, ExpressionFunction::alike},
-    {"clip", Op::max, 3, ExpressionFunction::clip},
-    {"fma", Op::fma, 3, ExpressionFunction::fused},
-    {"fnma", Op::fnma, 3, ExpressionFunction::fused},
-    {"select", Op::select, 3, ExpressionFunction::pick},
-    {"steps", Op::floor, 1, ExpressionFunction::steps},
-    {"uniform", Op::uniform, 0, ExpressionFunction::draw},
-    {"normal", Op::normal, 0, ExpressionFunction::draw},
-    {"poisson", Op::poisson, 1, ExpressionFunction::poisson},
-    {"noise", Op::normal, 0, ExpressionFunction::noise},
+    {"exp", Op::exp, 1, ExpressionFunction::Shape::pure},
+    {"expm1", Op::expm1, 1, ExpressionFunction::Shape::pure},
+    {"exprel", Op::exprel, 1, ExpressionFunction::Shape::pure},
+    {"log", Op::log, 1, ExpressionFunction::Shape::pure},
+    {"log1p", Op::log1p, 1, ExpressionFunction::Shape::pure},
+    {"tanh", Op::tanh, 1, ExpressionFunction::Shape::pure},
+    {"sin", Op::sin, 1, ExpressionFunction::Shape::pure},
+    {"cos", Op::cos, 1, ExpressionFunction::Shape::pure},
+    {"floor", Op::floor, 1, ExpressionFunction::Shape::pure},
+    {"sqrt", Op::sqrt, 1, ExpressionFunction::Shape::root},
+    {"abs", Op::abs, 1, ExpressionFunction::Shape::same},
+    {"min", Op::min, 2, ExpressionFunction::Shape::alike},
+    {"max", Op::max, 2, ExpressionFunction::Shape::alike},
+    {"clip", Op::max, 3, ExpressionFunction::Shape::clip},
+    {"fma", Op::fma, 3, ExpressionFunction::Shape::fused},
+    {"fnma", Op::fnma, 3, ExpressionFunction::Shape::fused},
+    {"select", Op::select, 3, ExpressionFunction::Shape::pick},
+    {"steps", Op::floor, 1, ExpressionFunction::Shape::steps},
+    {"uniform", Op::uniform, 0, ExpressionFunction::Shape::draw},
+    {"normal", Op::normal, 0, ExpressionFunction::Shape::draw},
+    {"poisson", Op::poisson, 1, ExpressionFunction::Shape::poisson},
+    {"noise", Op::normal, 0, ExpressionFunction::Shape::noise},
 };
 
 // The exponent of a power whose products are made.

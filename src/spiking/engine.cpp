@@ -129,6 +129,10 @@ void Engine::end_phase(const Phase& phase, Recorder& recorder) {
 
 // Collective: everything recorded so far is in the result file, or all ranks throw.
 void Engine::settle(Recorder& recorder) {
+  guarded([&] {
+    for (const Connection& connection : network_->connections)
+      if (connection.plasticity) connection.plasticity->check();
+  });
   agree(comm_, error_);
   recorder.flush(now_);
   guarded([&] { recorder.check(); });

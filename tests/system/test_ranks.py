@@ -223,6 +223,44 @@ RULES += "".join(f'[[record]]\nname = "w_{name}"\nwhat = "weights"\nof = "{name}
                  for name in ("in_exc", "exc_exc", "exc_inh", "inh_exc"))
 
 
+CLOCK = """
+simulation = {}
+[[population]]
+name = "out"
+cell = "if"
+size = 1
+[[stimulus]]
+name = "in"
+type = "pairing"
+size = 2
+rate = "200 Hz"
+interval = "0.1 ms"
+pairings = 2
+first = "4.8 ms"
+[rule.clock]
+type = "traces"
+[rule.clock.traces]
+x = { of = "pre", tau = "20 ms" }
+[rule.clock.each]
+every = "5 ms"
+w = "w + 0.1 * x"
+[[connection]]
+name = "synapse"
+from = "in"
+to = "out"
+all_to_all = true
+weight = 0.5
+delay = "0.1 ms"
+plasticity = "clock"
+[[phase]]
+name = "run"
+duration = "8 ms"
+[[record]]
+what = "weights"
+of = "synapse"
+"""
+
+
 class SameEverywhere(InFolder):
     def run_on(self, ranks, *arguments):
         out = self.folder / f"ranks{ranks}.h5"
@@ -252,6 +290,24 @@ class SameEverywhere(InFolder):
             pairs = list(zip(spikes["timestamps"][:], spikes["node_ids"][:]))
         self.assertGreater(len(pairs), len(set(pairs)), "no parrot spiked twice in a step")
         self.expect_the_same_on_any_ranks_and_after_resume(expected)
+
+    def test_a_clock_at_the_time_of_a_checkpoint(self):
+        """What [each] reads at the end of an interval is there after a resume, too."""
+        self.write("net.sim", CLOCK)
+        expected = self.run_on(1, "--checkpoint", "run.checkpoint", "--checkpoint-model-time", "5 ms")
+        done = lpl_sim("net.sim", "--out", "ranks1.h5", "--progress", "none", "--resume", "run.checkpoint.previous", cwd=self.folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual(expected, datasets(self.folder / "ranks1.h5"))
+        with h5py.File(self.folder / "ranks1.h5", "r") as result:
+            self.assertGreater(result["weights/synapse/run/value"][0], 0.55)
+
+    def test_weights_that_are_no_numbers_end_the_run(self):
+        self.write("net.sim", CLOCK.replace("w + 0.1 * x", "w + 0.1 * x / (w - w)"))
+        for ranks in (1, 2):
+            done = lpl_sim("net.sim", "--out", "r.h5", "--progress", "none", "--overwrite", ranks=ranks, cwd=self.folder)
+            self.assertEqual(done.returncode, 1, done.stdout)
+            self.assertIn("connection 'synapse': rule 'clock' has made 'w' of the synapse from 0 to 0", done.stderr)
+            self.assertEqual(status(self.folder / "r.h5"), "failed")
 
     def test_rules_as_text(self):
         self.write("net.sim", RULES)

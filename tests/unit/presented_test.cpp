@@ -419,7 +419,7 @@ order = "sequential")");
   EXPECT_NE(between[0], between[1]);
   EXPECT_NE(between[0], between[2]);
   // 130 expected in a pattern.
-  for (const std::size_t i : {0, 1}) EXPECT_NEAR(static_cast<double>(pieces[i].size()), 130, 5 * std::sqrt(130.0));
+  for (const std::size_t i : {0u, 1u}) EXPECT_NEAR(static_cast<double>(pieces[i].size()), 130, 5 * std::sqrt(130.0));
   EXPECT_NEAR(all, 20 * 50 * 200.0, 5 * (std::sqrt(2e5) + 250 * std::sqrt(260.0)));
 }
 
@@ -531,7 +531,7 @@ tau = "20 ms")");
   for (const auto& group : counts) {
     // 10,000 correlation times: the mean rate is known to about 10 Hz / sqrt(5,000).
     EXPECT_NEAR(mean_of(group) / per_rate, 40, 0.7);
-    for (const std::size_t lag : {5, 20, 40})
+    for (const std::size_t lag : {5u, 20u, 40u})
       EXPECT_NEAR(covariance(group, group, lag) / (per_rate * per_rate), 100 * std::exp(-static_cast<double>(lag) / 20),
                   8)
           << lag;

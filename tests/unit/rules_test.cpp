@@ -139,7 +139,8 @@ class Plain {
       if (trace.of == TraceText::Of::state) continue;
       if (trace.of == TraceText::Of::source) {
         const SourceTrace& of = rule_.source_traces[source++];
-        x = (x + of.jump * all_spikes(of.source, k - of.delay)) * of.decay;
+        const double count = all_spikes(of.source, k - of.delay);
+        x = of.nearest && count > 0 ? of.jump * of.decay : (x + of.jump * count) * of.decay;
         continue;
       }
       const unsigned count = trace.of == TraceText::Of::pre ? arrivals : own;
@@ -325,6 +326,74 @@ z = "0.9 * z")",
                                     delay));
 }
 
+TEST(RuleText, TracesBeginWhereTheTextSaysAndMayTakeTheNearestOrTheStep) {
+  expect_plain_weights(network_of("traces", R"(
+[rule.used.traces]
+x = { of = "pre", tau = "50 ms", initial = 0.7 }
+now = { of = "pre", tau = "20 ms", at_once = true }
+y = { of = "post", tau = "30 ms", initial = 0.3 }
+all = { of = "targets", tau = "10 ms", nearest = true }
+[rule.used.on_arrival]
+w = "w + 1e-3 * (x - y) + 1e-4 * all"
+[rule.used.on_spike]
+w = "w + 1e-3 * now - 1e-3 * x + 1e-4 * all")",
+                                  "\"1.3 ms\""));
+}
+
+// A source's spike of step 0 is no arrival before its delay is over, however epochs lie.
+TEST(RuleText, WhatIsUnderWayIsNoArrivalAtOnce) {
+  const test::Scratch scratch;
+  scratch.write("in.ras", "0 0\n");
+  scratch.write("kick.ras", "0 0\n");
+  const std::string text = R"(
+simulation = {}
+[[population]]
+name = "out"
+cell = "iaf_delta"
+size = 1
+[[stimulus]]
+name = "in"
+type = "spikes"
+size = 1
+file = "in.ras"
+[[stimulus]]
+name = "kick"
+type = "spikes"
+size = 1
+file = "kick.ras"
+[[connection]]
+from = "kick"
+to = "out"
+all_to_all = true
+weight = "100 mV"
+delay = "0.1 ms"
+[rule.r]
+type = "traces"
+[rule.r.traces]
+x = { of = "pre", tau = "20 ms", at_once = true }
+[rule.r.on_spike]
+w = "w + 0.1 mV * x"
+[[connection]]
+name = "synapses"
+from = "in"
+to = "out"
+all_to_all = true
+weight = "0 mV"
+delay = "0.6 ms"
+plasticity = "r"
+[[phase]]
+name = "learn"
+duration = "5 ms"
+[[record]]
+what = "weights"
+of = "synapses"
+)";
+  const SimulationDescription simulation = read_simulation_text(text, scratch.path("net.sim"));
+  const auto comm = make_serial_communicator();
+  test::run_to_file(simulation, *comm, scratch.path("r.h5"));
+  EXPECT_EQ(test::read_recorded_weights(scratch.path("r.h5"), "synapses", "learn"), std::vector<float>{0});
+}
+
 // --- Texts ---------------------------------------------------------------------------------------------------------
 
 std::string error_of(const std::string& rule, const std::string& connection = "delay = \"1 ms\"") {
@@ -393,6 +462,31 @@ TEST(RuleText, BoundsOfParametersAreInTheUnitOfWeights) {
   EXPECT_THAT(with("low = \"-0.5e-12 * weight\""), HasSubstr("it must be a finite number not below -5e-13 A"));
   EXPECT_THAT(with("high = \"-2e-12 * weight\""), HasSubstr("not above -2e-12 A"));
   EXPECT_THAT(with("low = 0"), HasSubstr("it must be a current"));
+}
+TEST(RuleText, WeightsStayOnTheSideOfTheirReceptor) {
+  const std::string text =
+      network_of("traces", "[rule.used.states]\nw = { low = -1 }\n[rule.used.on_spike]\nw = \"w\"\n", "\"1 ms\"");
+  try {
+    read_simulation_text(text, "net.sim");
+    FAIL() << "it was accepted";
+  } catch (const ConfigError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("the receptor 'AMPA' takes them on one side of 0 only"));
+  }
+}
+TEST(RuleText, NumbersAreFinite) {
+  EXPECT_THAT(
+      error_of(own("y = { of = \"post\", tau = \"1 s\", jump = \"1e39\" }\n[rule.r.on_spike]\nw = \"w + eta * y\"\n")),
+      HasSubstr("range of float32"));
+  EXPECT_THAT(
+      error_of(own("y = { follows = \"V\", tau = \"0.05 ms\", initial = \"0 mV\" }\n[rule.r.on_spike]\nw = \"w\"\n")),
+      HasSubstr("at least the step"));
+  EXPECT_THAT(error_of(own("[rule.r.states]\nz = { initial = 0, low = 1, high = 0 }\n[rule.r.on_spike]\nw = \"w\"\n")),
+              HasSubstr("where nothing is"));
+}
+TEST(RuleText, AClockSeesNoArrivalsOfAStep) {
+  EXPECT_THAT(error_of(own("y = { of = \"pre\", tau = \"1 s\", at_once = true }\n[rule.r.each]\nevery = \"1 ms\"\nw = "
+                           "\"w + eta * y\"\n")),
+              HasSubstr("which [each] cannot read"));
 }
 TEST(RuleText, ChangesSomething) { EXPECT_THAT(error_of(own("")), HasSubstr("changes nothing")); }
 TEST(RuleText, DendriticDelaysAreAlike) {

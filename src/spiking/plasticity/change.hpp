@@ -65,7 +65,7 @@ struct SynapsesOfNeuron {
   std::uint32_t row(std::size_t i) const { return members[i].row; }
   std::uint32_t neuron(std::size_t) const { return neuron_; }
   std::uint32_t step(std::size_t) const { return step_; }
-  Step emitted(std::size_t i) const { return std::max<Step>(0, now_ - (delays ? delays[members[i].synapse] : delay)); }
+  Step emitted(std::size_t i) const { return now_ - (delays ? delays[members[i].synapse] : delay); }
   Step now(std::size_t) const { return now_; }
 };
 
@@ -125,7 +125,8 @@ class Change {
       float* const column = machine_.column(compiled_.program.states + k);
       const std::size_t t = compiled_.inputs[k].trace;
       const auto lag = [&](const auto& values, auto now) {
-        fill(where, column, [&](std::size_t i) { return static_cast<float>(now(i) - values[i].since); });
+        fill(where, column,
+             [&](std::size_t i) { return static_cast<float>(std::max<Step>(0, now(i) - values[i].since)); });
       };
       const auto value = [&](const auto& values) {
         fill(where, column, [&](std::size_t i) { return values[i].values[t * values[i].stride]; });

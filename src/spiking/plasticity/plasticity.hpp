@@ -50,6 +50,9 @@ class Plasticity {
   virtual void begin_epoch(const PlasticEpoch& /*epoch*/) {}
   virtual BlockHook* hook() { return nullptr; }  // where it acts within epochs
 
+  // Throws where what it moves is no number.
+  virtual void check() const {}
+
   virtual void list(Variables& variables) = 0;
   // Of buffers, beside the variables.
   virtual std::size_t buffer_bytes() const = 0;

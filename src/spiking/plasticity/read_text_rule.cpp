@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "spiking/description.hpp"
 #include "spiking/grid.hpp"
@@ -11,6 +12,8 @@
 
 namespace lpl::spiking {
 namespace {
+
+bool is_float(double value) { return std::isfinite(static_cast<float>(value)); }
 
 bool mentions_weight(const Expression& tree) {
   return any_name(tree, [](const std::string& name) { return name == "weight"; });
@@ -42,12 +45,13 @@ void read_values(const RuleReading& reading, bool own, TextRule& rule) {
 }
 
 // A number of steps, at least `least`, that the text gives as a time.
-Step steps_of(const RuleReading& reading, const Expression& tree, const SteadyValues& steady, Step least,
+Step steps_of(const RuleReading& reading, const Expression& tree, const SteadyValues& steady, Step least, Step most,
               const std::string& what) {
   const double time = steady.of(tree), count = time / reading.grid.dt, whole = std::round(count);
-  if (!(whole >= static_cast<double>(least) && whole <= static_cast<double>(kLongestRun)))
-    reading.rule.fail("type", fmt::format("{} is {} s; it must be at least {} s", what, time,
-                                          static_cast<double>(least) * reading.grid.dt));
+  if (!(whole >= static_cast<double>(least) && whole <= static_cast<double>(most)))
+    reading.rule.fail(
+        "type", fmt::format("{} is {} s; it must be from {} to {} s", what, time,
+                            static_cast<double>(least) * reading.grid.dt, static_cast<double>(most) * reading.grid.dt));
   if (std::abs(count - whole) > Grid::on_grid(count))
     reading.rule.fail("type", fmt::format("{} is {:.12g} s, which is no multiple of the step dt = {}", what, time,
                                           reading.grid.stated));
@@ -83,22 +87,32 @@ std::size_t followed(const RuleReading& reading, const TraceText& trace, Table& 
 void read_traces(const RuleReading& reading, bool own, Table& from, TextRule& rule) {
   const SteadyValues steady = rule.steady();
   for (const TraceText& trace : rule.text.traces) {
+    for (const auto& [key, tree] : {std::pair{"jump", trace.jump}, std::pair{"initial", trace.initial}})
+      if (tree && !is_float(steady.of(tree)))
+        from.fail("traces", fmt::format("trace '{}': '{}' is {}; it must be in the range of float32", trace.name, key,
+                                        steady.of(tree)));
     if (trace.of == TraceText::Of::state) {
       rule.follows.push_back(followed(reading, trace, from));
-      rule.state_delays.push_back(
-          trace.delay ? steps_of(reading, trace.delay, steady, 0, fmt::format("the delay of '{}'", trace.name)) : 0);
+      rule.state_delays.push_back(trace.delay ? steps_of(reading, trace.delay, steady, 0, kLongestDelay,
+                                                         fmt::format("the delay of '{}'", trace.name))
+                                              : 0);
     }
     if (!trace.tau) continue;
     const double tau = steady.of(trace.tau);
-    if (!(tau > 0)) from.fail("traces", fmt::format("trace '{}': 'tau' is {} s; it must be above 0", trace.name, tau));
+    const double least = trace.of == TraceText::Of::state ? rule.dt : 0;
+    if (!(tau > 0 && tau >= least && std::isfinite(tau)))
+      from.fail("traces", fmt::format("trace '{}': 'tau' is {} s; it must be {}", trace.name, tau,
+                                      least > 0 ? fmt::format("at least the step, {} s", least) : "above 0"));
     if (trace.of != TraceText::Of::source) continue;
     SourceTrace source;
     source.source = source_of(reading, own, rule.text, trace, from);
-    source.delay = trace.delay ? steps_of(reading, trace.delay, steady, 1, fmt::format("the delay of '{}'", trace.name))
+    source.delay = trace.delay ? steps_of(reading, trace.delay, steady, 1, kLongestDelay,
+                                          fmt::format("the delay of '{}'", trace.name))
                                : reading.described.delay;
     source.decay = std::exp(-rule.dt / tau);
     source.jump = steady.of(trace.jump);
     source.initial = steady.of(trace.initial);
+    source.nearest = trace.nearest;
     rule.listens.push_back({source.source, source.delay, source.delay + 1});
     rule.source_traces.push_back(source);
   }
@@ -112,6 +126,20 @@ void read_bounds(const RuleReading& reading, TextRule& rule) {
   const SteadyValues steady = rule.steady();
   if (weight.low) rule.w_min = steady.of(weight.low);
   if (weight.high) rule.w_max = steady.of(weight.high);
+  const bool beyond = (reading.sign == WeightSign::positive && rule.w_min < 0) ||
+                      (reading.sign == WeightSign::negative && rule.w_max > 0);
+  if (beyond)
+    reading.rule.fail("type",
+                      fmt::format("the rule lets weights lie from {} to {}, but the receptor '{}' takes them on one "
+                                  "side of 0 only; bound 'w' there",
+                                  rule.w_min, rule.w_max, reading.receptor));
+  for (const SynapticStateText& state : rule.text.states) {
+    const double low = state.low ? steady.of(state.low) : -std::numeric_limits<double>::infinity();
+    const double high = state.high ? steady.of(state.high) : std::numeric_limits<double>::infinity();
+    if (!(low <= high))
+      reading.rule.fail("type",
+                        fmt::format("the state '{}' must lie from {} to {}, where nothing is", state.name, low, high));
+  }
 }
 
 }  // namespace
@@ -129,8 +157,8 @@ std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading
   rule->delays_differ = !rule->text.dendritic;
   if (rule->text.every) {
     const SteadyValues steady = rule->steady();
-    rule->window = steps_of(reading, rule->text.every, steady, 1, "'every' of [each]");
-    rule->window_offset = steps_of(reading, rule->text.offset, steady, 0, "'offset' of [each]");
+    rule->window = steps_of(reading, rule->text.every, steady, 1, kLongestRun, "'every' of [each]");
+    rule->window_offset = steps_of(reading, rule->text.offset, steady, 0, kLongestRun, "'offset' of [each]");
   }
   if (rule->text.dendritic && (!rule->follows.empty() || rule->text.condition))
     reading.rule.fail("delay", "traces that follow a state, and [during], need an axonal delay");

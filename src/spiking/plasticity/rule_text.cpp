@@ -11,13 +11,15 @@
 namespace lpl::spiking {
 namespace {
 
+constexpr std::size_t kMostNames = 200;
+
 class RuleReader : private TextReader {
  public:
   RuleReader(Table& table, Dimension weight) : TextReader(table), weight_(weight) {}
 
   RuleText read() {
     const Symbol weight{"weight", weight_};
-    names_.insert({"weight", "w", "pre_since", "post_since"});
+    names_.insert({"weight", "w", "pre", "post", "targets", "delay", "type", "pre_since", "post_since"});
     text_.constants.push_back({"weight", number(1, weight_)});
     steady_.symbols.push_back(weight);
     read_title(text_);
@@ -26,6 +28,10 @@ class RuleReader : private TextReader {
     read_modulators();
     read_states();
     read_traces();
+    for (const auto& [key, count] :
+         {std::pair{"states", text_.states.size()}, std::pair{"traces", text_.traces.size()}})
+      if (count > kMostNames)
+        table_.fail(key, fmt::format("there are {} {}; a rule may have {}", count, key, kMostNames));
     text_.dendritic = table_.choice("delay", {"axonal", "dendritic"}, "axonal") == 1;
     read_on_arrival();
     read_on_spike();
@@ -155,12 +161,11 @@ class RuleReader : private TextReader {
     text_.each = read_change(table, {"every", "offset"});
     for (const auto& [state, tree] : text_.each)
       for (const TraceText& trace : text_.traces)
-        if (trace.of == TraceText::Of::state && any_name(tree, [&](const std::string& n) { return n == trace.name; }))
-          table.fail(
-              text_.states[state].name,
-              fmt::format("'{}' follows a state, which [each] cannot read; use it in [on_arrival], [on_spike] or "
-                          "[during]",
-                          trace.name));
+        if ((trace.of == TraceText::Of::state || trace.at_once) &&
+            any_name(tree, [&](const std::string& n) { return n == trace.name; }))
+          table.fail(text_.states[state].name,
+                     fmt::format("'{}' {}, which [each] cannot read; use it in [on_arrival], [on_spike] or [during]",
+                                 trace.name, trace.at_once ? "has the arrivals of a step at once" : "follows a state"));
   }
 
   ChangeText read_change(Table& table, const std::vector<std::string>& words) {

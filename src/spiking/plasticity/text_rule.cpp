@@ -5,7 +5,9 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 
+#include "core/errors.hpp"
 #include "spiking/description.hpp"
 #include "spiking/plasticity/change.hpp"
 #include "spiking/short_term/short_term.hpp"
@@ -48,7 +50,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       : rule_(rule),
         place_(place),
         steady_(rule.steady()),
-        traces_{.pre = {traces_of(rule.text, TraceText::Of::pre, steady_, rule.dt), place.synapses.heard.size()},
+        traces_{.pre = {traces_of(rule.text, TraceText::Of::pre, steady_, rule.dt), place.synapses.heard.size(),
+                        rule.text.dendritic ? 0 : -place.synapses.shortest},
                 .post = {traces_of(rule.text, TraceText::Of::post, steady_, rule.dt), place.post.blocks() * kBlock},
                 .state = {state_traces_of(rule, steady_), place.post.blocks()},
                 .source = {},
@@ -72,6 +75,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     memory_ = epoch.memory[place_.connection.from];
     if (known_ < 0) begin();
     advance_source_traces(epoch);
+    const SpikeHistory& source = epoch.spikes[place_.connection.from];
+    if (!rule_.text.dendritic) take_in_until(first_ - place_.synapses.shortest, source);
     if (learns_ && rule_.closes_window(first_)) change_all();
     if (rule_.text.dendritic)
       deliver(epoch);
@@ -88,6 +93,19 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     run_pending();
     if (!rule_.text.dendritic) traces_.pre.settle(first + steps - memory_);
     for (std::size_t b = 0; b < arrivals_.size(); ++b) traces_.state.advance(b, first, first + steps - 1, place_.post);
+  }
+
+  void check() const override {
+    const Synapses& synapses = place_.synapses;
+    for (std::size_t state = 0; state < states_.size(); ++state)
+      for (std::uint32_t row = 0; row < synapses.heard.size(); ++row)
+        for (std::uint64_t s = synapses.row[row]; s < synapses.row[row + 1]; ++s)
+          if (!std::isfinite(states_[state][s]))
+            throw Error(fmt::format(
+                "connection '{}': rule '{}' has made '{}' of the synapse from {} to {} {}; look at "
+                "its equations",
+                place_.connection.name, place_.connection.rule_name, rule_.text.states[state].name, synapses.heard[row],
+                place_.post.range().first + place_.layout.neuron_of(synapses.target[s]), states_[state][s]));
   }
 
   void list(Variables& variables) override {
@@ -179,7 +197,11 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
         const SourceTrace& trace = rule_.source_traces[t];
         traces_.source_by_step[step * traces_.source.size() + t] = static_cast<float>(traces_.source[t]);
         const auto arrived = epoch.spikes[trace.source].at(first_ + step - trace.delay).size();
-        traces_.source[t] = (traces_.source[t] + trace.jump * static_cast<double>(arrived)) * trace.decay;
+        double& x = traces_.source[t];
+        if (trace.nearest && arrived > 0)
+          x = trace.jump * trace.decay;
+        else
+          x = (x + trace.jump * static_cast<double>(arrived)) * trace.decay;
       }
   }
 
@@ -198,10 +220,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       arrivals_[b].clear();
       next_[b] = 0;
     }
-    for (; known_ < last - synapses.shortest; ++known_)
-      for (const NeuronId pre : source.at(known_))
-        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow)
-          take_in(static_cast<std::uint32_t>(row));
+    take_in_until(last - synapses.shortest, source);
     factors_.settle(synapses, source, last - memory_);
     std::size_t left = 0;
     for (Travelling spike : underway_) {
@@ -217,6 +236,12 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     underway_.resize(left);
     if (!synapses.delay.empty())
       for (auto& arrivals : arrivals_) std::ranges::stable_sort(arrivals, {}, &Arrival::step);
+  }
+  void take_in_until(Step end, const SpikeHistory& source) {
+    for (; known_ < end; ++known_)
+      for (const NeuronId pre : source.at(known_))
+        if (const std::size_t row = place_.synapses.row_of(pre); row != Synapses::kNoRow)
+          take_in(static_cast<std::uint32_t>(row));
   }
   void take_in(std::uint32_t row) {
     const Synapses& synapses = place_.synapses;
@@ -369,7 +394,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   }
   // When a presynaptic spike was emitted that is at the synapse now.
   Step emitted_by(std::uint64_t synapse, Step now) const {
-    return rule_.text.dendritic ? now : std::max<Step>(0, now - delay_of(synapse));
+    return rule_.text.dendritic ? now : now - delay_of(synapse);
   }
 
   const TextRule& rule_;

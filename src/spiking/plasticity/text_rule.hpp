@@ -10,11 +10,13 @@
 
 namespace lpl::spiking {
 
-// A trace of all neurons of a source together: x, then its spikes of the step add `jump` each, then all decays.
+// A trace of all neurons of a source together: x, then its spikes of the step add `jump` each, or set it, then all
+// decays.
 struct SourceTrace {
   std::size_t source = 0;
   Step delay = 0;
   double decay = 1, jump = 1, initial = 0;
+  bool nearest = false;
 };
 
 struct TextRule final : RuleDescription {

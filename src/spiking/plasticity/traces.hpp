@@ -65,8 +65,9 @@ class PostTraces {
 // so that the values after spikes that may be under way are kept, each with the one before.
 class PreTraces {
  public:
-  PreTraces(std::vector<Trace> traces, std::size_t rows)
-      : traces_(std::move(traces)), since_(rows, 0), newest_(rows, 0) {
+  // Initial values are those of step `begin` of emission.
+  PreTraces(std::vector<Trace> traces, std::size_t rows, Step begin)
+      : traces_(std::move(traces)), since_(rows, begin), newest_(rows, 0) {
     for (const Trace& trace : traces_) value_.insert(value_.end(), rows, trace.initial);
   }
 
