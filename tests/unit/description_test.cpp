@@ -9,7 +9,6 @@
 
 #include <cmath>
 #include <fstream>
-#include <regex>
 #include <tuple>
 
 #include "core/errors.hpp"
@@ -192,12 +191,27 @@ what = "weights"
 of = "noise_p"
 )";
 
+// Of each <NAME|NUMBER>: the name in quotes, or the number.
+std::string chosen(std::string_view text, bool named) {
+  std::string all;
+  while (!text.empty()) {
+    const std::size_t open = text.find('<');
+    all += text.substr(0, open);
+    if (open == std::string_view::npos) break;
+    const std::size_t bar = text.find('|', open), close = text.find('>', bar);
+    all += named ? fmt::format("\"{}\"", text.substr(open + 1, bar - open - 1))
+                 : std::string(text.substr(bar + 1, close - bar - 1));
+    text.remove_prefix(close + 1);
+  }
+  return all;
+}
+
 std::string as(bool named) {
   const std::string definitions =
       "[define]\nstep = \"0.1 ms\"\ntau = \"10 ms\"\nhalf = 20\nside = \"1 mm\"\nlow = \"10 Hz\"\nsmall = 0.1\none = "
       "1\n"
       "J = \"2 mV\"\n";
-  const std::string text = std::regex_replace(kDefined, std::regex("<([^|>]*)\\|([^>]*)>"), named ? "\"$1\"" : "$2");
+  const std::string text = chosen(kDefined, named);
   return named ? definitions + text : text;
 }
 
