@@ -66,13 +66,10 @@ std::shared_ptr<const RuleDescription> DescriptionReader::read_rule(const RuleRe
   if (type == "traces") return read_text_rule(reading, table, true);
   std::vector<std::string> known = types_of(rules());
   known.emplace_back("traces");
-  Table outer = root.table("rule");
-  if (!outer.is_table(type))
+  if (!root.table("rule").is_table(type))
     table.fail("type", fmt::format("{}; it must be {}, or the name of a rule whose type is \"traces\": {}",
                                    table.stated("type"), join_or(known), no_such_model("rule", "rule", type)));
-  used_["rule"].push_back(type);
-  Table text = outer.table(type);
-  text.rename(fmt::format("rule '{}'", type));
+  Table text = section_entry(table, "type", root, "rule", type);
   if (const std::string kind = text.text("type"); kind != "traces")
     table.fail("type", fmt::format("{}, whose own 'type' is \"{}\"; name a rule whose type is \"traces\"",
                                    table.stated("type"), kind));

@@ -231,9 +231,7 @@ class Starter {
     if (!entries.empty()) std::memcpy(entries.data(), part.data(), part.size());
     Synapses& synapses = connection.synapses;
     std::vector<NeuronId> pre(synapses.size());
-    for (std::size_t row = 0; row < synapses.heard.size(); ++row)
-      std::fill(pre.begin() + static_cast<std::ptrdiff_t>(synapses.row[row]),
-                pre.begin() + static_cast<std::ptrdiff_t>(synapses.row[row + 1]), synapses.heard[row]);
+    synapses.each([&](std::uint32_t row, std::uint64_t s) { pre[s] = synapses.heard[row]; });
     const LocalRange local = network_.populations[connection.description->to]->range();
     auto entry = entries.begin();
     for (const std::uint64_t s : order_by_target(synapses, network_.layout, local.count)) {

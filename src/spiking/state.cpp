@@ -237,11 +237,10 @@ SavedWiring wiring_of(const Network& network, const Connection& connection, Comm
   const Synapses& synapses = connection.synapses;
   const NeuronId first = network.populations[connection.description->to]->range().first;
   SavedWiring wiring{.connection = connection.description->name, .synapses = synapses.size()};
-  for (std::size_t row = 0; row < synapses.heard.size(); ++row)
-    for (std::uint64_t s = synapses.row[row]; s < synapses.row[row + 1]; ++s) {
-      const std::uint64_t post = first + network.layout.neuron_of(synapses.target[s]);
-      wiring.pairs += mixed(std::uint64_t{synapses.heard[row]} << 32 | post);
-    }
+  synapses.each([&](std::uint32_t row, std::uint64_t s) {
+    const std::uint64_t post = first + network.layout.neuron_of(synapses.target[s]);
+    wiring.pairs += mixed(std::uint64_t{synapses.heard[row]} << 32 | post);
+  });
   const SavedWiring own = wiring;
   wiring.synapses = wiring.pairs = 0;
   for (const std::string& part : comm.gather(to_bytes(own))) {

@@ -76,6 +76,12 @@ struct Synapses {
     return static_cast<std::uint64_t>(std::lower_bound(delay.data() + begin, delay.data() + end, least) - delay.data());
   }
 
+  // Calls visit(row, synapse) in the order in which they lie.
+  template <class Visit>
+  void each(Visit&& visit) const {
+    for (std::uint32_t r = 0; r < heard.size(); ++r)
+      for (std::uint64_t s = row[r]; s < row[r + 1]; ++s) visit(r, s);
+  }
   // Calls visit(source, synapse) in the order of source, target and delay.
   template <class Visit>
   void by_target(Visit&& visit) const {

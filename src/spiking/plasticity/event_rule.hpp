@@ -9,6 +9,7 @@
 #include <bit>
 #include <utility>
 
+#include "spiking/plasticity/arrivals_by_block.hpp"
 #include "spiking/plasticity/plasticity.hpp"
 #include "spiking/plasticity/synapse_columns.hpp"
 #include "spiking/short_term/short_term.hpp"
@@ -25,20 +26,15 @@ namespace lpl::spiking {
 template <class Rule>
 class EventRule final : public Plasticity, private BlockHook {
  public:
-  EventRule(const RulePlace& place, Rule rule) : place_(place), rule_(std::move(rule)), columns_(place) {
-    arrivals_.resize(place.post.blocks());
-    next_.assign(place.post.blocks(), 0);
-  }
+  EventRule(const RulePlace& place, Rule rule)
+      : place_(place), rule_(std::move(rule)), arrivals_(place.post.blocks()), columns_(place) {}
 
   void begin_epoch(const PlasticEpoch& epoch) override {
     const SpikeHistory& source = epoch.spikes[place_.connection.from];
     first_ = epoch.first;
     learns_ = epoch.learns;
     rule_.begin_epoch(epoch.first, epoch.steps, source);
-    for (std::size_t b = 0; b < arrivals_.size(); ++b) {
-      arrivals_[b].clear();
-      next_[b] = 0;
-    }
+    arrivals_.clear();
     const Synapses& synapses = place_.synapses;
     for (std::uint32_t step = 0; step < epoch.steps; ++step) {
       const Step emitted = epoch.first + step - place_.connection.delay;
@@ -48,8 +44,7 @@ class EventRule final : public Plasticity, private BlockHook {
         const float factor = place_.short_term ? place_.short_term->factor(row, emitted) : 1;
         for (std::uint64_t s = synapses.row[row]; s < synapses.row[row + 1]; ++s) {
           const std::size_t block = place_.layout.neuron_of(synapses.target[s]) / kBlock;
-          arrivals_[block].push_back({step, static_cast<std::uint32_t>(s), factor});
-          epoch.event_steps[block] |= 1u << step;
+          arrivals_.add(block, {step, static_cast<std::uint32_t>(s), factor}, epoch);
         }
       }
     }
@@ -69,12 +64,11 @@ class EventRule final : public Plasticity, private BlockHook {
   };
 
   void arrive(std::uint32_t block, std::uint32_t step) override {
-    const auto& arrivals = arrivals_[block];
-    for (std::size_t& next = next_[block]; next < arrivals.size() && arrivals[next].step == step; ++next) {
-      const std::uint32_t s = arrivals[next].synapse;
+    for (const Arrival& arrival : arrivals_.take(block, step)) {
+      const std::uint32_t s = arrival.synapse;
       const std::uint32_t target = place_.synapses.target[s];
       float& weight = place_.synapses.weight[s];
-      place_.input[target + step * kBlock] += weight * arrivals[next].factor;
+      place_.input[target + step * kBlock] += weight * arrival.factor;
       if (learns_) weight = rule_.arrive(weight, place_.layout.neuron_of(target), first_ + step);
     }
   }
@@ -96,8 +90,7 @@ class EventRule final : public Plasticity, private BlockHook {
   Rule rule_;
   bool learns_ = true;
   Step first_ = 0;
-  std::vector<std::vector<Arrival>> arrivals_;  // by block, in step order
-  std::vector<std::size_t> next_;               // by block
+  ArrivalsByBlock<Arrival> arrivals_;
   SynapseColumns columns_;
 };
 

@@ -26,9 +26,9 @@ class SynapseColumns {
     for (std::size_t n = 1; n < column_.size(); ++n) column_[n] += column_[n - 1];
     member_.resize(synapses.size());
     std::vector<std::uint32_t> next(column_.begin(), column_.end() - 1);
-    for (std::uint32_t r = 0; r < synapses.heard.size(); ++r)
-      for (std::uint64_t s = synapses.row[r]; s < synapses.row[r + 1]; ++s)
-        member_[next[place.layout.neuron_of(synapses.target[s])]++] = {static_cast<std::uint32_t>(s), r};
+    synapses.each([&](std::uint32_t row, std::uint64_t s) {
+      member_[next[place.layout.neuron_of(synapses.target[s])]++] = {static_cast<std::uint32_t>(s), row};
+    });
   }
 
   struct Member {

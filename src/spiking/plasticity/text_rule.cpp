@@ -9,6 +9,7 @@
 
 #include "core/errors.hpp"
 #include "spiking/description.hpp"
+#include "spiking/plasticity/arrivals_by_block.hpp"
 #include "spiking/plasticity/change.hpp"
 #include "spiking/short_term/short_term.hpp"
 #include "spiking/synapses.hpp"
@@ -61,8 +62,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
         during_(compile_change(rule.text, rule.text.during, steady_, rule.dt)),
         each_(compile_change(rule.text, rule.text.each, steady_, rule.dt)),
         columns_(place),
-        arrivals_(place.post.blocks()),
-        next_(place.post.blocks(), 0) {
+        arrivals_(place.post.blocks()) {
     make_states();
     for (const SourceTrace& trace : rule_.source_traces) traces_.source.push_back(trace.initial);
     traces_.source_by_step.resize(traces_.source.size() * kLongestEpoch);
@@ -83,7 +83,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     else
       list_arrivals(epoch);
     if (condition_)
-      for (std::size_t b = 0; b < arrivals_.size(); ++b)
+      for (std::size_t b = 0; b < place_.post.blocks(); ++b)
         epoch.event_steps[b] |= (std::uint32_t{2} << (epoch.steps - 1)) - 1;
   }
 
@@ -92,20 +92,20 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   void advance(const Neurons& /*post*/, Step first, std::uint32_t steps) override {
     run_pending();
     if (!rule_.text.dendritic) traces_.pre.settle(first + steps - memory_);
-    for (std::size_t b = 0; b < arrivals_.size(); ++b) traces_.state.advance(b, first, first + steps - 1, place_.post);
+    for (std::size_t b = 0; b < place_.post.blocks(); ++b)
+      traces_.state.advance(b, first, first + steps - 1, place_.post);
   }
 
   void check() const override {
     const Synapses& synapses = place_.synapses;
     for (std::size_t state = 0; state < states_.size(); ++state)
-      for (std::uint32_t row = 0; row < synapses.heard.size(); ++row)
-        for (std::uint64_t s = synapses.row[row]; s < synapses.row[row + 1]; ++s)
-          if (!std::isfinite(states_[state][s]))
-            throw Error(fmt::format(
-                "connection '{}': rule '{}' has made '{}' of the synapse from {} to {} {}; look at "
-                "its equations",
-                place_.connection.name, place_.connection.rule_name, rule_.text.states[state].name, synapses.heard[row],
-                place_.post.range().first + place_.layout.neuron_of(synapses.target[s]), states_[state][s]));
+      synapses.each([&](std::uint32_t row, std::uint64_t s) {
+        if (std::isfinite(states_[state][s])) return;
+        throw Error(fmt::format(
+            "connection '{}': rule '{}' has made '{}' of the synapse from {} to {} {}; look at its equations",
+            place_.connection.name, place_.connection.rule_name, rule_.text.states[state].name, synapses.heard[row],
+            place_.post.range().first + place_.layout.neuron_of(synapses.target[s]), states_[state][s]));
+      });
   }
 
   void list(Variables& variables) override {
@@ -216,10 +216,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     const Synapses& synapses = place_.synapses;
     const SpikeHistory& source = epoch.spikes[place_.connection.from];
     const Step last = first_ + epoch.steps;
-    for (std::size_t b = 0; b < arrivals_.size(); ++b) {
-      arrivals_[b].clear();
-      next_[b] = 0;
-    }
+    arrivals_.clear();
     take_in_until(last - synapses.shortest, source);
     factors_.settle(synapses, source, last - memory_);
     std::size_t left = 0;
@@ -227,15 +224,13 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       for (; spike.next < spike.end && spike.emitted + delay_of(spike.next) < last; ++spike.next) {
         const auto step = static_cast<std::uint16_t>(spike.emitted + delay_of(spike.next) - first_);
         const std::size_t block = place_.layout.neuron_of(synapses.target[spike.next]) / kBlock;
-        arrivals_[block].push_back(
-            {static_cast<std::uint32_t>(spike.next), spike.row, spike.factor, step, spike.again});
-        epoch.event_steps[block] |= 1u << step;
+        arrivals_.add(block, {static_cast<std::uint32_t>(spike.next), spike.row, spike.factor, step, spike.again},
+                      epoch);
       }
       if (spike.next < spike.end) underway_[left++] = spike;
     }
     underway_.resize(left);
-    if (!synapses.delay.empty())
-      for (auto& arrivals : arrivals_) std::ranges::stable_sort(arrivals, {}, &Arrival::step);
+    if (!synapses.delay.empty()) arrivals_.sort();
   }
   void take_in_until(Step end, const SpikeHistory& source) {
     for (; known_ < end; ++known_)
@@ -271,20 +266,19 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       change_column(during_, first_lane + static_cast<std::uint32_t>(std::countr_zero(lanes)), first_ + step, step);
   }
   void transmit_arrivals(std::uint32_t block, std::uint32_t step) {
-    const auto& arrivals = arrivals_[block];
-    std::size_t& next = next_[block];
+    std::span<const Arrival> arrivals = arrivals_.take(block, step);
     if (learns_ && rule_.text.transmits_after) {
-      while (next < arrivals.size() && arrivals[next].step == step) {
-        const std::size_t begin = next;
-        do change(arrivals[next++], step);
-        while (next < arrivals.size() && arrivals[next].step == step && !arrivals[next].again);
+      while (!arrivals.empty()) {
+        std::size_t count = 0;
+        do change(arrivals[count++], step);
+        while (count < arrivals.size() && !arrivals[count].again);
         run_pending();
-        for (std::size_t i = begin; i < next; ++i) transmit(arrivals[i].synapse, step, arrivals[i].factor);
+        for (const Arrival& arrival : arrivals.first(count)) transmit(arrival.synapse, step, arrival.factor);
+        arrivals = arrivals.subspan(count);
       }
       return;
     }
-    for (; next < arrivals.size() && arrivals[next].step == step; ++next) {
-      const Arrival& arrival = arrivals[next];
+    for (const Arrival& arrival : arrivals) {
       // Changes by the spikes before it must be done; those of others may wait.
       if (arrival.again) run_pending();
       transmit(arrival.synapse, step, arrival.factor);
@@ -388,8 +382,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   void change_all() {
     const Synapses& synapses = place_.synapses;
     const Step now = rule_.text.dendritic ? std::max<Step>(0, first_ - synapses.shortest) : first_;
-    for (std::uint32_t row = 0; row < synapses.heard.size(); ++row)
-      for (std::uint64_t s = synapses.row[row]; s < synapses.row[row + 1]; ++s) add(each_, s, row, now, 0);
+    synapses.each([&](std::uint32_t row, std::uint64_t s) { add(each_, s, row, now, 0); });
     run_listed(each_);
   }
   // When a presynaptic spike was emitted that is at the synapse now.
@@ -414,8 +407,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   FactorsAhead factors_;
   Step known_ = -1;  // spikes emitted before this step have been taken in
   std::vector<Travelling> underway_;
-  std::vector<std::vector<Arrival>> arrivals_;  // by block, in step order
-  std::vector<std::size_t> next_;               // by block
+  ArrivalsByBlock<Arrival> arrivals_;
 };
 
 }  // namespace

@@ -151,6 +151,7 @@ class StateTraces {
   void seek(Step first) { std::ranges::fill(done_, first - 1); }
   // Goes ahead to `step` of the epoch that begins with step `first`.
   void advance(std::size_t block, Step first, Step step, const Neurons& post) {
+    if (entries_.empty()) return;
     for (Step& done = done_[block]; done < step; ++done)
       for (std::size_t t = 0; t < entries_.size(); ++t) {
         const Entry& entry = entries_[t];
