@@ -12,7 +12,7 @@ BinnedRates::BinnedRates(const RecordPlace& place, const RecordDescription& desc
       counts_(sizes_.size(), 0) {}
 
 void BinnedRates::observe(Step from, Step to, const std::vector<SpikeHistory>& spikes) {
-  if (!series_) return;
+  if (!series_.is_open()) return;
   const std::size_t columns = sizes_.size();
   std::vector<std::int64_t> counted(static_cast<std::size_t>(to - from) * columns, 0);
   count(from, to, spikes[source_], counted);
@@ -23,24 +23,10 @@ void BinnedRates::observe(Step from, Step to, const std::vector<SpikeHistory>& s
         const auto last = static_cast<std::size_t>(end - from) * columns;
         for (std::size_t i = first; i < last; ++i) counts_[i % columns] += counted[i];
       },
-      [&](Step begin, Step end) { close(begin, end); });
-}
-
-void BinnedRates::close(Step begin, Step end) {
-  const double seconds = place_.simulation.seconds(end - begin);
-  begins_.push_back(place_.simulation.seconds(begin));
-  ends_.push_back(place_.simulation.seconds(end));
-  for (std::size_t c = 0; c < counts_.size(); ++c) {
-    rates_.push_back(static_cast<float>(static_cast<double>(counts_[c]) / (seconds * sizes_[c])));
-    counts_[c] = 0;
-  }
-}
-
-void BinnedRates::write() {
-  series_->append(begins_, ends_, rates_);
-  begins_.clear();
-  ends_.clear();
-  rates_.clear();
+      [&](Step begin, Step end) {
+        series_.add(place_.simulation, begin, end, counts_, sizes_);
+        std::ranges::fill(counts_, 0);
+      });
 }
 
 void BinnedRates::restore(std::span<const std::int64_t> state) {

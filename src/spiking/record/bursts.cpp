@@ -28,9 +28,8 @@ class BurstRates final : public BinnedRates {
         neurons_(place.simulation.sources[record.source].size) {}
 
   void open(ResultFile& file) override {
-    open_series(std::make_unique<RateSeries>(
-        file.create_rate_columns("/bursts/" + place_.simulation.sources[record_.source].name, {"kinds", kKinds},
-                                 place_.simulation.seconds(record_.every))));
+    open_series(file.create_rate_columns("/bursts/" + place_.simulation.sources[record_.source].name, {"kinds", kKinds},
+                                         place_.simulation.seconds(record_.every)));
   }
 
   std::vector<std::int64_t> state() const override {

@@ -29,9 +29,9 @@ class MemberRates final : public BinnedRates {
   void open(ResultFile& file) override {
     const Source& source = place_.simulation.sources[record_.source];
     patterns_ = record_.patterns.by_neuron({0, source.size});
-    open_series(std::make_unique<RateSeries>(
-        file.create_rate_columns("/pattern_rates/" + source.name + "/" + record_.name,
-                                 {"patterns", record_.patterns.names}, place_.simulation.seconds(record_.every))));
+    open_series(file.create_rate_columns("/pattern_rates/" + source.name + "/" + record_.name,
+                                         {"patterns", record_.patterns.names},
+                                         place_.simulation.seconds(record_.every)));
   }
 
  private:

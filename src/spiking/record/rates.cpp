@@ -17,13 +17,13 @@ struct Rates final : RecordDescription {
 class RateRecord final : public Record {
  public:
   RateRecord(const RecordPlace& place, const Rates& description) : place_(place), description_(description) {
-    for (const std::size_t source : description.sources) counters_.push_back({source, 0, nullptr, {}, {}, {}});
+    for (const std::size_t source : description.sources) counters_.push_back({source, 0, {}});
   }
 
   void open(ResultFile& file) override {
     for (Counter& counter : counters_)
-      counter.series = std::make_unique<RateSeries>(file.create_rates(place_.simulation.sources[counter.source].name,
-                                                                      place_.simulation.seconds(description_.every)));
+      counter.series.open(file.create_rates(place_.simulation.sources[counter.source].name,
+                                            place_.simulation.seconds(description_.every)));
   }
 
   void observe(Step from, Step to, const std::vector<SpikeHistory>& spikes) override {
@@ -37,12 +37,7 @@ class RateRecord final : public Record {
   }
 
   void write() override {
-    for (Counter& counter : counters_) {
-      counter.series->append(counter.begins, counter.ends, counter.rates);
-      counter.begins.clear();
-      counter.ends.clear();
-      counter.rates.clear();
-    }
+    for (Counter& counter : counters_) counter.series.write();
   }
 
   std::vector<std::int64_t> state() const override {
@@ -58,18 +53,13 @@ class RateRecord final : public Record {
   struct Counter {
     std::size_t source;
     std::int64_t count;
-    std::unique_ptr<RateSeries> series;  // rank 0
-    std::vector<double> begins, ends;
-    std::vector<float> rates;
+    BinnedSeries series;
   };
 
   void close(Counter& counter, Step begin, Step end) const {
-    const auto count = static_cast<double>(std::exchange(counter.count, 0));
-    if (!counter.series) return;
-    const double seconds = place_.simulation.seconds(end - begin);
-    counter.begins.push_back(place_.simulation.seconds(begin));
-    counter.ends.push_back(place_.simulation.seconds(end));
-    counter.rates.push_back(static_cast<float>(count / (seconds * place_.simulation.sources[counter.source].size)));
+    const std::int64_t count = std::exchange(counter.count, 0);
+    const double size = place_.simulation.sources[counter.source].size;
+    if (counter.series.is_open()) counter.series.add(place_.simulation, begin, end, {&count, 1}, {&size, 1});
   }
 
   const RecordPlace place_;
