@@ -379,25 +379,39 @@ GROUPS = ((auryn_cases, ("auryn_neuron_inputs.csv", "auryn_neuron_states.csv", "
           (adex_methods, ("adex_reference.csv", "method_errors.csv")))
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def table_parser(purpose):
+    """What the judges of tables are asked."""
+    parser = argparse.ArgumentParser(description=purpose)
     parser.add_argument("folder", type=pathlib.Path)
     parser.add_argument("--lpl-sim", default=os.environ.get("LPL_SIM", str(ROOT / "build/release/bin/lpl_sim")))
     parser.add_argument("--ranks", type=int, default=1)
     parser.add_argument("--only", help="cases whose name has this text")
-    parser.add_argument("--except", dest="left_out", action="append", default=[], help="none of those whose name has this")
     parser.add_argument("--keep", help="folder that keeps descriptions and results")
-    options = parser.parse_args()
+    return parser
+
+
+def simulator_of(parser, options):
     if not options.folder.is_dir():
         parser.error(f"{options.folder} is no folder")
-    judge = Judge(Simulator(os.path.abspath(options.lpl_sim), options.ranks, options.keep), options.only, options.left_out)
-    for group, files in GROUPS:
-        missing = [file for file in files if not (options.folder / file).is_file()]
+    return Simulator(os.path.abspath(options.lpl_sim), options.ranks, options.keep)
+
+
+def judge_groups(groups, folder, judge):
+    """Each group that has its files; the exit status."""
+    for group, files in groups:
+        missing = [file for file in files if not (folder / file).is_file()]
         if missing:
-            print(f"{group.__name__}: skipped, {options.folder} has no {', '.join(missing)}")
+            print(f"{group.__name__}: skipped, {folder} has no {', '.join(missing)}")
             continue
-        group(options.folder, judge)
+        group(folder, judge)
     return 1 if judge.failed else 0
+
+
+def main():
+    parser = table_parser(__doc__.splitlines()[0])
+    parser.add_argument("--except", dest="left_out", action="append", default=[], help="none of those whose name has this")
+    options = parser.parse_args()
+    return judge_groups(GROUPS, options.folder, Judge(simulator_of(parser, options), options.only, options.left_out))
 
 
 if __name__ == "__main__":

@@ -9,14 +9,12 @@ has a part of them; what is not there is skipped aloud). Every case prints a lin
 Exits 0 where all pass, else 1, or 2 (misused).
 """
 
-import argparse
 import collections
-import os
 import pathlib
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-from check_models import ROOT, Simulator, rows_of  # noqa: E402
+from check_models import judge_groups, rows_of, simulator_of, table_parser  # noqa: E402
 
 import numpy as np  # noqa: E402
 
@@ -101,30 +99,16 @@ def nest_tsodyks(folder, judge):
         judge.judge(name, V, wanted, 1e-5)
 
 
-# One source, one neuron that a kick makes spike in the step after its arrival, and a synapse that drives nothing.
+# One source, one neuron that a kick makes spike, and a synapse that drives nothing.
 PAIR = """
 [simulation]
-dt = "0.1 ms"
-[cell.post]
-model = "equations"
-method = "euler"
-[cell.post.states]
-V = "-60 mV"
-sink = "0"
-[cell.post.receptors]
-KICK = "V"
-PLASTIC = "sink"
-[cell.post.dynamics]
-V = "(-60 mV - V) / 20 ms"
-[cell.post.spike]
-when = "V > -50 mV"
-then = {{ V = "-60 mV" }}
-refractory = "0.1 ms"
-test_first = true
+dt = "{dt}"
+{cell}
 [[population]]
 name = "post"
 size = 1
 cell = "post"
+precision = "{precision}"
 [[stimulus]]
 name = "pre"
 type = "spikes"
@@ -140,7 +124,7 @@ from = "kick"
 to = "post"
 receptor = "KICK"
 one_to_one = true
-weight = "100 mV"
+weight = "{kick}"
 delay = "{kick_delay}"
 [[connection]]
 name = "synapse"
@@ -163,12 +147,33 @@ what = "synapses"
 of = "synapse"
 pre = [0]
 post = [0]
-every = "0.1 ms"
+every = "{every}"
 """
+
+# Spikes in the step after a kick's arrival.
+KICKED = """
+[cell.post]
+model = "equations"
+method = "euler"
+[cell.post.states]
+V = "-60 mV"
+sink = "0"
+[cell.post.receptors]
+KICK = "V"
+PLASTIC = "sink"
+[cell.post.dynamics]
+V = "(-60 mV - V) / 20 ms"
+[cell.post.spike]
+when = "V > -50 mV"
+then = { V = "-60 mV" }
+refractory = "0.1 ms"
+test_first = true
+"""
+SHORT_STEPS = {"dt": "0.1 ms", "cell": KICKED, "precision": "float32", "kick": "100 mV", "every": "0.1 ms"}
 
 
 def weights_of(judge, name, files, **values):
-    """The weight at the end of each step."""
+    """The weight at the end of each sampled step."""
     parameters = "".join(f"{key} = {value}\n" for key, value in values.pop("parameters").items())
     return judge.simulator.run(name, PAIR.format(parameters=parameters, **values), files).weights["synapse"][:, 0]
 
@@ -212,7 +217,7 @@ def auryn_plasticity(folder, judge):
             print(f"auryn_{name}: skipped, no rule of models/ is named for it")
             continue
         rule, parameters = AURYN[name]
-        found = weights_of(judge, name, files, rule=rule, parameters=parameters, weight=0.2, delay="0.8 ms",
+        found = weights_of(judge, name, files, **SHORT_STEPS, rule=rule, parameters=parameters, weight=0.2, delay="0.8 ms",
                            kick_delay="0.8 ms", duration="3.1 s")
         judge.judge(f"auryn_{name}", found, wanted, 1e-6 * max(1.0, max(wanted.values())))
 
@@ -248,7 +253,7 @@ def nest_stdp(folder, judge):
             continue
         values = dict(item.split("=") for item in text.split(";"))
         rule, parameters = nest_rule(kind, values)
-        found = weights_of(judge, name, files, rule=rule, parameters=parameters, weight=values["w0"], delay=f"{delay} ms",
+        found = weights_of(judge, name, files, **SHORT_STEPS, rule=rule, parameters=parameters, weight=values["w0"], delay=f"{delay} ms",
                            kick_delay="0.1 ms", duration="0.5 s")
         judge.judge(name, found, wanted, 1e-6 * max(wanted.values()))
 
@@ -256,8 +261,6 @@ def nest_stdp(folder, judge):
 # The authors' program in steps of 1 ms: a neuron whose spike takes two steps, and the rule as it is coded. A kick is a current of
 # one step. Presynaptic traces decay by 1 - 1/15 a step.
 CLOPATH = """
-[simulation]
-dt = "1 ms"
 [cell.post]
 model = "equations"
 step = [
@@ -295,55 +298,10 @@ KICK = "I_kick"
 PLASTIC = "sink"
 [cell.post.spike]
 when = "firing"
-then = {{}}
+then = {}
 arrivals = "first"
-[[population]]
-name = "post"
-size = 1
-cell = "post"
-precision = "float64"
-[[stimulus]]
-name = "pre"
-type = "spikes"
-size = 1
-file = "pre.ras"
-[[stimulus]]
-name = "kick"
-type = "spikes"
-size = 1
-file = "kick.ras"
-[[connection]]
-from = "kick"
-to = "post"
-receptor = "KICK"
-one_to_one = true
-weight = "1e6 pA"
-delay = "1 ms"
-[[connection]]
-name = "synapse"
-from = "pre"
-to = "post"
-receptor = "PLASTIC"
-one_to_one = true
-weight = 0.5
-delay = "1 ms"
-plasticity = "rule"
-[rule.rule]
-type = "clopath"
-tau_x = "{tau_x:.15g} ms"
-A_LTP = "{A_LTP:.15g} 1/mV^2"
-w_max = 10
-[[phase]]
-name = "run"
-duration = "{duration} ms"
-[[record]]
-name = "weight"
-what = "synapses"
-of = "synapse"
-pre = [0]
-post = [0]
-every = "1 s"
 """
+LONG_STEPS = {"dt": "1 ms", "cell": CLOPATH, "precision": "float64", "kick": "1e6 pA", "every": "1 s"}
 
 
 def clopath_frequency(folder, judge):
@@ -366,8 +324,9 @@ def clopath_frequency(folder, judge):
         decay = 1 - 1 / 15
         tau_x = -1 / np.log(decay)
         # clopath.rule has jump = 1 / tau_x; the program's is 1/15, before the decay of the step.
-        text = CLOPATH.format(tau_x=tau_x, A_LTP=8e-5 * tau_x / 15 / decay, duration=length * repeats)
-        weight = judge.simulator.run(name, text, files).weights["synapse"][-1, 0]
+        parameters = {"tau_x": f'"{tau_x:.15g} ms"', "A_LTP": f'"{8e-5 * tau_x / 15 / decay:.15g} 1/mV^2"', "w_max": 10}
+        weight = weights_of(judge, name, files, **LONG_STEPS, rule="clopath", parameters=parameters, weight=0.5, delay="1 ms",
+                            kick_delay="1 ms", duration=f"{length * repeats} ms")[-1]
         judge.judge(name, {"end": 100 * weight / 0.5}, {"end": float(row["normalised_percent"])}, 0.01)
 
 
@@ -381,23 +340,9 @@ GROUPS = (
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", type=pathlib.Path)
-    parser.add_argument("--lpl-sim", default=os.environ.get("LPL_SIM", str(ROOT / "build/release/bin/lpl_sim")))
-    parser.add_argument("--ranks", type=int, default=1)
-    parser.add_argument("--only", help="cases whose name has this text")
-    parser.add_argument("--keep", help="folder that keeps descriptions and results")
+    parser = table_parser(__doc__.splitlines()[0])
     options = parser.parse_args()
-    if not options.folder.is_dir():
-        parser.error(f"{options.folder} is no folder")
-    judge = Judge(Simulator(os.path.abspath(options.lpl_sim), options.ranks, options.keep), options.only)
-    for group, files in GROUPS:
-        missing = [file for file in files if not (options.folder / file).is_file()]
-        if missing:
-            print(f"{group.__name__}: skipped, {options.folder} has no {', '.join(missing)}")
-            continue
-        group(options.folder, judge)
-    return 1 if judge.failed else 0
+    return judge_groups(GROUPS, options.folder, Judge(simulator_of(parser, options), options.only))
 
 
 if __name__ == "__main__":
