@@ -19,7 +19,7 @@ stage() {
 preset() {
   cmake --preset "$1" -DLPL_TESTS=ON >/dev/null
   cmake --build --preset "$1"
-  ctest --preset "$1" -R "$2"
+  ctest --preset "$1" -j "$(nproc)" -R "$2"
   scripts/print_skipped.sh "build/$1"
 }
 

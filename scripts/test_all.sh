@@ -42,7 +42,7 @@ stage "lpl_rate alone" alone rate
 stage "sanitizers, all tests" preset asan '.'
 stage "threads" preset tsan '^(rate_parts|rate_engine|rate_data|mpi_[24]|system_(stall|images|rate_cases)|thread_sanitizer)$'
 stage "clang, all tests" preset clang '.'
-stage "fuzzing lpl_rate" scripts/fuzz.sh 20 training images hdf5 checkpoint_training safetensors
+stage "baseline vectors" preset baseline '^(unit|rate_parts|rate_engine|rate_data|mpi_2|(rate_)?reference_.*)$'
 stage "many kills" many_kills
 stage "valgrind" valgrind_runs
 end_of_stages

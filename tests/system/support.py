@@ -58,6 +58,19 @@ def processes_below(pid):
     return sorted(found)
 
 
+def living_below(pid):
+    """Those that descend from the process and have not ended, as process ids."""
+    return [child for child in processes_below(pid) if child != pid and state_of(child) not in ("Z", None)]
+
+
+def state_of(pid):
+    """The letter of /proc for what a process does; None of one that is gone."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return None
+
+
 def lpl_sim(*arguments, ranks=1, cwd=None, timeout=120, **options):
     """Runs lpl_sim; returns the completed process with its texts."""
     return subprocess.run(mpirun(ranks, LPL_SIM, *arguments), cwd=cwd, env=environment(), capture_output=True, text=True,

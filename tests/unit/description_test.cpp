@@ -783,7 +783,7 @@ TEST(Description, NetworksTooLargeForARankAreRefused) {
 }
 
 // Mutated descriptions never crash: they are read or refused with a message.
-TEST(Description, SurvivesThousandsOfMutations) {
+TEST(Description, SurvivesAThousandMutations) {
   std::ifstream in(std::string(LPL_EXAMPLES) + "/invariance.sim");
   const std::string original((std::istreambuf_iterator<char>(in)), {});
   ASSERT_GT(original.size(), 1000u);
@@ -808,7 +808,7 @@ TEST(Description, SurvivesThousandsOfMutations) {
                                               "'''",
                                               "size"};
   int accepted = 0, refused = 0;
-  for (std::uint32_t trial = 0; trial < 4000; ++trial) {
+  for (std::uint32_t trial = 0; trial < 1000; ++trial) {
     Random random(99, Draw::signal, 1, trial);
     std::string text = original;
     for (std::uint32_t edits = 1 + random.below(4); edits > 0; --edits) {
@@ -837,9 +837,9 @@ TEST(Description, SurvivesThousandsOfMutations) {
       EXPECT_GT(std::string(error.what()).size(), 10u);
     }
   }
-  EXPECT_EQ(accepted + refused, 4000);
-  EXPECT_GT(refused, 1000);
-  EXPECT_GT(accepted, 100);
+  EXPECT_EQ(accepted + refused, 1000);
+  EXPECT_GT(refused, 250);
+  EXPECT_GT(accepted, 25);
 }
 
 }  // namespace
