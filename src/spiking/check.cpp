@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "comm/gathering_exchange.hpp"
 #include "spiking/engine.hpp"
 #include "spiking/model/catalogue.hpp"
 #include "spiking/plasticity/plasticity.hpp"
@@ -13,8 +14,6 @@
 
 namespace lpl::spiking {
 namespace {
-
-constexpr double kAssumedRate = 10;  // [Hz] mean rate of the neurons
 
 void print_result_size(const SimulationDescription& simulation, const std::vector<double>& synapses) {
   const ResultSize size = result_size(simulation, synapses, kAssumedRate);
@@ -146,7 +145,7 @@ void print_partition(const SimulationDescription& simulation, int ranks) {
   // A message: its length, counts by population and step, ids; 4 bytes each.
   const double counts = 1 + static_cast<double>(simulation.populations.size()) * steps;
   const double spikes = neurons / ranks * kAssumedRate * steps * simulation.dt;
-  const double bytes = 4 * std::max(counts + spikes, static_cast<double>(SpikeExchange::kLeastWords));
+  const double bytes = 4 * std::max(counts + spikes, static_cast<double>(GatheringExchange::kLeastWords));
   fmt::print(
       "exchange     every {:.6g} s of model time each rank sends {:.0f} bytes and receives {:.6g}; at {:.0f} Hz\n",
       steps * simulation.dt, bytes, bytes * ranks, kAssumedRate);
