@@ -37,6 +37,13 @@ Hearing::Load Hearing::load() const {
   return load;
 }
 
+double Hearing::neurons(std::size_t population) const {
+  const std::vector<bool>& bits = bits_[population];
+  const LocalRange own = local_range(simulation_.populations[population].size, rank_, ranks_);
+  const auto first = bits.begin() + own.first;
+  return static_cast<double>(std::count(bits.begin(), bits.end(), true) + std::count(first, first + own.count, false));
+}
+
 std::vector<std::uint32_t> Hearing::of_rank(int rank) const {
   std::vector<std::uint32_t> words;
   for (std::size_t p = 0; p < bits_.size(); ++p) {

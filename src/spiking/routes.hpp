@@ -24,12 +24,12 @@ class Hearing {
     double neurons = 0, partners = 0;  // heard, and of how many ranks
   };
   Load load() const;
+  // The neurons of a population whose spikes reach this rank: its own, too.
+  double neurons(std::size_t population) const;
   // Bits of the neurons of a rank, by population; each begins with a word of its own.
   std::vector<std::uint32_t> of_rank(int rank) const;
 
  private:
-  bool hears(std::size_t population, NeuronId id) const { return bits_[population][id]; }
-
   const SimulationDescription& simulation_;
   int rank_, ranks_;
   std::vector<std::vector<bool>> bits_;  // [population][neuron]

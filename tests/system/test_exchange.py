@@ -189,6 +189,29 @@ class Exchange(InFolder):
             self.assertLessEqual(float(found[1]), 4 if form == "directed" else 1)
         self.assertLess(received["directed"], received["all-gather"] / 4)
 
+    def test_a_dry_run_says_what_both_would_carry(self):
+        def planned(ranks, description="chain.sim"):
+            text = lpl_sim(description, "--dry-run", ranks, cwd=self.folder).stdout
+            found = {form: [float(word) for word in re.search(rf"{form} +sends ([\d.e+]+) messages, ([\d.e+]+) bytes, and receives ([\d.e+]+) bytes; "
+                                                              r"([\d.e+]+) us, ([\d.e+-]+) MiB", text).groups()] for form in FORMS}
+            return found, re.search(r"(\d+) ranks take the (.*)", text)
+        few, taken = planned(5)
+        self.assertEqual(taken.groups(), ("5", "all-gather"))
+        # At least 64 words a rank; at most four partners, of a word or more each.
+        self.assertEqual(few["all-gather"][:3], [3, 256, 4 * 256])
+        self.assertLessEqual(few["directed"][0], 4)
+        self.assertGreaterEqual(few["directed"][1], 4 * few["directed"][0])
+        many, taken = planned(128)
+        self.assertEqual(many["all-gather"][2], 127 * 256)
+        self.assertLess(many["directed"][2], many["all-gather"][2] / 10)
+        self.assertLess(many["directed"][3], many["all-gather"][3])
+        self.assertEqual(taken.groups(), ("128", "directed one"))
+        # Where all ranks hear each other, a message to each costs more than seven that go on.
+        many, taken = planned(128, EXAMPLES / "coba.sim")
+        self.assertEqual((many["directed"][0], many["all-gather"][0]), (127, 7))
+        self.assertGreater(many["directed"][3], many["all-gather"][3])
+        self.assertEqual(taken.groups(), ("128", "all-gather"))
+
     def test_few_ranks_gather(self):
         done = self.run_to("r.h5", "chain.sim", ranks=2)
         self.assertRegex(done.stdout, r"exchange +all-gather; a rank sends 1 messages, ")
