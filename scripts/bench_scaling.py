@@ -1,19 +1,20 @@
 #!/usr/bin/env python3
 """How lpl_sim scales: measures where cores exist, fits a model, predicts where they do not.
 
-    bench_scaling.py [--cores 1,2] [--neurons 4000,8000,16000] [--seconds 1] [--predict 16,256,4096] [--json OUT.json]
+    bench_scaling.py [--cores 1,2] [--neurons 4000,8000,16000] [--exchange directed] [--seconds 1] [--predict 16,256,4096] [--json OUT.json]
 
 The network is examples/coba.sim at other sizes, 80 synapses a neuron as published, no recording. Strong scaling: one size on
 more ranks; weak scaling: a size that grows with the ranks. The time of an epoch (one exchange) is split into
 
-  computing   the slowest rank's; the model is fixed + per_neuron * (neurons / ranks) + per_spike * (spikes of all ranks),
-              least squares over all runs, no coefficient below 0
+  computing   the slowest rank's; the model is fixed + per_neuron * (neurons / ranks) + per_spike * (spikes that a rank
+              gets), least squares over all runs, no coefficient below 0
   exchanging  of the rank that waits least: what the exchange itself takes
   waiting     the rest: ranks that are ready wait for the slowest
 
-Predictions add, for several nodes, what cannot be measured here and is assumed: --latency of a message between nodes, log2(ranks)
-of which one after the other make an all-gather, --bandwidth, and --unpack, the time to take one rank's count of one
-population and step from a message.
+Predictions add, for several nodes, what cannot be measured here and is assumed, for both ways that spikes travel, by the formulas by
+which lpl_sim chooses one: --latency of a message between nodes and --message of the processor at either end, log2(ranks) of which
+one after the other make an all-gather, one a pair of ranks a directed exchange; --bandwidth; and --unpack, the time to take
+one count from a message. With targets at random a rank hears a share 1 - exp(-synapses / ranks) of all neurons.
 """
 
 import argparse
@@ -38,7 +39,8 @@ EPOCH = 0.8e-3  # [s] model time, the minimum delay
 STEPS = 8
 SYNAPSES = 80  # of each neuron
 POPULATIONS = 2
-LEAST_BYTES = 256  # of a message
+LEAST_BYTES = 256  # of a message that is gathered
+SIGNALS = 16  # exchanges between two of signals, where they do not travel with spikes
 
 
 def arguments_for(neurons, seconds):
@@ -48,7 +50,7 @@ def arguments_for(neurons, seconds):
     return [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
 
 
-def measure(program, neurons, ranks, seconds, repeats):
+def measure(program, neurons, ranks, seconds, repeats, form):
     """Seconds per epoch; of each figure the least of several runs, for what else the machine does only adds."""
     environment = dict(os.environ)
     if os.geteuid() == 0:
@@ -57,7 +59,7 @@ def measure(program, neurons, ranks, seconds, repeats):
     found = []
     with tempfile.TemporaryDirectory() as scratch:
         for _ in range(repeats):
-            command = [*launcher, program, str(ROOT / "examples/coba.sim"), "--out", f"{scratch}/r.h5", "--progress", "none", *arguments_for(neurons, seconds)]
+            command = [*launcher, program, str(ROOT / "examples/coba.sim"), "--out", f"{scratch}/r.h5", "--progress", "none", "--exchange", form, *arguments_for(neurons, seconds)]
             done = subprocess.run(command, env=environment, capture_output=True, text=True)
             if done.returncode != 0:
                 sys.exit(f"{' '.join(command)} failed:\n{done.stderr}")
@@ -67,6 +69,8 @@ def measure(program, neurons, ranks, seconds, repeats):
             epochs = seconds / EPOCH
             run = {"neurons": neurons, "ranks": ranks, "wall": wall / epochs, "computing": most / epochs, "exchanging": exchange / epochs if ranks > 1 else 0.0,
                    "spikes": int(re.search(r"spikes +(\d+)", text)[1]) / epochs, "imbalance": most / least if least > 0 else math.nan}
+            received = re.search(r"receives ([\d.e+]+) bytes", text)
+            run["received"] = float(received[1]) if received else 0.0
             found.append(run)
     best = {key: min(run[key] for run in found) for key in found[0]}
     best["waiting"] = max(0.0, best["wall"] - best["computing"] - best["exchanging"])
@@ -83,12 +87,24 @@ def fit(runs):
 
 
 def predict(neurons, ranks, model, rate, exchange, options):
-    """Seconds per epoch: computing, exchanging."""
+    """Seconds per epoch, computing and exchanging, by the way that spikes travel."""
     fixed, per_neuron, per_spike = model
     spikes = neurons * rate * EPOCH
-    message = max(LEAST_BYTES, 4 * (1 + POPULATIONS * STEPS + spikes / ranks))
-    network = math.log2(ranks) * options.latency + message * ranks / options.bandwidth if ranks > options.cores_per_node else exchange
-    return fixed + per_neuron * neurons / ranks + per_spike * spikes, network + options.unpack * POPULATIONS * STEPS * ranks
+    counts = POPULATIONS * STEPS
+    step = options.latency + 2 * options.message
+
+    message = max(LEAST_BYTES, 4 * (1 + counts + spikes / ranks))
+    gathering = math.log2(ranks) * step + message * (ranks - 1) / options.bandwidth if ranks > options.cores_per_node else exchange
+    gathering += options.unpack * counts * ranks
+
+    heard = spikes * -math.expm1(-SYNAPSES / ranks)
+    partners = ranks - 1
+    occupied = -counts * math.expm1(-heard / partners / counts)  # counts of a message that are not 0
+    directed = (options.latency + partners * (2 * options.message + 2 * occupied * options.unpack) + math.log2(ranks) * step / SIGNALS
+                + 4 * (partners * (1 + 2 * occupied) + heard) / options.bandwidth)
+
+    local = fixed + per_neuron * neurons / ranks
+    return {"all-gather": (local + per_spike * spikes, gathering), "directed": (local + per_spike * heard, directed)}
 
 
 def numbers(text):
@@ -102,10 +118,12 @@ def main():
     parser.add_argument("--neurons", type=numbers, default=[4000, 8000, 16000])
     parser.add_argument("--seconds", type=float, default=5.0, help="model time of a run")
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--exchange", choices=("auto", "all-gather", "directed"), default="auto", help="how spikes travel in what is measured")
     parser.add_argument("--predict", type=numbers, default=[16, 256, 4096], help="numbers of ranks to predict")
     parser.add_argument("--cores-per-node", type=int, default=64)
     parser.add_argument("--latency", type=float, default=2e-6)
     parser.add_argument("--bandwidth", type=float, default=1e10)
+    parser.add_argument("--message", type=float, default=0.5e-6)
     parser.add_argument("--unpack", type=float, default=1e-9)
     parser.add_argument("--lpl-sim", default=str(ROOT / "build/release/bin/lpl_sim"))
     parser.add_argument("--json", type=output.replaceable)
@@ -117,28 +135,28 @@ def main():
     if len(options.neurons) * len(options.cores) < 3:
         parser.error("--neurons, --cores: the model has three coefficients; measure three runs or more")
 
-    runs = [measure(options.lpl_sim, neurons, ranks, options.seconds, options.repeats) for neurons in options.neurons for ranks in options.cores]
+    runs = [measure(options.lpl_sim, neurons, ranks, options.seconds, options.repeats, options.exchange) for neurons in options.neurons for ranks in options.cores]
     print("measured, microseconds per epoch of 0.8 ms model time")
-    print(f"{'neurons':>9} {'ranks':>6} {'wall':>9} {'computing':>10} {'exchanging':>11} {'waiting':>8} {'imbalance':>10}")
+    print(f"{'neurons':>9} {'ranks':>6} {'wall':>9} {'computing':>10} {'exchanging':>11} {'waiting':>8} {'imbalance':>10} {'bytes':>8}")
     for run in runs:
         print(f"{run['neurons']:>9} {run['ranks']:>6} {run['wall'] * 1e6:9.2f} {run['computing'] * 1e6:10.2f} {run['exchanging'] * 1e6:11.2f} "
-              f"{run['waiting'] * 1e6:8.2f} {run['imbalance']:10.2f}")
+              f"{run['waiting'] * 1e6:8.2f} {run['imbalance']:10.2f} {run['received']:8.0f}")
     model, error = fit(runs)
     rate = float(np.mean([run["spikes"] / run["neurons"] / EPOCH for run in runs]))
     exchange = float(np.median([run["exchanging"] for run in runs if run["ranks"] > 1]))
-    print(f"model: computing = {model[0] * 1e6:.3g} us + {model[1] * 1e9:.3g} ns * neurons / ranks + {model[2] * 1e9:.3g} ns * spikes of all ranks "
+    print(f"model: computing = {model[0] * 1e6:.3g} us + {model[1] * 1e9:.3g} ns * neurons / ranks + {model[2] * 1e9:.3g} ns * spikes that a rank gets "
           f"(error {error:.0%}); exchanging on one node {exchange * 1e6:.2g} us; {rate:.1f} Hz")
 
     print(f"\nextrapolated; assumed: {options.latency * 1e6:g} us and {options.bandwidth / 1e9:g} GB/s between nodes of {options.cores_per_node} cores, "
-          f"{options.unpack * 1e9:g} ns per count unpacked")
-    print(f"{'':<8} {'neurons':>10} {'ranks':>6} {'computing':>10} {'exchanging':>11}  real-time factor")
+          f"{options.message * 1e6:g} us of the processor per message at either end, {options.unpack * 1e9:g} ns per count unpacked")
+    print(f"{'':<8} {'neurons':>10} {'ranks':>6} {'':<10} {'computing':>10} {'exchanging':>11}  real-time factor")
     predictions = []
     for kind in ("strong", "weak"):
         for ranks in options.predict:
             neurons = 100_000 if kind == "strong" else 4000 * ranks
-            computing, exchanging = predict(neurons, ranks, model, rate, exchange, options)
-            predictions.append({"kind": kind, "neurons": neurons, "ranks": ranks, "computing": computing, "exchanging": exchanging})
-            print(f"{kind:<8} {neurons:>10} {ranks:>6} {computing * 1e6:10.2f} {exchanging * 1e6:11.2f}  {(computing + exchanging) / EPOCH:.3g}")
+            for form, (computing, exchanging) in predict(neurons, ranks, model, rate, exchange, options).items():
+                predictions.append({"kind": kind, "neurons": neurons, "ranks": ranks, "exchange": form, "computing": computing, "exchanging": exchanging})
+                print(f"{kind:<8} {neurons:>10} {ranks:>6} {form:<10} {computing * 1e6:10.2f} {exchanging * 1e6:11.2f}  {(computing + exchanging) / EPOCH:.3g}")
     if options.json:
         output.write_json(options.json, {"runs": runs, "model": model, "error": error, "rate": rate, "predictions": predictions})
     return 0

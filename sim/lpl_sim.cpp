@@ -40,11 +40,18 @@ void print_summary(const RunSummary& s, const std::string& where, Balance comput
   fmt::print("shares       {}\n", join(shares, ", "));
   fmt::print("by rank      computing {:.3f} to {:.3f} s, exchanging and waiting {:.3f} to {:.3f} s\n", computing.least,
              computing.most, exchanging.least, exchanging.most);
+  if (s.traffic.exchanges > 0) {
+    const auto each = [&](std::int64_t sum) {
+      return static_cast<double>(sum) / static_cast<double>(s.traffic.exchanges);
+    };
+    fmt::print("exchange     {}; a rank sends {:.4g} messages, {:.5g} bytes, and receives {:.5g} bytes an exchange\n",
+               s.exchange, each(s.traffic.messages), 4 * each(s.traffic.sent), 4 * each(s.traffic.received));
+  }
   fmt::print("peak memory  {:.1f} MiB per rank at most\n", static_cast<double>(memory) / (1 << 20));
   fmt::print("output       {}\n", out);
 }
 
-ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
+ExitCode run(const ProgramOptions& options, int dry_run, std::optional<ExchangeForm> form, Communicator& comm) {
   SimulationDescription simulation;
   agree(comm, [&] { simulation = read_simulation(options.description, options.overrides, options.seed); });
   if (comm.rank() == 0)
@@ -67,7 +74,7 @@ ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
                  .description = simulation.canonical_text,
                  .fixed_text = simulation.fixed_text};
   const auto locks = claim_outputs(options, {}, simulation.files.texts, simulation.files.data, facts, comm);
-  Engine engine(simulation, comm);
+  Engine engine(simulation, comm, form);
   const RunSummary summary = engine.run(options.out, facts, options.progress, options.checkpoint);
   const double exchange = summary.activity_seconds[static_cast<std::size_t>(Activity::exchange)];
   const double all = std::accumulate(summary.activity_seconds.begin(), summary.activity_seconds.end(), 0.0);
@@ -80,6 +87,12 @@ ExitCode run(const ProgramOptions& options, int dry_run, Communicator& comm) {
     return ExitCode::failed;
   }
   return summary.interrupted ? interrupted(options, comm) : ExitCode::done;
+}
+
+// By the word given to --exchange.
+std::optional<ExchangeForm> form_of(const std::string& word) {
+  if (word == "auto") return {};
+  return word == "directed" ? ExchangeForm::directed : ExchangeForm::all_gather;
 }
 
 // A page in place of a run.
@@ -106,6 +119,7 @@ void print_pages(const CLI::App& app, const std::string& option, std::string (*l
 int main(int argc, char** argv) {
   int dry_run = 0;
   double checkpoint_model_time = 0;
+  std::optional<ExchangeForm> exchange;
   return run_program(
       argc, argv,
       {.name = "lpl_sim",
@@ -116,6 +130,10 @@ int main(int argc, char** argv) {
            [&](CLI::App& app) {
              app.add_option("--dry-run", dry_run, "Print what each of this many ranks would hold and send; do not run")
                  ->check(CLI::Range(1, 1 << 20));
+             app.add_option_function<std::string>(
+                    "--exchange", [&](const std::string& word) { exchange = form_of(word); },
+                    "How spikes travel between ranks: auto, all-gather or directed; results are the same")
+                 ->check(CLI::IsMember({"auto", "all-gather", "directed"}));
              app.add_flag_callback(
                  "--models", [&] { print_pages(app, "--models", list_of_models, page_of_model); },
                  "List the neuron models; --models NAME: print one, its parameters, states, receptors and equations");
@@ -141,6 +159,6 @@ int main(int argc, char** argv) {
            [&](const ProgramOptions& given, Communicator& comm) {
              ProgramOptions options = given;
              options.checkpoint.model_time = checkpoint_model_time;
-             return run(options, dry_run, comm);
+             return run(options, dry_run, exchange, comm);
            }});
 }

@@ -15,6 +15,12 @@
 
 namespace lpl {
 
+// Words to, or from, another rank.
+struct Letter {
+  int rank = 0;
+  std::vector<std::uint32_t> words;
+};
+
 class Communicator {
  public:
   virtual ~Communicator() = default;
@@ -26,6 +32,11 @@ class Communicator {
   // come between the halves.
   virtual void begin_all_gather(const std::uint32_t* send, std::size_t words) = 0;
   virtual void end_all_gather(const std::uint32_t* send, std::size_t words, std::uint32_t* receive) = 0;
+  // A letter to each of some other ranks, and one, of any length, from each of some: `from` names them and gets the
+  // words. A rank must be in another's `from` where that is in its `to`. In two halves, as above; `to` must stay as it
+  // is in between.
+  virtual void begin_letters(const std::vector<Letter>& to) = 0;
+  virtual void end_letters(std::vector<Letter>& from) = 0;
   // Contributions of different lengths; `words[r]` is what rank r sends, known on all ranks.
   virtual void all_gather(const std::uint32_t* send, const std::vector<int>& words, std::uint32_t* receive) = 0;
   // Root (rank 0) gets the bytes of every rank, in rank order; the other ranks get nothing.

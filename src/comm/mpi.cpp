@@ -94,6 +94,26 @@ class MpiCommunicator final : public Communicator {
     const int count = static_cast<int>(words);
     check(MPI_Allgather(send, count, MPI_UINT32_T, receive, count, MPI_UINT32_T, world_), "MPI_Allgather");
   }
+  void begin_letters(const std::vector<Letter>& to) override {
+    sending_.assign(to.size(), MPI_REQUEST_NULL);
+    for (std::size_t i = 0; i < to.size(); ++i)
+      check(MPI_Isend(to[i].words.data(), static_cast<int>(to[i].words.size()), MPI_UINT32_T, to[i].rank, kLetter,
+                      world_, &sending_[i]),
+            "MPI_Isend");
+  }
+  void end_letters(std::vector<Letter>& from) override {
+    const Watchdog::Waiting waiting(watchdog_, "the exchange");
+    for (Letter& letter : from) {
+      MPI_Status status;
+      check(MPI_Probe(letter.rank, kLetter, world_, &status), "MPI_Probe");
+      int words = 0;
+      MPI_Get_count(&status, MPI_UINT32_T, &words);
+      letter.words.resize(static_cast<std::size_t>(words));
+      check(MPI_Recv(letter.words.data(), words, MPI_UINT32_T, letter.rank, kLetter, world_, MPI_STATUS_IGNORE),
+            "MPI_Recv");
+    }
+    check(MPI_Waitall(static_cast<int>(sending_.size()), sending_.data(), MPI_STATUSES_IGNORE), "MPI_Waitall");
+  }
   void all_gather(const std::uint32_t* send, const std::vector<int>& words, std::uint32_t* receive) override {
     const Watchdog::Waiting waiting(watchdog_, "the exchange");
     std::vector<int> offsets(words.size(), 0);
@@ -154,21 +174,24 @@ class MpiCommunicator final : public Communicator {
   }
 
  private:
+  // Tags.
+  static constexpr int kBytes = 0, kLetter = 1;
+
   // Messages of any length: MPI counts in int, so they travel in pieces.
   static constexpr std::uint64_t kPiece = std::uint64_t{1} << 30;
   void send(const std::string& bytes, int to) {
     const std::uint64_t length = bytes.size();
-    check(MPI_Send(&length, 1, MPI_UINT64_T, to, 0, world_), "MPI_Send");
+    check(MPI_Send(&length, 1, MPI_UINT64_T, to, kBytes, world_), "MPI_Send");
     for (std::uint64_t at = 0; at < length; at += kPiece)
-      check(MPI_Send(bytes.data() + at, static_cast<int>(std::min(kPiece, length - at)), MPI_BYTE, to, 0, world_),
+      check(MPI_Send(bytes.data() + at, static_cast<int>(std::min(kPiece, length - at)), MPI_BYTE, to, kBytes, world_),
             "MPI_Send");
   }
   std::string receive(int from) {
     std::uint64_t length = 0;
-    check(MPI_Recv(&length, 1, MPI_UINT64_T, from, 0, world_, MPI_STATUS_IGNORE), "MPI_Recv");
+    check(MPI_Recv(&length, 1, MPI_UINT64_T, from, kBytes, world_, MPI_STATUS_IGNORE), "MPI_Recv");
     std::string bytes(length, '\0');
     for (std::uint64_t at = 0; at < length; at += kPiece)
-      check(MPI_Recv(bytes.data() + at, static_cast<int>(std::min(kPiece, length - at)), MPI_BYTE, from, 0, world_,
+      check(MPI_Recv(bytes.data() + at, static_cast<int>(std::min(kPiece, length - at)), MPI_BYTE, from, kBytes, world_,
                      MPI_STATUS_IGNORE),
             "MPI_Recv");
     return bytes;
@@ -181,6 +204,7 @@ class MpiCommunicator final : public Communicator {
   mpi::environment environment_;
   mpi::communicator world_;
   std::optional<SharedGather> shared_;  // where all ranks share one host
+  std::vector<MPI_Request> sending_;    // letters
 };
 
 }  // namespace

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
+#include "comm/gathering_exchange.hpp"
 #include "spiking/engine.hpp"
 #include "spiking/model/catalogue.hpp"
 #include "spiking/plasticity/plasticity.hpp"
@@ -13,8 +15,6 @@
 
 namespace lpl::spiking {
 namespace {
-
-constexpr double kAssumedRate = 10;  // [Hz] mean rate of the neurons
 
 void print_result_size(const SimulationDescription& simulation, const std::vector<double>& synapses) {
   const ResultSize size = result_size(simulation, synapses, kAssumedRate);
@@ -101,7 +101,40 @@ namespace {
 // Of one rank's part.
 struct Part {
   double neurons = 0, synapses = 0, megabytes = 0;
+  Hearing::Load heard;
+  double kept_all = 0, kept_heard = 0;  // spikes that are remembered, where it gets all or what it hears
 };
+
+constexpr double kMebi = 1 << 20;
+
+// Spikes travel and are remembered as 4 bytes each.
+void print_exchange(const SimulationDescription& simulation, const std::vector<Part>& parts) {
+  const int ranks = static_cast<int>(parts.size());
+  Part most;
+  for (const Part& part : parts) {
+    most.neurons = std::max(most.neurons, part.neurons);
+    most.heard.neurons = std::max(most.heard.neurons, part.heard.neurons);
+    most.heard.partners = std::max(most.heard.partners, part.heard.partners);
+    most.kept_all = std::max(most.kept_all, part.kept_all);
+    most.kept_heard = std::max(most.kept_heard, part.kept_heard);
+  }
+  const ExchangeLoad load = load_of(simulation, ranks, most.heard, kAssumedRate);
+  const ExchangeCost gathering = GatheringExchange::cost(load), directed = DirectedExchange::cost(load);
+  const double routes = most.neurons * 8 * std::ceil(ranks / 64.0);
+  fmt::print(
+      "exchange     every {:.6g} s of model time; at {:.0f} Hz, of the rank that it costs most, between hosts:\n",
+      load.steps * simulation.dt, kAssumedRate);
+  const auto print = [](const char* name, const ExchangeCost& cost, double bytes) {
+    fmt::print(
+        "             {:<10} sends {:.6g} messages, {:.6g} bytes, and receives {:.6g} bytes; {:.4g} us, {:.4g} MiB\n",
+        name, cost.messages, 4 * cost.sent, 4 * cost.received, cost.seconds * 1e6, bytes / kMebi);
+  };
+  print("all-gather", gathering, 4 * (gathering.received + 2 * gathering.sent + most.kept_all));
+  print("directed", directed, 4 * (directed.received + directed.sent + most.kept_heard) + routes);
+  if (ranks > 1)
+    fmt::print("             {} ranks take the {}\n", ranks,
+               choose_exchange(load) == ExchangeForm::directed ? "directed one" : "all-gather");
+}
 
 constexpr int kRanksListed = 16;
 
@@ -115,7 +148,14 @@ void print_partition(const SimulationDescription& simulation, int ranks) {
     Part& part = parts.emplace_back();
     for (const auto& population : network.populations) part.neurons += population->range().count;
     part.synapses = static_cast<double>(network.synapses());
-    part.megabytes = static_cast<double>(network.bytes()) / (1 << 20);
+    part.megabytes = static_cast<double>(network.bytes()) / kMebi;
+    const Hearing hearing(network, simulation, rank, ranks);
+    part.heard = hearing.load();
+    for (std::size_t p = 0; p < simulation.populations.size(); ++p) {
+      const double spikes = kAssumedRate * simulation.seconds(network.source_memory[p] + kLongestEpoch);
+      part.kept_all += spikes * simulation.populations[p].size;
+      part.kept_heard += spikes * hearing.neurons(p);
+    }
     for (std::size_t c = 0; c < synapses.size(); ++c)
       synapses[c] += static_cast<double>(network.connections[c].synapses.size());
   }
@@ -139,17 +179,7 @@ void print_partition(const SimulationDescription& simulation, int ranks) {
   print_spread("neurons", &Part::neurons, "");
   print_spread("synapses", &Part::synapses, "");
   print_spread("memory", &Part::megabytes, " MiB");
-
-  const auto steps = static_cast<double>(longest_epoch(simulation));
-  double neurons = 0;
-  for (const Population& population : simulation.populations) neurons += population.size;
-  // A message: its length, counts by population and step, ids; 4 bytes each.
-  const double counts = 1 + static_cast<double>(simulation.populations.size()) * steps;
-  const double spikes = neurons / ranks * kAssumedRate * steps * simulation.dt;
-  const double bytes = 4 * std::max(counts + spikes, static_cast<double>(SpikeExchange::kLeastWords));
-  fmt::print(
-      "exchange     every {:.6g} s of model time each rank sends {:.0f} bytes and receives {:.6g}; at {:.0f} Hz\n",
-      steps * simulation.dt, bytes, bytes * ranks, kAssumedRate);
+  print_exchange(simulation, parts);
   print_result_size(simulation, synapses);
 }
 

@@ -19,8 +19,8 @@ constexpr std::uint64_t kEpochsPerClock = 16;
 
 }  // namespace
 
-Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
-    : simulation_(simulation), comm_(comm), exchange_(comm, simulation.populations.size()) {
+Engine::Engine(const SimulationDescription& simulation, Communicator& comm, std::optional<ExchangeForm> wanted)
+    : simulation_(simulation), comm_(comm) {
   flush_denormals();
   const Laps clock;
   agree(comm_, [&] {
@@ -40,9 +40,18 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
     memory = comm.max(memory);
     spikes_.emplace_back(memory + kLongestEpoch + SpikeMaker::kMostAhead);
   }
+  if (comm.size() > 1)
+    for (std::size_t p = 0; p < simulation.populations.size(); ++p)
+      own_populations_.emplace_back(network_->source_memory[p] + kLongestEpoch + SpikeMaker::kMostAhead);
+  for (std::size_t s = 0; s < spikes_.size(); ++s) {
+    const bool other = comm.size() > 1 && simulation.sources[s].is_population;
+    own_.push_back(other ? &own_populations_[s] : &spikes_[s]);
+    if (!simulation.sources[s].is_population && comm.rank() != 0) own_.back() = &silent_;
+  }
   for (const Connection& connection : network_->connections)
     underway_.emplace_back(network_->source_memory[connection.description->from]);
   start_from_others(simulation, *network_, comm);
+  exchange_ = make_exchange(*network_, simulation, wanted, comm);
   limits_ = std::make_unique<Limits>(simulation, *network_, comm);
   build_seconds_ = clock.wall();
 }
@@ -57,7 +66,7 @@ Engine::Engine(const SimulationDescription& simulation, Communicator& comm)
 //               step `from` with the old weights, then the weight update, then the rest with the new ones.
 //   update      neurons step by step: integrate, spike, plasticity within epochs, input, clamps
 //   plasticity  postsynaptic traces, which need this rank's spikes only, while the spikes travel
-//   exchange    the epoch's spikes reach every rank
+//   exchange    the epoch's spikes reach every rank that hears them
 //   record      spikes of the epoch; state as it is at the end of step to-1
 //   limits      where one is judged
 //   checkpoint  where a rank asked for one in its message, or the interval of model time is over; at the end of a phase
@@ -75,15 +84,19 @@ void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progres
       deliver(from, to, phase);
       update(from, to);
     });
-    exchange_.begin(local_spikes_, !error_, epoch % kEpochsPerClock == 0 && schedule_->due());
+    if (error_)
+      for (EpochSpikes& spikes : local_spikes_) spikes.clear(static_cast<std::size_t>(to - from));
+    exchange_->begin(local_spikes_, {.failed = error_ != nullptr,
+                                     .wants_checkpoint = epoch % kEpochsPerClock == 0 && schedule_->due(),
+                                     .is_full = recorder.is_full()});
     laps_.lap(Activity::exchange);
     guarded([&] { advance_traces(from, to); });
     laps_.lap(Activity::plasticity);
-    finish_exchange(from, to);
+    const Signals signals = finish_exchange(from, to);
     laps_.lap(Activity::exchange);
-    limits_->observe(from, to, spikes_);
-    guarded([&] { recorder.observe(from, to, spikes_); });
-    if (recorder.gather_due(to)) {
+    limits_->observe(from, to, own_);
+    guarded([&] { recorder.observe(from, to, own_); });
+    if (signals.is_full || recorder.gather_due(to)) {
       const auto mark = Laps::mark();
       agree(comm_, error_);
       recorder.gather(to);
@@ -93,7 +106,7 @@ void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progres
     laps_.lap(Activity::record);
     now_ = to;
     if (leaves_limit(to)) break;
-    if ((exchange_.checkpoint_wanted() || ends_interval(from, to)) && to < phase.end) save(recorder);
+    if ((signals.wants_checkpoint || ends_interval(from, to)) && to < phase.end) save(recorder);
     if (epoch % 1024 == 0) progress.show(phase.name, simulation_.seconds(to));
   }
   if (!ended()) end_phase(phase, recorder);
@@ -167,12 +180,14 @@ SimulationState Engine::read_state() const {
 void Engine::load(const SimulationState& state) {
   check_shared_state(state, simulation_);
   now_ = state.now;
-  spike_count_ = state.spikes;
+  spike_count_ = comm_.rank() == 0 ? state.spikes : 0;
   input_spike_count_ = state.input_spikes;
   earlier_wall_seconds_ = state.wall_seconds;
   limits_->load(state.limits);
   scatter_variables(state.variables, *network_, simulation_, comm_);
   for (std::size_t s = 0; s < spikes_.size(); ++s) spikes_[s].load(state.sources[s]);
+  for (std::size_t p = 0; p < own_populations_.size(); ++p)
+    own_populations_[p].load(part_of(state.sources[p], network_->populations[p]->range()));
   for (const auto& maker : makers_) maker->seek(now_);
 }
 
@@ -191,15 +206,15 @@ void Engine::write_state(Recorder& recorder) {
   SimulationState state;
   state.variables = gather_variables(*network_, simulation_, comm_);
   state.wirings = gather_wirings(*network_, comm_);
+  state.sources = gather_sources(own_, simulation_, comm_);
+  state.limits = limits_->gather_states();
+  state.spikes = spikes_of_all();
+  state.recorder = recorder.state(now_);
   agree(comm_, [&] {
     if (comm_.rank() != 0) return;
     state.now = now_;
-    state.spikes = spike_count_;
     state.input_spikes = input_spike_count_;
     state.wall_seconds = earlier_wall_seconds_ + laps_.wall();
-    for (const SpikeHistory& source : spikes_) state.sources.push_back(source.save());
-    state.recorder = recorder.state(now_);
-    state.limits = limits_->states();
     write_checkpoint(checkpoints_.path, checkpoint_kind(), state);
   });
 }
@@ -287,12 +302,30 @@ void Engine::advance_traces(Step from, Step to) {
                                      static_cast<std::uint32_t>(to - from));
 }
 
-void Engine::finish_exchange(Step from, Step to) {
-  if (!exchange_.end(local_spikes_, all_spikes_, static_cast<std::size_t>(to - from))) agree(comm_, error_);
+Signals Engine::finish_exchange(Step from, Step to) {
+  const Signals signals = exchange_->end(local_spikes_, all_spikes_, static_cast<std::size_t>(to - from));
+  if (signals.failed) agree(comm_, error_);
   for (std::size_t p = 0; p < all_spikes_.size(); ++p) {
     spikes_[p].append(all_spikes_[p].ids, all_spikes_[p].count);
-    spike_count_ += static_cast<std::int64_t>(all_spikes_[p].ids.size());
+    if (!own_populations_.empty()) own_populations_[p].append(local_spikes_[p].ids, local_spikes_[p].count);
+    spike_count_ += static_cast<std::int64_t>(own_[p]->between(from, to).size());
   }
+  return signals;
+}
+
+// Collective.
+std::int64_t Engine::spikes_of_all() const {
+  std::vector<std::int64_t> sum = {spike_count_};
+  comm_.sum(sum);
+  return sum.front();
+}
+
+// Collective.
+Traffic Engine::traffic_of_all() const {
+  const Traffic& own = exchange_->traffic();
+  std::vector<std::int64_t> sums = {own.exchanges, own.messages, own.sent, own.received};
+  comm_.sum(sums);
+  return {.exchanges = sums[0], .messages = sums[1], .sent = sums[2], .received = sums[3]};
 }
 
 RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressStyle style,
@@ -337,9 +370,11 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
   summary.model_seconds = simulation_.seconds(now_ - begin);
   summary.interrupted = interrupted_;
   summary.left_limit = left_limit_;
-  summary.spikes = spike_count_;
+  summary.spikes = spikes_of_all();
   summary.input_spikes = input_spike_count_;
   summary.build_seconds = build_seconds_;
+  summary.exchange = exchange_->name();
+  summary.traffic = traffic_of_all();
   for (std::size_t a = 0; a < kActivityNames.size(); ++a)
     summary.activity_seconds.push_back(laps_.seconds(static_cast<Activity>(a)));
   return summary;

@@ -16,6 +16,7 @@
 #include "spiking/limits.hpp"
 #include "spiking/network.hpp"
 #include "spiking/recorder.hpp"
+#include "spiking/routes.hpp"
 #include "spiking/spike_history.hpp"
 #include "spiking/state.hpp"
 #include "spiking/stimulus/stimulus.hpp"
@@ -35,12 +36,15 @@ struct RunSummary {
   bool interrupted = false;              // by a signal
   std::string left_limit;                // what ended the run, if that did
   std::vector<double> activity_seconds;  // by Activity, this rank
+  std::string exchange;                  // how spikes travelled,
+  Traffic traffic;                       // and how much, on all ranks
 };
 
 class Engine {
  public:
-  // Collective: builds the network. `simulation` and `comm` must outlive the engine.
-  Engine(const SimulationDescription& simulation, Communicator& comm);
+  // Collective: builds the network. `simulation` and `comm` must outlive the engine. Results do not depend on how
+  // spikes travel, which it finds out where nothing is wanted.
+  Engine(const SimulationDescription& simulation, Communicator& comm, std::optional<ExchangeForm> wanted = {});
 
   // Collective, once: runs all phases, or what a checkpoint has left of them, and writes `path`; writes checkpoints at
   // their intervals, at the ends of phases, and when a signal asks to end. The last phase may be longer now than when
@@ -80,7 +84,9 @@ class Engine {
   void deliver_connection(std::size_t index, Step begin, Step end, Step epoch_begin);
   void update(Step from, Step to);
   void advance_traces(Step from, Step to);
-  void finish_exchange(Step from, Step to);
+  Signals finish_exchange(Step from, Step to);
+  std::int64_t spikes_of_all() const;
+  Traffic traffic_of_all() const;
 
   // Runs local work of this rank unless it has failed already; the failure travels with the next exchange.
   template <class Work>
@@ -96,10 +102,13 @@ class Engine {
   const SimulationDescription& simulation_;
   Communicator& comm_;
   std::unique_ptr<Network> network_;
-  std::vector<SpikeHistory> spikes_;                 // by source
+  std::vector<SpikeHistory> spikes_;                 // by source, all that are heard here
+  std::vector<SpikeHistory> own_populations_;        // on one rank none: `spikes_` has them
+  SpikeHistory silent_{0};                           // stands for stimuli where not on rank 0
+  std::vector<const SpikeHistory*> own_;             // by source; see OwnSpikes
   std::vector<std::unique_ptr<SpikeMaker>> makers_;  // by stimulus
   std::vector<Hooks> hooks_;                         // by population
-  SpikeExchange exchange_;
+  std::unique_ptr<SpikeExchange> exchange_;
   std::vector<Underway> underway_;                      // by connection
   std::vector<EpochSpikes> local_spikes_, all_spikes_;  // by population
   CheckpointOptions checkpoints_;
@@ -112,8 +121,9 @@ class Engine {
   Laps laps_;
   std::exception_ptr error_;
   double build_seconds_ = 0;
-  double earlier_wall_seconds_ = 0;  // before this run was resumed
-  std::int64_t spike_count_ = 0, input_spike_count_ = 0;
+  double earlier_wall_seconds_ = 0;     // before this run was resumed
+  std::int64_t spike_count_ = 0;        // of this rank's neurons, on rank 0 with all of before this run was resumed
+  std::int64_t input_spike_count_ = 0;  // the same on all ranks
 };
 
 }  // namespace lpl::spiking

@@ -35,13 +35,13 @@ Step Limits::next_end(Step now) const {
   return next;
 }
 
-void Limits::observe(Step from, Step to, const std::vector<SpikeHistory>& spikes) {
+void Limits::observe(Step from, Step to, OwnSpikes spikes) {
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const LimitDescription& limit = simulation_.limits[i];
     if (limit.what != What::rate) continue;
     const Step multiple = (to - 1) / limit.every * limit.every;
     if (multiple >= from) states_[i].count = 0;
-    states_[i].count += static_cast<std::int64_t>(spikes[limit.target].between(std::max(from, multiple), to).size());
+    states_[i].count += static_cast<std::int64_t>(spikes[limit.target]->between(std::max(from, multiple), to).size());
   }
 }
 
@@ -49,21 +49,37 @@ bool Limits::due(Step now) const { return next_end(now - 1) == now; }
 
 std::string Limits::judge(Step now) {
   std::string reason;
+  const std::vector<LimitState> all = gather_states();
   for (std::size_t i = 0; i < states_.size(); ++i) {
     const LimitDescription& limit = simulation_.limits[i];
     if (limit.next(now - 1) != now) continue;
-    const std::string found =
-        limit.what == What::rate ? judge_rate(limit, states_[i], now) : judge_weight(limit, synapses_[i], now);
+    const std::string found = limit.what == What::rate ? judge_rate(limit, states_[i], all[i].count, now)
+                                                       : judge_weight(limit, synapses_[i], now);
     if (reason.empty() && !found.empty())
       reason = fmt::format("limit '{}': {}; it must {}", limit.name, found, limit.range);
   }
   return reason;
 }
 
-std::string Limits::judge_rate(const LimitDescription& limit, LimitState& state, Step now) const {
+std::vector<LimitState> Limits::gather_states() const {
+  std::vector<std::int64_t> counts;
+  for (const LimitState& state : states_) counts.push_back(state.count);
+  comm_.sum(counts);
+  std::vector<LimitState> all = states_;
+  for (std::size_t i = 0; i < all.size(); ++i) all[i].count = counts[i];
+  return all;
+}
+
+void Limits::load(const std::vector<LimitState>& states) {
+  states_ = states;
+  if (comm_.rank() == 0) return;
+  for (LimitState& state : states_) state.count = 0;
+}
+
+std::string Limits::judge_rate(const LimitDescription& limit, LimitState& state, std::int64_t count, Step now) const {
   const Source& source = simulation_.sources[limit.target];
   const double seconds = simulation_.seconds(limit.every);
-  double rate = static_cast<double>(state.count) / (seconds * source.size);
+  double rate = static_cast<double>(count) / (seconds * source.size);
   if (limit.tau) rate = state.average += (rate - state.average) * -std::expm1(-seconds / *limit.tau);
   if (!leaves(limit, rate)) return {};
   const std::string when =

@@ -16,7 +16,7 @@ namespace lpl::spiking {
 
 // What a limit knows between two judgements.
 struct LimitState {
-  std::int64_t count = 0;  // spikes since the last multiple of `every`
+  std::int64_t count = 0;  // spikes since the last multiple of `every`, on a rank those of its own
   double average = 0;      // [Hz] over time
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
@@ -31,19 +31,19 @@ class Limits {
 
   // The end of the next step after `now` at which a limit is judged (a large number where there is none).
   Step next_end(Step now) const;
-  // Takes the spikes of steps [from, to), which all ranks know.
-  void observe(Step from, Step to, const std::vector<SpikeHistory>& spikes);
+  // Takes this rank's spikes of steps [from, to).
+  void observe(Step from, Step to, OwnSpikes spikes);
   // Whether a limit is judged at the end of step now - 1; the same on all ranks.
   bool due(Step now) const;
   // Collective, where due: what has left its limit, in a sentence; "" where nothing has.
   std::string judge(Step now);
 
-  // By limit; the same on all ranks.
-  const std::vector<LimitState>& states() const { return states_; }
-  void load(const std::vector<LimitState>& states) { states_ = states; }
+  // Collective: by limit, with the spikes of all ranks; and given back to all ranks.
+  std::vector<LimitState> gather_states() const;
+  void load(const std::vector<LimitState>& states);
 
  private:
-  std::string judge_rate(const LimitDescription& limit, LimitState& state, Step now) const;
+  std::string judge_rate(const LimitDescription& limit, LimitState& state, std::int64_t count, Step now) const;
   std::string judge_weight(const LimitDescription& limit, double synapses, Step now);
 
   const SimulationDescription& simulation_;

@@ -40,7 +40,7 @@ void Recorder::restore(const RecorderState& resume) {
   refuse_other_end(resume);
   if (resume.records.size() != records_.size()) throw IoError("the checkpoint has other records than this run");
   for (std::size_t i = 0; i < records_.size(); ++i) {
-    if (resume.records[i].size() != records_[i]->state().size())
+    if (resume.records[i].size() != records_[i]->state_size())
       throw IoError("the checkpoint has other records than this run");
     records_[i]->restore(resume.records[i]);
   }
@@ -89,9 +89,12 @@ Step Recorder::next_sample_end(Step now) const {
   return next;
 }
 
-void Recorder::observe(Step from, Step to, const std::vector<SpikeHistory>& spikes) {
+void Recorder::observe(Step from, Step to, OwnSpikes spikes) {
   for (const auto& record : records_) record->observe(from, to, spikes);
-  if (file_ && std::ranges::any_of(records_, [](const auto& record) { return record->is_full(); })) write();
+}
+
+bool Recorder::is_full() const {
+  return std::ranges::any_of(records_, [](const auto& record) { return record->is_full(); });
 }
 
 bool Recorder::gather_due(Step now) const {
@@ -107,11 +110,6 @@ void Recorder::end_phase(const std::string& name, Step now) {
   for (const auto& record : records_) record->end_phase(name, now);
 }
 
-void Recorder::write() {
-  for (const auto& record : records_) record->write();
-  flush_when_due();
-}
-
 // Also where the file has been taken away is found out here.
 void Recorder::flush_when_due() {
   if (wall_clock() - last_flush_ <= kSecondsBetweenFlushes) return;
@@ -121,19 +119,17 @@ void Recorder::flush_when_due() {
 
 void Recorder::flush(Step now) {
   gather(now);
-  on_root_([&] {
-    write();
-    file_->flush();
-  });
+  on_root_([&] { file_->flush(); });
 }
 
 RecorderState Recorder::state(Step now) {
   RecorderState state;
   state.now = now;
   state.end = simulation_.end();
-  if (!file_) return state;
-  state.file = file_->sync();
   for (const auto& record : records_) state.records.push_back(record->state());
+  agree(comm_, [&] {
+    if (file_) state.file = file_->sync();
+  });
   return state;
 }
 

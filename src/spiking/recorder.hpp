@@ -1,8 +1,8 @@
 // What a run writes down, and when.
 //
 // A sample "at time t = k dt" shows the end of step k; the engine therefore ends an epoch after each step that is
-// sampled. Spikes and rates need no communication (every rank knows all spikes; rank 0 writes). Samples of state and
-// weights are buffered where the neurons live and gathered a batch at a time.
+// sampled. Spikes, counts of them, and samples are buffered where the neurons live and gathered a batch at a time; rank
+// 0 writes.
 #pragma once
 
 #include <memory>
@@ -39,20 +39,22 @@ class Recorder {
   // The end of the next step after `now` whose end state is sampled (a large number where there is none).
   Step next_sample_end(Step now) const;
 
-  // Local: takes the spikes of steps [from, to) and samples state where due at the end of step to - 1.
-  void observe(Step from, Step to, const std::vector<SpikeHistory>& spikes);
-  // True on all ranks alike where gather() must be called now.
+  // Local: takes this rank's spikes of steps [from, to) and samples state where due at the end of step to - 1.
+  void observe(Step from, Step to, OwnSpikes spikes);
+  // Whether much is buffered on this rank, so that gather() should be called soon.
+  bool is_full() const;
+  // Whether gather() must be called now, which follows from `now` alone.
   bool gather_due(Step now) const;
-  // Collective: brings buffered samples and snapshots to rank 0 and writes them.
+  // Collective: brings what is buffered to rank 0 and writes it.
   void gather(Step now);
 
   // Collective: what is recorded of the end of a phase, or of step 0 ("initial").
   void end_phase(const std::string& name, Step now);
-  // Collective: writes all that is buffered.
+  // Collective: the same, and the file is as it would be if the run ended here.
   void flush(Step now);
   // Local: throws what went wrong on rank 0 in the collective calls above.
   void check() { on_root_.rethrow(); }
-  // Rank 0, after flush(): what it takes to go on from here, with the file on the disk itself.
+  // Collective, after flush(); of use on rank 0: what it takes to go on from here, with the file on the disk itself.
   RecorderState state(Step now);
   // Rank 0: sets the status, "complete", "interrupted" or, for a reason, "stopped", and closes the file.
   void finish(const std::string& status, double wall, double model, const std::string& reason);
@@ -63,7 +65,6 @@ class Recorder {
   void refuse_other_end(const RecorderState& resume) const;
   void restore(const RecorderState& resume);
   void open_records();
-  void write();
   void flush_when_due();
 
   const SimulationDescription& simulation_;

@@ -94,4 +94,8 @@ class SpikeHistory {
   std::size_t trim_at_ = 4096;
 };
 
+// The spikes that a rank answers for, by source: those of its own neurons; of stimuli, which all ranks make, rank 0
+// all.
+using OwnSpikes = std::span<const SpikeHistory* const>;
+
 }  // namespace lpl::spiking

@@ -154,7 +154,52 @@ std::string heard_by_any(const std::vector<std::string>& parts) {
   return all;
 }
 
+// Of ranks, which hold ascending ranges of neurons.
+SpikeHistory::Saved merged(const std::vector<SpikeHistory::Saved>& parts) {
+  SpikeHistory::Saved all{.end = parts.front().end, .count = {}, .ids = {}};
+  std::vector<std::size_t> taken(parts.size(), 0);
+  for (std::size_t s = 0; s < parts.front().count.size(); ++s) {
+    all.count.push_back(0);
+    for (std::size_t r = 0; r < parts.size(); ++r) {
+      const std::uint32_t count = parts[r].count[s];
+      const auto first = parts[r].ids.begin() + static_cast<std::ptrdiff_t>(taken[r]);
+      all.ids.insert(all.ids.end(), first, first + count);
+      all.count.back() += count;
+      taken[r] += count;
+    }
+  }
+  return all;
+}
+
 }  // namespace
+
+std::vector<SpikeHistory::Saved> gather_sources(OwnSpikes own, const SimulationDescription& simulation,
+                                                Communicator& comm) {
+  std::vector<SpikeHistory::Saved> sources;
+  for (std::size_t s = 0; s < own.size(); ++s) {
+    const SpikeHistory::Saved saved = own[s]->save();
+    if (!simulation.sources[s].is_population) {
+      sources.push_back(saved);
+      continue;
+    }
+    std::vector<SpikeHistory::Saved> parts;
+    for (const std::string& part : comm.gather(to_bytes(saved))) parts.push_back(from_bytes<SpikeHistory::Saved>(part));
+    if (comm.rank() == 0) sources.push_back(merged(parts));
+  }
+  return sources;
+}
+
+SpikeHistory::Saved part_of(const SpikeHistory::Saved& saved, LocalRange range) {
+  SpikeHistory::Saved part{.end = saved.end, .count = {}, .ids = {}};
+  auto id = saved.ids.begin();
+  for (const std::uint32_t count : saved.count) {
+    const std::size_t before = part.ids.size();
+    for (std::uint32_t i = 0; i < count; ++i, ++id)
+      if (range.holds(*id)) part.ids.push_back(*id);
+    part.count.push_back(static_cast<std::uint32_t>(part.ids.size() - before));
+  }
+  return part;
+}
 
 std::vector<std::uint64_t> order_by_target(const Synapses& synapses, EpochLayout layout, std::size_t neurons) {
   std::vector<std::uint64_t> next(neurons + 1, 0);

@@ -64,6 +64,13 @@ struct SimulationState {
 // Throws IoError where what all ranks share of a state is not that of such a run.
 void check_shared_state(const SimulationState& state, const SimulationDescription& simulation);
 
+// Collective: the spikes of each source that are kept, on rank 0.
+std::vector<SpikeHistory::Saved> gather_sources(OwnSpikes own, const SimulationDescription& simulation,
+                                                Communicator& comm);
+
+// Of spikes that are kept, those of a rank's neurons.
+SpikeHistory::Saved part_of(const SpikeHistory::Saved& saved, LocalRange range);
+
 // The synapses of neurons 0 .. neurons-1 of this rank by postsynaptic, then presynaptic neuron.
 std::vector<std::uint64_t> order_by_target(const Synapses& synapses, EpochLayout layout, std::size_t neurons);
 

@@ -58,6 +58,18 @@ def processes_below(pid):
     return sorted(found)
 
 
+def ranks_of(launcher):
+    """The processes of a run, by rank."""
+    found = {}
+    for pid in processes_below(launcher):
+        try:
+            variables = pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        except OSError:
+            continue  # it has ended meanwhile
+        found.update({int(word.partition(b"=")[2]): pid for word in variables if word.startswith(b"OMPI_COMM_WORLD_RANK=")})
+    return found
+
+
 def living_below(pid):
     """Those that descend from the process and have not ended, as process ids."""
     return [child for child in processes_below(pid) if child != pid and state_of(child) not in ("Z", None)]

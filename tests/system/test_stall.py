@@ -9,23 +9,11 @@ import subprocess
 import time
 import unittest
 
-from support import EXAMPLES, LPL_RATE, LPL_SIM, InFolder, environment, lpl_sim, mpirun, processes_below, status
+from support import EXAMPLES, LPL_RATE, LPL_SIM, InFolder, environment, lpl_sim, mpirun, processes_below, ranks_of, status
 
 TIMEOUT = 2  # [s]
 LONG_SIM = [EXAMPLES / "invariance.sim", "--set", "phase.learn.duration=1000000 s", "--progress", "none"]
 LONG_RATE = [EXAMPLES / "clusters2d.rate", "--set", "training.epochs=1000000", "--progress", "none"]
-
-
-def ranks_of(launcher):
-    """The processes of a run, by rank."""
-    found = {}
-    for pid in processes_below(launcher):
-        try:
-            variables = pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
-        except OSError:
-            continue  # it has ended meanwhile
-        found.update({int(word.partition(b"=")[2]): pid for word in variables if word.startswith(b"OMPI_COMM_WORLD_RANK=")})
-    return found
 
 
 class Stalled(InFolder):

@@ -19,14 +19,15 @@ def on_two_hosts(*words, **options):
 
 class TwoHosts(InFolder):
     def test_the_result_is_that_of_one_host(self):
-        for run, program, arguments in (
-                (lpl_sim, LPL_SIM, [EXAMPLES / "invariance.sim", "--set", "phase.prime.duration=0.5 s", "--set", "phase.learn.duration=1 s"]),
-                (lpl_rate, LPL_RATE, [EXAMPLES / "clusters2d.rate", "--set", "training.epochs=1", "--set", "data.steps_per_epoch=20"])):
-            with self.subTest(program=program):
+        for run, program, arguments, more in (
+                *((lpl_sim, LPL_SIM, [EXAMPLES / "invariance.sim", "--set", "phase.prime.duration=0.5 s", "--set", "phase.learn.duration=1 s"],
+                   ["--exchange", form]) for form in ("all-gather", "directed")),
+                (lpl_rate, LPL_RATE, [EXAMPLES / "clusters2d.rate", "--set", "training.epochs=1", "--set", "data.steps_per_epoch=20"], [])):
+            with self.subTest(program=program, more=more):
                 arguments = [*arguments, "--progress", "none", "--overwrite", "--out"]
                 one = run(*arguments, "one.h5", ranks=4, cwd=self.folder)
                 self.assertEqual(one.returncode, 0, one.stderr)
-                two = on_two_hosts(*FOUR_RANKS, program, *arguments, "two.h5", cwd=self.folder)
+                two = on_two_hosts(*FOUR_RANKS, program, *arguments, "two.h5", *more, cwd=self.folder)
                 self.assertEqual(two.returncode, 0, two.stderr)
                 self.assertRegex(two.stdout, r"2 on hosta \(.*\), 2 on hostb \(")
                 expected, found = datasets(self.folder / "one.h5"), datasets(self.folder / "two.h5")

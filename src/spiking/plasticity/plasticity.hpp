@@ -89,10 +89,12 @@ struct RuleDescription {
   }
   Step source_memory = 0;  // steps of the source's spikes that it looks back on,
   Step own_memory = 0;     // and of the population's own
-  // Of other spikes: those of a source are wanted `delay` steps later, and looked back on `memory` steps.
+  // Of other spikes: those of a source are wanted `delay` steps later, and looked back on `memory` steps; of all of its
+  // neurons, or of those that live where the synapses do.
   struct Listening {
     std::size_t source;
     Step delay, memory;
+    bool own = false;
   };
   std::vector<Listening> listens;
   std::vector<std::size_t> follows;  // states of the population of which it wants the values of every step

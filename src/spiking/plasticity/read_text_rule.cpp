@@ -166,7 +166,7 @@ std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading
     reading.rule.fail("delay", "traces 'at_once' need an axonal delay, where arrivals come first in a step");
   if (rule->text.dendritic) {
     const Step back = 2 * reading.described.delay;
-    rule->listens.push_back({reading.described.to, back, back});
+    rule->listens.push_back({reading.described.to, back, back, /*own=*/true});
   }
   return rule;
 }

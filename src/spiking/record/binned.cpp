@@ -8,29 +8,22 @@ BinnedRates::BinnedRates(const RecordPlace& place, const RecordDescription& desc
       description_(description),
       source_(source),
       every_(every),
-      sizes_(std::move(sizes)),
-      counts_(sizes_.size(), 0) {}
+      columns_(sizes.size()),
+      series_(std::move(sizes)) {}
 
-void BinnedRates::observe(Step from, Step to, const std::vector<SpikeHistory>& spikes) {
-  if (!series_.is_open()) return;
-  const std::size_t columns = sizes_.size();
-  std::vector<std::int64_t> counted(static_cast<std::size_t>(to - from) * columns, 0);
-  count(from, to, spikes[source_], counted);
+void BinnedRates::observe(Step from, Step to, OwnSpikes spikes) {
+  std::vector<std::int64_t> counted(static_cast<std::size_t>(to - from) * columns_, 0);
+  count(from, to, *spikes[source_], counted);
   for_each_bin(
       description_.windows, every_, from, to,
       [&](Step begin, Step end) {
-        const auto first = static_cast<std::size_t>(begin - from) * columns;
-        const auto last = static_cast<std::size_t>(end - from) * columns;
-        for (std::size_t i = first; i < last; ++i) counts_[i % columns] += counted[i];
+        const auto first = static_cast<std::size_t>(begin - from) * columns_;
+        const auto last = static_cast<std::size_t>(end - from) * columns_;
+        for (std::size_t i = first; i < last; ++i) series_.counts()[i % columns_] += counted[i];
       },
-      [&](Step begin, Step end) {
-        series_.add(place_.simulation, begin, end, counts_, sizes_);
-        std::ranges::fill(counts_, 0);
-      });
+      [&](Step begin, Step end) { series_.close(begin, end); });
 }
 
-void BinnedRates::restore(std::span<const std::int64_t> state) {
-  std::ranges::copy(state.first(counts_.size()), counts_.begin());
-}
+void BinnedRates::restore(std::span<const std::int64_t> state) { series_.restore(place_, state.first(columns_)); }
 
 }  // namespace lpl::spiking

@@ -1,4 +1,4 @@
-// Records of several rates by bins, from whole numbers that are counted on rank 0, which knows all spikes.
+// Records of several rates by bins.
 #pragma once
 
 #include "spiking/record/bins.hpp"
@@ -7,9 +7,11 @@ namespace lpl::spiking {
 
 class BinnedRates : public Record {
  public:
-  void observe(Step from, Step to, const std::vector<SpikeHistory>& spikes) final;
-  void write() final { series_.write(); }
-  std::vector<std::int64_t> state() const override { return counts_; }
+  void observe(Step from, Step to, OwnSpikes spikes) final;
+  bool is_full() const final { return series_.is_full(); }
+  void gather(Step /*now*/) final { series_.gather(place_); }
+  std::vector<std::int64_t> state() const override { return {series_.state().begin(), series_.state().end()}; }
+  std::size_t state_size() const override { return columns_; }
   void restore(std::span<const std::int64_t> state) override;
 
  protected:
@@ -17,7 +19,7 @@ class BinnedRates : public Record {
   BinnedRates(const RecordPlace& place, const RecordDescription& description, std::size_t source, Step every,
               std::vector<double> sizes);
   void open_series(RateSeries series) { series_.open(std::move(series)); }
-  // Adds what is counted in steps [from, to), by step and column.
+  // Adds what this rank counts in steps [from, to), by step and column.
   virtual void count(Step from, Step to, const SpikeHistory& spikes, std::span<std::int64_t> counts) = 0;
 
   const RecordPlace place_;
@@ -26,8 +28,7 @@ class BinnedRates : public Record {
   const RecordDescription& description_;
   std::size_t source_;
   Step every_;
-  std::vector<double> sizes_;
-  std::vector<std::int64_t> counts_;  // of the bin that is open
+  std::size_t columns_;
   BinnedSeries series_;
 };
 

@@ -28,31 +28,36 @@ void for_each_bin(const std::vector<StepRange>& windows, Step every, Step from, 
   }
 }
 
-// Rates of bins that are over, on rank 0; elsewhere never opened.
+// Rates of several columns by bins, from spikes that each rank counts of its own. Once they are gathered rank 0 has
+// them, those of the bin that is open, too, and the others begin anew.
 class BinnedSeries {
  public:
+  // Column c is divided by `sizes[c]` neurons.
+  explicit BinnedSeries(std::vector<double> sizes) : sizes_(std::move(sizes)), open_bin_(sizes_.size(), 0) {}
+
+  // Rank 0: where they are written.
   void open(RateSeries series) { series_ = std::make_unique<RateSeries>(std::move(series)); }
-  bool is_open() const { return series_ != nullptr; }
-  // A bin of steps [begin, end): by column, spikes of so many neurons.
-  void add(const SimulationDescription& simulation, Step begin, Step end, std::span<const std::int64_t> counts,
-           std::span<const double> sizes) {
-    const double seconds = simulation.seconds(end - begin);
-    begins_.push_back(simulation.seconds(begin));
-    ends_.push_back(simulation.seconds(end));
-    for (std::size_t c = 0; c < counts.size(); ++c)
-      rates_.push_back(static_cast<float>(static_cast<double>(counts[c]) / (seconds * sizes[c])));
-  }
-  void write() {
-    series_->append(begins_, ends_, rates_);
-    begins_.clear();
-    ends_.clear();
-    rates_.clear();
-  }
+
+  // The counts so far of the bin that is open, by column.
+  std::span<std::int64_t> counts() { return open_bin_; }
+  // It was of steps [begin, end).
+  void close(Step begin, Step end);
+
+  bool is_full() const { return closed_.size() >= kCountsPerGather; }
+  // Collective.
+  void gather(const RecordPlace& place);
+  // After gather(), on rank 0; given back to all ranks.
+  std::span<const std::int64_t> state() const { return open_bin_; }
+  void restore(const RecordPlace& place, std::span<const std::int64_t> state);
 
  private:
+  static constexpr std::size_t kCountsPerGather = 1 << 16;
+
+  std::vector<double> sizes_;
+  std::vector<std::int64_t> open_bin_;
+  std::vector<StepRange> bins_;       // that are closed,
+  std::vector<std::int64_t> closed_;  // and their counts, [bin][column]
   std::unique_ptr<RateSeries> series_;
-  std::vector<double> begins_, ends_;
-  std::vector<float> rates_;
 };
 
 }  // namespace lpl::spiking

@@ -4,6 +4,7 @@
 #include <numbers>
 
 #include "spiking/record/binned.hpp"
+#include "spiking/record/packing.hpp"
 
 namespace lpl::spiking {
 namespace {
@@ -25,7 +26,8 @@ class BurstRates final : public BinnedRates {
       : BinnedRates(place, record, record.source, record.every,
                     std::vector<double>(kKinds.size(), place.simulation.sources[record.source].size)),
         record_(record),
-        neurons_(place.simulation.sources[record.source].size) {}
+        own_(place.own(record.source)),
+        neurons_(own_.count) {}
 
   void open(ResultFile& file) override {
     open_series(file.create_rate_columns("/bursts/" + place_.simulation.sources[record_.source].name, {"kinds", kKinds},
@@ -33,17 +35,23 @@ class BurstRates final : public BinnedRates {
   }
 
   std::vector<std::int64_t> state() const override {
-    std::vector<std::int64_t> state = BinnedRates::state();
+    std::vector<std::int64_t> own;
     for (const Neuron& neuron : neurons_) {
-      state.push_back(std::bit_cast<std::int64_t>(neuron.trace));
-      state.push_back(neuron.last);
+      own.push_back(std::bit_cast<std::int64_t>(neuron.trace));
+      own.push_back(neuron.last);
     }
+    std::vector<std::int64_t> state = BinnedRates::state();
+    for (const std::string& part : place_.comm.gather(bytes_of(own)))  // ranks hold ascending ranges of neurons
+      std::ranges::copy(values_from<std::int64_t>(part), std::back_inserter(state));
     return state;
+  }
+  std::size_t state_size() const override {
+    return kKinds.size() + 2 * std::size_t{place_.simulation.sources[record_.source].size};
   }
   void restore(std::span<const std::int64_t> state) override {
     BinnedRates::restore(state);
     for (std::size_t i = 0; i < neurons_.size(); ++i) {
-      const auto own = state.subspan(kKinds.size() + 2 * i);
+      const auto own = state.subspan(kKinds.size() + 2 * (own_.first + i));
       neurons_[i] = {std::bit_cast<double>(own[0]), own[1]};
     }
   }
@@ -60,7 +68,7 @@ class BurstRates final : public BinnedRates {
     for (Step step = from; step < to; ++step) {
       std::int64_t* const own = counts.data() + static_cast<std::size_t>(step - from) * kKinds.size();
       for (const NeuronId id : spikes.at(step)) {
-        Neuron& neuron = neurons_[id];
+        Neuron& neuron = neurons_[id - own_.first];
         const double before = neuron.trace;
         neuron.trace = before * std::exp(place_.simulation.seconds(neuron.last - step) / record_.tau) + 1;
         neuron.last = step;
@@ -73,7 +81,8 @@ class BurstRates final : public BinnedRates {
   }
 
   const Bursts& record_;
-  std::vector<Neuron> neurons_;
+  LocalRange own_;
+  std::vector<Neuron> neurons_;  // own ones
 };
 
 std::unique_ptr<Record> Bursts::make(const RecordPlace& place) const {

@@ -24,12 +24,14 @@ struct PatternRates final : RecordDescription {
 class MemberRates final : public BinnedRates {
  public:
   MemberRates(const RecordPlace& place, const PatternRates& record)
-      : BinnedRates(place, record, record.source, record.every, record.sizes()), record_(record) {}
+      : BinnedRates(place, record, record.source, record.every, record.sizes()),
+        record_(record),
+        own_(place.own(record.source)),
+        patterns_(record.patterns.by_neuron(own_)) {}
 
   void open(ResultFile& file) override {
-    const Source& source = place_.simulation.sources[record_.source];
-    patterns_ = record_.patterns.by_neuron({0, source.size});
-    open_series(file.create_rate_columns("/pattern_rates/" + source.name + "/" + record_.name,
+    const std::string& source = place_.simulation.sources[record_.source].name;
+    open_series(file.create_rate_columns("/pattern_rates/" + source + "/" + record_.name,
                                          {"patterns", record_.patterns.names},
                                          place_.simulation.seconds(record_.every)));
   }
@@ -38,12 +40,13 @@ class MemberRates final : public BinnedRates {
   void count(Step from, Step to, const SpikeHistory& spikes, std::span<std::int64_t> counts) override {
     for (Step step = from; step < to; ++step)
       for (const NeuronId id : spikes.at(step))
-        for (const std::uint32_t pattern : patterns_[id])
+        for (const std::uint32_t pattern : patterns_[id - own_.first])
           ++counts[static_cast<std::size_t>(step - from) * record_.patterns.size() + pattern];
   }
 
   const PatternRates& record_;
-  std::vector<std::vector<std::uint32_t>> patterns_;  // rank 0: by neuron
+  LocalRange own_;
+  std::vector<std::vector<std::uint32_t>> patterns_;  // by own neuron
 };
 
 std::unique_ptr<Record> PatternRates::make(const RecordPlace& place) const {

@@ -15,7 +15,7 @@ class PresentationRecord final : public Record {
   }
 
   // Those that begin in [from, to).
-  void observe(Step from, Step to, const std::vector<SpikeHistory>& /*spikes*/) override {
+  void observe(Step from, Step to, OwnSpikes /*spikes*/) override {
     if (!series_) return;
     while (walk_.current().begin < from) walk_.next();
     for (; walk_.current().begin < to; walk_.next()) {
@@ -25,8 +25,8 @@ class PresentationRecord final : public Record {
     }
   }
 
-  void write() override {
-    series_->append(begins_, ends_, indices_);
+  void gather(Step /*now*/) override {
+    place_.on_root([&] { series_->append(begins_, ends_, indices_); });
     begins_.clear();
     ends_.clear();
     indices_.clear();

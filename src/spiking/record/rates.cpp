@@ -17,7 +17,8 @@ struct Rates final : RecordDescription {
 class RateRecord final : public Record {
  public:
   RateRecord(const RecordPlace& place, const Rates& description) : place_(place), description_(description) {
-    for (const std::size_t source : description.sources) counters_.push_back({source, 0, {}});
+    for (const std::size_t source : description.sources)
+      counters_.push_back({source, BinnedSeries({static_cast<double>(place.simulation.sources[source].size)})});
   }
 
   void open(ResultFile& file) override {
@@ -26,41 +27,39 @@ class RateRecord final : public Record {
                                             place_.simulation.seconds(description_.every)));
   }
 
-  void observe(Step from, Step to, const std::vector<SpikeHistory>& spikes) override {
+  void observe(Step from, Step to, OwnSpikes spikes) override {
     for (Counter& counter : counters_)
       for_each_bin(
           description_.windows, description_.every, from, to,
           [&](Step begin, Step end) {
-            counter.count += static_cast<std::int64_t>(spikes[counter.source].between(begin, end).size());
+            const auto count = spikes[counter.source]->between(begin, end).size();
+            counter.series.counts().front() += static_cast<std::int64_t>(count);
           },
-          [&](Step begin, Step end) { close(counter, begin, end); });
+          [&](Step begin, Step end) { counter.series.close(begin, end); });
   }
 
-  void write() override {
-    for (Counter& counter : counters_) counter.series.write();
+  bool is_full() const override {
+    return std::ranges::any_of(counters_, [](const Counter& counter) { return counter.series.is_full(); });
+  }
+  void gather(Step /*now*/) override {
+    for (Counter& counter : counters_) counter.series.gather(place_);
   }
 
   std::vector<std::int64_t> state() const override {
     std::vector<std::int64_t> counts;
-    for (const Counter& counter : counters_) counts.push_back(counter.count);
+    for (const Counter& counter : counters_) counts.push_back(counter.series.state().front());
     return counts;
   }
+  std::size_t state_size() const override { return counters_.size(); }
   void restore(std::span<const std::int64_t> state) override {
-    for (std::size_t i = 0; i < counters_.size(); ++i) counters_[i].count = state[i];
+    for (std::size_t i = 0; i < counters_.size(); ++i) counters_[i].series.restore(place_, state.subspan(i, 1));
   }
 
  private:
   struct Counter {
     std::size_t source;
-    std::int64_t count;
     BinnedSeries series;
   };
-
-  void close(Counter& counter, Step begin, Step end) const {
-    const std::int64_t count = std::exchange(counter.count, 0);
-    const double size = place_.simulation.sources[counter.source].size;
-    if (counter.series.is_open()) counter.series.add(place_.simulation, begin, end, {&count, 1}, {&size, 1});
-  }
 
   const RecordPlace place_;
   const Rates& description_;

@@ -15,6 +15,12 @@ const StepRange* active(const std::vector<StepRange>& windows, Step step) {
   return nullptr;
 }
 
+LocalRange RecordPlace::own(std::size_t source) const {
+  const Source& of = simulation.sources[source];
+  if (of.is_population) return local_range(of.size, comm.rank(), comm.size());
+  return {0, comm.rank() == 0 ? of.size : 0};
+}
+
 void RecordReading::claim_only(const std::string& name) const {
   if (!claim(std::string(what), name)) table.fail("of", fmt::format("the {} of '{}' are recorded already", what, name));
 }

@@ -58,6 +58,9 @@ struct RecordPlace {
   const Network& network;
   Communicator& comm;
   OnRoot& on_root;
+
+  // The neurons or inputs of a source whose spikes this rank answers for.
+  LocalRange own(std::size_t source) const;
 };
 
 class Record {
@@ -71,21 +74,20 @@ class Record {
 
   // The end of the next step after `now` whose end state is sampled.
   virtual Step next_end(Step /*now*/) const { return kNever; }
-  // Local: takes the spikes of steps [from, to), which all ranks know, and samples where due at the end of step to - 1.
-  virtual void observe(Step /*from*/, Step /*to*/, const std::vector<SpikeHistory>& /*spikes*/) {}
-  // Whether gather() must be called now, the same on all ranks.
+  // Local: takes this rank's spikes of steps [from, to), and samples where due at the end of step to - 1.
+  virtual void observe(Step /*from*/, Step /*to*/, OwnSpikes /*spikes*/) {}
+  // Whether gather() must be called now, which follows from `now` alone.
   virtual bool gather_due(Step /*now*/) const { return false; }
+  // Whether much is buffered on this rank, so that gather() should be called soon.
+  virtual bool is_full() const { return false; }
   // Collective: brings what is buffered to rank 0 and writes it.
   virtual void gather(Step /*now*/) {}
   // Collective: the end of a phase that is over, or "initial" at step 0.
   virtual void end_phase(const std::string& /*name*/, Step /*now*/) {}
 
-  // Rank 0: whether much is buffered there, and writes it.
-  virtual bool is_full() const { return false; }
-  virtual void write() {}
-
-  // What it must know to go on, on rank 0, and given back to all ranks.
+  // What it must know to go on: collective, after gather(), on rank 0; and given back to all ranks.
   virtual std::vector<std::int64_t> state() const { return {}; }
+  virtual std::size_t state_size() const { return 0; }
   virtual void restore(std::span<const std::int64_t> /*state*/) {}
 };
 

@@ -7,11 +7,6 @@
 #include "spiking/record/packing.hpp"
 
 namespace lpl::spiking {
-namespace {
-
-constexpr std::size_t kValuesPerGather = 1 << 18;
-
-}  // namespace
 
 Step next_sample_end(const std::vector<StepRange>& windows, Step every, Step now) {
   for (const StepRange& window : windows) {
@@ -23,14 +18,12 @@ Step next_sample_end(const std::vector<StepRange>& windows, Step every, Step now
 
 Step SampledRecord::next_end(Step now) const { return next_sample_end(description_.windows, every_, now); }
 
-void SampledRecord::observe(Step from, Step to, const std::vector<SpikeHistory>& /*spikes*/) {
+void SampledRecord::observe(Step from, Step to, OwnSpikes /*spikes*/) {
   const Step sampled = to - 1;
   if (sampled % every_ != 0 || !active(description_.windows, sampled)) return;
   steps_.push_back(sampled);
   sample(sampled - from, values_);
 }
-
-bool SampledRecord::gather_due(Step /*now*/) const { return steps_.size() * width_ >= kValuesPerGather; }
 
 void SampledRecord::gather(Step /*now*/) {
   if (steps_.empty()) return;

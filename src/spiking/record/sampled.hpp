@@ -13,8 +13,8 @@ Step next_sample_end(const std::vector<StepRange>& windows, Step every, Step now
 class SampledRecord : public Record {
  public:
   Step next_end(Step now) const final;
-  void observe(Step from, Step to, const std::vector<SpikeHistory>& spikes) final;
-  bool gather_due(Step now) const final;
+  void observe(Step from, Step to, OwnSpikes spikes) final;
+  bool is_full() const final { return steps_.size() * width_ >= kValuesPerGather; }
   void gather(Step now) final;
 
  protected:
@@ -35,6 +35,8 @@ class SampledRecord : public Record {
   std::vector<Step> steps_;  // of the rows that are buffered
 
  private:
+  static constexpr std::size_t kValuesPerGather = 1 << 18;
+
   std::vector<std::int64_t> values_;
 };
 

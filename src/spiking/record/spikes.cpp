@@ -1,10 +1,11 @@
 // what = "spikes".
+#include "spiking/record/packing.hpp"
 #include "spiking/record/record.hpp"
 
 namespace lpl::spiking {
 namespace {
 
-constexpr std::size_t kSpikesPerWrite = 1 << 16;
+constexpr std::size_t kSpikesPerGather = 1 << 16;
 
 struct Spikes final : RecordDescription {
   std::unique_ptr<Record> make(const RecordPlace& place) const override;
@@ -16,50 +17,62 @@ struct Spikes final : RecordDescription {
 
 class SpikeRecord final : public Record {
  public:
-  SpikeRecord(const RecordPlace& place, const Spikes& description) : place_(place), description_(description) {}
+  SpikeRecord(const RecordPlace& place, const Spikes& description)
+      : place_(place), description_(description), trains_(description.sources.size()) {}
 
   void open(ResultFile& file) override {
     std::vector<double> recorded;
     for (const StepRange& window : description_.windows)
       recorded.insert(recorded.end(), {place_.simulation.seconds(window.begin), place_.simulation.seconds(window.end)});
     for (const std::size_t source : description_.sources)
-      trains_.push_back({source, file.create_spikes(place_.simulation.sources[source].name, recorded), {}, {}});
+      series_.push_back(file.create_spikes(place_.simulation.sources[source].name, recorded));
   }
 
-  void observe(Step from, Step to, const std::vector<SpikeHistory>& spikes) override {
+  void observe(Step from, Step to, OwnSpikes spikes) override {
     // Epochs never straddle a phase, but a window may begin inside one.
     const StepRange* const window = active(description_.windows, to - 1);
     if (!window) return;
-    for (Train& train : trains_)
+    for (std::size_t i = 0; i < trains_.size(); ++i)
       for (Step step = std::max(from, window->begin); step < to; ++step)
-        for (const NeuronId id : spikes[train.source].at(step)) {
-          train.times.push_back(place_.simulation.seconds(step) * 1e3);
-          train.ids.push_back(id);
-        }
+        for (const NeuronId id : spikes[description_.sources[i]]->at(step)) trains_[i].push_back({step, id});
   }
 
   bool is_full() const override {
-    return std::ranges::any_of(trains_, [](const Train& train) { return train.ids.size() >= kSpikesPerWrite; });
+    return std::ranges::any_of(trains_, [](const auto& train) { return train.size() >= kSpikesPerGather; });
   }
 
-  void write() override {
-    for (Train& train : trains_) {
-      train.series.append(train.times, train.ids);
-      train.times.clear();
-      train.ids.clear();
+  void gather(Step /*now*/) override {
+    for (std::size_t i = 0; i < trains_.size(); ++i) {
+      const std::vector<std::string> parts = place_.comm.gather(bytes_of(trains_[i]));
+      trains_[i].clear();
+      place_.on_root([&] { write(series_[i], parts); });
     }
   }
 
  private:
-  struct Train {
-    std::size_t source;
-    SpikeSeries series;
+  struct Spike {
+    Step step;
+    std::uint64_t id;
+  };
+
+  // By step, then id: ranks hold ascending ranges of neurons.
+  void write(SpikeSeries& series, const std::vector<std::string>& parts) const {
+    std::vector<Spike> spikes;
+    for (const std::string& part : parts) std::ranges::copy(values_from<Spike>(part), std::back_inserter(spikes));
+    if (parts.size() > 1) std::ranges::stable_sort(spikes, {}, &Spike::step);
     std::vector<double> times;
     std::vector<std::uint64_t> ids;
-  };
+    for (const Spike& spike : spikes) {
+      times.push_back(place_.simulation.seconds(spike.step) * 1e3);
+      ids.push_back(spike.id);
+    }
+    series.append(times, ids);
+  }
+
   const RecordPlace place_;
   const Spikes& description_;
-  std::vector<Train> trains_;  // rank 0
+  std::vector<std::vector<Spike>> trains_;  // by source, this rank's
+  std::vector<SpikeSeries> series_;         // rank 0
 };
 
 std::unique_ptr<Record> Spikes::make(const RecordPlace& place) const {

@@ -46,6 +46,7 @@ class Snapshots final : public Record {
   }
 
   std::vector<std::int64_t> state() const override { return {done_}; }
+  std::size_t state_size() const override { return 1; }
   void restore(std::span<const std::int64_t> state) override { done_ = state[0]; }
 
  private:

@@ -1,7 +1,8 @@
-#include "comm/spike_exchange.hpp"
+#include "comm/gathering_exchange.hpp"
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 
 namespace lpl {
@@ -9,34 +10,36 @@ namespace {
 
 // In place of, and in, a message's length.
 constexpr std::uint32_t kFailed = std::numeric_limits<std::uint32_t>::max();
-constexpr std::uint32_t kWantsCheckpoint = 1u << 31;
+constexpr std::uint32_t kWantsCheckpoint = 1u << 31, kIsFull = 1u << 30;
 
 }  // namespace
 
-SpikeExchange::SpikeExchange(Communicator& comm, std::size_t populations)
+GatheringExchange::GatheringExchange(Communicator& comm, std::size_t populations)
     : comm_(comm), populations_(populations), words_(kLeastWords) {}
 
 // Message: [words in all | kFailed], counts by (population, step), ids by (population, step).
-void SpikeExchange::begin(const std::vector<EpochSpikes>& local, bool healthy, bool wants_checkpoint) {
-  healthy_ = healthy;
-  checkpoint_wanted_ = wants_checkpoint;
+void GatheringExchange::begin(const std::vector<EpochSpikes>& local, Signals own) {
+  signals_ = own;
   if (comm_.size() == 1) return;
   message_.assign(1, 0);
-  if (healthy) {
+  if (!own.failed) {
     for (const EpochSpikes& spikes : local) message_.insert(message_.end(), spikes.count.begin(), spikes.count.end());
     for (const EpochSpikes& spikes : local) message_.insert(message_.end(), spikes.ids.begin(), spikes.ids.end());
-    message_[0] = static_cast<std::uint32_t>(message_.size()) | (wants_checkpoint ? kWantsCheckpoint : 0);
+    message_[0] = static_cast<std::uint32_t>(message_.size()) | (own.wants_checkpoint ? kWantsCheckpoint : 0) |
+                  (own.is_full ? kIsFull : 0);
   } else {
     message_[0] = kFailed;
   }
   if (message_.size() < words_) message_.resize(words_);
   comm_.begin_all_gather(message_.data(), words_);
+  const auto others = static_cast<std::int64_t>(comm_.size() - 1), words = static_cast<std::int64_t>(words_);
+  traffic_ = {traffic_.exchanges + 1, traffic_.messages + 1, traffic_.sent + words, traffic_.received + others * words};
 }
 
-bool SpikeExchange::end(std::vector<EpochSpikes>& local, std::vector<EpochSpikes>& all, std::size_t steps) {
+Signals GatheringExchange::end(std::vector<EpochSpikes>& local, std::vector<EpochSpikes>& all, std::size_t steps) {
   if (comm_.size() == 1) {
     all.swap(local);
-    return healthy_;
+    return signals_;
   }
   const auto ranks = static_cast<std::size_t>(comm_.size());
   received_.resize(ranks * words_);
@@ -45,9 +48,10 @@ bool SpikeExchange::end(std::vector<EpochSpikes>& local, std::vector<EpochSpikes
   std::size_t longest = 0;
   for (std::size_t r = 0; r < ranks; ++r) {
     std::uint32_t& length = received_[r * words_];
-    if (length == kFailed) return false;
-    if (length & kWantsCheckpoint) checkpoint_wanted_ = true;
-    length &= ~kWantsCheckpoint;
+    if (length == kFailed) return {.failed = true};
+    if (length & kWantsCheckpoint) signals_.wants_checkpoint = true;
+    if (length & kIsFull) signals_.is_full = true;
+    length &= ~(kWantsCheckpoint | kIsFull);
     longest = std::max<std::size_t>(longest, length);
   }
   const bool overflow = longest > words_;
@@ -62,6 +66,9 @@ bool SpikeExchange::end(std::vector<EpochSpikes>& local, std::vector<EpochSpikes
     }
     remainder_.resize(total);
     comm_.all_gather(message_.data() + words_, rest, remainder_.data());
+    const int own = rest[static_cast<std::size_t>(comm_.rank())];
+    traffic_.sent += own;
+    traffic_.received += static_cast<std::int64_t>(total) - own;
     whole_.resize(ranks);
     auto at = remainder_.begin();
     for (std::size_t r = 0; r < ranks; ++r) {
@@ -86,7 +93,21 @@ bool SpikeExchange::end(std::vector<EpochSpikes>& local, std::vector<EpochSpikes
         cursor_[r] += count;
       }
   if (overflow) words_ = std::bit_ceil(longest + longest / 4);
-  return true;
+  return signals_;
+}
+
+// As all-gathers by doubling: log2(ranks) messages, one after the other.
+ExchangeCost GatheringExchange::cost(const ExchangeLoad& load) {
+  using namespace exchange_time;
+  const double counts = load.populations * load.steps;
+  const double message = std::max<double>(kLeastWords, 1 + counts + load.spikes / load.ranks);
+  const double messages = std::ceil(std::log2(load.ranks));
+  const double received = (load.ranks - 1) * message;
+  return {.messages = messages,
+          .sent = message,
+          .received = received,
+          .seconds = messages * (kLatency + 2 * kMessage) + received * kWord + load.ranks * counts * kCount +
+                     load.spikes * kSpike};
 }
 
 }  // namespace lpl
