@@ -185,6 +185,10 @@ def as_rounded(tau_ms, dt_ms=0.1):
 
 TRIPLET = {"eta": 20, "rate_0": '"20 Hz"', "tau_plus": as_rounded(16.8), "tau_minus": as_rounded(33.7),
            "tau_long": as_rounded(114)}
+# PairInteraction: a value for each step of 1 s, as there.
+PAIR_WINDOWS = {
+    name: f'{{ step = "0.1 ms", values = {[float(size / tau * np.exp(-k * 1e-4 / tau)) for k in range(10000)]} }}'
+    for name, size, tau in (("W_pre", -1.2e-3, 30e-3), ("W_post", 1e-3, 20e-3))}
 AURYN = {
     "STDP": ("pair_stdp", {"A_plus": 0.01, "A_minus": 0.01, "tau_plus": as_rounded(20), "tau_minus": as_rounded(20)}),
     "SymmetricSTDP": ("vogels", {"eta": 0.01, "w_max": 1, "tau": as_rounded(20)}),
@@ -196,6 +200,11 @@ AURYN = {
     "P10": ("p10", {"eta": 0.02, "tau_plus": as_rounded(20), "tau_minus": as_rounded(20), "tau_long": as_rounded(100)}),
     "GlobalPF": ("global_rate", {"eta": 0.02, "tau_rate": '"1 s"', "tau": as_rounded(20)}),
     "ABS": ("abs", {}),
+    "STDPwd": ("stdp_power", {"lambda": 0.01, "alpha": 1.1, "mu_plus": 0.4, "mu_minus": 1, "w_max": 1, "tau_plus": as_rounded(20),
+                              "tau_minus": as_rounded(20)}),
+    "PairInteraction": ("pair_interaction", PAIR_WINDOWS),
+    "P11": ("p11", {"eta": 0.02, "kappa": '"3 Hz"', "tau_plus": as_rounded(20), "tau_minus": as_rounded(20),
+                    "tau_long": as_rounded(100)}),
 }
 
 

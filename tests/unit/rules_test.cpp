@@ -11,6 +11,7 @@
 #include "config/models.hpp"
 #include "spiking/network.hpp"
 #include "spiking/plasticity/text_rule.hpp"
+#include "spiking/plasticity/traces.hpp"
 #include "io/hdf5.hpp"
 #include "support/spiking_run.hpp"
 #include "support/world.hpp"
@@ -43,11 +44,9 @@ class Plain {
     const Network network(simulation, 0, 1);
     const Synapses& built = network.connections[connection].synapses;
     built.by_target([&](NeuronId pre, std::uint64_t s) {
-      Synapse synapse{pre,
-                      network.layout.neuron_of(built.target[s]),
-                      built.delay.empty() ? built.shortest : built.delay[s],
-                      {},
-                      {}};
+      Synapse synapse{
+          pre, network.layout.neuron_of(built.target[s]), built.delay.empty() ? built.shortest : built.delay[s], {}, {},
+          {}};
       synapse.state["w"] = built.weight[s];
       for (std::size_t i = 1; i < text_.states.size(); ++i)
         synapse.state[text_.states[i].name] = value(text_.states[i].initial, synapse);
@@ -73,6 +72,7 @@ class Plain {
     NeuronId pre, post;
     Step delay;
     std::map<std::string, double> state, trace;
+    std::map<std::string, Step> since;  // of traces with a window, from the first spike on
   };
 
   unsigned spikes(std::size_t source, Step k, NeuronId n) const {
@@ -108,7 +108,9 @@ class Plain {
     for (const TraceText& trace : text_.traces) {
       if (!trace.at_once || arrivals == 0) continue;
       const double jump = steady_.of(trace.jump);
-      s.trace[trace.name] = trace.nearest ? jump : traces.at(trace.name) + jump * arrivals;
+      s.trace[trace.name] = !trace.window.empty() ? jump * tabulated(text_.window(trace), 0)
+                            : trace.nearest       ? jump
+                                                  : traces.at(trace.name) + jump * arrivals;
     }
     change(s, text_.on_spike);
     s.trace = traces;
@@ -144,12 +146,26 @@ class Plain {
         continue;
       }
       const unsigned count = trace.of == TraceText::Of::pre ? arrivals : own;
-      const double jump = steady_.of(trace.jump), decay = std::exp(-sim_.dt / steady_.of(trace.tau));
+      const double jump = steady_.of(trace.jump);
+      if (!trace.window.empty()) {
+        if (count > 0) s.since[trace.name] = 0;
+        if (const auto since = s.since.find(trace.name); since != s.since.end())
+          x = jump * tabulated(text_.window(trace), static_cast<double>(++since->second) * sim_.dt);
+        continue;
+      }
+      const double decay = std::exp(-sim_.dt / steady_.of(trace.tau));
       if (trace.nearest && count > 0)
         x = jump * decay;
       else
         x = (x + jump * count) * decay;
     }
+  }
+  static double tabulated(const Window& window, double time) {
+    for (std::size_t i = 0; i + 1 < window.values.size(); ++i) {
+      const double part = time / window.step - static_cast<double>(i);
+      if (part >= 0 && part <= 1) return (1 - part) * window.values[i] + part * window.values[i + 1];
+    }
+    return 0;
   }
   // By the potential at the beginning of the step; seen `delay` steps later.
   void follow(Synapse& s, Step k) {
@@ -289,6 +305,9 @@ class RuleOfTheCatalogue : public testing::TestWithParam<std::string> {
         {"triplet_scaling", "tau_hom = \"1 s\"\nkappa = \"30 Hz\""},
         {"rate_modulated", "size = 5"},
         {"global_rate", "size = 5"},
+        {"pair_interaction",
+         "W_pre = { values = [-0.08, -0.01, -0.06, 0.02, 0], step = \"4.7 ms\" }\n"
+         "W_post = { values = [0.07, 0.05, 0.06, 0, -0.01, 0], step = \"3.1 ms\" }"},
         {"spnet", "A_plus = 0.01\nA_minus = 0.01"},
         {"clopath", "A_LTP = \"2e-4 1/mV^2\""}};
     const auto found = of.find(GetParam());
@@ -338,6 +357,43 @@ w = "w + 1e-3 * (x - y) + 1e-4 * all"
 [rule.used.on_spike]
 w = "w + 1e-3 * now - 1e-3 * x + 1e-4 * all")",
                                   "\"1.3 ms\""));
+}
+
+TEST(RuleText, WindowsAreOfNumbersOrOfAFile) {
+  const test::Scratch scratch;
+  scratch.write("window.txt", "# by 2 ms\n0.5\n0.25 % comment\n-0.25\n0\n");
+  const std::string text = network_of("traces",
+                                      fmt::format(R"(
+[rule.used.windows]
+back = {{ file = "{}", step = "2 ms" }}
+ahead = {{ values = [1, 0.5, 0.25, 0], step = "0.1 ms" }}
+[rule.used.traces]
+x = {{ of = "pre", window = "back" }}
+now = {{ of = "pre", window = "ahead", at_once = true, jump = 2 }}
+y = {{ of = "post", window = "back", jump = -1 }}
+z = {{ of = "post", tau = "20 ms" }}
+[rule.used.on_arrival]
+w = "w + 1e-3 * y + 1e-4 * z"
+[rule.used.on_spike]
+w = "w + 1e-3 * x + 1e-3 * now - 1e-4 * z")",
+                                                  scratch.path("window.txt")),
+                                      "\"1.3 ms\"");
+  expect_plain_weights(text);
+  EXPECT_EQ(read_simulation_text(text, scratch.path("net.sim")).files.data,
+            std::vector<std::string>{scratch.path("window.txt")})
+      << "it belongs to the inputs of the run";
+}
+
+// A pair at every distance: the tables' values, and 0 behind their ends and before the first spike.
+TEST(RuleText, APairChangesByItsWindow) {
+  const Window window{.step = 2e-4, .values = {3, 1, -1}};
+  EXPECT_EQ(window.by_steps(1e-4), (std::vector<float>{3, 2, 1, 0, -1}));
+  EXPECT_EQ(window.by_steps(2e-4), (std::vector<float>{3, 1, -1}));
+  EXPECT_THAT(window.by_steps(3e-4), testing::Pointwise(testing::FloatNear(1e-6f), {3.0f, 0.0f}));
+  EXPECT_EQ((Window{.step = 1, .values = {7}}.by_steps(1e-4)), std::vector<float>{7});
+  const Trace trace{.rate = 0, .jump = 1, .initial = 0, .nearest = true, .window = window.by_steps(1e-4)};
+  EXPECT_EQ(trace.window_at(4), -1);
+  EXPECT_EQ(trace.window_at(5), 0);
 }
 
 // A source's spike of step 0 is no arrival before its delay is over, however epochs lie.
@@ -487,6 +543,42 @@ TEST(RuleText, AClockSeesNoArrivalsOfAStep) {
   EXPECT_THAT(error_of(own("y = { of = \"pre\", tau = \"1 s\", at_once = true }\n[rule.r.each]\nevery = \"1 ms\"\nw = "
                            "\"w + eta * y\"\n")),
               HasSubstr("which [each] cannot read"));
+}
+TEST(RuleText, WindowsAreWhole) {
+  const auto with = [](const std::string& windows, const std::string& trace) {
+    return error_of("[rule.r]\ntype = \"traces\"\n[rule.r.windows]\n" + windows + "[rule.r.traces]\ny = { " + trace +
+                    " }\n[rule.r.on_spike]\nw = \"w + 1 pA * y\"\n");
+  };
+  const std::string good = "k = { values = [1, 0], step = \"1 ms\" }\n", of_post = "of = \"post\", window = \"k\"";
+  EXPECT_THAT(with(good, of_post), IsEmpty());
+  EXPECT_THAT(with(good, of_post + ", nearest = false"), HasSubstr("'nearest' cannot be false"));
+  EXPECT_THAT(with(good, "of = \"targets\", window = \"k\""), HasSubstr("presynaptic or postsynaptic spikes"));
+  EXPECT_THAT(with(good, of_post + ", tau = \"1 ms\""), HasSubstr("both 'tau' and 'window' are given"));
+  EXPECT_THAT(with(good, "of = \"post\", window = \"kk\""), HasSubstr("there is no window \"kk\"; it must be k"));
+  EXPECT_THAT(with("k = { values = [], step = \"1 ms\" }\n", of_post), HasSubstr("'values' is empty"));
+  EXPECT_THAT(with("k = { values = [1], step = \"0 ms\" }\n", of_post), HasSubstr("'step' is \"0 ms\""));
+  EXPECT_THAT(with("k = { values = [1] }\n", of_post), HasSubstr("'step'"));
+  EXPECT_THAT(with("k = { values = [1, 2], step = \"1e5 s\" }\n", of_post), HasSubstr("it may last 10000000"));
+  EXPECT_THAT(with("k = { file = \"none.txt\", step = \"1 ms\" }\n", of_post), HasSubstr("there is no file"));
+  EXPECT_THAT(with("k = \"of pairs\"\n", of_post), HasSubstr("the window 'k' must be given, as k = {"));
+  const std::string values =
+      "[rule.r]\ntype = \"pair_interaction\"\neta = \"1 pA\"\nw_max = \"100 pA\"\n"
+      "W_pre = { values = [1], step = \"1 ms\" }\n";
+  EXPECT_THAT(error_of(values), AllOf(HasSubstr("net.sim:11:1"), HasSubstr("the window 'W_post' must be given")));
+  EXPECT_THAT(error_of(values + "W_post = { values = [1], step = \"1 ms\" }\n"), IsEmpty());
+}
+TEST(RuleText, WindowsOfFilesAreNumbers) {
+  const test::Scratch scratch;
+  const auto with = [&](const std::string& text) {
+    scratch.write("w.txt", text);
+    return error_of("[rule.r]\ntype = \"traces\"\n[rule.r.windows]\nk = { file = \"" + scratch.path("w.txt") +
+                    "\", step = \"1 ms\" }\n[rule.r.traces]\ny = { of = \"post\", window = \"k\" }\n"
+                    "[rule.r.on_spike]\nw = \"w + 1 pA * y\"\n");
+  };
+  EXPECT_THAT(with("1\n0.5\n"), IsEmpty());
+  EXPECT_THAT(with("1\n0.5 3\n"), AllOf(HasSubstr("w.txt:2"), HasSubstr("the window's value")));
+  EXPECT_THAT(with("1\n1e40\n"), AllOf(HasSubstr("w.txt:2"), HasSubstr("range of float32")));
+  EXPECT_THAT(with("1\nx\n"), HasSubstr("w.txt:2"));
 }
 TEST(RuleText, ChangesSomething) { EXPECT_THAT(error_of(own("")), HasSubstr("changes nothing")); }
 TEST(RuleText, DendriticDelaysAreAlike) {

@@ -15,6 +15,8 @@ namespace {
 
 bool is_float(double value) { return std::isfinite(static_cast<float>(value)); }
 
+constexpr double kLongestWindow = 1e7;  // steps
+
 bool mentions_weight(const Expression& tree) {
   return any_name(tree, [](const std::string& name) { return name == "weight"; });
 }
@@ -41,6 +43,26 @@ void read_values(const RuleReading& reading, bool own, TextRule& rule) {
     table.fail(about->name, fmt::format("'{}' is {}{}", about->name,
                                         !own && table.has(about->name) ? table.written(about->name) : about->written,
                                         fault->message));
+  }
+}
+
+// Windows of the text, or those that a rule that uses it gives in their place.
+void read_windows(const RuleReading& reading, bool own, Table& from, TextRule& rule) {
+  for (WindowText& window : rule.text.windows) {
+    if (!own && reading.rule.has(window.name)) {
+      Table given = reading.rule.table(window.name);
+      given.rename(fmt::format("{} {}", reading.rule.who(), window.name));
+      window.window = read_window(given);
+    }
+    if (!window.window)
+      (own ? from : reading.rule)
+          .fail(own ? "windows" : window.name,
+                fmt::format("the window '{0}' must be given, as {0} = {{ values = [...] or file = \"...\", step = "
+                            "\"0.1 ms\" }}",
+                            window.name));
+    if (const double steps = window.window->steps(rule.dt); steps > kLongestWindow)
+      reading.rule.fail(window.name, fmt::format("the window '{}' lasts {:.9g} steps of dt = {}; it may last {:.9g}",
+                                                 window.name, steps, reading.grid.stated, kLongestWindow));
   }
 }
 
@@ -151,6 +173,7 @@ std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading
   rule->moves = Moves::within_epochs;
   read_values(reading, own, *rule);
   read_bounds(reading, *rule);
+  read_windows(reading, own, text, *rule);
   read_traces(reading, own, text, *rule);
   if (!own && reading.rule.has("delay"))
     rule->text.dendritic = reading.rule.choice("delay", {"axonal", "dendritic"}) == 1;

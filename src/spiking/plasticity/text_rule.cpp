@@ -21,10 +21,11 @@ std::vector<Trace> traces_of(const RuleText& text, TraceText::Of of, const Stead
   std::vector<Trace> traces;
   for (const TraceText& trace : text.traces)
     if (trace.of == of)
-      traces.push_back({.rate = static_cast<float>(-dt / steady.of(trace.tau)),
+      traces.push_back({.rate = trace.tau ? static_cast<float>(-dt / steady.of(trace.tau)) : 0,
                         .jump = static_cast<float>(steady.of(trace.jump)),
                         .initial = static_cast<float>(steady.of(trace.initial)),
-                        .nearest = trace.nearest});
+                        .nearest = trace.nearest,
+                        .window = trace.tau ? std::vector<float>{} : text.window(trace).by_steps(dt)});
   return traces;
 }
 

@@ -22,10 +22,15 @@ struct Trace {
   float rate = 0;  // -dt / tau, of a step
   float jump = 0;
   float initial = 0;
-  bool nearest = false;  // a spike sets it
+  bool nearest = false;       // a spike sets it
+  std::vector<float> window;  // by lag, in place of the exponential; 0 behind it; may be empty
 
   float after_spike(float value, Step lag) const {
     return nearest ? jump : value * elementary::exp(static_cast<float>(lag) * rate) + jump;
+  }
+  float window_at(Step lag) const {
+    const auto i = static_cast<std::size_t>(std::max<Step>(0, lag));
+    return i < window.size() ? window[i] : 0;
   }
 };
 
@@ -52,6 +57,7 @@ class PostTraces {
     since_[neuron] = now;
   }
 
+  const Trace& trace(std::size_t index) const { return traces_[index]; }
   std::span<float> values(std::size_t trace) { return std::span(value_).subspan(trace * since_.size(), since_.size()); }
   std::span<Step> since() { return since_; }
 
@@ -103,6 +109,7 @@ class PreTraces {
     if (2 * (kept_ - first_) >= past_.size()) drop_settled();
   }
 
+  const Trace& trace(std::size_t index) const { return traces_[index]; }
   // After spikes that are settled.
   std::span<float> values(std::size_t trace) { return std::span(value_).subspan(trace * since_.size(), since_.size()); }
   std::span<Step> since() { return since_; }
