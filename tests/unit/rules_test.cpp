@@ -29,18 +29,18 @@ std::vector<std::string> rules_of_traces() {
 // Spikes by step and neuron.
 using Train = std::vector<std::vector<unsigned>>;
 
-// The plain form of one connection, with the spikes and potentials that the engine recorded.
+// The plain form of one connection, with the spikes and states that the engine recorded.
 class Plain {
  public:
   Plain(const SimulationDescription& simulation, std::size_t connection, std::vector<Train> spikes,
-        std::vector<float> potential)
+        std::map<std::string, std::vector<float>> states)
       : sim_(simulation),
         c_(simulation.connections[connection]),
         rule_(dynamic_cast<const TextRule&>(*c_.rule)),
         text_(rule_.text),
         steady_(rule_.steady()),
         spikes_(std::move(spikes)),
-        V_(std::move(potential)) {
+        states_(std::move(states)) {
     const Network network(simulation, 0, 1);
     const Synapses& built = network.connections[connection].synapses;
     built.by_target([&](NeuronId pre, std::uint64_t s) {
@@ -53,9 +53,10 @@ class Plain {
       for (const TraceText& trace : text_.traces) synapse.trace[trace.name] = steady_.of(trace.initial);
       synapses_.push_back(std::move(synapse));
     });
-    const auto* const V = network.variables.find(By::neuron, c_.to, "V");
-    const auto start = std::get<std::span<float>>(V->data);
-    V_.insert(V_.begin(), start.begin(), start.begin() + sim_.populations[c_.to].size);
+    for (auto& [name, values] : states_) {
+      const auto start = std::get<std::span<float>>(network.variables.find(By::neuron, c_.to, name)->data);
+      values.insert(values.begin(), start.begin(), start.begin() + sim_.populations[c_.to].size);
+    }
   }
 
   std::vector<double> weights() {
@@ -123,16 +124,18 @@ class Plain {
     const unsigned own = spikes(c_.to, text_.dendritic ? k - 2 * s.delay : k, s.post);
     if (learns && rule_.closes_window(k)) change(s, text_.each);
     follow(s, k);
+    if (there < 0) return;
     const auto on_arrivals = [&] {
       for (unsigned n = 0; n < arrivals; ++n) change(s, text_.on_arrival);
     };
     if (learns) {
       if (!text_.dendritic) on_arrivals();
+      if (text_.dendritic && own > 0) change(s, text_.on_spike);
       if (text_.condition && value(text_.condition, s) != 0) change(s, text_.during);
-      if (own > 0) change_with_arrivals(s, arrivals);
+      if (!text_.dendritic && own > 0) change_with_arrivals(s, arrivals);
       if (text_.dendritic) on_arrivals();
     }
-    if (there >= 0) advance(s, k, arrivals, own);
+    advance(s, k, arrivals, own);
   }
   void advance(Synapse& s, Step k, unsigned arrivals, unsigned own) const {
     std::size_t source = 0;
@@ -167,7 +170,7 @@ class Plain {
     }
     return 0;
   }
-  // By the potential at the beginning of the step; seen `delay` steps later.
+  // By the state at the beginning of the step, or, dendritic, at the end of the soma's; seen `delay` steps later.
   void follow(Synapse& s, Step k) {
     std::size_t t = 0;
     for (const TraceText& trace : text_.traces) {
@@ -175,10 +178,11 @@ class Plain {
       auto& past = past_[{t, s.post}];
       if (static_cast<Step>(past.size()) == k) {
         const double before = past.empty() ? steady_.of(trace.initial) : past.back();
-        const double V = V_[static_cast<std::size_t>(k) * sim_.populations[c_.to].size + s.post];
-        past.push_back(trace.tau ? before + sim_.dt / steady_.of(trace.tau) * (V - before) : V);
+        const double state =
+            states_.at(trace.source)[static_cast<std::size_t>(k) * sim_.populations[c_.to].size + s.post];
+        past.push_back(trace.tau ? before + sim_.dt / steady_.of(trace.tau) * (state - before) : state);
       }
-      const Step seen = k - rule_.state_delays[t++];
+      const Step seen = k - rule_.state_delays[t++] - (text_.dendritic ? 2 * s.delay - 1 : 0);
       s.trace[trace.name] = seen < 0 ? steady_.of(trace.initial) : past[static_cast<std::size_t>(seen)];
     }
   }
@@ -188,18 +192,58 @@ class Plain {
   const TextRule& rule_;
   const RuleText& text_;
   SteadyValues steady_;
-  std::vector<Train> spikes_;  // by source
-  std::vector<float> V_;       // [step][neuron], at the beginning of steps
+  std::vector<Train> spikes_;                         // by source
+  std::map<std::string, std::vector<float>> states_;  // [step][neuron], at the beginning of steps
   std::vector<Synapse> synapses_;
   std::map<std::pair<std::size_t, NeuronId>, std::vector<double>> past_;
 };
 
+// With the filtered potentials that clopath_nest follows.
+const char* const kFiltered = R"(
+[cell.filtered]
+model = "equations"
+method = "euler"
+[cell.filtered.states]
+V = "-70 mV"
+u_bar_minus = "-70 mV"
+u_bar_plus = "-70 mV"
+[cell.filtered.receptors]
+AMPA = { exponential = "g", tau = "5 ms", unit = "1" }
+GABA = { exponential = "g_inh", tau = "10 ms", unit = "1" }
+[cell.filtered.dynamics]
+V = "(-70 mV - V - g * V - g_inh * (V + 80 mV)) / 20 ms"
+u_bar_minus = "(V - u_bar_minus) / 10 ms"
+u_bar_plus = "(V - u_bar_plus) / 7 ms"
+[cell.filtered.spike]
+when = "V > -50 mV"
+then = { V = "-60 mV" }
+)";
+
+const char* const kFilteredRecords = R"(
+[[record]]
+name = "u_bar_minus"
+what = "state"
+of = "out"
+variable = "u_bar_minus"
+neurons = "all"
+every = "0.1 ms"
+[[record]]
+name = "u_bar_plus"
+what = "state"
+of = "out"
+variable = "u_bar_plus"
+neurons = "all"
+every = "0.1 ms"
+)";
+
 std::string network_of(const std::string& rule, const std::string& values, const std::string& delay) {
+  const bool filtered = rule == "clopath_nest";
   return fmt::format(R"(
 simulation = {{ seed = 3 }}
+{}
 [[population]]
 name = "out"
-cell = "if"
+cell = "{}"
 size = 5
 [[stimulus]]
 name = "in"
@@ -257,7 +301,8 @@ variable = "V"
 neurons = "all"
 every = "0.1 ms"
 )",
-                     rule, values, delay);
+                     filtered ? kFiltered : "", filtered ? "filtered" : "if", rule, values, delay) +
+         (filtered ? kFilteredRecords : "");
 }
 
 Train train_of(const std::string& path, const SimulationDescription& simulation, const Source& source) {
@@ -276,8 +321,12 @@ void expect_plain_weights(const std::string& text) {
   test::run_to_file(simulation, *comm, path);
   std::vector<Train> spikes;
   for (const Source& source : simulation.sources) spikes.push_back(train_of(path, simulation, source));
-  const std::vector<double> expected =
-      Plain(simulation, 2, spikes, h5::File::open_read_only(path).read<float>("/report/out/data")).weights();
+  std::map<std::string, std::vector<float>> states;
+  for (const char* const name : {"V", "u_bar_minus", "u_bar_plus"})
+    if (const std::string report = fmt::format("/report/out{}/data", *name == 'V' ? "" : fmt::format(".{}", name));
+        h5::File::open_read_only(path).exists(report))
+      states[name] = h5::File::open_read_only(path).read<float>(report);
+  const std::vector<double> expected = Plain(simulation, 2, spikes, states).weights();
   ASSERT_LT(Network(simulation, 0, 1).connections[2].synapses.heard.size(), simulation.sources[1].size)
       << "all sources are heard, so rows are sources";
   const auto found = test::read_recorded_weights(path, "synapses", "learn"),
@@ -309,7 +358,8 @@ class RuleOfTheCatalogue : public testing::TestWithParam<std::string> {
          "W_pre = { values = [-0.08, -0.01, -0.06, 0.02, 0], step = \"4.7 ms\" }\n"
          "W_post = { values = [0.07, 0.05, 0.06, 0, -0.01, 0], step = \"3.1 ms\" }"},
         {"spnet", "A_plus = 0.01\nA_minus = 0.01"},
-        {"clopath", "A_LTP = \"2e-4 1/mV^2\""}};
+        {"clopath", "A_LTP = \"2e-4 1/mV^2\""},
+        {"clopath_nest", "theta_plus = \"-60 mV\""}};
     const auto found = of.find(GetParam());
     return found == of.end() ? "" : found->second;
   }
@@ -394,6 +444,25 @@ TEST(RuleText, APairChangesByItsWindow) {
   const Trace trace{.rate = 0, .jump = 1, .initial = 0, .nearest = true, .window = window.by_steps(1e-4)};
   EXPECT_EQ(trace.window_at(4), -1);
   EXPECT_EQ(trace.window_at(5), 0);
+}
+
+TEST(RuleText, StatesReachADendriticSynapseADelayLater) {
+  for (const char* const delay : {"\"0.1 ms\"", "\"1.3 ms\"", "\"4 ms\""})
+    expect_plain_weights(network_of("traces", R"(
+delay = "dendritic"
+[rule.used.traces]
+x = { of = "pre", tau = "20 ms" }
+y = { of = "post", tau = "20 ms" }
+u = { follows = "V", initial = "-70 mV" }
+mean = { follows = "V", tau = "10 ms", delay = "2 ms", initial = "-70 mV" }
+[rule.used.on_arrival]
+w = "w + 1e-3 * y - 1e-4 * (mean + 65 mV) / 1 mV"
+[rule.used.on_spike]
+w = "w + 1e-3 * x - 1e-4 * (u + 65 mV) / 1 mV"
+[rule.used.during]
+condition = "u > -60 mV"
+w = "w + 1e-5 * x * (u - mean) / 1 mV")",
+                                    delay));
 }
 
 // A source's spike of step 0 is no arrival before its delay is over, however epochs lie.
@@ -587,13 +656,8 @@ TEST(RuleText, DendriticDelaysAreAlike) {
   EXPECT_THAT(error_of("[rule.r]\ntype = \"traces\"\ndelay = \"dendritic\"\n[rule.r.on_spike]\nw = \"w\"\n", drawn),
               HasSubstr("must have one delay"));
 }
-TEST(RuleText, WhatHappensWithinEpochsNeedsAnAxonalDelay) {
+TEST(RuleText, ArrivalsOfAStepNeedAnAxonalDelay) {
   const std::string dendritic = "[rule.r]\ntype = \"traces\"\ndelay = \"dendritic\"\n[rule.r.traces]\n";
-  EXPECT_THAT(error_of(dendritic +
-                       "y = { of = \"post\", tau = \"20 ms\" }\n[rule.r.during]\ncondition = \"y > 1\"\nw = \"w\"\n"),
-              HasSubstr("[during], need an axonal delay"));
-  EXPECT_THAT(error_of(dendritic + "u = { follows = \"V\", initial = \"0 mV\" }\n[rule.r.on_spike]\nw = \"w\"\n"),
-              HasSubstr("follow a state"));
   EXPECT_THAT(
       error_of(dendritic + "x = { of = \"pre\", tau = \"20 ms\", at_once = true }\n[rule.r.on_spike]\nw = \"w\"\n"),
       HasSubstr("at_once"));

@@ -183,8 +183,6 @@ std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading
     rule->window = steps_of(reading, rule->text.every, steady, 1, kLongestRun, "'every' of [each]");
     rule->window_offset = steps_of(reading, rule->text.offset, steady, 0, kLongestRun, "'offset' of [each]");
   }
-  if (rule->text.dendritic && (!rule->follows.empty() || rule->text.condition))
-    reading.rule.fail("delay", "traces that follow a state, and [during], need an axonal delay");
   if (rule->text.dendritic && std::ranges::any_of(rule->text.traces, &TraceText::at_once))
     reading.rule.fail("delay", "traces 'at_once' need an axonal delay, where arrivals come first in a step");
   if (rule->text.dendritic) {

@@ -29,7 +29,8 @@ std::vector<Trace> traces_of(const RuleText& text, TraceText::Of of, const Stead
   return traces;
 }
 
-std::vector<StateTraces::Entry> state_traces_of(const TextRule& rule, const SteadyValues& steady) {
+// `later` they are seen at the synapse.
+std::vector<StateTraces::Entry> state_traces_of(const TextRule& rule, const SteadyValues& steady, Step later) {
   std::vector<StateTraces::Entry> entries;
   for (const TraceText& trace : rule.text.traces) {
     if (trace.of != TraceText::Of::state) continue;
@@ -37,15 +38,16 @@ std::vector<StateTraces::Entry> state_traces_of(const TextRule& rule, const Stea
     entries.push_back({.state = rule.follows[i],
                        .gain = trace.tau ? static_cast<float>(rule.dt / steady.of(trace.tau)) : 1.0f,
                        .initial = static_cast<float>(steady.of(trace.initial)),
-                       .delay = rule.state_delays[i]});
+                       .delay = rule.state_delays[i] + later});
   }
   return entries;
 }
 
 // Time at a synapse of delay d: axonal, a presynaptic spike is there d steps after it was emitted, a postsynaptic one
 // at once; dendritic, a presynaptic spike is there at once, a postsynaptic one after d steps, and what is transmitted
-// arrives d steps later. In a step, axonal, arrivals come first; dendritic, spikes do. All of them read traces as they
-// were before the step.
+// arrives d steps later; what a step leaves of a neuron's states is at the synapse after d steps, too. In a step,
+// axonal, arrivals come first; dendritic, spikes do; what happens during a condition lies between them. All of them
+// read traces as they were before the step.
 class TextRulePlasticity final : public Plasticity, private BlockHook {
  public:
   TextRulePlasticity(const TextRule& rule, const RulePlace& place)
@@ -55,7 +57,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
         traces_{.pre = {traces_of(rule.text, TraceText::Of::pre, steady_, rule.dt), place.synapses.heard.size(),
                         rule.text.dendritic ? 0 : -place.synapses.shortest},
                 .post = {traces_of(rule.text, TraceText::Of::post, steady_, rule.dt), place.post.blocks() * kBlock},
-                .state = {state_traces_of(rule, steady_), place.post.blocks()},
+                .state = {state_traces_of(rule, steady_, rule.text.dendritic ? behind() - 1 : 0), behind(),
+                          place.post.blocks()},
                 .source = {},
                 .source_by_step = {}},
         on_arrival_(compile_change(rule.text, rule.text.on_arrival, steady_, rule.dt)),
@@ -83,7 +86,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       deliver(epoch);
     else
       list_arrivals(epoch);
-    if (condition_)
+    if (condition_ && !rule_.text.dendritic)
       for (std::size_t b = 0; b < place_.post.blocks(); ++b)
         epoch.event_steps[b] |= (std::uint32_t{2} << (epoch.steps - 1)) - 1;
   }
@@ -206,6 +209,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       }
   }
 
+  // How much earlier than in the soma it is at the synapse, where the delay is dendritic.
+  Step behind() const { return rule_.text.dendritic ? place_.synapses.shortest : 0; }
   Step delay_of(std::uint64_t synapse) const {
     return place_.synapses.delay.empty() ? place_.synapses.shortest : place_.synapses.delay[synapse];
   }
@@ -256,15 +261,10 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   void arrive(std::uint32_t block, std::uint32_t step) override {
     traces_.state.advance(block, first_, first_ + step, place_.post);
     transmit_arrivals(block, step);
-    if (condition_ && learns_) change_where_condition_holds(block, step);
-  }
-  void change_where_condition_holds(std::uint32_t block, std::uint32_t step) {
-    run_pending();
-    const auto first_lane = static_cast<std::uint32_t>(block * kBlock);
-    lanes_.clear();
-    for (std::uint32_t lane = 0; lane < kBlock; ++lane) lanes_.add(0, 0, first_lane + lane, 0, first_ + step, step);
-    for (std::uint32_t lanes = condition_->holds(lanes_, traces_); lanes != 0; lanes &= lanes - 1)
-      change_column(during_, first_lane + static_cast<std::uint32_t>(std::countr_zero(lanes)), first_ + step, step);
+    if (condition_ && learns_) {
+      run_pending();
+      change_where_condition_holds(block, first_ + step, step);
+    }
   }
   void transmit_arrivals(std::uint32_t block, std::uint32_t step) {
     std::span<const Arrival> arrivals = arrivals_.take(block, step);
@@ -318,6 +318,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       const auto own = local_spikes(epoch.spikes[place_.connection.to], now - delay);
       if (learns_)
         for (const NeuronId id : own) change_column(on_spike_, local(id), now, step);
+      if (learns_ && condition_)
+        for (std::size_t b = 0; b < place_.post.blocks(); ++b) change_where_condition_holds(b, now, step);
       const auto sources = epoch.spikes[place_.connection.from].at(now);
       for (const NeuronId pre : sources)
         if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow)
@@ -362,6 +364,13 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   }
   void run_pending() {
     if (pending_.count() > 0) run_listed(on_arrival_);
+  }
+  void change_where_condition_holds(std::size_t block, Step at_synapse, std::uint32_t step) {
+    const auto first_lane = static_cast<std::uint32_t>(block * kBlock);
+    lanes_.clear();
+    for (std::uint32_t lane = 0; lane < kBlock; ++lane) lanes_.add(0, 0, first_lane + lane, 0, at_synapse, step);
+    for (std::uint32_t lanes = condition_->holds(lanes_, traces_); lanes != 0; lanes &= lanes - 1)
+      change_column(during_, first_lane + static_cast<std::uint32_t>(std::countr_zero(lanes)), at_synapse, step);
   }
   // `change` of all synapses of a neuron.
   void change_column(Change& change, std::uint32_t neuron, Step at_synapse, std::uint32_t step) {

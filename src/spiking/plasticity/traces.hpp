@@ -138,7 +138,7 @@ class PreTraces {
 };
 
 // Of states of postsynaptic neurons, by step: x += gain (state - x) by the state as a step finds it. Blocks go ahead
-// where they are read; all of them have the steps of an epoch when it ends.
+// where they are read; all of them have the steps of an epoch when it ends. Readers may be `behind` an epoch.
 class StateTraces {
  public:
   struct Entry {
@@ -147,9 +147,10 @@ class StateTraces {
     float initial = 0;
     Step delay = 0;  // it is seen so much later
   };
-  StateTraces(std::vector<Entry> entries, std::size_t blocks) : entries_(std::move(entries)), done_(blocks, -1) {
+  StateTraces(std::vector<Entry> entries, Step behind, std::size_t blocks)
+      : entries_(std::move(entries)), done_(blocks, -1) {
     for (const Entry& entry : entries_) {
-      ring_.push_back(static_cast<std::size_t>(entry.delay + kLongestEpoch + 1));
+      ring_.push_back(static_cast<std::size_t>(entry.delay + behind + kLongestEpoch + 1));
       value_.emplace_back(blocks * ring_.back() * kBlock, entry.initial);
     }
   }
