@@ -174,7 +174,7 @@ std::string page_of_model(const std::string& name) {
 namespace {
 
 std::string trace_of(const TraceText& trace) {
-  std::string of = trace.of == TraceText::Of::pre ? "pre" : trace.of == TraceText::Of::post ? "post" : trace.source;
+  std::string of = trace.by_name ? "source " + trace.source : trace.source;
   if (trace.of == TraceText::Of::state) of = "follows " + of;
   if (trace.tau) of += fmt::format(", tau = {}", text_of(trace.tau));
   if (!trace.window.empty()) of += ", window = " + trace.window;

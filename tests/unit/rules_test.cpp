@@ -521,16 +521,17 @@ of = "synapses"
 
 // --- Texts ---------------------------------------------------------------------------------------------------------
 
+std::string described(const std::string& rule, const std::string& connection = "delay = \"1 ms\"") {
+  return "simulation = {}\n[[stimulus]]\nname = \"in\"\ntype = \"poisson\"\nsize = 2\nrate = \"1 Hz\"\n"
+         "[[population]]\nname = \"out\"\ncell = \"iaf_psc_exp\"\nsize = 1\n" +
+         rule +
+         "\n[[connection]]\nfrom = \"in\"\nto = \"out\"\nall_to_all = true\nweight = \"10 pA\"\n"
+         "plasticity = \"r\"\n" +
+         connection + "\n[[phase]]\nname = \"run\"\nduration = \"1 s\"\n";
+}
 std::string error_of(const std::string& rule, const std::string& connection = "delay = \"1 ms\"") {
-  const std::string text =
-      "simulation = {}\n[[stimulus]]\nname = \"in\"\ntype = \"poisson\"\nsize = 2\nrate = \"1 Hz\"\n"
-      "[[population]]\nname = \"out\"\ncell = \"iaf_psc_exp\"\nsize = 1\n" +
-      rule +
-      "\n[[connection]]\nfrom = \"in\"\nto = \"out\"\nall_to_all = true\nweight = \"10 pA\"\n"
-      "plasticity = \"r\"\n" +
-      connection + "\n[[phase]]\nname = \"run\"\nduration = \"1 s\"\n";
   try {
-    read_simulation_text(text, "net.sim");
+    read_simulation_text(described(rule, connection), "net.sim");
   } catch (const ConfigError& error) {
     return error.what();
   }
@@ -661,6 +662,30 @@ TEST(RuleText, ArrivalsOfAStepNeedAnAxonalDelay) {
   EXPECT_THAT(
       error_of(dendritic + "x = { of = \"pre\", tau = \"20 ms\", at_once = true }\n[rule.r.on_spike]\nw = \"w\"\n"),
       HasSubstr("at_once"));
+}
+// Words of traces are names of populations, too.
+TEST(RuleText, SourcesMayHaveAnyName) {
+  for (const std::string name : {"pre", "post", "targets", "m"}) {
+    const std::string rule =
+        "[[population]]\nname = \"" + name +
+        "\"\ncell = \"iaf_psc_exp\"\nsize = 1\n[rule.text]\ntype = \"traces\"\n[rule.text.modulators]\n"
+        "m = \"somebody\"\n[rule.text.traces]\ny = { KEY = \"" +
+        name +
+        "\", tau = \"20 ms\" }\nz = { of = \"m\", tau = \"20 ms\" }\n[rule.text.on_spike]\nw = \"w + 1 pA * y\"\n"
+        "[rule.r]\ntype = \"text\"\nm = \"in\"\n";
+    const auto listens_to = [&](std::string key) -> std::string {
+      const std::string text = described(std::string(rule).replace(rule.find("KEY"), 3, key));
+      const SimulationDescription simulation = read_simulation_text(text, "net.sim");
+      const auto& traces = dynamic_cast<const TextRule&>(*simulation.connections[0].rule).source_traces;
+      return traces.size() < 2 ? "its own" : simulation.sources[traces[0].source].name;
+    };
+    EXPECT_EQ(listens_to("source"), name);
+    EXPECT_EQ(listens_to("of"), name == "targets" ? "out" : name == "m" ? "in" : "its own");
+  }
+  EXPECT_THAT(error_of(own("y = { source = \"inn\", tau = \"1 s\" }\n[rule.r.on_spike]\nw = \"w + eta * y\"\n")),
+              HasSubstr("did you mean 'in'?"));
+  EXPECT_THAT(error_of(own("y = { source = \"in\", of = \"pre\", tau = \"1 s\" }\n[rule.r.on_spike]\nw = \"w\"\n")),
+              HasSubstr("both 'of' and 'source' are given"));
 }
 TEST(RuleText, WantsItsModulator) {
   const std::string values = "A_plus = \"1 pA\"\nA_minus = \"1 pA\"\nw_max = \"100 pA\"\n";

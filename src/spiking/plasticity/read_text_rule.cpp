@@ -81,6 +81,7 @@ Step steps_of(const RuleReading& reading, const Expression& tree, const SteadyVa
 }
 
 std::size_t source_of(const RuleReading& reading, bool own, const RuleText& text, const TraceText& trace, Table& from) {
+  if (trace.by_name) return named(from, "traces", trace.source, reading.sources, "population or stimulus");
   if (trace.source == "targets") return reading.described.to;
   if (std::ranges::find(text.modulators, trace.source, &NamedText::name) == text.modulators.end()) {
     for (std::size_t s = 0; s < reading.sources.size(); ++s)

@@ -127,9 +127,12 @@ class RuleReader : private TextReader {
   }
 
   void read_spike_trace(Table& own, TraceText& trace) {
-    const std::string of = own.text("of");
-    trace.of = of == "pre" ? TraceText::Of::pre : of == "post" ? TraceText::Of::post : TraceText::Of::source;
-    if (trace.of == TraceText::Of::source) trace.source = of;
+    trace.by_name = own.only_one({"of", "source"}) == 1;
+    trace.source = own.text(trace.by_name ? "source" : "of");
+    trace.of = trace.by_name            ? TraceText::Of::source
+               : trace.source == "pre"  ? TraceText::Of::pre
+               : trace.source == "post" ? TraceText::Of::post
+                                        : TraceText::Of::source;
     const bool tabulated = own.only_one({"tau", "window"}) == 1;
     if (tabulated)
       read_window_of(own, trace);

@@ -26,7 +26,8 @@ struct TraceText {
   std::string name;
   Dimension dimension;  // of the jump, or of the state
   Of of = Of::pre;
-  std::string source;  // whose spikes count, all of its neurons together; or the state
+  std::string source;    // whose spikes count, all of its neurons together; or the state
+  bool by_name = false;  // that source is a population or stimulus, whatever else the name says
   bool nearest = false;
   std::string window;    // in place of tau
   bool at_once = false;  // presynaptic spikes of the step count, too
