@@ -180,7 +180,7 @@ A_LTP = "2e-3 1/mV^2"
 V_0 = "-60 mV"
 [rule.windows]
 type = "pair_interaction"
-eta = 0.01
+eta = 0.001
 W_pre = { values = [-1, -0.5, 0], step = "20 ms" }
 W_post = { values = [1, 0.3, 0], step = "10 ms" }
 [[connection]]
@@ -221,8 +221,8 @@ plasticity = "global"
 name = "in_inh"
 from = "in"
 to = "inh"
-density = 0.1
-weight = 0.1
+all_to_all = true
+weight = 0.01
 plasticity = "windows"
 [[phase]]
 name = "run"
@@ -233,6 +233,18 @@ of = ["exc", "inh"]
 """
 RULES += "".join(f'[[record]]\nname = "w_{name}"\nwhat = "weights"\nof = "{name}"\n'
                  for name in ("in_exc", "exc_exc", "exc_inh", "inh_exc", "in_inh"))
+RULES += "".join(f'[[record]]\nname = "{name.partition(".")[2]}"\nwhat = "state"\nof = "{of}"\nvariable = "{name}"\nneurons = "all"\nevery = "7 ms"\n'
+                 for name, of in (("in_inh.of_post", "inh"), ("exc_inh.u_minus", "inh"), ("exc_exc.o1", "exc"), ("in_exc.x_post", "exc")))
+RULES += """
+[[record]]
+name = "last_arrivals"
+what = "synapses"
+of = "in_inh"
+variable = "of_pre"
+pre = [0, 17, 299]
+post = [0, 30, 52]
+every = "3 ms"
+"""
 
 
 CLOCK = """
@@ -329,6 +341,9 @@ class SameEverywhere(InFolder):
                 weights = result[f"weights/{connection}"]
                 moved = abs(weights["run/value"][:] - weights["initial/value"][:])
                 self.assertGreater(moved.max(), 1e-4, f"nothing was learnt by {connection}")
+            traces = [result[f"report/{of}/data"][:] for of in ("inh", "inh.u_minus", "exc", "exc.x_post")]
+            for trace in (*traces, result["weights/in_inh/last_arrivals/value"][:]):
+                self.assertGreater(trace.max() - trace.min(), 0)
         self.expect_the_same_on_any_ranks_and_after_resume(expected)
 
 

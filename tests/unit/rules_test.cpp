@@ -61,12 +61,19 @@ class Plain {
 
   std::vector<double> weights() {
     for (const Phase& phase : sim_.phases)
-      for (Step k = phase.begin; k < phase.end; ++k)
+      for (Step k = phase.begin; k < phase.end; ++k) {
         for (Synapse& s : synapses_) step(s, k, phase.learns.back());
+        for (const auto* values : {&synapses_[0].trace, &synapses_[0].state})
+          for (const auto& [name, value] : *values) course_[name].push_back(value);
+      }
     std::vector<double> weights;
     for (const Synapse& s : synapses_) weights.push_back(s.state.at("w"));
     return weights;
   }
+
+  // Of the first synapse: its ends, and a trace or state after each step.
+  std::pair<NeuronId, NeuronId> first() const { return {synapses_[0].pre, synapses_[0].post}; }
+  const std::vector<double>& course(const std::string& name) const { return course_.at(name); }
 
  private:
   struct Synapse {
@@ -195,6 +202,7 @@ class Plain {
   std::vector<Train> spikes_;                         // by source
   std::map<std::string, std::vector<float>> states_;  // [step][neuron], at the beginning of steps
   std::vector<Synapse> synapses_;
+  std::map<std::string, std::vector<double>> course_;
   std::map<std::pair<std::size_t, NeuronId>, std::vector<double>> past_;
 };
 
@@ -463,6 +471,68 @@ w = "w + 1e-3 * x - 1e-4 * (u + 65 mV) / 1 mV"
 condition = "u > -60 mV"
 w = "w + 1e-5 * x * (u - mean) / 1 mV")",
                                     delay));
+}
+
+// Traces are recorded as they have decayed, at the synapse; states, too.
+TEST(RuleText, TracesAndStatesAreRecorded) {
+  for (const char* const delay : {"axonal", "dendritic"}) {
+    SCOPED_TRACE(delay);
+    const std::string network = network_of("traces",
+                                           fmt::format(R"(
+delay = "{}"
+[rule.used.windows]
+back = {{ values = [0.5, 0.25, -0.25, 0], step = "2 ms" }}
+[rule.used.traces]
+x = {{ of = "pre", tau = "20 ms" }}
+back_x = {{ of = "pre", window = "back" }}
+y = {{ of = "post", tau = "30 ms", initial = 0.3 }}
+back_y = {{ of = "post", window = "back" }}
+u = {{ follows = "V", tau = "10 ms", initial = "-70 mV", delay = "1 ms" }}
+[rule.used.states]
+z = "0.1 * w"
+[rule.used.on_arrival]
+z = "z + 1e-3 * x - 1e-3 * y"
+[rule.used.on_spike]
+w = "w + 1e-3 * x")",
+                                                       delay),
+                                           "\"1.3 ms\"");
+    const test::Scratch scratch;
+    const auto plain_of = [&](const std::string& text, const std::string& path) {
+      const SimulationDescription simulation = read_simulation_text(text, scratch.path("net.sim"));
+      const auto comm = make_serial_communicator();
+      test::run_to_file(simulation, *comm, path);
+      std::vector<Train> spikes;
+      for (const Source& source : simulation.sources) spikes.push_back(train_of(path, simulation, source));
+      Plain plain(simulation, 2, spikes, {{"V", h5::File::open_read_only(path).read<float>("/report/out/data")}});
+      plain.weights();
+      return plain;
+    };
+    const auto [pre, post] = plain_of(network, scratch.path("first.h5")).first();
+    std::string records;
+    for (const std::string name : {"y", "back_y", "u"})
+      records += fmt::format(
+          "[[record]]\nname = \"{0}\"\nwhat = \"state\"\nof = \"out\"\nvariable = \"synapses.{0}\"\nneurons = [{1}]\n"
+          "every = \"0.1 ms\"\n",
+          name, post);
+    for (const std::string name : {"x", "back_x", "z"})
+      records += fmt::format(
+          "[[record]]\nname = \"{0}\"\nwhat = \"synapses\"\nof = \"synapses\"\nvariable = \"{0}\"\npre = [{1}]\n"
+          "post = [{2}]\nevery = \"0.1 ms\"\n",
+          name, pre, post);
+    const Plain plain = plain_of(network + records, scratch.path("second.h5"));
+    const auto file = h5::File::open_read_only(scratch.path("second.h5"));
+    const auto expect_course = [&](const std::string& name, const std::string& dataset) {
+      SCOPED_TRACE(name);
+      const std::vector<float> found = file.read<float>(dataset);
+      const std::vector<double>& expected = plain.course(name);
+      ASSERT_EQ(found.size(), expected.size());
+      EXPECT_NE(*std::ranges::max_element(expected), *std::ranges::min_element(expected));
+      for (std::size_t k = 0; k < found.size(); ++k)
+        ASSERT_NEAR(found[k], expected[k], 1e-5 * std::max(1e-2, std::abs(expected[k]))) << "step " << k;
+    };
+    for (const std::string name : {"y", "back_y", "u"}) expect_course(name, "/report/out." + name + "/data");
+    for (const std::string name : {"x", "back_x", "z"}) expect_course(name, "/weights/synapses/" + name + "/value");
+  }
 }
 
 // A source's spike of step 0 is no arrival before its delay is over, however epochs lie.

@@ -176,6 +176,13 @@ std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading
   read_bounds(reading, *rule);
   read_windows(reading, own, text, *rule);
   read_traces(reading, own, text, *rule);
+  for (const TraceText& trace : rule->text.traces)
+    if (trace.of == TraceText::Of::post || trace.of == TraceText::Of::state)
+      rule->recordable.push_back(trace.name);
+    else if (trace.of == TraceText::Of::pre)
+      rule->recordable_by_synapse.push_back(trace.name);
+  for (std::size_t s = 1; s < rule->text.states.size(); ++s)
+    rule->recordable_by_synapse.push_back(rule->text.states[s].name);
   if (!own && reading.rule.has("delay"))
     rule->text.dendritic = reading.rule.choice("delay", {"axonal", "dendritic"}) == 1;
   rule->delays_differ = !rule->text.dendritic;

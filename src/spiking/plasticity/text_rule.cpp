@@ -95,6 +95,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
 
   void advance(const Neurons& /*post*/, Step first, std::uint32_t steps) override {
     run_pending();
+    next_ = first + steps;
     if (!rule_.text.dendritic) traces_.pre.settle(first + steps - memory_);
     for (std::size_t b = 0; b < place_.post.blocks(); ++b)
       traces_.state.advance(b, first, first + steps - 1, place_.post);
@@ -114,25 +115,35 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
 
   void list(Variables& variables) override {
     const ConnectionDescription& c = place_.connection;
-    const auto add = [&](const auto& what, By by, std::size_t owner, auto values, std::size_t history = 1) {
+    const auto add = [&](const auto& what, By by, std::size_t owner, auto values, std::size_t history = 1,
+                         const Shown& shown = nullptr) {
       variables.add({.name = c.name + "." + what.name,
                      .unit = unit_of(what.dimension),
                      .by = by,
                      .owner = owner,
                      .data = values,
-                     .history = history});
+                     .history = history,
+                     .shown = shown});
     };
     for (std::size_t s = 1; s < rule_.text.states.size(); ++s)
       add(rule_.text.states[s], By::synapse, place_.index, std::span<float>(own_states_[s - 1]));
     std::array<std::size_t, 4> counts{};
     for (const TraceText& trace : rule_.text.traces) {
       const std::size_t t = counts[static_cast<std::size_t>(trace.of)]++;
-      if (trace.of == TraceText::Of::pre)
+      if (trace.of == TraceText::Of::pre) {
         add_by_source(variables, trace.name, trace.dimension, traces_.pre.values(t));
-      else if (trace.of == TraceText::Of::post)
-        add(trace, By::neuron, c.to, traces_.post.values(t));
+        variables.add({.name = c.name + "." + trace.name,
+                       .unit = unit_of(trace.dimension),
+                       .by = By::synapse,
+                       .owner = place_.index,
+                       .data = {},
+                       .saved = false,
+                       .shown = [this, t](std::size_t synapse) { return shown_pre(t, synapse); }});
+      } else if (trace.of == TraceText::Of::post)
+        add(trace, By::neuron, c.to, traces_.post.values(t), 1, [this, t](std::size_t n) { return shown_post(t, n); });
       else if (trace.of == TraceText::Of::state)
-        add(trace, By::neuron, c.to, std::span(traces_.state.values(t)), traces_.state.ring(t));
+        add(trace, By::neuron, c.to, std::span(traces_.state.values(t)), traces_.state.ring(t),
+            [this, t](std::size_t n) { return traces_.state.at(t, n, next_ - 1 - behind()); });
       else
         add(trace, By::device, c.to, std::span(traces_.source).subspan(t, 1));
     }
@@ -160,6 +171,21 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     bool again;
     std::uint64_t next, end;
   };
+
+  using Shown = std::function<float(std::size_t)>;
+  // Traces at the synapse, as the next step finds them.
+  Step now_there() const { return std::max<Step>(0, next_ - behind()); }
+  float shown_pre(std::size_t trace, std::uint64_t synapse) const {
+    const auto& rows = place_.synapses.row;
+    const auto row = static_cast<std::size_t>(std::ranges::upper_bound(rows, synapse) - rows.begin() - 1);
+    const Step now = emitted_by(synapse, now_there());
+    const TraceValues found = traces_.pre.at(row, now);
+    return traces_.pre.trace(trace).value_after(found.values[trace * found.stride], now - found.since);
+  }
+  float shown_post(std::size_t trace, std::size_t neuron) const {
+    const TraceValues found = traces_.post.at(neuron);
+    return traces_.post.trace(trace).value_after(found.values[trace * found.stride], now_there() - found.since);
+  }
 
   void add_by_source(Variables& variables, const std::string& what, Dimension dimension, auto values) {
     variables.add({.name = place_.connection.name + "." + what,
@@ -412,8 +438,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   ListedSynapses lanes_;    // neurons of a block, for the condition
   SynapseColumns columns_;
   bool learns_ = true;
-  Step first_ = 0;
-  Step memory_ = 0;  // a spike has arrived everywhere after so many steps
+  Step first_ = 0, next_ = 0;  // the epoch's, and the one behind it
+  Step memory_ = 0;            // a spike has arrived everywhere after so many steps
   FactorsAhead factors_;
   Step known_ = -1;  // spikes emitted before this step have been taken in
   std::vector<Travelling> underway_;

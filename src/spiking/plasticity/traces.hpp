@@ -28,6 +28,10 @@ struct Trace {
   float after_spike(float value, Step lag) const {
     return nearest ? jump : value * elementary::exp(static_cast<float>(lag) * rate) + jump;
   }
+  // What the value after a spike has become.
+  float value_after(float value, Step lag) const {
+    return value * (window.empty() ? elementary::exp(static_cast<float>(lag) * rate) : window_at(lag));
+  }
   float window_at(Step lag) const {
     const auto i = static_cast<std::size_t>(std::max<Step>(0, lag));
     return i < window.size() ? window[i] : 0;
