@@ -174,14 +174,15 @@ std::string page_of_model(const std::string& name) {
 namespace {
 
 std::string trace_of(const TraceText& trace) {
-  std::string of = trace.of == TraceText::Of::pre ? "pre" : trace.of == TraceText::Of::post ? "post" : trace.source;
+  std::string of = trace.by_name ? "source " + trace.source : trace.source;
   if (trace.of == TraceText::Of::state) of = "follows " + of;
   if (trace.tau) of += fmt::format(", tau = {}", text_of(trace.tau));
+  if (!trace.window.empty()) of += ", window = " + trace.window;
   if (trace.delay) of += fmt::format(", delay = {}", text_of(trace.delay));
   if (trace.jump && text_of(trace.jump) != "1") of += fmt::format(", jump = {}", text_of(trace.jump));
   if (!is_zero(trace.initial)) of += fmt::format(", begins as {}", text_of(trace.initial));
   if (trace.at_once) of += ", at once";
-  return trace.nearest ? of + ", nearest" : of;
+  return trace.nearest && trace.tau ? of + ", nearest" : of;
 }
 
 std::string changes(const RuleText& text, const std::string& when, const ChangeText& change) {
@@ -205,6 +206,9 @@ std::string page_of_rule(const std::string& name) {
   Rows rows;
   for (const NamedText& modulator : text.modulators) rows.push_back({modulator.name, modulator.help});
   page += section("modulators", rows);
+  rows.clear();
+  for (const WindowText& window : text.windows) rows.push_back({window.name, window.help});
+  page += section("windows", rows);
   rows.clear();
   for (const TraceText& trace : text.traces) rows.push_back({trace.name, trace_of(trace)});
   page += section("traces", rows);

@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <span>
 #include <string>
@@ -41,6 +42,8 @@ struct Variable {
   std::variant<std::span<float>, std::span<double>, std::span<Step>, SpikeLanes> data;
   std::size_t history = 1;  // values an element, [block][history][16] where above 1
   bool saved = true;
+  // What records show at the end of an epoch, where that is not the number that is kept.
+  std::function<float(std::size_t element)> shown = nullptr;
   // By source: those that the values are of, ascending, and how many there are in all; null: all.
   const std::vector<NeuronId>* heard = nullptr;
   NeuronId sources = 0;

@@ -3,7 +3,7 @@
 
     check_rules.py FOLDER [--lpl-sim PATH] [--ranks N] [--only TEXT] [--keep FOLDER]
 
-FOLDER holds the tables (auryn_stp.csv, nest_tables.csv, auryn_plasticity*.csv, nest_stdp*.csv; tests/reference/data/rules
+FOLDER holds the tables (auryn_stp.csv, nest_tables.csv, auryn_plasticity*.csv, nest_stdp*.csv, clopath_*.csv; tests/reference/data/rules
 has a part of them; what is not there is skipped aloud). Every case prints a line
     CASE deviation=... of the tolerance PASS|FAIL
 Exits 0 where all pass, else 1, or 2 (misused).
@@ -17,6 +17,8 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 from check_models import judge_groups, rows_of, simulator_of, table_parser  # noqa: E402
 
 import numpy as np  # noqa: E402
+
+MODELS = pathlib.Path(__file__).resolve().parents[2] / "models"
 
 # Shows what arrives in a step, and nothing else.
 ARRIVED = 'model = "equations"\nstep = ["arrived = 0"]\n[states]\narrived = 0\n[receptors]\nSYN = "arrived"\n'
@@ -185,6 +187,10 @@ def as_rounded(tau_ms, dt_ms=0.1):
 
 TRIPLET = {"eta": 20, "rate_0": '"20 Hz"', "tau_plus": as_rounded(16.8), "tau_minus": as_rounded(33.7),
            "tau_long": as_rounded(114)}
+# PairInteraction: a value for each step of 1 s, as there.
+PAIR_WINDOWS = {
+    name: f'{{ step = "0.1 ms", values = {[float(size / tau * np.exp(-k * 1e-4 / tau)) for k in range(10000)]} }}'
+    for name, size, tau in (("W_pre", -1.2e-3, 30e-3), ("W_post", 1e-3, 20e-3))}
 AURYN = {
     "STDP": ("pair_stdp", {"A_plus": 0.01, "A_minus": 0.01, "tau_plus": as_rounded(20), "tau_minus": as_rounded(20)}),
     "SymmetricSTDP": ("vogels", {"eta": 0.01, "w_max": 1, "tau": as_rounded(20)}),
@@ -196,6 +202,11 @@ AURYN = {
     "P10": ("p10", {"eta": 0.02, "tau_plus": as_rounded(20), "tau_minus": as_rounded(20), "tau_long": as_rounded(100)}),
     "GlobalPF": ("global_rate", {"eta": 0.02, "tau_rate": '"1 s"', "tau": as_rounded(20)}),
     "ABS": ("abs", {}),
+    "STDPwd": ("stdp_power", {"lambda": 0.01, "alpha": 1.1, "mu_plus": 0.4, "mu_minus": 1, "w_max": 1, "tau_plus": as_rounded(20),
+                              "tau_minus": as_rounded(20)}),
+    "PairInteraction": ("pair_interaction", PAIR_WINDOWS),
+    "P11": ("p11", {"eta": 0.02, "kappa": '"3 Hz"', "tau_plus": as_rounded(20), "tau_minus": as_rounded(20),
+                    "tau_long": as_rounded(100)}),
 }
 
 
@@ -307,20 +318,23 @@ LONG_STEPS = {"dt": "1 ms", "cell": CLOPATH, "precision": "float64", "kick": "1e
 def clopath_frequency(folder, judge):
     """Five pairings at a rate, in 10 s, 15 times (10 times five at 0.1 Hz): the weight in the end, in percent.
 
-    Both of a step's spikes act on what the step before has left, so that arrivals come a step after the program's."""
+    Both of a step's spikes act on what the step before has left, so that arrivals come a step after the program's. Where the neuron's
+    spikes are first, each repetition has a sixth one, a period after its last, and the first repetition lacks its first."""
     for row in rows_of(folder, "clopath_frequency.csv"):
         rate, difference = float(row["rho_Hz"]), int(row["dt_ms"])
         name = f"clopath_{row['rho_Hz']}_Hz_{difference}_ms"
         if not judge.wants(name):
             continue
-        if difference < 0:
-            print(f"{name}: skipped, when its protocol begins is not known (plain loops over the published equations miss it, too)")
+        if difference < 0 and rate < 1:
+            print(f"{name}: skipped, its spikes are not known (plain loops over the published equations give 73.8 %, not "
+                  f"{float(row['normalised_percent'])})")
             continue
         period = round(1000 / rate)
         length, repeats = max(10000, 5 * period), 10 if rate < 1 else 15
         times = [repeat * length + 500 + n * period for repeat in range(repeats) for n in range(5)]
+        kicks = times if difference > 0 else [repeat * length + 500 + n * period for repeat in range(repeats) for n in range(6)][1:]
         files = {"pre.ras": "".join(f"{1e-3 * t:.6f} 0\n" for t in times),
-                 "kick.ras": "".join(f"{1e-3 * (t + difference - 1):.6f} 0\n" for t in times)}
+                 "kick.ras": "".join(f"{1e-3 * (t + difference - 1):.6f} 0\n" for t in kicks)}
         decay = 1 - 1 / 15
         tau_x = -1 / np.log(decay)
         # clopath.rule has jump = 1 / tau_x; the program's is 1/15, before the decay of the step.
@@ -330,12 +344,96 @@ def clopath_frequency(folder, judge):
         judge.judge(name, {"end": 100 * weight / 0.5}, {"end": float(row["normalised_percent"])}, 0.01)
 
 
+# hh_psc_alpha with filtered potentials, which begin with 0 mV, all of it by rk4.
+HH = (MODELS / "hh_psc_alpha.cell").read_text().replace("substeps = 4", "substeps = 10").replace("+ I_exc + I_inh +", "+ I_exc +")
+HH = "\n".join(line for line in HH.splitlines() if not line.startswith(("EXC = ", "INH = ")))
+for head, more in (("[states]", 'u_bar_minus = "0 mV"\nu_bar_plus = "0 mV"\nI_exc = "0 pA"\nrise = "0 pA"'),
+                   ("[receptors]", 'KICK = "rise"\nPLASTIC = "rise"'),
+                   ("[dynamics]", 'u_bar_minus = "(V - u_bar_minus) / 10 ms"\nu_bar_plus = "(V - u_bar_plus) / 114 ms"\n'
+                                  'I_exc = "(exp(1) * rise - I_exc) / tau_exc"\nrise = "-rise / tau_exc"'),
+                   ("[method]", "".join(f'{name} = "rk4"\n' for name in ("u_bar_minus", "u_bar_plus", "I_exc", "rise")))):
+    HH = HH.replace(f"{head}\n", f"{head}\n{more}\n")
+
+
+def clamped_aeif(substeps=4):
+    """An aeif neuron whose spikes are clamps of 33 mV for 2 ms, by Heun's method; spikes that arrive are jumps of V."""
+    h = f"(dt / {substeps})"
+    lines = ["let clamped = rest > 0"]
+    V, V_T, w, z, minus, plus = "V", "V_T", "w_ad", "z", "u_bar_minus", "u_bar_plus"
+    for n in range(substeps):
+        def slope(V, V_T, w, z):
+            held = f"min({V}, 33 mV)"
+            return {"V": f"select(clamped, 0 mV / 1 ms, (30 nS * (-70.6 mV - {held}) + 30 nS * 2 mV * exp(({held} - {V_T}) / 2 mV) - {w} "
+                         f"+ {z}) / 281 pF)",
+                    "w": f"select(clamped, 0 pA / 1 ms, (4 nS * ({held} + 70.6 mV) - {w}) / 144 ms)",
+                    "z": f"(-{z} / 40 ms)", "V_T": f"((-50.4 mV - {V_T}) / 50 ms)", "held": held}
+        first = slope(V, V_T, w, z)
+        ahead = {}
+        for name, now in (("V", V), ("V_T", V_T), ("w", w), ("z", z)):
+            ahead[name] = f"{name}_ahead{n}"
+            lines += [f"let {name}_slope{n} = {first[name]}", f"let {ahead[name]} = {now} + {h} * {name}_slope{n}"]
+        second = slope(ahead["V"], ahead["V_T"], ahead["w"], ahead["z"])
+        moved = {}
+        for name, now in (("V", V), ("V_T", V_T), ("w", w), ("z", z)):
+            moved[name] = f"{name}_{n}"
+            lines.append(f"let {moved[name]} = {now} + {h} / 2 * ({name}_slope{n} + {second[name]})")
+        mean = f"(({first['held']} + {slope(moved['V'], V_T, w, z)['held']}) / 2)"
+        for name, now, tau in (("minus", minus, 10), ("plus", plus, 7)):
+            lines.append(f"let {name}_{n} = {mean} + ({now} - {mean}) * exp(-{h} / {tau} ms)")
+        V, V_T, w, z, minus, plus = moved["V"], moved["V_T"], moved["w"], moved["z"], f"minus_{n}", f"plus_{n}"
+    lines += [f"V_T = {V_T}", f"w_ad = {w}", f"z = {z}", f"u_bar_minus = {minus}", f"u_bar_plus = {plus}",
+              "let ending = rest == 1",
+              f"V = select(clamped, select(ending, -49.6 mV, 33 mV), {V} + arrived)",
+              "V_T = select(ending, 30.4 mV, V_T)",
+              "let firing = V >= 33 mV and not clamped",
+              "V = min(V, 33 mV)",
+              "w_ad = select(firing, w_ad + 0.0805 pA, w_ad)",
+              "z = select(firing, 400 pA, z)",
+              "rest = select(firing, 20, max(rest - 1, 0))",
+              "arrived = 0 mV"]
+    return ('model = "equations"\nstep = [\n' + "".join(f'  "{line}",\n' for line in lines) + ']\n[states]\nV = "-70.6 mV"\n'
+            'w_ad = "0 pA"\nz = "0 pA"\nV_T = "-50.4 mV"\nu_bar_minus = "-70.6 mV"\nu_bar_plus = "-70.6 mV"\nrest = 0\n'
+            'arrived = "0 mV"\n[receptors]\nKICK = "arrived"\nPLASTIC = "arrived"\n[spike]\nwhen = "firing"\nthen = {}\n'
+            'arrivals = "first"\n')
+
+
+# Cell, kick, unit of weights, theta's, lag, filtered potentials in the beginning, tolerance [%].
+CLOPATH_NEST = {
+    "hh": (HH, "2000 pA", "pA", "-64.9 mV", "-35 mV", "5 ms", "0 mV", 0.01),
+    "aeif": (clamped_aeif(), "80 mV", "mV", "-70.6 mV", "-45.3 mV", "4 ms", "-70.6 mV", 0.05),
+}
+
+
+def clopath_nest(folder, judge):
+    """The weight that the last spike of six pairs of trains sends, 15 times its change, in percent.
+
+    A spike is in the step before the one that NEST calls it by, as is its arrival."""
+    for row in rows_of(folder, "clopath_nest.csv"):
+        for neuron, (cell, kick, unit, theta_minus, theta_plus, lag, u_0, tolerance) in CLOPATH_NEST.items():
+            name = f"clopath_nest_{row['protocol']}_{neuron}"
+            if not judge.wants(name):
+                continue
+            pre, post = ([int(round(float(t) * 10)) for t in row[f"{key}_generator_ms"].split()] for key in ("pre", "post"))
+            files = {"pre.ras": spikes_file(pre), "kick.ras": spikes_file(t - 1 for t in post), "clamped.cell": cell}
+            depression, potentiation = {"pA": ('"1.4e-4 pA/mV"', '"8e-5 pA/mV^2"'), "mV": (1.4e-4, '"8e-5 1/mV"')}[unit]
+            parameters = {"A_LTD": depression, "A_LTP": potentiation, "theta_minus": f'"{theta_minus}"',
+                          "theta_plus": f'"{theta_plus}"', "lag": f'"{lag}"', "u_0": f'"{u_0}"', "w_max": f'"100 {unit}"'}
+            values = '[cell.post]\nmodel = "clamped"\n' + ('V_initial = "-64.9 mV"\n' if neuron == "hh" else "")
+            weights = weights_of(judge, name, files, dt="0.1 ms", cell=values, precision="float64", kick=kick, every="0.1 ms",
+                                 rule="clopath_nest", parameters=parameters, weight=f'"0.5 {unit}"', delay="0.1 ms",
+                                 kick_delay="0.1 ms", duration=f"{0.1 * max(pre + post) + 5:.9g} ms")
+            sent = weights[pre[-1] + 1]
+            scale = {"pA": 1e12, "mV": 1e3}[unit]
+            judge.judge(name, {"end": 1500 * (sent * scale - 0.5) / 0.5 + 100}, {"end": float(row[f"percent_{neuron}"])}, tolerance)
+
+
 GROUPS = (
     (auryn_stp, ("auryn_stp.csv",)),
     (nest_tsodyks, ("nest_tables.csv",)),
     (auryn_plasticity, ("auryn_plasticity.csv", "auryn_plasticity_inputs.csv")),
     (nest_stdp, ("nest_stdp.csv", "nest_stdp_trains.csv")),
     (clopath_frequency, ("clopath_frequency.csv",)),
+    (clopath_nest, ("clopath_nest.csv",)),
 )
 
 

@@ -178,6 +178,11 @@ theta_minus = "-65 mV"
 theta_plus = "-58 mV"
 A_LTP = "2e-3 1/mV^2"
 V_0 = "-60 mV"
+[rule.windows]
+type = "pair_interaction"
+eta = 0.001
+W_pre = { values = [-1, -0.5, 0], step = "20 ms" }
+W_post = { values = [1, 0.3, 0], step = "10 ms" }
 [[connection]]
 name = "in_exc"
 from = "in"
@@ -212,6 +217,13 @@ receptor = "GABA"
 density = 0.3
 weight = 0.3
 plasticity = "global"
+[[connection]]
+name = "in_inh"
+from = "in"
+to = "inh"
+all_to_all = true
+weight = 0.01
+plasticity = "windows"
 [[phase]]
 name = "run"
 duration = "1.1 s"
@@ -220,7 +232,19 @@ what = "spikes"
 of = ["exc", "inh"]
 """
 RULES += "".join(f'[[record]]\nname = "w_{name}"\nwhat = "weights"\nof = "{name}"\n'
-                 for name in ("in_exc", "exc_exc", "exc_inh", "inh_exc"))
+                 for name in ("in_exc", "exc_exc", "exc_inh", "inh_exc", "in_inh"))
+RULES += "".join(f'[[record]]\nname = "{name.partition(".")[2]}"\nwhat = "state"\nof = "{of}"\nvariable = "{name}"\nneurons = "all"\nevery = "7 ms"\n'
+                 for name, of in (("in_inh.of_post", "inh"), ("exc_inh.u_minus", "inh"), ("exc_exc.o1", "exc"), ("in_exc.x_post", "exc")))
+RULES += """
+[[record]]
+name = "last_arrivals"
+what = "synapses"
+of = "in_inh"
+variable = "of_pre"
+pre = [0, 17, 299]
+post = [0, 30, 52]
+every = "3 ms"
+"""
 
 
 CLOCK = """
@@ -313,10 +337,13 @@ class SameEverywhere(InFolder):
         self.write("net.sim", RULES)
         expected = self.run_on(1)
         with h5py.File(self.folder / "ranks1.h5", "r") as result:
-            for connection in ("in_exc", "exc_exc", "exc_inh", "inh_exc"):
+            for connection in ("in_exc", "exc_exc", "exc_inh", "inh_exc", "in_inh"):
                 weights = result[f"weights/{connection}"]
                 moved = abs(weights["run/value"][:] - weights["initial/value"][:])
                 self.assertGreater(moved.max(), 1e-4, f"nothing was learnt by {connection}")
+            traces = [result[f"report/{of}/data"][:] for of in ("inh", "inh.u_minus", "exc", "exc.x_post")]
+            for trace in (*traces, result["weights/in_inh/last_arrivals/value"][:]):
+                self.assertGreater(trace.max() - trace.min(), 0)
         self.expect_the_same_on_any_ranks_and_after_resume(expected)
 
 

@@ -11,6 +11,7 @@
 #include "config/models.hpp"
 #include "spiking/network.hpp"
 #include "spiking/plasticity/text_rule.hpp"
+#include "spiking/plasticity/traces.hpp"
 #include "io/hdf5.hpp"
 #include "support/spiking_run.hpp"
 #include "support/world.hpp"
@@ -28,51 +29,58 @@ std::vector<std::string> rules_of_traces() {
 // Spikes by step and neuron.
 using Train = std::vector<std::vector<unsigned>>;
 
-// The plain form of one connection, with the spikes and potentials that the engine recorded.
+// The plain form of one connection, with the spikes and states that the engine recorded.
 class Plain {
  public:
   Plain(const SimulationDescription& simulation, std::size_t connection, std::vector<Train> spikes,
-        std::vector<float> potential)
+        std::map<std::string, std::vector<float>> states)
       : sim_(simulation),
         c_(simulation.connections[connection]),
         rule_(dynamic_cast<const TextRule&>(*c_.rule)),
         text_(rule_.text),
         steady_(rule_.steady()),
         spikes_(std::move(spikes)),
-        V_(std::move(potential)) {
+        states_(std::move(states)) {
     const Network network(simulation, 0, 1);
     const Synapses& built = network.connections[connection].synapses;
     built.by_target([&](NeuronId pre, std::uint64_t s) {
-      Synapse synapse{pre,
-                      network.layout.neuron_of(built.target[s]),
-                      built.delay.empty() ? built.shortest : built.delay[s],
-                      {},
-                      {}};
+      Synapse synapse{
+          pre, network.layout.neuron_of(built.target[s]), built.delay.empty() ? built.shortest : built.delay[s], {}, {},
+          {}};
       synapse.state["w"] = built.weight[s];
       for (std::size_t i = 1; i < text_.states.size(); ++i)
         synapse.state[text_.states[i].name] = value(text_.states[i].initial, synapse);
       for (const TraceText& trace : text_.traces) synapse.trace[trace.name] = steady_.of(trace.initial);
       synapses_.push_back(std::move(synapse));
     });
-    const auto* const V = network.variables.find(By::neuron, c_.to, "V");
-    const auto start = std::get<std::span<float>>(V->data);
-    V_.insert(V_.begin(), start.begin(), start.begin() + sim_.populations[c_.to].size);
+    for (auto& [name, values] : states_) {
+      const auto start = std::get<std::span<float>>(network.variables.find(By::neuron, c_.to, name)->data);
+      values.insert(values.begin(), start.begin(), start.begin() + sim_.populations[c_.to].size);
+    }
   }
 
   std::vector<double> weights() {
     for (const Phase& phase : sim_.phases)
-      for (Step k = phase.begin; k < phase.end; ++k)
+      for (Step k = phase.begin; k < phase.end; ++k) {
         for (Synapse& s : synapses_) step(s, k, phase.learns.back());
+        for (const auto* values : {&synapses_[0].trace, &synapses_[0].state})
+          for (const auto& [name, value] : *values) course_[name].push_back(value);
+      }
     std::vector<double> weights;
     for (const Synapse& s : synapses_) weights.push_back(s.state.at("w"));
     return weights;
   }
+
+  // Of the first synapse: its ends, and a trace or state after each step.
+  std::pair<NeuronId, NeuronId> first() const { return {synapses_[0].pre, synapses_[0].post}; }
+  const std::vector<double>& course(const std::string& name) const { return course_.at(name); }
 
  private:
   struct Synapse {
     NeuronId pre, post;
     Step delay;
     std::map<std::string, double> state, trace;
+    std::map<std::string, Step> since;  // of traces with a window, from the first spike on
   };
 
   unsigned spikes(std::size_t source, Step k, NeuronId n) const {
@@ -108,7 +116,9 @@ class Plain {
     for (const TraceText& trace : text_.traces) {
       if (!trace.at_once || arrivals == 0) continue;
       const double jump = steady_.of(trace.jump);
-      s.trace[trace.name] = trace.nearest ? jump : traces.at(trace.name) + jump * arrivals;
+      s.trace[trace.name] = !trace.window.empty() ? jump * tabulated(text_.window(trace), 0)
+                            : trace.nearest       ? jump
+                                                  : traces.at(trace.name) + jump * arrivals;
     }
     change(s, text_.on_spike);
     s.trace = traces;
@@ -121,16 +131,18 @@ class Plain {
     const unsigned own = spikes(c_.to, text_.dendritic ? k - 2 * s.delay : k, s.post);
     if (learns && rule_.closes_window(k)) change(s, text_.each);
     follow(s, k);
+    if (there < 0) return;
     const auto on_arrivals = [&] {
       for (unsigned n = 0; n < arrivals; ++n) change(s, text_.on_arrival);
     };
     if (learns) {
       if (!text_.dendritic) on_arrivals();
+      if (text_.dendritic && own > 0) change(s, text_.on_spike);
       if (text_.condition && value(text_.condition, s) != 0) change(s, text_.during);
-      if (own > 0) change_with_arrivals(s, arrivals);
+      if (!text_.dendritic && own > 0) change_with_arrivals(s, arrivals);
       if (text_.dendritic) on_arrivals();
     }
-    if (there >= 0) advance(s, k, arrivals, own);
+    advance(s, k, arrivals, own);
   }
   void advance(Synapse& s, Step k, unsigned arrivals, unsigned own) const {
     std::size_t source = 0;
@@ -144,14 +156,28 @@ class Plain {
         continue;
       }
       const unsigned count = trace.of == TraceText::Of::pre ? arrivals : own;
-      const double jump = steady_.of(trace.jump), decay = std::exp(-sim_.dt / steady_.of(trace.tau));
+      const double jump = steady_.of(trace.jump);
+      if (!trace.window.empty()) {
+        if (count > 0) s.since[trace.name] = 0;
+        if (const auto since = s.since.find(trace.name); since != s.since.end())
+          x = jump * tabulated(text_.window(trace), static_cast<double>(++since->second) * sim_.dt);
+        continue;
+      }
+      const double decay = std::exp(-sim_.dt / steady_.of(trace.tau));
       if (trace.nearest && count > 0)
         x = jump * decay;
       else
         x = (x + jump * count) * decay;
     }
   }
-  // By the potential at the beginning of the step; seen `delay` steps later.
+  static double tabulated(const Window& window, double time) {
+    for (std::size_t i = 0; i + 1 < window.values.size(); ++i) {
+      const double part = time / window.step - static_cast<double>(i);
+      if (part >= 0 && part <= 1) return (1 - part) * window.values[i] + part * window.values[i + 1];
+    }
+    return 0;
+  }
+  // By the state at the beginning of the step, or, dendritic, at the end of the soma's; seen `delay` steps later.
   void follow(Synapse& s, Step k) {
     std::size_t t = 0;
     for (const TraceText& trace : text_.traces) {
@@ -159,10 +185,11 @@ class Plain {
       auto& past = past_[{t, s.post}];
       if (static_cast<Step>(past.size()) == k) {
         const double before = past.empty() ? steady_.of(trace.initial) : past.back();
-        const double V = V_[static_cast<std::size_t>(k) * sim_.populations[c_.to].size + s.post];
-        past.push_back(trace.tau ? before + sim_.dt / steady_.of(trace.tau) * (V - before) : V);
+        const double state =
+            states_.at(trace.source)[static_cast<std::size_t>(k) * sim_.populations[c_.to].size + s.post];
+        past.push_back(trace.tau ? before + sim_.dt / steady_.of(trace.tau) * (state - before) : state);
       }
-      const Step seen = k - rule_.state_delays[t++];
+      const Step seen = k - rule_.state_delays[t++] - (text_.dendritic ? 2 * s.delay - 1 : 0);
       s.trace[trace.name] = seen < 0 ? steady_.of(trace.initial) : past[static_cast<std::size_t>(seen)];
     }
   }
@@ -172,18 +199,59 @@ class Plain {
   const TextRule& rule_;
   const RuleText& text_;
   SteadyValues steady_;
-  std::vector<Train> spikes_;  // by source
-  std::vector<float> V_;       // [step][neuron], at the beginning of steps
+  std::vector<Train> spikes_;                         // by source
+  std::map<std::string, std::vector<float>> states_;  // [step][neuron], at the beginning of steps
   std::vector<Synapse> synapses_;
+  std::map<std::string, std::vector<double>> course_;
   std::map<std::pair<std::size_t, NeuronId>, std::vector<double>> past_;
 };
 
+// With the filtered potentials that clopath_nest follows.
+const char* const kFiltered = R"(
+[cell.filtered]
+model = "equations"
+method = "euler"
+[cell.filtered.states]
+V = "-70 mV"
+u_bar_minus = "-70 mV"
+u_bar_plus = "-70 mV"
+[cell.filtered.receptors]
+AMPA = { exponential = "g", tau = "5 ms", unit = "1" }
+GABA = { exponential = "g_inh", tau = "10 ms", unit = "1" }
+[cell.filtered.dynamics]
+V = "(-70 mV - V - g * V - g_inh * (V + 80 mV)) / 20 ms"
+u_bar_minus = "(V - u_bar_minus) / 10 ms"
+u_bar_plus = "(V - u_bar_plus) / 7 ms"
+[cell.filtered.spike]
+when = "V > -50 mV"
+then = { V = "-60 mV" }
+)";
+
+const char* const kFilteredRecords = R"(
+[[record]]
+name = "u_bar_minus"
+what = "state"
+of = "out"
+variable = "u_bar_minus"
+neurons = "all"
+every = "0.1 ms"
+[[record]]
+name = "u_bar_plus"
+what = "state"
+of = "out"
+variable = "u_bar_plus"
+neurons = "all"
+every = "0.1 ms"
+)";
+
 std::string network_of(const std::string& rule, const std::string& values, const std::string& delay) {
+  const bool filtered = rule == "clopath_nest";
   return fmt::format(R"(
 simulation = {{ seed = 3 }}
+{}
 [[population]]
 name = "out"
-cell = "if"
+cell = "{}"
 size = 5
 [[stimulus]]
 name = "in"
@@ -241,7 +309,8 @@ variable = "V"
 neurons = "all"
 every = "0.1 ms"
 )",
-                     rule, values, delay);
+                     filtered ? kFiltered : "", filtered ? "filtered" : "if", rule, values, delay) +
+         (filtered ? kFilteredRecords : "");
 }
 
 Train train_of(const std::string& path, const SimulationDescription& simulation, const Source& source) {
@@ -260,8 +329,12 @@ void expect_plain_weights(const std::string& text) {
   test::run_to_file(simulation, *comm, path);
   std::vector<Train> spikes;
   for (const Source& source : simulation.sources) spikes.push_back(train_of(path, simulation, source));
-  const std::vector<double> expected =
-      Plain(simulation, 2, spikes, h5::File::open_read_only(path).read<float>("/report/out/data")).weights();
+  std::map<std::string, std::vector<float>> states;
+  for (const char* const name : {"V", "u_bar_minus", "u_bar_plus"})
+    if (const std::string report = fmt::format("/report/out{}/data", *name == 'V' ? "" : fmt::format(".{}", name));
+        h5::File::open_read_only(path).exists(report))
+      states[name] = h5::File::open_read_only(path).read<float>(report);
+  const std::vector<double> expected = Plain(simulation, 2, spikes, states).weights();
   ASSERT_LT(Network(simulation, 0, 1).connections[2].synapses.heard.size(), simulation.sources[1].size)
       << "all sources are heard, so rows are sources";
   const auto found = test::read_recorded_weights(path, "synapses", "learn"),
@@ -289,8 +362,12 @@ class RuleOfTheCatalogue : public testing::TestWithParam<std::string> {
         {"triplet_scaling", "tau_hom = \"1 s\"\nkappa = \"30 Hz\""},
         {"rate_modulated", "size = 5"},
         {"global_rate", "size = 5"},
+        {"pair_interaction",
+         "W_pre = { values = [-0.08, -0.01, -0.06, 0.02, 0], step = \"4.7 ms\" }\n"
+         "W_post = { values = [0.07, 0.05, 0.06, 0, -0.01, 0], step = \"3.1 ms\" }"},
         {"spnet", "A_plus = 0.01\nA_minus = 0.01"},
-        {"clopath", "A_LTP = \"2e-4 1/mV^2\""}};
+        {"clopath", "A_LTP = \"2e-4 1/mV^2\""},
+        {"clopath_nest", "theta_plus = \"-60 mV\""}};
     const auto found = of.find(GetParam());
     return found == of.end() ? "" : found->second;
   }
@@ -338,6 +415,124 @@ w = "w + 1e-3 * (x - y) + 1e-4 * all"
 [rule.used.on_spike]
 w = "w + 1e-3 * now - 1e-3 * x + 1e-4 * all")",
                                   "\"1.3 ms\""));
+}
+
+TEST(RuleText, WindowsAreOfNumbersOrOfAFile) {
+  const test::Scratch scratch;
+  scratch.write("window.txt", "# by 2 ms\n0.5\n0.25 % comment\n-0.25\n0\n");
+  const std::string text = network_of("traces",
+                                      fmt::format(R"(
+[rule.used.windows]
+back = {{ file = "{}", step = "2 ms" }}
+ahead = {{ values = [1, 0.5, 0.25, 0], step = "0.1 ms" }}
+[rule.used.traces]
+x = {{ of = "pre", window = "back" }}
+now = {{ of = "pre", window = "ahead", at_once = true, jump = 2 }}
+y = {{ of = "post", window = "back", jump = -1 }}
+z = {{ of = "post", tau = "20 ms" }}
+[rule.used.on_arrival]
+w = "w + 1e-3 * y + 1e-4 * z"
+[rule.used.on_spike]
+w = "w + 1e-3 * x + 1e-3 * now - 1e-4 * z")",
+                                                  scratch.path("window.txt")),
+                                      "\"1.3 ms\"");
+  expect_plain_weights(text);
+  EXPECT_EQ(read_simulation_text(text, scratch.path("net.sim")).files.data,
+            std::vector<std::string>{scratch.path("window.txt")})
+      << "it belongs to the inputs of the run";
+}
+
+// A pair at every distance: the tables' values, and 0 behind their ends and before the first spike.
+TEST(RuleText, APairChangesByItsWindow) {
+  const Window window{.step = 2e-4, .values = {3, 1, -1}};
+  EXPECT_EQ(window.by_steps(1e-4), (std::vector<float>{3, 2, 1, 0, -1}));
+  EXPECT_EQ(window.by_steps(2e-4), (std::vector<float>{3, 1, -1}));
+  EXPECT_THAT(window.by_steps(3e-4), testing::Pointwise(testing::FloatNear(1e-6f), {3.0f, 0.0f}));
+  EXPECT_EQ((Window{.step = 1, .values = {7}}.by_steps(1e-4)), std::vector<float>{7});
+  const Trace trace{.rate = 0, .jump = 1, .initial = 0, .nearest = true, .window = window.by_steps(1e-4)};
+  EXPECT_EQ(trace.window_at(4), -1);
+  EXPECT_EQ(trace.window_at(5), 0);
+}
+
+TEST(RuleText, StatesReachADendriticSynapseADelayLater) {
+  for (const char* const delay : {"\"0.1 ms\"", "\"1.3 ms\"", "\"4 ms\""})
+    expect_plain_weights(network_of("traces", R"(
+delay = "dendritic"
+[rule.used.traces]
+x = { of = "pre", tau = "20 ms" }
+y = { of = "post", tau = "20 ms" }
+u = { follows = "V", initial = "-70 mV" }
+mean = { follows = "V", tau = "10 ms", delay = "2 ms", initial = "-70 mV" }
+[rule.used.on_arrival]
+w = "w + 1e-3 * y - 1e-4 * (mean + 65 mV) / 1 mV"
+[rule.used.on_spike]
+w = "w + 1e-3 * x - 1e-4 * (u + 65 mV) / 1 mV"
+[rule.used.during]
+condition = "u > -60 mV"
+w = "w + 1e-5 * x * (u - mean) / 1 mV")",
+                                    delay));
+}
+
+// Traces are recorded as they have decayed, at the synapse; states, too.
+TEST(RuleText, TracesAndStatesAreRecorded) {
+  for (const char* const delay : {"axonal", "dendritic"}) {
+    SCOPED_TRACE(delay);
+    const std::string network = network_of("traces",
+                                           fmt::format(R"(
+delay = "{}"
+[rule.used.windows]
+back = {{ values = [0.5, 0.25, -0.25, 0], step = "2 ms" }}
+[rule.used.traces]
+x = {{ of = "pre", tau = "20 ms" }}
+back_x = {{ of = "pre", window = "back" }}
+y = {{ of = "post", tau = "30 ms", initial = 0.3 }}
+back_y = {{ of = "post", window = "back" }}
+u = {{ follows = "V", tau = "10 ms", initial = "-70 mV", delay = "1 ms" }}
+[rule.used.states]
+z = "0.1 * w"
+[rule.used.on_arrival]
+z = "z + 1e-3 * x - 1e-3 * y"
+[rule.used.on_spike]
+w = "w + 1e-3 * x")",
+                                                       delay),
+                                           "\"1.3 ms\"");
+    const test::Scratch scratch;
+    const auto plain_of = [&](const std::string& text, const std::string& path) {
+      const SimulationDescription simulation = read_simulation_text(text, scratch.path("net.sim"));
+      const auto comm = make_serial_communicator();
+      test::run_to_file(simulation, *comm, path);
+      std::vector<Train> spikes;
+      for (const Source& source : simulation.sources) spikes.push_back(train_of(path, simulation, source));
+      Plain plain(simulation, 2, spikes, {{"V", h5::File::open_read_only(path).read<float>("/report/out/data")}});
+      plain.weights();
+      return plain;
+    };
+    const auto [pre, post] = plain_of(network, scratch.path("first.h5")).first();
+    std::string records;
+    for (const std::string name : {"y", "back_y", "u"})
+      records += fmt::format(
+          "[[record]]\nname = \"{0}\"\nwhat = \"state\"\nof = \"out\"\nvariable = \"synapses.{0}\"\nneurons = [{1}]\n"
+          "every = \"0.1 ms\"\n",
+          name, post);
+    for (const std::string name : {"x", "back_x", "z"})
+      records += fmt::format(
+          "[[record]]\nname = \"{0}\"\nwhat = \"synapses\"\nof = \"synapses\"\nvariable = \"{0}\"\npre = [{1}]\n"
+          "post = [{2}]\nevery = \"0.1 ms\"\n",
+          name, pre, post);
+    const Plain plain = plain_of(network + records, scratch.path("second.h5"));
+    const auto file = h5::File::open_read_only(scratch.path("second.h5"));
+    const auto expect_course = [&](const std::string& name, const std::string& dataset) {
+      SCOPED_TRACE(name);
+      const std::vector<float> found = file.read<float>(dataset);
+      const std::vector<double>& expected = plain.course(name);
+      ASSERT_EQ(found.size(), expected.size());
+      EXPECT_NE(*std::ranges::max_element(expected), *std::ranges::min_element(expected));
+      for (std::size_t k = 0; k < found.size(); ++k)
+        ASSERT_NEAR(found[k], expected[k], 1e-5 * std::max(1e-2, std::abs(expected[k]))) << "step " << k;
+    };
+    for (const std::string name : {"y", "back_y", "u"}) expect_course(name, "/report/out." + name + "/data");
+    for (const std::string name : {"x", "back_x", "z"}) expect_course(name, "/weights/synapses/" + name + "/value");
+  }
 }
 
 // A source's spike of step 0 is no arrival before its delay is over, however epochs lie.
@@ -396,16 +591,17 @@ of = "synapses"
 
 // --- Texts ---------------------------------------------------------------------------------------------------------
 
+std::string described(const std::string& rule, const std::string& connection = "delay = \"1 ms\"") {
+  return "simulation = {}\n[[stimulus]]\nname = \"in\"\ntype = \"poisson\"\nsize = 2\nrate = \"1 Hz\"\n"
+         "[[population]]\nname = \"out\"\ncell = \"iaf_psc_exp\"\nsize = 1\n" +
+         rule +
+         "\n[[connection]]\nfrom = \"in\"\nto = \"out\"\nall_to_all = true\nweight = \"10 pA\"\n"
+         "plasticity = \"r\"\n" +
+         connection + "\n[[phase]]\nname = \"run\"\nduration = \"1 s\"\n";
+}
 std::string error_of(const std::string& rule, const std::string& connection = "delay = \"1 ms\"") {
-  const std::string text =
-      "simulation = {}\n[[stimulus]]\nname = \"in\"\ntype = \"poisson\"\nsize = 2\nrate = \"1 Hz\"\n"
-      "[[population]]\nname = \"out\"\ncell = \"iaf_psc_exp\"\nsize = 1\n" +
-      rule +
-      "\n[[connection]]\nfrom = \"in\"\nto = \"out\"\nall_to_all = true\nweight = \"10 pA\"\n"
-      "plasticity = \"r\"\n" +
-      connection + "\n[[phase]]\nname = \"run\"\nduration = \"1 s\"\n";
   try {
-    read_simulation_text(text, "net.sim");
+    read_simulation_text(described(rule, connection), "net.sim");
   } catch (const ConfigError& error) {
     return error.what();
   }
@@ -488,6 +684,42 @@ TEST(RuleText, AClockSeesNoArrivalsOfAStep) {
                            "\"w + eta * y\"\n")),
               HasSubstr("which [each] cannot read"));
 }
+TEST(RuleText, WindowsAreWhole) {
+  const auto with = [](const std::string& windows, const std::string& trace) {
+    return error_of("[rule.r]\ntype = \"traces\"\n[rule.r.windows]\n" + windows + "[rule.r.traces]\ny = { " + trace +
+                    " }\n[rule.r.on_spike]\nw = \"w + 1 pA * y\"\n");
+  };
+  const std::string good = "k = { values = [1, 0], step = \"1 ms\" }\n", of_post = "of = \"post\", window = \"k\"";
+  EXPECT_THAT(with(good, of_post), IsEmpty());
+  EXPECT_THAT(with(good, of_post + ", nearest = false"), HasSubstr("'nearest' cannot be false"));
+  EXPECT_THAT(with(good, "of = \"targets\", window = \"k\""), HasSubstr("presynaptic or postsynaptic spikes"));
+  EXPECT_THAT(with(good, of_post + ", tau = \"1 ms\""), HasSubstr("both 'tau' and 'window' are given"));
+  EXPECT_THAT(with(good, "of = \"post\", window = \"kk\""), HasSubstr("there is no window \"kk\"; it must be k"));
+  EXPECT_THAT(with("k = { values = [], step = \"1 ms\" }\n", of_post), HasSubstr("'values' is empty"));
+  EXPECT_THAT(with("k = { values = [1], step = \"0 ms\" }\n", of_post), HasSubstr("'step' is \"0 ms\""));
+  EXPECT_THAT(with("k = { values = [1] }\n", of_post), HasSubstr("'step'"));
+  EXPECT_THAT(with("k = { values = [1, 2], step = \"1e5 s\" }\n", of_post), HasSubstr("it may last 10000000"));
+  EXPECT_THAT(with("k = { file = \"none.txt\", step = \"1 ms\" }\n", of_post), HasSubstr("there is no file"));
+  EXPECT_THAT(with("k = \"of pairs\"\n", of_post), HasSubstr("the window 'k' must be given, as k = {"));
+  const std::string values =
+      "[rule.r]\ntype = \"pair_interaction\"\neta = \"1 pA\"\nw_max = \"100 pA\"\n"
+      "W_pre = { values = [1], step = \"1 ms\" }\n";
+  EXPECT_THAT(error_of(values), AllOf(HasSubstr("net.sim:11:1"), HasSubstr("the window 'W_post' must be given")));
+  EXPECT_THAT(error_of(values + "W_post = { values = [1], step = \"1 ms\" }\n"), IsEmpty());
+}
+TEST(RuleText, WindowsOfFilesAreNumbers) {
+  const test::Scratch scratch;
+  const auto with = [&](const std::string& text) {
+    scratch.write("w.txt", text);
+    return error_of("[rule.r]\ntype = \"traces\"\n[rule.r.windows]\nk = { file = \"" + scratch.path("w.txt") +
+                    "\", step = \"1 ms\" }\n[rule.r.traces]\ny = { of = \"post\", window = \"k\" }\n"
+                    "[rule.r.on_spike]\nw = \"w + 1 pA * y\"\n");
+  };
+  EXPECT_THAT(with("1\n0.5\n"), IsEmpty());
+  EXPECT_THAT(with("1\n0.5 3\n"), AllOf(HasSubstr("w.txt:2"), HasSubstr("the window's value")));
+  EXPECT_THAT(with("1\n1e40\n"), AllOf(HasSubstr("w.txt:2"), HasSubstr("range of float32")));
+  EXPECT_THAT(with("1\nx\n"), HasSubstr("w.txt:2"));
+}
 TEST(RuleText, ChangesSomething) { EXPECT_THAT(error_of(own("")), HasSubstr("changes nothing")); }
 TEST(RuleText, DendriticDelaysAreAlike) {
   EXPECT_THAT(error_of(own("[rule.r.on_spike]\nw = \"w + eta * x\"\n") + "[rule.r2]\n", ""), HasSubstr("r2"));
@@ -495,16 +727,35 @@ TEST(RuleText, DendriticDelaysAreAlike) {
   EXPECT_THAT(error_of("[rule.r]\ntype = \"traces\"\ndelay = \"dendritic\"\n[rule.r.on_spike]\nw = \"w\"\n", drawn),
               HasSubstr("must have one delay"));
 }
-TEST(RuleText, WhatHappensWithinEpochsNeedsAnAxonalDelay) {
+TEST(RuleText, ArrivalsOfAStepNeedAnAxonalDelay) {
   const std::string dendritic = "[rule.r]\ntype = \"traces\"\ndelay = \"dendritic\"\n[rule.r.traces]\n";
-  EXPECT_THAT(error_of(dendritic +
-                       "y = { of = \"post\", tau = \"20 ms\" }\n[rule.r.during]\ncondition = \"y > 1\"\nw = \"w\"\n"),
-              HasSubstr("[during], need an axonal delay"));
-  EXPECT_THAT(error_of(dendritic + "u = { follows = \"V\", initial = \"0 mV\" }\n[rule.r.on_spike]\nw = \"w\"\n"),
-              HasSubstr("follow a state"));
   EXPECT_THAT(
       error_of(dendritic + "x = { of = \"pre\", tau = \"20 ms\", at_once = true }\n[rule.r.on_spike]\nw = \"w\"\n"),
       HasSubstr("at_once"));
+}
+// Words of traces are names of populations, too.
+TEST(RuleText, SourcesMayHaveAnyName) {
+  for (const std::string name : {"pre", "post", "targets", "m"}) {
+    const std::string rule =
+        "[[population]]\nname = \"" + name +
+        "\"\ncell = \"iaf_psc_exp\"\nsize = 1\n[rule.text]\ntype = \"traces\"\n[rule.text.modulators]\n"
+        "m = \"somebody\"\n[rule.text.traces]\ny = { KEY = \"" +
+        name +
+        "\", tau = \"20 ms\" }\nz = { of = \"m\", tau = \"20 ms\" }\n[rule.text.on_spike]\nw = \"w + 1 pA * y\"\n"
+        "[rule.r]\ntype = \"text\"\nm = \"in\"\n";
+    const auto listens_to = [&](std::string key) -> std::string {
+      const std::string text = described(std::string(rule).replace(rule.find("KEY"), 3, key));
+      const SimulationDescription simulation = read_simulation_text(text, "net.sim");
+      const auto& traces = dynamic_cast<const TextRule&>(*simulation.connections[0].rule).source_traces;
+      return traces.size() < 2 ? "its own" : simulation.sources[traces[0].source].name;
+    };
+    EXPECT_EQ(listens_to("source"), name);
+    EXPECT_EQ(listens_to("of"), name == "targets" ? "out" : name == "m" ? "in" : "its own");
+  }
+  EXPECT_THAT(error_of(own("y = { source = \"inn\", tau = \"1 s\" }\n[rule.r.on_spike]\nw = \"w + eta * y\"\n")),
+              HasSubstr("did you mean 'in'?"));
+  EXPECT_THAT(error_of(own("y = { source = \"in\", of = \"pre\", tau = \"1 s\" }\n[rule.r.on_spike]\nw = \"w\"\n")),
+              HasSubstr("both 'of' and 'source' are given"));
 }
 TEST(RuleText, WantsItsModulator) {
   const std::string values = "A_plus = \"1 pA\"\nA_minus = \"1 pA\"\nw_max = \"100 pA\"\n";

@@ -74,9 +74,9 @@ class Change {
   explicit Change(SynapseProgram program) : compiled_(std::move(program)), machine_(compiled_.program) {
     for (const SynapseInput& input : compiled_.inputs) {
       using Kind = SynapseInput::Kind;
-      reads_pre_ |= input.kind == Kind::pre_lag || input.kind == Kind::pre_value;
-      reads_pre_at_once_ |= input.kind == Kind::pre_lag_at_once || input.kind == Kind::pre_value_at_once;
-      reads_post_ |= input.kind == Kind::post_lag || input.kind == Kind::post_value;
+      reads_pre_ |= input.kind == Kind::pre_value;
+      reads_pre_at_once_ |= input.kind == Kind::pre_value_at_once;
+      reads_post_ |= input.kind == Kind::post_value;
     }
   }
 
@@ -128,10 +128,14 @@ class Change {
         fill(where, column,
              [&](std::size_t i) { return static_cast<float>(std::max<Step>(0, now(i) - values[i].since)); });
       };
+      const auto window = [&](const Trace& trace, const auto& values, auto now) {
+        fill(where, column, [&](std::size_t i) { return trace.window_at(now(i) - values[i].since); });
+      };
       const auto value = [&](const auto& values) {
         fill(where, column, [&](std::size_t i) { return values[i].values[t * values[i].stride]; });
       };
       const auto emitted = [&](std::size_t i) { return where.emitted(i); };
+      const auto now = [&](std::size_t i) { return where.now(i); };
       switch (compiled_.inputs[k].kind) {
         case SynapseInput::Kind::pre_lag:
           lag(pre_, emitted);
@@ -146,10 +150,19 @@ class Change {
           value(pre_at_once_);
           break;
         case SynapseInput::Kind::post_lag:
-          lag(post_, [&](std::size_t i) { return where.now(i); });
+          lag(post_, now);
           break;
         case SynapseInput::Kind::post_value:
           value(post_);
+          break;
+        case SynapseInput::Kind::pre_window:
+          window(traces.pre.trace(t), pre_, emitted);
+          break;
+        case SynapseInput::Kind::pre_window_at_once:
+          window(traces.pre.trace(t), pre_at_once_, emitted);
+          break;
+        case SynapseInput::Kind::post_window:
+          window(traces.post.trace(t), post_, now);
           break;
         case SynapseInput::Kind::source:
           fill(where, column,

@@ -102,7 +102,8 @@ struct RuleDescription {
   double w_min = -std::numeric_limits<double>::infinity();
   double w_max = std::numeric_limits<double>::infinity();  // of what it moves,
   double lift = 0;                                         // and how far above weights may be between two updates
-  std::vector<std::string> recordable;                     // variables by postsynaptic neuron, "CONNECTION.NAME"
+  // Variables by postsynaptic neuron and by synapse, "CONNECTION.NAME".
+  std::vector<std::string> recordable, recordable_by_synapse;
 };
 
 // What is known where a rule is read.

@@ -15,6 +15,8 @@ namespace {
 
 bool is_float(double value) { return std::isfinite(static_cast<float>(value)); }
 
+constexpr double kLongestWindow = 1e7;  // steps
+
 bool mentions_weight(const Expression& tree) {
   return any_name(tree, [](const std::string& name) { return name == "weight"; });
 }
@@ -44,6 +46,26 @@ void read_values(const RuleReading& reading, bool own, TextRule& rule) {
   }
 }
 
+// Windows of the text, or those that a rule that uses it gives in their place.
+void read_windows(const RuleReading& reading, bool own, Table& from, TextRule& rule) {
+  for (WindowText& window : rule.text.windows) {
+    if (!own && reading.rule.has(window.name)) {
+      Table given = reading.rule.table(window.name);
+      given.rename(fmt::format("{} {}", reading.rule.who(), window.name));
+      window.window = read_window(given);
+    }
+    if (!window.window)
+      (own ? from : reading.rule)
+          .fail(own ? "windows" : window.name,
+                fmt::format("the window '{0}' must be given, as {0} = {{ values = [...] or file = \"...\", step = "
+                            "\"0.1 ms\" }}",
+                            window.name));
+    if (const double steps = window.window->steps(rule.dt); steps > kLongestWindow)
+      reading.rule.fail(window.name, fmt::format("the window '{}' lasts {:.9g} steps of dt = {}; it may last {:.9g}",
+                                                 window.name, steps, reading.grid.stated, kLongestWindow));
+  }
+}
+
 // A number of steps, at least `least`, that the text gives as a time.
 Step steps_of(const RuleReading& reading, const Expression& tree, const SteadyValues& steady, Step least, Step most,
               const std::string& what) {
@@ -59,6 +81,7 @@ Step steps_of(const RuleReading& reading, const Expression& tree, const SteadyVa
 }
 
 std::size_t source_of(const RuleReading& reading, bool own, const RuleText& text, const TraceText& trace, Table& from) {
+  if (trace.by_name) return named(from, "traces", trace.source, reading.sources, "population or stimulus");
   if (trace.source == "targets") return reading.described.to;
   if (std::ranges::find(text.modulators, trace.source, &NamedText::name) == text.modulators.end()) {
     for (std::size_t s = 0; s < reading.sources.size(); ++s)
@@ -151,7 +174,15 @@ std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading
   rule->moves = Moves::within_epochs;
   read_values(reading, own, *rule);
   read_bounds(reading, *rule);
+  read_windows(reading, own, text, *rule);
   read_traces(reading, own, text, *rule);
+  for (const TraceText& trace : rule->text.traces)
+    if (trace.of == TraceText::Of::post || trace.of == TraceText::Of::state)
+      rule->recordable.push_back(trace.name);
+    else if (trace.of == TraceText::Of::pre)
+      rule->recordable_by_synapse.push_back(trace.name);
+  for (std::size_t s = 1; s < rule->text.states.size(); ++s)
+    rule->recordable_by_synapse.push_back(rule->text.states[s].name);
   if (!own && reading.rule.has("delay"))
     rule->text.dendritic = reading.rule.choice("delay", {"axonal", "dendritic"}) == 1;
   rule->delays_differ = !rule->text.dendritic;
@@ -160,8 +191,6 @@ std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading
     rule->window = steps_of(reading, rule->text.every, steady, 1, kLongestRun, "'every' of [each]");
     rule->window_offset = steps_of(reading, rule->text.offset, steady, 0, kLongestRun, "'offset' of [each]");
   }
-  if (rule->text.dendritic && (!rule->follows.empty() || rule->text.condition))
-    reading.rule.fail("delay", "traces that follow a state, and [during], need an axonal delay");
   if (rule->text.dendritic && std::ranges::any_of(rule->text.traces, &TraceText::at_once))
     reading.rule.fail("delay", "traces 'at_once' need an axonal delay, where arrivals come first in a step");
   if (rule->text.dendritic) {

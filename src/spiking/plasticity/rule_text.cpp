@@ -27,6 +27,7 @@ class RuleReader : private TextReader {
     read_constants(text_);
     read_modulators();
     read_states();
+    read_windows();
     read_traces();
     for (const auto& [key, count] :
          {std::pair{"states", text_.states.size()}, std::pair{"traces", text_.traces.size()}})
@@ -82,6 +83,22 @@ class RuleReader : private TextReader {
     }
   }
 
+  void read_windows() {
+    Table table = section("windows");
+    for (const std::string& name : table.keys()) {
+      declare(table, name);
+      WindowText& window = text_.windows.emplace_back();
+      window.name = name;
+      if (table.is_table(name)) {
+        Table own = entry(table, name);
+        window.help = own.text("help", "");
+        window.window = read_window(own);
+      } else {
+        window.help = table.text(name);
+      }
+    }
+  }
+
   void read_traces() {
     Table table = section("traces");
     for (const std::string& name : table.keys()) {
@@ -110,17 +127,36 @@ class RuleReader : private TextReader {
   }
 
   void read_spike_trace(Table& own, TraceText& trace) {
-    const std::string of = own.text("of");
-    trace.of = of == "pre" ? TraceText::Of::pre : of == "post" ? TraceText::Of::post : TraceText::Of::source;
-    if (trace.of == TraceText::Of::source) trace.source = of;
-    trace.tau = value(own, "tau", steady_, Dimension::time);
+    trace.by_name = own.only_one({"of", "source"}) == 1;
+    trace.source = own.text(trace.by_name ? "source" : "of");
+    trace.of = trace.by_name            ? TraceText::Of::source
+               : trace.source == "pre"  ? TraceText::Of::pre
+               : trace.source == "post" ? TraceText::Of::post
+                                        : TraceText::Of::source;
+    const bool tabulated = own.only_one({"tau", "window"}) == 1;
+    if (tabulated)
+      read_window_of(own, trace);
+    else
+      trace.tau = value(own, "tau", steady_, Dimension::time);
     trace.jump = own.has("jump") ? value(own, "jump", steady_) : number(1);
     trace.dimension = trace.jump->dimension;
     trace.initial = own.has("initial") ? value(own, "initial", steady_, trace.dimension) : number(0, trace.dimension);
-    trace.nearest = own.flag("nearest", false);
+    trace.nearest = own.flag("nearest", tabulated);
+    if (tabulated && !trace.nearest)
+      own.fail("nearest", "a window is of the time since the last spike, so that 'nearest' cannot be false");
     trace.at_once = own.flag("at_once", false);
     if (trace.at_once && trace.of != TraceText::Of::pre)
       own.fail("at_once", "'at_once' is of presynaptic traces; arrivals come first in a step");
+  }
+  void read_window_of(Table& own, TraceText& trace) {
+    if (trace.of == TraceText::Of::source)
+      own.fail("window", "a window is of presynaptic or postsynaptic spikes, of = \"pre\" or \"post\"");
+    trace.window = own.text("window");
+    std::vector<std::string> known;
+    for (const WindowText& window : text_.windows) known.push_back(window.name);
+    if (std::ranges::find(known, trace.window) == known.end())
+      own.fail("window", fmt::format("there is no window {}; {}", in_quotes(trace.window),
+                                     known.empty() ? "give it under [windows]" : "it must be " + join_or(known)));
   }
   void read_follower(Table& own, TraceText& trace) {
     trace.of = TraceText::Of::state;
@@ -252,6 +288,10 @@ class ChangeCompiler {
                                : trace.at_once ? Kind::pre_value_at_once
                                                : Kind::pre_value,
                                place});
+    if (!trace.window.empty()) {
+      const Kind kind = !pre ? Kind::post_window : trace.at_once ? Kind::pre_window_at_once : Kind::pre_window;
+      return program_.emit(Op::multiply, value, input({kind, place}));
+    }
     const Value lag = input({!pre ? Kind::post_lag : trace.at_once ? Kind::pre_lag_at_once : Kind::pre_lag});
     const Value decay = program_.emit(Op::multiply, lag, program_.constant(-dt_ / steady_.of(trace.tau)));
     return program_.emit(Op::multiply, value, program_.emit(Op::exp, decay));

@@ -2,7 +2,9 @@
 // that run over synapses (docs/rules.md).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -10,23 +12,33 @@
 
 #include "config/table.hpp"
 #include "core/program.hpp"
+#include "spiking/plasticity/window.hpp"
 #include "spiking/text/steady_text.hpp"
 #include "spiking/text/steady_values.hpp"
 
 namespace lpl::spiking {
 
-// Of spikes: x' = -x / tau; a spike adds `jump`, or sets x to it. Read before the spikes of the step. Of a state of the
+// Of spikes: x' = -x / tau; a spike adds `jump`, or sets x to it; or jump * window(time since the last spike). Read
+// before the spikes of the step. Of a state of the
 // postsynaptic neuron: x' = (state - x) / tau, or the state itself.
 struct TraceText {
   enum class Of : std::uint8_t { pre, post, source, state };
   std::string name;
   Dimension dimension;  // of the jump, or of the state
   Of of = Of::pre;
-  std::string source;  // whose spikes count, all of its neurons together; or the state
+  std::string source;    // whose spikes count, all of its neurons together; or the state
+  bool by_name = false;  // that source is a population or stimulus, whatever else the name says
   bool nearest = false;
+  std::string window;    // in place of tau
   bool at_once = false;  // presynaptic spikes of the step count, too
   // Of parameters; the delay of a source or a state, null where none is given. Of a state: no jump, perhaps no tau.
   Expression tau, jump, initial, delay;
+};
+
+// A window that the text gives, or that a rule that uses it must give.
+struct WindowText {
+  std::string name, help;
+  std::optional<Window> window;
 };
 
 struct SynapticStateText {
@@ -41,6 +53,7 @@ using ChangeText = std::vector<std::pair<std::size_t, Expression>>;
 
 struct RuleText : SteadyText {
   std::vector<NamedText> modulators;
+  std::vector<WindowText> windows;
   std::vector<TraceText> traces;
   std::vector<SynapticStateText> states;  // the weight, w, first
   ChangeText on_arrival, on_spike, during, each;
@@ -48,6 +61,11 @@ struct RuleText : SteadyText {
   bool transmits_after = false;  // an arrival transmits the weight that it leaves
   bool dendritic = false;        // the delay lies behind the synapse, else before it
   Expression every, offset;      // of `each`; null where there is none
+
+  // Of a trace that has one; by now it is given.
+  const Window& window(const TraceText& trace) const {
+    return *std::ranges::find(windows, trace.window, &WindowText::name)->window;
+  }
 
   // Of bounds, initial values, time constants: parameters and constants, where `values` gives the parameters.
   SteadyValues steady(const ParameterValues& values, double dt) const {
@@ -71,6 +89,9 @@ struct SynapseInput {
     pre_value_at_once,
     post_lag,
     post_value,
+    pre_window,
+    pre_window_at_once,
+    post_window,
     source,
     state
   };

@@ -21,14 +21,16 @@ std::vector<Trace> traces_of(const RuleText& text, TraceText::Of of, const Stead
   std::vector<Trace> traces;
   for (const TraceText& trace : text.traces)
     if (trace.of == of)
-      traces.push_back({.rate = static_cast<float>(-dt / steady.of(trace.tau)),
+      traces.push_back({.rate = trace.tau ? static_cast<float>(-dt / steady.of(trace.tau)) : 0,
                         .jump = static_cast<float>(steady.of(trace.jump)),
                         .initial = static_cast<float>(steady.of(trace.initial)),
-                        .nearest = trace.nearest});
+                        .nearest = trace.nearest,
+                        .window = trace.tau ? std::vector<float>{} : text.window(trace).by_steps(dt)});
   return traces;
 }
 
-std::vector<StateTraces::Entry> state_traces_of(const TextRule& rule, const SteadyValues& steady) {
+// `later` they are seen at the synapse.
+std::vector<StateTraces::Entry> state_traces_of(const TextRule& rule, const SteadyValues& steady, Step later) {
   std::vector<StateTraces::Entry> entries;
   for (const TraceText& trace : rule.text.traces) {
     if (trace.of != TraceText::Of::state) continue;
@@ -36,15 +38,16 @@ std::vector<StateTraces::Entry> state_traces_of(const TextRule& rule, const Stea
     entries.push_back({.state = rule.follows[i],
                        .gain = trace.tau ? static_cast<float>(rule.dt / steady.of(trace.tau)) : 1.0f,
                        .initial = static_cast<float>(steady.of(trace.initial)),
-                       .delay = rule.state_delays[i]});
+                       .delay = rule.state_delays[i] + later});
   }
   return entries;
 }
 
 // Time at a synapse of delay d: axonal, a presynaptic spike is there d steps after it was emitted, a postsynaptic one
 // at once; dendritic, a presynaptic spike is there at once, a postsynaptic one after d steps, and what is transmitted
-// arrives d steps later. In a step, axonal, arrivals come first; dendritic, spikes do. All of them read traces as they
-// were before the step.
+// arrives d steps later; what a step leaves of a neuron's states is at the synapse after d steps, too. In a step,
+// axonal, arrivals come first; dendritic, spikes do; what happens during a condition lies between them. All of them
+// read traces as they were before the step.
 class TextRulePlasticity final : public Plasticity, private BlockHook {
  public:
   TextRulePlasticity(const TextRule& rule, const RulePlace& place)
@@ -54,7 +57,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
         traces_{.pre = {traces_of(rule.text, TraceText::Of::pre, steady_, rule.dt), place.synapses.heard.size(),
                         rule.text.dendritic ? 0 : -place.synapses.shortest},
                 .post = {traces_of(rule.text, TraceText::Of::post, steady_, rule.dt), place.post.blocks() * kBlock},
-                .state = {state_traces_of(rule, steady_), place.post.blocks()},
+                .state = {state_traces_of(rule, steady_, rule.text.dendritic ? behind() - 1 : 0), behind(),
+                          place.post.blocks()},
                 .source = {},
                 .source_by_step = {}},
         on_arrival_(compile_change(rule.text, rule.text.on_arrival, steady_, rule.dt)),
@@ -82,7 +86,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       deliver(epoch);
     else
       list_arrivals(epoch);
-    if (condition_)
+    if (condition_ && !rule_.text.dendritic)
       for (std::size_t b = 0; b < place_.post.blocks(); ++b)
         epoch.event_steps[b] |= (std::uint32_t{2} << (epoch.steps - 1)) - 1;
   }
@@ -91,6 +95,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
 
   void advance(const Neurons& /*post*/, Step first, std::uint32_t steps) override {
     run_pending();
+    next_ = first + steps;
     if (!rule_.text.dendritic) traces_.pre.settle(first + steps - memory_);
     for (std::size_t b = 0; b < place_.post.blocks(); ++b)
       traces_.state.advance(b, first, first + steps - 1, place_.post);
@@ -110,25 +115,35 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
 
   void list(Variables& variables) override {
     const ConnectionDescription& c = place_.connection;
-    const auto add = [&](const auto& what, By by, std::size_t owner, auto values, std::size_t history = 1) {
+    const auto add = [&](const auto& what, By by, std::size_t owner, auto values, std::size_t history = 1,
+                         const Shown& shown = nullptr) {
       variables.add({.name = c.name + "." + what.name,
                      .unit = unit_of(what.dimension),
                      .by = by,
                      .owner = owner,
                      .data = values,
-                     .history = history});
+                     .history = history,
+                     .shown = shown});
     };
     for (std::size_t s = 1; s < rule_.text.states.size(); ++s)
       add(rule_.text.states[s], By::synapse, place_.index, std::span<float>(own_states_[s - 1]));
     std::array<std::size_t, 4> counts{};
     for (const TraceText& trace : rule_.text.traces) {
       const std::size_t t = counts[static_cast<std::size_t>(trace.of)]++;
-      if (trace.of == TraceText::Of::pre)
+      if (trace.of == TraceText::Of::pre) {
         add_by_source(variables, trace.name, trace.dimension, traces_.pre.values(t));
-      else if (trace.of == TraceText::Of::post)
-        add(trace, By::neuron, c.to, traces_.post.values(t));
+        variables.add({.name = c.name + "." + trace.name,
+                       .unit = unit_of(trace.dimension),
+                       .by = By::synapse,
+                       .owner = place_.index,
+                       .data = {},
+                       .saved = false,
+                       .shown = [this, t](std::size_t synapse) { return shown_pre(t, synapse); }});
+      } else if (trace.of == TraceText::Of::post)
+        add(trace, By::neuron, c.to, traces_.post.values(t), 1, [this, t](std::size_t n) { return shown_post(t, n); });
       else if (trace.of == TraceText::Of::state)
-        add(trace, By::neuron, c.to, std::span(traces_.state.values(t)), traces_.state.ring(t));
+        add(trace, By::neuron, c.to, std::span(traces_.state.values(t)), traces_.state.ring(t),
+            [this, t](std::size_t n) { return traces_.state.at(t, n, next_ - 1 - behind()); });
       else
         add(trace, By::device, c.to, std::span(traces_.source).subspan(t, 1));
     }
@@ -156,6 +171,21 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     bool again;
     std::uint64_t next, end;
   };
+
+  using Shown = std::function<float(std::size_t)>;
+  // Traces at the synapse, as the next step finds them.
+  Step now_there() const { return std::max<Step>(0, next_ - behind()); }
+  float shown_pre(std::size_t trace, std::uint64_t synapse) const {
+    const auto& rows = place_.synapses.row;
+    const auto row = static_cast<std::size_t>(std::ranges::upper_bound(rows, synapse) - rows.begin() - 1);
+    const Step now = emitted_by(synapse, now_there());
+    const TraceValues found = traces_.pre.at(row, now);
+    return traces_.pre.trace(trace).value_after(found.values[trace * found.stride], now - found.since);
+  }
+  float shown_post(std::size_t trace, std::size_t neuron) const {
+    const TraceValues found = traces_.post.at(neuron);
+    return traces_.post.trace(trace).value_after(found.values[trace * found.stride], now_there() - found.since);
+  }
 
   void add_by_source(Variables& variables, const std::string& what, Dimension dimension, auto values) {
     variables.add({.name = place_.connection.name + "." + what,
@@ -205,6 +235,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       }
   }
 
+  // How much earlier than in the soma it is at the synapse, where the delay is dendritic.
+  Step behind() const { return rule_.text.dendritic ? place_.synapses.shortest : 0; }
   Step delay_of(std::uint64_t synapse) const {
     return place_.synapses.delay.empty() ? place_.synapses.shortest : place_.synapses.delay[synapse];
   }
@@ -255,15 +287,10 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   void arrive(std::uint32_t block, std::uint32_t step) override {
     traces_.state.advance(block, first_, first_ + step, place_.post);
     transmit_arrivals(block, step);
-    if (condition_ && learns_) change_where_condition_holds(block, step);
-  }
-  void change_where_condition_holds(std::uint32_t block, std::uint32_t step) {
-    run_pending();
-    const auto first_lane = static_cast<std::uint32_t>(block * kBlock);
-    lanes_.clear();
-    for (std::uint32_t lane = 0; lane < kBlock; ++lane) lanes_.add(0, 0, first_lane + lane, 0, first_ + step, step);
-    for (std::uint32_t lanes = condition_->holds(lanes_, traces_); lanes != 0; lanes &= lanes - 1)
-      change_column(during_, first_lane + static_cast<std::uint32_t>(std::countr_zero(lanes)), first_ + step, step);
+    if (condition_ && learns_) {
+      run_pending();
+      change_where_condition_holds(block, first_ + step, step);
+    }
   }
   void transmit_arrivals(std::uint32_t block, std::uint32_t step) {
     std::span<const Arrival> arrivals = arrivals_.take(block, step);
@@ -317,6 +344,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       const auto own = local_spikes(epoch.spikes[place_.connection.to], now - delay);
       if (learns_)
         for (const NeuronId id : own) change_column(on_spike_, local(id), now, step);
+      if (learns_ && condition_)
+        for (std::size_t b = 0; b < place_.post.blocks(); ++b) change_where_condition_holds(b, now, step);
       const auto sources = epoch.spikes[place_.connection.from].at(now);
       for (const NeuronId pre : sources)
         if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow)
@@ -362,6 +391,13 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   void run_pending() {
     if (pending_.count() > 0) run_listed(on_arrival_);
   }
+  void change_where_condition_holds(std::size_t block, Step at_synapse, std::uint32_t step) {
+    const auto first_lane = static_cast<std::uint32_t>(block * kBlock);
+    lanes_.clear();
+    for (std::uint32_t lane = 0; lane < kBlock; ++lane) lanes_.add(0, 0, first_lane + lane, 0, at_synapse, step);
+    for (std::uint32_t lanes = condition_->holds(lanes_, traces_); lanes != 0; lanes &= lanes - 1)
+      change_column(during_, first_lane + static_cast<std::uint32_t>(std::countr_zero(lanes)), at_synapse, step);
+  }
   // `change` of all synapses of a neuron.
   void change_column(Change& change, std::uint32_t neuron, Step at_synapse, std::uint32_t step) {
     if (!change.changes()) return;
@@ -402,8 +438,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   ListedSynapses lanes_;    // neurons of a block, for the condition
   SynapseColumns columns_;
   bool learns_ = true;
-  Step first_ = 0;
-  Step memory_ = 0;  // a spike has arrived everywhere after so many steps
+  Step first_ = 0, next_ = 0;  // the epoch's, and the one behind it
+  Step memory_ = 0;            // a spike has arrived everywhere after so many steps
   FactorsAhead factors_;
   Step known_ = -1;  // spikes emitted before this step have been taken in
   std::vector<Travelling> underway_;

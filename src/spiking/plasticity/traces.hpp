@@ -22,10 +22,19 @@ struct Trace {
   float rate = 0;  // -dt / tau, of a step
   float jump = 0;
   float initial = 0;
-  bool nearest = false;  // a spike sets it
+  bool nearest = false;       // a spike sets it
+  std::vector<float> window;  // by lag, in place of the exponential; 0 behind it; may be empty
 
   float after_spike(float value, Step lag) const {
     return nearest ? jump : value * elementary::exp(static_cast<float>(lag) * rate) + jump;
+  }
+  // What the value after a spike has become.
+  float value_after(float value, Step lag) const {
+    return value * (window.empty() ? elementary::exp(static_cast<float>(lag) * rate) : window_at(lag));
+  }
+  float window_at(Step lag) const {
+    const auto i = static_cast<std::size_t>(std::max<Step>(0, lag));
+    return i < window.size() ? window[i] : 0;
   }
 };
 
@@ -52,6 +61,7 @@ class PostTraces {
     since_[neuron] = now;
   }
 
+  const Trace& trace(std::size_t index) const { return traces_[index]; }
   std::span<float> values(std::size_t trace) { return std::span(value_).subspan(trace * since_.size(), since_.size()); }
   std::span<Step> since() { return since_; }
 
@@ -103,6 +113,7 @@ class PreTraces {
     if (2 * (kept_ - first_) >= past_.size()) drop_settled();
   }
 
+  const Trace& trace(std::size_t index) const { return traces_[index]; }
   // After spikes that are settled.
   std::span<float> values(std::size_t trace) { return std::span(value_).subspan(trace * since_.size(), since_.size()); }
   std::span<Step> since() { return since_; }
@@ -131,7 +142,7 @@ class PreTraces {
 };
 
 // Of states of postsynaptic neurons, by step: x += gain (state - x) by the state as a step finds it. Blocks go ahead
-// where they are read; all of them have the steps of an epoch when it ends.
+// where they are read; all of them have the steps of an epoch when it ends. Readers may be `behind` an epoch.
 class StateTraces {
  public:
   struct Entry {
@@ -140,9 +151,10 @@ class StateTraces {
     float initial = 0;
     Step delay = 0;  // it is seen so much later
   };
-  StateTraces(std::vector<Entry> entries, std::size_t blocks) : entries_(std::move(entries)), done_(blocks, -1) {
+  StateTraces(std::vector<Entry> entries, Step behind, std::size_t blocks)
+      : entries_(std::move(entries)), done_(blocks, -1) {
     for (const Entry& entry : entries_) {
-      ring_.push_back(static_cast<std::size_t>(entry.delay + kLongestEpoch + 1));
+      ring_.push_back(static_cast<std::size_t>(entry.delay + behind + kLongestEpoch + 1));
       value_.emplace_back(blocks * ring_.back() * kBlock, entry.initial);
     }
   }

@@ -49,6 +49,7 @@ void ChosenValues::add(std::size_t column, int rank, std::size_t local) {
 }
 
 float ChosenValues::value_of(const Variable& variable, std::size_t element) {
+  if (variable.shown) return variable.shown(element);
   if (const auto* doubles = std::get_if<std::span<double>>(&variable.data))
     return static_cast<float>((*doubles)[element]);
   return std::get<std::span<float>>(variable.data)[element];

@@ -14,6 +14,7 @@ struct ChosenSynapses final : RecordDescription {
     estimate.add_samples(SizeEstimate::rows(windows, every), pre.size(), kWeightRowsAChunk);
   }
   std::size_t connection = 0;
+  std::string variable;
   std::vector<NeuronId> pre, post;
   Step every = 0;
 };
@@ -23,8 +24,9 @@ class SynapseSamples final : public ChosenValues {
   SynapseSamples(const RecordPlace& place, const ChosenSynapses& record)
       : ChosenValues(place, record, record.every, record.pre.size()),
         record_(record),
-        variable_(*place.network.variables.find(By::synapse, record.connection,
-                                                place.simulation.connections[record.connection].name + ".weight")) {
+        variable_(*place.network.variables.find(
+            By::synapse, record.connection,
+            place.simulation.connections[record.connection].name + "." + record.variable)) {
     const NeuronId size = place.simulation.populations[place.simulation.connections[record.connection].to].size;
     for (int rank = 0; rank < place.comm.size(); ++rank) {
       const LocalRange range = local_range(size, rank, place.comm.size());
@@ -79,12 +81,18 @@ std::shared_ptr<RecordDescription> read(const RecordReading& reading) {
   if (record->pre.empty() || record->pre.size() != record->post.size())
     table.fail("post", fmt::format("'pre' lists {} and 'post' {} neurons; they must name the same number of synapses",
                                    record->pre.size(), record->post.size()));
+  std::vector<std::string> known{"weight"};
+  if (connection.rule)
+    known.insert(known.end(), connection.rule->recordable_by_synapse.begin(),
+                 connection.rule->recordable_by_synapse.end());
+  record->variable = table.has("variable") ? known[table.choice("variable", known)] : "weight";
   record->every = reading.sampled_every();
   return record;
 }
 
 }  // namespace
 
-extern const RecordEntry synapses_record{"synapses", "the weights of chosen synapses", read};
+extern const RecordEntry synapses_record{"synapses", "the weights of chosen synapses, or what a rule keeps of them",
+                                         read};
 
 }  // namespace lpl::spiking
