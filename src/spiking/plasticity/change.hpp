@@ -81,19 +81,36 @@ class Change {
   }
 
   bool changes() const { return !compiled_.changed.empty(); }
+  std::span<const std::size_t> changed() const { return compiled_.changed; }  // states
+  bool reads_state() const {
+    return std::ranges::any_of(compiled_.inputs, [](const auto& i) { return i.kind == SynapseInput::Kind::state; });
+  }
 
   // At most SynapseMachine::kMost of them, all different. `states`: by state, of all synapses.
   template <class Where>
   void run(const Where& where, std::span<float* const> states, Traces& traces) {
-    for (std::size_t s = 0; s < states.size(); ++s)
-      fill(where, machine_.column(s), [&where, from = states[s]](std::size_t i) { return from[where.synapse(i)]; });
-    read(where, traces);
-    machine_.run(where.count());
+    evaluate(where, states, traces);
     for (const std::size_t s : compiled_.changed) {
       const float* const changed = machine_.column(s);
       float* const to = states[s];
       for (std::size_t i = 0, count = where.count(); i < count; ++i) to[where.synapse(i)] = changed[i];
     }
+  }
+
+  // The same in two parts: what it leaves, of which that of the i-th one is copied to `left`,
+  template <class Where>
+  void evaluate(const Where& where, std::span<float* const> states, Traces& traces) {
+    for (std::size_t s = 0; s < states.size(); ++s)
+      fill(where, machine_.column(s), [&where, from = states[s]](std::size_t i) { return from[where.synapse(i)]; });
+    read(where, traces);
+    machine_.run(where.count());
+  }
+  void copy(std::size_t i, float* left) {
+    for (const std::size_t s : compiled_.changed) *left++ = machine_.column(s)[i];
+  }
+  // and the change.
+  void store(const float* left, std::uint64_t synapse, std::span<float* const> states) const {
+    for (const std::size_t s : compiled_.changed) states[s][synapse] = *left++;
   }
 
   // Of a condition: for which of up to 32 places it holds.
