@@ -72,19 +72,41 @@ struct SynapsesOfNeuron {
 class Change {
  public:
   explicit Change(SynapseProgram program) : compiled_(std::move(program)), machine_(compiled_.program) {
-    for (const SynapseInput& input : compiled_.inputs) {
-      using Kind = SynapseInput::Kind;
-      reads_pre_ |= input.kind == Kind::pre_lag || input.kind == Kind::pre_value;
-      reads_pre_at_once_ |= input.kind == Kind::pre_lag_at_once || input.kind == Kind::pre_value_at_once;
-      reads_post_ |= input.kind == Kind::post_lag || input.kind == Kind::post_value;
+    for (std::size_t k = 0; k < compiled_.inputs.size(); ++k) {
+      const SynapseInput& input = compiled_.inputs[k];
+      const std::size_t column = compiled_.program.states + k;
+      switch (input.kind) {
+        case SynapseInput::Kind::pre_lag:
+          pre_.lag = column;
+          break;
+        case SynapseInput::Kind::pre_value:
+          pre_.values.push_back({input.trace, column});
+          break;
+        case SynapseInput::Kind::pre_lag_at_once:
+          pre_at_once_.lag = column;
+          break;
+        case SynapseInput::Kind::pre_value_at_once:
+          pre_at_once_.values.push_back({input.trace, column});
+          break;
+        case SynapseInput::Kind::post_lag:
+          post_.lag = column;
+          break;
+        case SynapseInput::Kind::post_value:
+          post_.values.push_back({input.trace, column});
+          break;
+        case SynapseInput::Kind::source:
+          sources_.push_back({input.trace, column});
+          break;
+        case SynapseInput::Kind::state:
+          states_.push_back({input.trace, column});
+          break;
+      }
     }
   }
 
   bool changes() const { return !compiled_.changed.empty(); }
   std::span<const std::size_t> changed() const { return compiled_.changed; }  // states
-  bool reads_state() const {
-    return std::ranges::any_of(compiled_.inputs, [](const auto& i) { return i.kind == SynapseInput::Kind::state; });
-  }
+  bool reads_state() const { return !states_.empty(); }
 
   // At most SynapseMachine::kMost of them, all different. `states`: by state, of all synapses.
   template <class Where>
@@ -128,61 +150,53 @@ class Change {
     for (std::size_t i = 0, count = where.count(); i < count; ++i) column[i] = value(i);
   }
 
+  // Where the program reads a trace.
+  struct Read {
+    std::size_t trace, column;
+  };
+  // Traces of spikes are read together: they have one lag.
+  struct SpikeTracesRead {
+    std::size_t lag = 0;
+    std::vector<Read> values;
+  };
+
+  void put(std::size_t i, const SpikeTracesRead& reads, const TraceValues& traces, Step now) {
+    machine_.column(reads.lag)[i] = static_cast<float>(std::max<Step>(0, now - traces.since));
+    for (const auto& [trace, column] : reads.values) machine_.column(column)[i] = traces.values[trace * traces.stride];
+  }
+  void read_post(const ListedSynapses& where, const PostTraces& traces) {
+    for (std::size_t i = 0, count = where.count(); i < count; ++i)
+      put(i, post_, traces.at(where.neuron(i)), where.now(i));
+  }
+  void read_post(const SynapsesOfNeuron& where, const PostTraces& traces) {
+    put(0, post_, traces.at(where.neuron_), where.now_);
+    const auto spread = [&](float* column) { std::fill_n(column + 1, where.count() - 1, *column); };
+    spread(machine_.column(post_.lag));
+    for (const Read& read : post_.values) spread(machine_.column(read.column));
+  }
+
   template <class Where>
   void read(const Where& where, Traces& traces) {
-    const auto pre_at = [&](std::array<TraceValues, SynapseMachine::kMost>& values, Step later) {
-      for (std::size_t i = 0, count = where.count(); i < count; ++i)
-        values[i] = traces.pre.at(where.row(i), where.emitted(i) + later);
-    };
-    if (reads_pre_) pre_at(pre_, 0);
-    if (reads_pre_at_once_) pre_at(pre_at_once_, 1);
-    if (reads_post_)
-      for (std::size_t i = 0, count = where.count(); i < count; ++i) post_[i] = traces.post.at(where.neuron(i));
-    for (std::size_t k = 0; k < compiled_.inputs.size(); ++k) {
-      float* const column = machine_.column(compiled_.program.states + k);
-      const std::size_t t = compiled_.inputs[k].trace;
-      const auto lag = [&](const auto& values, auto now) {
-        fill(where, column,
-             [&](std::size_t i) { return static_cast<float>(std::max<Step>(0, now(i) - values[i].since)); });
-      };
-      const auto value = [&](const auto& values) {
-        fill(where, column, [&](std::size_t i) { return values[i].values[t * values[i].stride]; });
-      };
-      const auto emitted = [&](std::size_t i) { return where.emitted(i); };
-      switch (compiled_.inputs[k].kind) {
-        case SynapseInput::Kind::pre_lag:
-          lag(pre_, emitted);
-          break;
-        case SynapseInput::Kind::pre_value:
-          value(pre_);
-          break;
-        case SynapseInput::Kind::pre_lag_at_once:
-          lag(pre_at_once_, emitted);
-          break;
-        case SynapseInput::Kind::pre_value_at_once:
-          value(pre_at_once_);
-          break;
-        case SynapseInput::Kind::post_lag:
-          lag(post_, [&](std::size_t i) { return where.now(i); });
-          break;
-        case SynapseInput::Kind::post_value:
-          value(post_);
-          break;
-        case SynapseInput::Kind::source:
-          fill(where, column,
-               [&](std::size_t i) { return traces.source_by_step[where.step(i) * traces.source.size() + t]; });
-          break;
-        case SynapseInput::Kind::state:
-          fill(where, column, [&](std::size_t i) { return traces.state.at(t, where.neuron(i), where.now(i)); });
-          break;
-      }
-    }
+    const std::size_t count = where.count();
+    if (!pre_.values.empty())
+      for (std::size_t i = 0; i < count; ++i)
+        put(i, pre_, traces.pre.at(where.row(i), where.emitted(i)), where.emitted(i));
+    if (!pre_at_once_.values.empty())
+      for (std::size_t i = 0; i < count; ++i)
+        put(i, pre_at_once_, traces.pre.at(where.row(i), where.emitted(i) + 1), where.emitted(i));
+    if (!post_.values.empty()) read_post(where, traces.post);
+    for (const auto& [trace, column] : sources_)
+      fill(where, machine_.column(column),
+           [&](std::size_t i) { return traces.source_by_step[where.step(i) * traces.source.size() + trace]; });
+    for (const auto& [trace, column] : states_)
+      fill(where, machine_.column(column),
+           [&](std::size_t i) { return traces.state.at(trace, where.neuron(i), where.now(i)); });
   }
 
   SynapseProgram compiled_;
   SynapseMachine machine_;
-  bool reads_pre_ = false, reads_pre_at_once_ = false, reads_post_ = false;
-  std::array<TraceValues, SynapseMachine::kMost> pre_{}, pre_at_once_{}, post_{};
+  SpikeTracesRead pre_, pre_at_once_, post_;
+  std::vector<Read> sources_, states_;
 };
 
 }  // namespace lpl::spiking
