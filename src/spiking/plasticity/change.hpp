@@ -185,12 +185,12 @@ class Change {
       for (std::size_t i = 0; i < count; ++i)
         put(i, pre_at_once_, traces.pre.at(where.row(i), where.emitted(i) + 1), where.emitted(i));
     if (!post_.values.empty()) read_post(where, traces.post);
-    for (const auto& [trace, column] : sources_)
-      fill(where, machine_.column(column),
-           [&](std::size_t i) { return traces.source_by_step[where.step(i) * traces.source.size() + trace]; });
-    for (const auto& [trace, column] : states_)
-      fill(where, machine_.column(column),
-           [&](std::size_t i) { return traces.state.at(trace, where.neuron(i), where.now(i)); });
+    for (const Read& read : sources_)
+      fill(where, machine_.column(read.column),
+           [&](std::size_t i) { return traces.source_by_step[where.step(i) * traces.source.size() + read.trace]; });
+    for (const Read& read : states_)
+      fill(where, machine_.column(read.column),
+           [&](std::size_t i) { return traces.state.at(read.trace, where.neuron(i), where.now(i)); });
   }
 
   SynapseProgram compiled_;
