@@ -5,12 +5,13 @@
 
   recurrent     Fig. 5 (examples/invariance_full.sim), spikes, rates and weights recorded, one core; 500 inputs -> 100 E, 25 I
   feedforward   5000 inputs -> 1000 E, 0.5 million plastic synapses, one core
-  static        the same without plasticity and recording, and with short-term plasticity: the ratio, of all and of delivery
-  pair, triplet the feedforward network with rules that are texts; inhibitory: plastic inhibition as a text and hand-written
+  static        the same without plasticity and recording, and with short-term plasticity; delays: the same by synapse
+  pair, triplet the feedforward network with rules that are texts, and bytes a plastic synapse; inhibitory: plastic
+                inhibition as a text and hand-written
   neurons       20,000 aif neurons with an input each, by the hand-written kernel and by the text
   coba          examples/coba.sim, no recording, set-up excluded, one core and two ranks
 
-The figures are medians of several runs, taken in turn. A small loop beside each run tells how fast the core was
+The figures are medians of several runs, taken in turn; ratios are those of neighbouring runs. A small loop beside each run tells how fast the core was
 meanwhile; shared machines vary by half.
 """
 
@@ -42,7 +43,7 @@ STATIC = """
 simulation = { seed = 1 }
 stimulus = [{ name = "input", type = "poisson", size = 5000, rate = "5 Hz" }]
 population = [{ name = "exc", cell = "if", size = 1000, initial_membrane = { mean = "-60 mV", deviation = "10 mV" } }]
-connection = [{ name = "input_exc", from = "input", to = "exc", density = 0.1, weight = 0.03SHORT_TERM }]
+connection = [{ name = "input_exc", from = "input", to = "exc", density = 0.1, weight = 0.03MORE }]
 phase = [{ name = "run", duration = "60 s" }]
 """
 # Excitatory synapses with a rule that is a text; the inputs stay as weak as they are.
@@ -74,16 +75,29 @@ BENCHMARKS = {
     "recurrent, all spikes": (["all_spikes.sim", *RECORDED], 1, "us/step", 0.25),
     "feedforward": (["feedforward.sim"], 1, "us/step", 4.0),
     "pair": (["pair.sim"], 1, "us/step", 12.0),
-    "triplet": (["triplet.sim"], 1, "us/step", 18.0),
+    "triplet": (["triplet.sim"], 1, "us/step", None),
     "inhibitory, text": (["inhibitory.sim"], 1, "us/step", None),
     "inhibitory, written": (["written.sim"], 1, "us/step", None),
     "neurons, kernel": (["kernel.sim"], 1, "us/step", None),
     "neurons, text": (["text.sim"], 1, "us/step", None),
     "static": (["static.sim"], 1, "us/step", None),
-    "static, short-term": (["short_term.sim"], 1, "us/step", None),
+    "static, markram": (["static_markram.sim"], 1, "us/step", None),
+    "static, tsodyks": (["static_tsodyks.sim"], 1, "us/step", None),
+    "static, tsodyks2": (["static_tsodyks2.sim"], 1, "us/step", None),
+    "delays": (["delays.sim"], 1, "us/step", None),
+    "delays, markram": (["delays_markram.sim"], 1, "us/step", None),
+    "delays, tsodyks": (["delays_tsodyks.sim"], 1, "us/step", None),
+    "delays, tsodyks2": (["delays_tsodyks2.sim"], 1, "us/step", None),
     "coba": ([str(ROOT / "examples/coba.sim")], 1, "s/s", 0.035),
     "coba, 2 ranks": ([str(ROOT / "examples/coba.sim")], 2, "s/s", 0.02),
 }
+FORMS = ["markram", "tsodyks", "tsodyks2"]
+# A benchmark, another one, whether of delivery alone, goal
+RATIOS = [("triplet", "pair", False, 1.5),
+          ("inhibitory, text", "inhibitory, written", False, None),
+          ("neurons, text", "neurons, kernel", False, 2.2),
+          *[(f"{kind}, {form}", kind, delivery, 1.2 if delivery else None)
+            for kind in ("static", "delays") for form in FORMS for delivery in (False, True)]]
 ACTIVITIES = re.compile(r"(\w+) ([\d.]+) %")
 
 
@@ -114,6 +128,40 @@ def run_once(program, arguments, ranks, core, folder):
     return factor, shares, lines["ranks"]
 
 
+def write_networks(folder):
+    for name, text in (("feedforward", FEEDFORWARD), ("pair", PAIR), ("triplet", TRIPLET), ("inhibitory", TEXT),
+                       ("written", HAND_WRITTEN)):
+        (folder / f"{name}.sim").write_text(text)
+    aif = (ROOT / "models/aif.cell").read_text()
+    (folder / "other.cell").write_text(aif.replace("step = [", 'step = [\n  "let nothing = 0",', 1))
+    for name, cell in (("kernel", "aif"), ("text", "other")):
+        (folder / f"{name}.sim").write_text(NEURONS.replace("CELL", cell))
+    for name, delay in (("static", ""), ("delays", ', delay = { uniform = ["0.5 ms", "3 ms"] }')):
+        (folder / f"{name}.sim").write_text(STATIC.replace("MORE", delay))
+        for form in FORMS:
+            short_term = f'{delay}, short_term = {{ model = "{form}", U = 0.2 }}'
+            (folder / f"{name}_{form}.sim").write_text(STATIC.replace("MORE", short_term))
+    text = (ROOT / "examples/invariance_full.sim").read_text()
+    (folder / "all_spikes.sim").write_text(text.replace('last = "100 s"', "", 1))
+
+
+def bytes_a_synapse(program, folder):
+    """What a synapse more of pair STDP adds to the memory."""
+    synapses, memory = [], []
+    for density in (0.1, 0.5):
+        command = [program, "pair.sim", "--check", "--set", f"connection.input_exc.density={density}"]
+        said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+        synapses.append(int(re.search(r"(\d+) synapses created", said)[1]))
+        memory.append(float(re.search(r"^memory +([\d.]+) MiB", said, re.MULTILINE)[1]) * 2**20)
+    return (memory[1] - memory[0]) / (synapses[1] - synapses[0])
+
+
+def row(name, values, goal, unit, more=""):
+    median = statistics.median(values)
+    print(f"{name:<36} {median:8.4f} {min(values):8.4f} {max(values):8.4f} {goal or '':>7}  {unit:<8} {more}".rstrip())
+    return {"unit": unit, "median": median, "values": values, "goal": goal}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=int, default=5)
@@ -129,52 +177,35 @@ def main():
     speeds, shares, machine = [], {}, ""
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
-        for name, text in (("feedforward", FEEDFORWARD), ("pair", PAIR), ("triplet", TRIPLET), ("inhibitory", TEXT),
-                           ("written", HAND_WRITTEN)):
-            (folder / f"{name}.sim").write_text(text)
-        aif = (ROOT / "models/aif.cell").read_text()
-        (folder / "other.cell").write_text(aif.replace("step = [", 'step = [\n  "let nothing = 0",', 1))
-        for name, cell in (("kernel", "aif"), ("text", "other")):
-            (folder / f"{name}.sim").write_text(NEURONS.replace("CELL", cell))
-        (folder / "static.sim").write_text(STATIC.replace("SHORT_TERM", ""))
-        (folder / "short_term.sim").write_text(STATIC.replace("SHORT_TERM", ", short_term = { U = 0.2 }"))
-        text = (ROOT / "examples/invariance_full.sim").read_text()
-        (folder / "all_spikes.sim").write_text(text.replace('last = "100 s"', "", 1))
+        write_networks(folder)
         for _ in range(options.repeats):
             for name, (arguments, ranks, unit, _) in benchmarks.items():
                 speeds.append(core_speed())
                 factor, shares[name], machine = run_once(options.lpl_sim, arguments, ranks, options.core, folder)
                 measured[name].append(factor * (100 if unit == "us/step" else 1))  # a step is 0.1 ms
                 delivery[name].append(factor * shares[name]["deliver"])
+        plastic_bytes = bytes_a_synapse(options.lpl_sim, folder) if "pair" in benchmarks else None
     print(machine)
-    print(f"{'benchmark':<22} {'median':>8} {'least':>8} {'most':>8} {'goal':>7}  unit     shares of time (%)")
+    print(f"{'benchmark':<36} {'median':>8} {'least':>8} {'most':>8} {'goal':>7}  unit     shares of time (%)")
     report = {"machine": machine, "relative_core_speed": {"least": min(speeds), "most": max(speeds)}, "benchmarks": {}}
     for name, values in measured.items():
         _, ranks, unit, goal = BENCHMARKS[name]
-        median = statistics.median(values)
         listed = ", ".join(f"{activity} {share:.0f}" for activity, share in shares[name].items())
-        print(f"{name:<22} {median:8.4f} {min(values):8.4f} {max(values):8.4f} {goal or '':>7}  {unit:<8} {listed}")
-        report["benchmarks"][name] = {"unit": unit, "median": median, "values": values, "goal": goal, "ranks": ranks,
+        report["benchmarks"][name] = {**row(name, values, goal, unit, listed), "ranks": ranks,
                                       "shares_percent": shares[name]}
-    print(f"core speed during the runs: {min(speeds) / max(speeds):.0%} to 100 % of the fastest seen")
-    for name, other in (("triplet", "pair"), ("inhibitory, text", "inhibitory, written"),
-                        ("neurons, text", "neurons, kernel")):
+    report["ratios"] = {}
+    for name, other, of_delivery, goal in RATIOS:
         if name in measured and other in measured:
-            ratio = statistics.median(a / b for a, b in zip(measured[name], measured[other]))
-            print(f"{name}: {ratio:.3f} times {other}")
-            report[f"{name} / {other}"] = ratio
-    if "static" in measured and "static, short-term" in measured:
-        report["short_term_ratio"] = print_short_term(measured, delivery)
+            times = delivery if of_delivery else measured
+            title = f"{name} / {other}{': delivery' if of_delivery else ''}"
+            report["ratios"][title] = row(title, [a / b for a, b in zip(times[name], times[other])], goal, "times")
+    if plastic_bytes:
+        report["bytes_a_plastic_synapse"] = plastic_bytes
+        print(f"{'pair, memory':<36} {plastic_bytes:8.1f} {'':>25}  bytes a plastic synapse")
+    print(f"core speed during the runs: {min(speeds) / max(speeds):.0%} to 100 % of the fastest seen")
     if options.json:
         output.write_json(options.json, report)
     return 0
-
-
-def print_short_term(measured, delivery):
-    ratios = {what: statistics.median(with_ / without for with_, without in zip(times["static, short-term"], times["static"]))
-              for what, times in (("all", measured), ("delivery", delivery))}
-    print(f"static with short-term plasticity: {ratios['all']:.3f} times without, delivery {ratios['delivery']:.3f} times (goal 1.2)")
-    return ratios
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
     lpl.py state RESULT.h5 v -o v.h5                        recorded state as .csv, .npz or a SONATA report (.h5)
     lpl.py weights RESULT.h5 input_exc -o w.wmat            weights as .csv, .npz or MatrixMarket (.wmat, .mtx)
     lpl.py presentations RESULT.h5 input -o input.stim      what a stimulus showed when as .csv, .npz or Auryn's .stim
+    lpl.py patterns RESULT.h5 input -o memories.pat         patterns that a stimulus drew as .csv, .npz or Auryn's .pat
     lpl.py export RESULT.h5 rates/exc/rate -o rate.csv      any dataset as .csv or .npy
     lpl.py join exc.0.spk exc.1.spk -o exc.spk              files of Auryn's ranks as one: .spk, .ras, .wmat
 
@@ -117,6 +118,14 @@ def export_presentations(options):
     print(f"{options.output}: {count} presentations")
 
 
+def export_patterns(options):
+    from lpl_analysis import export
+
+    with exporting(options) as (result, new):
+        count = export.export_patterns(result, options.stimulus, new)
+    print(f"{options.output}: {count} patterns")
+
+
 def export_dataset(options):
     from lpl_analysis import export
 
@@ -175,6 +184,10 @@ def command_line():
     writes(parts, "-o", "--output", required=True)
     parts.add_argument("--snapshot", help="default: the latest")
     parts = command(commands, "presentations", export_presentations, "What a stimulus showed when as .csv, .npz or .stim.")
+    parts.add_argument("result", **one)
+    parts.add_argument("stimulus")
+    writes(parts, "-o", "--output", required=True)
+    parts = command(commands, "patterns", export_patterns, "Patterns that a stimulus drew as .csv, .npz or .pat.")
     parts.add_argument("result", **one)
     parts.add_argument("stimulus")
     writes(parts, "-o", "--output", required=True)

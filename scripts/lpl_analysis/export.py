@@ -139,6 +139,27 @@ def export_presentations(result, stimulus, path):
     return len(index)
 
 
+def export_patterns(result, stimulus, path):
+    """The patterns that a stimulus drew: .csv, .npz (pattern, neuron), or Auryn's .pat, a line a member and blank lines
+    between patterns. Returns their number."""
+    patterns = result.patterns(stimulus)
+    pattern = np.repeat(np.arange(len(patterns)), [len(members) for members in patterns])
+    if path.suffix == ".csv":
+        write_columns(path, pattern=pattern, neuron=np.concatenate(patterns))
+    elif path.suffix == ".npz":
+        np.savez(path, pattern=pattern, neuron=np.concatenate(patterns))
+    elif path.suffix == ".pat":
+        empty = [str(number) for number, members in enumerate(patterns) if not len(members)]
+        if empty:
+            raise ResultError(f"{result.path}: pattern {', '.join(empty)} of '{stimulus}' has no member, for which a .pat "
+                              "file has no word: use .csv or .npz, or draw patterns of a size")
+        path.write_text("\n".join("".join(f"{neuron}\n" for neuron in members) for members in patterns),
+                        encoding="utf-8")
+    else:
+        raise formats_error(path, [".csv", ".npz", ".pat"])
+    return len(patterns)
+
+
 def export_dataset(result, name, path):
     """Any dataset: .npy, or .csv if it has at most two dimensions. Returns its shape."""
     if not hasattr(result.at(name), "shape"):
@@ -176,6 +197,8 @@ def summary(result):
         lines.append(f"  source     {source:<12} {result.size(source)} neurons{spikes}{listed}")
     for stimulus in result.members("presentations"):
         lines.append(f"  shown      {stimulus:<12} {len(result.presentations(stimulus)[2])} presentations")
+    for stimulus in result.members("patterns"):
+        lines.append(f"  drawn      {stimulus:<12} {len(result.patterns(stimulus))} patterns")
     for name in result.reports():
         report = result.report(name)
         lines.append(f"  state      {name:<12} {report.variable} of {len(report.neurons)} neurons, "

@@ -254,6 +254,15 @@ class Result:
         count = min(map(len, (begin, end, index)))
         return begin[:count], end[:count], index[:count]
 
+    def patterns(self, stimulus):
+        """The members of each pattern that a stimulus drew."""
+        if stimulus not in self.members("patterns"):
+            raise ResultError(f"{self.path}: '{stimulus}' is no stimulus that drew patterns; there are "
+                              f"{', '.join(self.members('patterns')) or 'none'}. Given ones are in their file, or in "
+                              "/config/description")
+        size = self.at(f"patterns/{stimulus}/size")[:]
+        return np.split(self.at(f"patterns/{stimulus}/neuron")[:], np.cumsum(size, dtype=np.int64)[:-1])
+
     def connections(self):
         return self.members("weights")
 

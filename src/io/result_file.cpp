@@ -203,6 +203,17 @@ RateSeries ResultFile::create_rates_in(const std::string& group, const std::vect
   return {std::move(rate), std::move(begin), std::move(end)};
 }
 
+void ResultFile::write_patterns(const std::string& stimulus, const std::vector<std::vector<NeuronId>>& patterns) {
+  if (resumed_) return;
+  std::vector<NeuronId> neurons, sizes;
+  for (const std::vector<NeuronId>& pattern : patterns) {
+    neurons.insert(neurons.end(), pattern.begin(), pattern.end());
+    sizes.push_back(static_cast<NeuronId>(pattern.size()));
+  }
+  file_.write("/patterns/" + stimulus + "/neuron", neurons);
+  file_.write("/patterns/" + stimulus + "/size", sizes);
+}
+
 PresentationSeries ResultFile::create_presentations(const std::string& stimulus) {
   const std::string group = "/presentations/" + stimulus;
   if (!resumed_) {

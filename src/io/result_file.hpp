@@ -137,6 +137,8 @@ class ResultFile {
   RateSeries create_rates(const std::string& population, double bin);
   // <group>/{rate, time, end}: the same of several columns, whose names are an attribute.
   RateSeries create_rate_columns(const std::string& group, const NamedList& columns, double bin);
+  // /patterns/<stimulus>/{neuron, size}: the members of all patterns, one after the other, and how many each has.
+  void write_patterns(const std::string& stimulus, const std::vector<std::vector<NeuronId>>& patterns);
   // /presentations/<stimulus>/{begin, end, index}.
   PresentationSeries create_presentations(const std::string& stimulus);
   // /report/<group>, as SONATA has it, and the times of the samples in seconds.

@@ -68,6 +68,14 @@ void SizeEstimate::add_presentations(const StimulusDescription& stimulus) {
   datasets(3);
 }
 
+void SizeEstimate::add_patterns(const StimulusDescription& stimulus) {
+  if (stimulus.drawn.empty()) return;
+  std::size_t members = 0;
+  for (const auto& pattern : stimulus.drawn) members += pattern.size();
+  size_.rest += static_cast<double>((members + stimulus.drawn.size()) * sizeof(NeuronId));
+  datasets(2);
+}
+
 void SizeEstimate::add_samples(double count, std::size_t width, std::size_t rows_a_chunk) {
   size_.samples += chunks(count, rows_a_chunk, static_cast<double>(width * sizeof(float))) +
                    chunks(count, kSamplesAChunk, sizeof(double));
@@ -89,6 +97,8 @@ void SizeEstimate::add_weights(std::size_t connection, double snapshots) {
 ResultSize result_size(const SimulationDescription& simulation, const std::vector<double>& synapses, double rate) {
   SizeEstimate estimate(simulation, synapses, rate);
   for_each_schedule(simulation, [&](const StimulusDescription& stimulus) { estimate.add_presentations(stimulus); });
+  for (const auto& stimulus : simulation.stimuli) estimate.add_patterns(*stimulus);
+  for (const auto& device : simulation.devices) estimate.add_patterns(*device);
   for (const auto& record : simulation.records) record->add_size(estimate);
   return estimate.size();
 }

@@ -31,6 +31,7 @@ class SizeEstimate {
   // Values of so many bytes for each bin.
   void add_bins(Step every, const std::vector<StepRange>& windows, std::size_t bytes);
   void add_presentations(const StimulusDescription& stimulus);
+  void add_patterns(const StimulusDescription& stimulus);
   void add_samples(double count, std::size_t width, std::size_t rows_a_chunk);
   void add_states(std::size_t population, std::size_t times);
   void add_weights(std::size_t connection, double snapshots);

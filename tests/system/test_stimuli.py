@@ -132,8 +132,8 @@ class Presentations(InFolder):
             self.assertLessEqual(len(np.unique(ids[inside])), 20)
             self.assertGreater(len(np.unique(ids[inside])), 5)
 
-    def export(self, *arguments):
-        return subprocess.run([sys.executable, ROOT / "scripts/lpl.py", "presentations", "run.h5", *arguments],
+    def export(self, *arguments, what="presentations"):
+        return subprocess.run([sys.executable, ROOT / "scripts/lpl.py", what, "run.h5", *arguments],
                               cwd=self.folder, env=environment(), capture_output=True, text=True)
 
     def test_are_replayed_from_what_is_exported(self):
@@ -151,6 +151,44 @@ class Presentations(InFolder):
         straight, again = datasets(self.folder / "run.h5"), datasets(self.folder / "again.h5")
         different = {name for name in straight if straight[name] != again[name]}
         self.assertEqual(different, {"config/description", "config/inputs/path", "config/inputs/checksum"})
+
+    def test_drawn_patterns_are_files(self):
+        self.network()
+        self.run_it("net.sim", "--out", "run.h5")
+        with h5py.File(self.folder / "run.h5") as file:
+            self.assertEqual(set(file["patterns"]), {"patterns", "cue"})
+            self.assertEqual(file["patterns/patterns/size"][:].tolist(), [20, 20, 20])
+            drawn = file["patterns/patterns/neuron"][:].reshape(3, 20)
+        again = NETWORK
+        for name, how in (("patterns", "count = 3, size = 20"), ("cue", "count = 2, size = 7")):
+            done = self.export(name, "-o", f"{name}.pat", what="patterns")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            again = again.replace(f"patterns = {{ {how} }}", f'file = "{name}.pat"')
+        lines = (self.folder / "patterns.pat").read_text().split("\n\n")
+        self.assertEqual([[int(line) for line in pattern.split()] for pattern in lines], drawn.tolist())
+        self.write("again.sim", again)
+        self.run_it("again.sim", "--out", "again.h5")
+        straight, again = datasets(self.folder / "run.h5"), datasets(self.folder / "again.h5")
+        self.assertEqual({name for name in straight if straight[name] != again.get(name)},
+                         {"config/description", "config/inputs/path", "config/inputs/checksum",
+                          *(f"patterns/{stimulus}/{what}" for stimulus in ("patterns", "cue")
+                            for what in ("neuron", "size"))})
+        done = self.export("frozen", "-o", "frozen.pat", what="patterns")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("'frozen' is no stimulus that drew patterns; there are cue, patterns", done.stderr)
+
+    def test_a_pattern_without_members_is_in_no_file_of_patterns(self):
+        self.write("net.sim", NETWORK.replace("count = 3, size = 20", "count = 30, density = 0.01"))
+        self.run_it("net.sim", "--out", "run.h5")
+        done = self.export("patterns", "-o", "some.pat", what="patterns")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("of 'patterns' has no member, for which a .pat file has no word", done.stderr)
+        self.assertFalse((self.folder / "some.pat").exists())
+        self.assertEqual(self.export("patterns", "-o", "some.npz", what="patterns").returncode, 0)
+        with np.load(self.folder / "some.npz") as some, h5py.File(self.folder / "run.h5") as file:
+            size = file["patterns/patterns/size"][:]
+            np.testing.assert_array_equal(np.bincount(some["pattern"], minlength=30), size)
+            self.assertEqual((size == 0).any() and len(size), 30)
 
     def test_are_exported_as_tables(self):
         self.network()

@@ -37,6 +37,12 @@ class ArrivalsByBlock {
     while (next < arrivals.size() && arrivals[next].step == step) ++next;
     return std::span(arrivals).subspan(begin, next - begin);
   }
+  // Those that were not taken.
+  std::span<const Arrival> rest(std::size_t block) const { return std::span(arrivals_[block]).subspan(next_[block]); }
+  // The place of one of a block among them.
+  std::size_t number(std::size_t block, const Arrival& arrival) const {
+    return static_cast<std::size_t>(&arrival - arrivals_[block].data());
+  }
 
  private:
   std::vector<std::vector<Arrival>> arrivals_;

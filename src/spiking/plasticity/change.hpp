@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -72,28 +73,76 @@ struct SynapsesOfNeuron {
 class Change {
  public:
   explicit Change(SynapseProgram program) : compiled_(std::move(program)), machine_(compiled_.program) {
-    for (const SynapseInput& input : compiled_.inputs) {
-      using Kind = SynapseInput::Kind;
-      reads_pre_ |= input.kind == Kind::pre_value;
-      reads_pre_at_once_ |= input.kind == Kind::pre_value_at_once;
-      reads_post_ |= input.kind == Kind::post_value;
+    for (std::size_t k = 0; k < compiled_.inputs.size(); ++k) {
+      const SynapseInput& input = compiled_.inputs[k];
+      const Read read{input.trace, compiled_.program.states + k};
+      switch (input.kind) {
+        case SynapseInput::Kind::pre_lag:
+          pre_.lag = read.column;
+          break;
+        case SynapseInput::Kind::pre_value:
+          pre_.values.push_back(read);
+          break;
+        case SynapseInput::Kind::pre_window:
+          pre_.windows.push_back(read);
+          break;
+        case SynapseInput::Kind::pre_lag_at_once:
+          pre_at_once_.lag = read.column;
+          break;
+        case SynapseInput::Kind::pre_value_at_once:
+          pre_at_once_.values.push_back(read);
+          break;
+        case SynapseInput::Kind::pre_window_at_once:
+          pre_at_once_.windows.push_back(read);
+          break;
+        case SynapseInput::Kind::post_lag:
+          post_.lag = read.column;
+          break;
+        case SynapseInput::Kind::post_value:
+          post_.values.push_back(read);
+          break;
+        case SynapseInput::Kind::post_window:
+          post_.windows.push_back(read);
+          break;
+        case SynapseInput::Kind::source:
+          sources_.push_back(read);
+          break;
+        case SynapseInput::Kind::state:
+          states_.push_back(read);
+          break;
+      }
     }
   }
 
   bool changes() const { return !compiled_.changed.empty(); }
+  std::span<const std::size_t> changed() const { return compiled_.changed; }  // states
+  bool reads_state() const { return !states_.empty(); }
 
   // At most SynapseMachine::kMost of them, all different. `states`: by state, of all synapses.
   template <class Where>
   void run(const Where& where, std::span<float* const> states, Traces& traces) {
-    for (std::size_t s = 0; s < states.size(); ++s)
-      fill(where, machine_.column(s), [&where, from = states[s]](std::size_t i) { return from[where.synapse(i)]; });
-    read(where, traces);
-    machine_.run(where.count());
+    evaluate(where, states, traces);
     for (const std::size_t s : compiled_.changed) {
       const float* const changed = machine_.column(s);
       float* const to = states[s];
       for (std::size_t i = 0, count = where.count(); i < count; ++i) to[where.synapse(i)] = changed[i];
     }
+  }
+
+  // The same in two parts: what it leaves, of which that of the i-th one is copied to `left`,
+  template <class Where>
+  void evaluate(const Where& where, std::span<float* const> states, Traces& traces) {
+    for (std::size_t s = 0; s < states.size(); ++s)
+      fill(where, machine_.column(s), [&where, from = states[s]](std::size_t i) { return from[where.synapse(i)]; });
+    read(where, traces);
+    machine_.run(where.count());
+  }
+  void copy(std::size_t i, float* left) {
+    for (const std::size_t s : compiled_.changed) *left++ = machine_.column(s)[i];
+  }
+  // and the change.
+  void store(const float* left, std::uint64_t synapse, std::span<float* const> states) const {
+    for (const std::size_t s : compiled_.changed) states[s][synapse] = *left++;
   }
 
   // Of a condition: for which of up to 32 places it holds.
@@ -111,74 +160,59 @@ class Change {
     for (std::size_t i = 0, count = where.count(); i < count; ++i) column[i] = value(i);
   }
 
+  // Where the program reads a trace.
+  struct Read {
+    std::size_t trace, column;
+  };
+  // Traces of spikes are read together: those that decay share a lag, those with windows are looked up.
+  struct SpikeTracesRead {
+    std::optional<std::size_t> lag;
+    std::vector<Read> values, windows;
+  };
+
+  template <class SpikeTraces>
+  void put(std::size_t i, const SpikeTracesRead& reads, const SpikeTraces& traces, const TraceValues& found, Step now) {
+    if (reads.lag) machine_.column(*reads.lag)[i] = static_cast<float>(std::max<Step>(0, now - found.since));
+    for (const Read& read : reads.values) machine_.column(read.column)[i] = found.values[read.trace * found.stride];
+    for (const Read& read : reads.windows)
+      machine_.column(read.column)[i] = traces.trace(read.trace).window_at(now - found.since);
+  }
+  void read_post(const ListedSynapses& where, const PostTraces& traces) {
+    for (std::size_t i = 0, count = where.count(); i < count; ++i)
+      put(i, post_, traces, traces.at(where.neuron(i)), where.now(i));
+  }
+  void read_post(const SynapsesOfNeuron& where, const PostTraces& traces) {
+    put(0, post_, traces, traces.at(where.neuron_), where.now_);
+    const auto spread = [&](std::size_t c) {
+      std::fill_n(machine_.column(c) + 1, where.count() - 1, *machine_.column(c));
+    };
+    if (post_.lag) spread(*post_.lag);
+    for (const Read& read : post_.values) spread(read.column);
+    for (const Read& read : post_.windows) spread(read.column);
+  }
+
   template <class Where>
   void read(const Where& where, Traces& traces) {
-    const auto pre_at = [&](std::array<TraceValues, SynapseMachine::kMost>& values, Step later) {
-      for (std::size_t i = 0, count = where.count(); i < count; ++i)
-        values[i] = traces.pre.at(where.row(i), where.emitted(i) + later);
-    };
-    if (reads_pre_) pre_at(pre_, 0);
-    if (reads_pre_at_once_) pre_at(pre_at_once_, 1);
-    if (reads_post_)
-      for (std::size_t i = 0, count = where.count(); i < count; ++i) post_[i] = traces.post.at(where.neuron(i));
-    for (std::size_t k = 0; k < compiled_.inputs.size(); ++k) {
-      float* const column = machine_.column(compiled_.program.states + k);
-      const std::size_t t = compiled_.inputs[k].trace;
-      const auto lag = [&](const auto& values, auto now) {
-        fill(where, column,
-             [&](std::size_t i) { return static_cast<float>(std::max<Step>(0, now(i) - values[i].since)); });
-      };
-      const auto window = [&](const Trace& trace, const auto& values, auto now) {
-        fill(where, column, [&](std::size_t i) { return trace.window_at(now(i) - values[i].since); });
-      };
-      const auto value = [&](const auto& values) {
-        fill(where, column, [&](std::size_t i) { return values[i].values[t * values[i].stride]; });
-      };
-      const auto emitted = [&](std::size_t i) { return where.emitted(i); };
-      const auto now = [&](std::size_t i) { return where.now(i); };
-      switch (compiled_.inputs[k].kind) {
-        case SynapseInput::Kind::pre_lag:
-          lag(pre_, emitted);
-          break;
-        case SynapseInput::Kind::pre_value:
-          value(pre_);
-          break;
-        case SynapseInput::Kind::pre_lag_at_once:
-          lag(pre_at_once_, emitted);
-          break;
-        case SynapseInput::Kind::pre_value_at_once:
-          value(pre_at_once_);
-          break;
-        case SynapseInput::Kind::post_lag:
-          lag(post_, now);
-          break;
-        case SynapseInput::Kind::post_value:
-          value(post_);
-          break;
-        case SynapseInput::Kind::pre_window:
-          window(traces.pre.trace(t), pre_, emitted);
-          break;
-        case SynapseInput::Kind::pre_window_at_once:
-          window(traces.pre.trace(t), pre_at_once_, emitted);
-          break;
-        case SynapseInput::Kind::post_window:
-          window(traces.post.trace(t), post_, now);
-          break;
-        case SynapseInput::Kind::source:
-          fill(where, column,
-               [&](std::size_t i) { return traces.source_by_step[where.step(i) * traces.source.size() + t]; });
-          break;
-        case SynapseInput::Kind::state:
-          fill(where, column, [&](std::size_t i) { return traces.state.at(t, where.neuron(i), where.now(i)); });
-          break;
-      }
-    }
+    const std::size_t count = where.count();
+    if (!pre_.values.empty())
+      for (std::size_t i = 0; i < count; ++i)
+        put(i, pre_, traces.pre, traces.pre.at(where.row(i), where.emitted(i)), where.emitted(i));
+    if (!pre_at_once_.values.empty())
+      for (std::size_t i = 0; i < count; ++i)
+        put(i, pre_at_once_, traces.pre, traces.pre.at(where.row(i), where.emitted(i) + 1), where.emitted(i));
+    if (!post_.values.empty()) read_post(where, traces.post);
+    for (const Read& read : sources_)
+      fill(where, machine_.column(read.column),
+           [&](std::size_t i) { return traces.source_by_step[where.step(i) * traces.source.size() + read.trace]; });
+    for (const Read& read : states_)
+      fill(where, machine_.column(read.column),
+           [&](std::size_t i) { return traces.state.at(read.trace, where.neuron(i), where.now(i)); });
   }
 
   SynapseProgram compiled_;
   SynapseMachine machine_;
-  bool reads_pre_ = false, reads_pre_at_once_ = false, reads_post_ = false;
-  std::array<TraceValues, SynapseMachine::kMost> pre_{}, pre_at_once_{}, post_{};
+  SpikeTracesRead pre_, pre_at_once_, post_;
+  std::vector<Read> sources_, states_;
 };
 
 }  // namespace lpl::spiking

@@ -66,7 +66,9 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
         during_(compile_change(rule.text, rule.text.during, steady_, rule.dt)),
         each_(compile_change(rule.text, rule.text.each, steady_, rule.dt)),
         columns_(place),
-        arrivals_(place.post.blocks()) {
+        looks_ahead_(rule.text.transmits_after && !rule.text.condition && !on_arrival_.reads_state()),
+        arrivals_(place.post.blocks()),
+        left_(place.post.blocks()) {
     make_states();
     for (const SourceTrace& trace : rule_.source_traces) traces_.source.push_back(trace.initial);
     traces_.source_by_step.resize(traces_.source.size() * kLongestEpoch);
@@ -161,14 +163,14 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     std::uint32_t synapse, row;
     float factor;  // of what it transmits
     std::uint16_t step;
-    bool again;  // the source has spiked shortly before
+    bool again;  // one in this epoch, too, is before it at the synapse
   };
   // A spike that has not reached all of its synapses.
   struct Travelling {
     Step emitted;
     std::uint32_t row;
     float factor;
-    bool again;
+    Step before;  // emission of the source's spike before
     std::uint64_t next, end;
   };
 
@@ -256,13 +258,14 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       for (; spike.next < spike.end && spike.emitted + delay_of(spike.next) < last; ++spike.next) {
         const auto step = static_cast<std::uint16_t>(spike.emitted + delay_of(spike.next) - first_);
         const std::size_t block = place_.layout.neuron_of(synapses.target[spike.next]) / kBlock;
-        arrivals_.add(block, {static_cast<std::uint32_t>(spike.next), spike.row, spike.factor, step, spike.again},
-                      epoch);
+        const bool again = spike.before + delay_of(spike.next) >= first_;
+        arrivals_.add(block, {static_cast<std::uint32_t>(spike.next), spike.row, spike.factor, step, again}, epoch);
       }
       if (spike.next < spike.end) underway_[left++] = spike;
     }
     underway_.resize(left);
     if (!synapses.delay.empty()) arrivals_.sort();
+    if (learns_ && rule_.text.transmits_after) evaluate_ahead();
   }
   void take_in_until(Step end, const SpikeHistory& source) {
     for (; known_ < end; ++known_)
@@ -272,7 +275,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   }
   void take_in(std::uint32_t row) {
     const Synapses& synapses = place_.synapses;
-    const bool again = traces_.pre.spiked_since(row, known_ - kLongestEpoch);
+    const Step before = traces_.pre.newest(row);
     traces_.pre.spike(row, known_);
     const float factor = factors_.factor(row, known_);
     const std::uint64_t end = synapses.row[row + 1];
@@ -281,7 +284,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       next = synapses.first_after(next, end, first_ - known_);
     else if (known_ + synapses.shortest < first_)
       next = end;
-    if (next < end) underway_.push_back({known_, row, factor, again, next, end});
+    if (next < end) underway_.push_back({known_, row, factor, before, next, end});
   }
 
   void arrive(std::uint32_t block, std::uint32_t step) override {
@@ -293,30 +296,61 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     }
   }
   void transmit_arrivals(std::uint32_t block, std::uint32_t step) {
-    std::span<const Arrival> arrivals = arrivals_.take(block, step);
-    if (learns_ && rule_.text.transmits_after) {
-      while (!arrivals.empty()) {
-        std::size_t count = 0;
-        do change(arrivals[count++], step);
-        while (count < arrivals.size() && !arrivals[count].again);
-        run_pending();
-        for (const Arrival& arrival : arrivals.first(count)) transmit(arrival.synapse, step, arrival.factor);
-        arrivals = arrivals.subspan(count);
-      }
-      return;
-    }
-    for (const Arrival& arrival : arrivals) {
+    if (learns_ && rule_.text.transmits_after) return change_and_transmit(block, step);
+    for (const Arrival& arrival : arrivals_.take(block, step)) {
       // Changes by the spikes before it must be done; those of others may wait.
       if (arrival.again) run_pending();
       transmit(arrival.synapse, step, arrival.factor);
-      if (learns_) change(arrival, step);
+      if (learns_ && on_arrival_.changes()) list_change(arrival);
     }
   }
   void transmit(std::uint64_t synapse, std::uint32_t step, float factor) {
     place_.input[place_.synapses.target[synapse] + step * kBlock] += place_.synapses.weight[synapse] * factor;
   }
-  void change(const Arrival& arrival, std::uint32_t step) {
-    if (on_arrival_.changes()) add(on_arrival_, arrival.synapse, arrival.row, first_ + step, step);
+  void list_change(const Arrival& arrival) {
+    add(on_arrival_, arrival.synapse, arrival.row, first_ + arrival.step, arrival.step);
+  }
+
+  // Where an arrival transmits what it leaves, that is evaluated for many of them ahead: for all of the epoch that are
+  // the first at their synapse, and anew for those whose neuron has spiked since.
+  void evaluate_ahead() {
+    for (std::size_t block = 0; block < place_.post.blocks(); ++block) {
+      const std::span<const Arrival> arrivals = arrivals_.rest(block);
+      left_[block].resize(arrivals.size() * on_arrival_.changed().size());
+      for (const Arrival& arrival : arrivals)
+        if (looks_ahead_ && !arrival.again) list_evaluation(block, arrival);
+    }
+    evaluate_listed();
+  }
+  void evaluate_anew(std::size_t block, std::uint32_t neuron) {
+    for (const Arrival& arrival : arrivals_.rest(block))
+      if (place_.layout.neuron_of(place_.synapses.target[arrival.synapse]) == neuron && !arrival.again)
+        list_evaluation(block, arrival);
+    evaluate_listed();
+  }
+  void change_and_transmit(std::uint32_t block, std::uint32_t step) {
+    const std::span<const Arrival> arrivals = arrivals_.take(block, step);
+    for (const Arrival& arrival : arrivals)
+      if (!looks_ahead_ || arrival.again) list_evaluation(block, arrival);
+    evaluate_listed();
+    for (const Arrival& arrival : arrivals) {
+      on_arrival_.store(left_by(block, arrival), arrival.synapse, states_);
+      transmit(arrival.synapse, step, arrival.factor);
+    }
+  }
+  void list_evaluation(std::size_t block, const Arrival& arrival) {
+    if (pending_.is_full()) evaluate_listed();
+    evaluated_[pending_.count()] = left_by(block, arrival);
+    list_change(arrival);
+  }
+  void evaluate_listed() {
+    if (pending_.count() == 0) return;
+    on_arrival_.evaluate(pending_, states_, traces_);
+    for (std::size_t i = 0; i < pending_.count(); ++i) on_arrival_.copy(i, evaluated_[i]);
+    pending_.clear();
+  }
+  float* left_by(std::size_t block, const Arrival& arrival) {
+    return left_[block].data() + arrivals_.number(block, arrival) * on_arrival_.changed().size();
   }
 
   void spiked(std::uint32_t block, std::uint32_t step, std::uint32_t lanes) override {
@@ -328,6 +362,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
           static_cast<std::uint32_t>(block * kBlock) + static_cast<std::uint32_t>(std::countr_zero(lanes));
       if (learns_) change_column(on_spike_, neuron, now, step);
       traces_.post.spike(neuron, now);
+      if (learns_ && looks_ahead_) evaluate_anew(block, neuron);
     }
   }
 
@@ -443,7 +478,10 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   FactorsAhead factors_;
   Step known_ = -1;  // spikes emitted before this step have been taken in
   std::vector<Travelling> underway_;
+  bool looks_ahead_;  // nothing but spikes changes what arrivals find
   ArrivalsByBlock<Arrival> arrivals_;
+  std::vector<std::vector<float>> left_;                   // by block, of evaluated arrivals: the states that change
+  std::array<float*, ListedSynapses::kMost> evaluated_{};  // where what those that are pending leave goes
 };
 
 }  // namespace

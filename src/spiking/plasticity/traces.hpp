@@ -98,9 +98,9 @@ class PreTraces {
         return {past_value_.data() + (i - first_) * traces_.size(), 1, past_[i - first_].emitted};
     return {value_.data() + row, since_.size(), since_[row]};
   }
-  // Whether it has spiked since `from`, as far as is kept.
-  bool spiked_since(std::size_t row, Step from) const {
-    return newest_[row] >= kept_ && past_[newest_[row] - first_].emitted >= from;
+  // When its newest spike was emitted.
+  Step newest(std::size_t row) const {
+    return newest_[row] >= kept_ ? past_[newest_[row] - first_].emitted : since_[row];
   }
   // Nobody asks for bounds below `bound` again.
   void settle(Step bound) {

@@ -62,6 +62,16 @@ class ShortTermOf final : public ShortTerm {
 
   std::unique_ptr<ShortTerm> copy() const override { return std::make_unique<ShortTermOf>(*this); }
 
+  void follow(const ShortTerm& copy, std::size_t row, Step emitted) override {
+    const auto& ahead = static_cast<const ShortTermOf&>(copy);
+    if (ahead.over_[row] != emitted + 1) {  // it has seen a later one, too
+      factor(row, emitted);
+      return;
+    }
+    for (std::size_t v = 0; v < kCount; ++v) values_[v][row] = ahead.values_[v][row];
+    over_[row] = ahead.over_[row];
+  }
+
   void list(Variables& variables) override {
     const auto add = [&](std::string_view name, const char* unit, auto values) {
       variables.add({.name = connection_ + ".short_term." + std::string(name),

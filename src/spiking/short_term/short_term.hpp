@@ -24,6 +24,8 @@ class ShortTerm {
   // By what a spike of a row's source multiplies its weights. To be asked once for each spike, in the order of steps.
   virtual float factor(std::size_t row, Step emitted) = 0;
   virtual std::unique_ptr<ShortTerm> copy() const = 0;
+  // What factor() does, of a spike that `ahead`, a copy, has seen already.
+  virtual void follow(const ShortTerm& ahead, std::size_t row, Step emitted) = 0;
   virtual void list(Variables& variables) = 0;
 };
 
@@ -43,7 +45,8 @@ class FactorsAhead {
     if (!saved_) return;
     for (; settled_ < bound; ++settled_)
       for (const NeuronId pre : source.at(settled_))
-        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow) saved_->factor(row, settled_);
+        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow)
+          saved_->follow(*ahead_, row, settled_);
   }
   explicit operator bool() const { return ahead_ != nullptr; }
 

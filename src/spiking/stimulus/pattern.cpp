@@ -147,6 +147,13 @@ NeuronId neuron_in(const TextRow& row, std::size_t i, NeuronId size) {
   return static_cast<NeuronId>(row[i]);
 }
 
+std::vector<std::vector<NeuronId>> drawn_members(Table& table, const std::vector<Pattern>& patterns) {
+  std::vector<std::vector<NeuronId>> members;
+  if (table.has("patterns"))
+    for (const Pattern& pattern : patterns) members.push_back(pattern.neurons);
+  return members;
+}
+
 std::vector<Pattern> read_patterns(const StimulusReading& reading, NeuronId size, const PatternValue& value) {
   Table& table = reading.table;
   const bool can_be_drawn = value.otherwise.has_value();

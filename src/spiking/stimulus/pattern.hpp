@@ -28,6 +28,9 @@ struct PatternValue {
   std::string range;  // what `high` comes from
 };
 
+// The members of patterns that are drawn, else none.
+std::vector<std::vector<NeuronId>> drawn_members(Table& table, const std::vector<Pattern>& patterns);
+
 // The patterns under exactly one of the keys `file`, `pattern` and, where values can be left out, `patterns`, which
 // says how to draw them.
 std::vector<Pattern> read_patterns(const StimulusReading& reading, NeuronId size, const PatternValue& value);

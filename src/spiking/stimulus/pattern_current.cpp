@@ -147,6 +147,7 @@ Stimulus read(const StimulusReading& reading) {
                                     .low = -kLargestIntensity,
                                     .high = kLargestIntensity,
                                     .range = ""});
+  device->drawn = drawn_members(table, device->patterns);
   for (const Pattern& pattern : device->patterns)
     device->neurons.insert(device->neurons.end(), pattern.neurons.begin(), pattern.neurons.end());
   std::ranges::sort(device->neurons);

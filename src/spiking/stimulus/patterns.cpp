@@ -79,6 +79,7 @@ Stimulus read(const StimulusReading& reading) {
                      .high = highest,
                      .range = fmt::format(": with the rate of {} an input would spike more than once in a step",
                                           table.written("rate"))});
+  stimulus->drawn = drawn_members(table, stimulus->patterns);
   stimulus->random_intensities = table.flag("random_intensities", false);
   read_schedule(reading, static_cast<std::uint32_t>(stimulus->patterns.size()), *stimulus);
   read_background(reading, *stimulus, 0);

@@ -52,6 +52,7 @@ struct StimulusDescription {
   StepRange span{0, kLongestRun};                    // `start` and `stop`
   std::vector<StepRange> windows{{0, kLongestRun}};  // when it may act, ascending: its phases within the span
   std::shared_ptr<const Schedule> schedule;          // of what it shows when; null where it shows nothing
+  std::vector<std::vector<NeuronId>> drawn;          // the members of its patterns, where the seed has drawn them
 };
 
 // Makes spikes: a source.
