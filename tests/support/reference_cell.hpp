@@ -48,7 +48,9 @@ class ReferenceCell {
   int step() {
     int spikes = 0;
     std::map<std::pair<Op, int>, double> draws;
-    for (const Instruction& i : compiled.program.code) {
+    const auto& code = compiled.program.code;
+    for (auto at = code.begin(); at != code.end(); ++at) {
+      const Instruction& i = *at;
       const auto r = [&](std::uint16_t number) { return registers_[number]; };
       const double a = r(i.a < registers_.size() ? i.a : 0), b = r(i.b), c = r(i.c);
       double& to = registers_[i.to];
@@ -167,6 +169,9 @@ class ReferenceCell {
         case Op::fired:
           if (b != 0) spikes = i.a == 1 ? std::max(1, static_cast<int>(std::lround(c))) : 1;
           if (model.membrane) V_at_spike = registers_[*model.membrane];
+          break;
+        case Op::repeat:
+          if (b != 0) at -= i.a + 1;
           break;
         case Op::hook:
         case Op::clamp:

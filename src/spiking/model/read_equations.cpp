@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kMostStates = 200;
 constexpr int kMostSubsteps = 1000;
 
-const std::vector<std::string> kMethods = {"automatic", "exact", "exponential_euler", "rk4", "heun", "euler"};
+const std::vector<std::string> kMethods = {"automatic", "exact", "exponential_euler", "rk4", "rkf45", "heun", "euler"};
 
 class ModelReader : private TextReader {
  public:
@@ -285,20 +285,44 @@ class ModelReader : private TextReader {
     if (table_.is_text("method")) {
       const auto method = static_cast<Method>(table_.choice("method", kMethods));
       for (StateText& state : model_.states) state.method = method;
-      return;
+      return check_tolerances();
     }
     Table table = section("method");
     for (const std::string& name : table.keys()) {
       StateText& state = model_.states[known_state(table, name, name)];
       if (!state.derivative) table.fail(name, fmt::format("'{}' does not move by [dynamics]", name));
-      state.method = static_cast<Method>(table.choice(name, kMethods));
+      if (table.is_table(name)) {
+        Table own = entry(table, name);
+        state.method = Method::rkf45;
+        state.tolerance = value(own, "rkf45", steady_, state.dimension);
+        own.finish();
+      } else {
+        state.method = static_cast<Method>(table.choice(name, kMethods));
+      }
     }
+    check_tolerances();
+  }
+
+  void check_tolerances() {
+    const auto adaptive = [](const StateText& state) { return state.method == Method::rkf45; };
+    if (std::ranges::none_of(model_.states, adaptive)) return;
+    if (std::ranges::none_of(model_.states, [](const StateText& state) { return state.tolerance != nullptr; }))
+      table_.fail("method",
+                  "'rkf45' chooses its sub-steps by an error that one state at least must have, such as "
+                  "[method] V = { rkf45 = \"1e-6 mV\" }");
+    if (model_.substeps > 1) table_.fail("substeps", "'rkf45' chooses its sub-steps itself; leave 'substeps' out");
   }
 
   void read_spike() {
     if (!table_.has("spike")) return;
     Table table = section("spike");
     model_.when = condition(table, "when", scope_);
+    model_.every_substep = table.flag("every_substep", false);
+    for (const char* key : {"count", "test_first"})
+      if (model_.every_substep && table.has(key))
+        table.fail(key, fmt::format("'{}' is of a step; it has no meaning beside 'every_substep'", key));
+    if (model_.every_substep && !model_.step.empty())
+      table.fail("every_substep", "'every_substep' is of [dynamics]; a list 'step' is run once a step");
     if (table.has("count")) model_.count = value(table, "count", scope_, Dimension::none);
     model_.arrivals =
         static_cast<ArrivalOrder>(table.choice("arrivals", {"last", "before_threshold", "first"}, "last"));
