@@ -7,7 +7,7 @@
   feedforward   5000 inputs -> 1000 E, 0.5 million plastic synapses, one core
   static        the same without plasticity and recording, and with short-term plasticity: the ratio, of all and of delivery
   pair, triplet the feedforward network with rules that are texts; inhibitory: plastic inhibition as a text and hand-written
-  neurons       20,000 aif neurons with an input each, by the hand-written kernel and by the text
+  neurons       1,024 to 100,000 aif neurons with an input each, by the hand-written kernel and by the text
   coba          examples/coba.sim, no recording, set-up excluded, one core and two ranks
 
 The figures are medians of several runs, taken in turn. A small loop beside each run tells how fast the core was
@@ -62,11 +62,12 @@ HAND_WRITTEN = INHIBITORY + '[rule.rule]\ntype = "symmetric_stdp"\nlearning_rate
 # Neurons alone: a hand-written kernel, and the register machine on its text (a line that does nothing makes it another one).
 NEURONS = """
 simulation = { seed = 1 }
-population = [{ name = "exc", cell = "CELL", size = 20000, initial_membrane = { mean = "-60 mV", deviation = "10 mV" } }]
-stimulus = [{ name = "input", type = "poisson", size = 20000, rate = "1 Hz" }]
+population = [{ name = "exc", cell = "CELL", size = SIZE, initial_membrane = { mean = "-60 mV", deviation = "10 mV" } }]
+stimulus = [{ name = "input", type = "poisson", size = SIZE, rate = "1 Hz" }]
 connection = [{ from = "input", to = "exc", one_to_one = true, weight = 0.5 }]
-phase = [{ name = "run", duration = "5 s" }]
+phase = [{ name = "run", duration = "DURATION s" }]
 """
+SIZES = (1024, 20000, 100000)
 RECORDED = ["--set", "phase.prime.duration=10 s", "--set", "phase.learn.duration=600 s"]
 # name: arguments, ranks, unit, goal
 BENCHMARKS = {
@@ -77,8 +78,7 @@ BENCHMARKS = {
     "triplet": (["triplet.sim"], 1, "us/step", 18.0),
     "inhibitory, text": (["inhibitory.sim"], 1, "us/step", None),
     "inhibitory, written": (["written.sim"], 1, "us/step", None),
-    "neurons, kernel": (["kernel.sim"], 1, "us/step", None),
-    "neurons, text": (["text.sim"], 1, "us/step", None),
+    **{f"neurons {size}, {form}": ([f"{form}{size}.sim"], 1, "us/step", None) for size in SIZES for form in ("kernel", "text")},
     "static": (["static.sim"], 1, "us/step", None),
     "static, short-term": (["short_term.sim"], 1, "us/step", None),
     "coba": ([str(ROOT / "examples/coba.sim")], 1, "s/s", 0.035),
@@ -134,8 +134,10 @@ def main():
             (folder / f"{name}.sim").write_text(text)
         aif = (ROOT / "models/aif.cell").read_text()
         (folder / "other.cell").write_text(aif.replace("step = [", 'step = [\n  "let nothing = 0",', 1))
-        for name, cell in (("kernel", "aif"), ("text", "other")):
-            (folder / f"{name}.sim").write_text(NEURONS.replace("CELL", cell))
+        for size in SIZES:
+            neurons = NEURONS.replace("SIZE", str(size)).replace("DURATION", str(100000 // size))
+            for name, cell in (("kernel", "aif"), ("text", "other")):
+                (folder / f"{name}{size}.sim").write_text(neurons.replace("CELL", cell))
         (folder / "static.sim").write_text(STATIC.replace("SHORT_TERM", ""))
         (folder / "short_term.sim").write_text(STATIC.replace("SHORT_TERM", ", short_term = { U = 0.2 }"))
         text = (ROOT / "examples/invariance_full.sim").read_text()
@@ -158,7 +160,7 @@ def main():
                                       "shares_percent": shares[name]}
     print(f"core speed during the runs: {min(speeds) / max(speeds):.0%} to 100 % of the fastest seen")
     for name, other in (("triplet", "pair"), ("inhibitory, text", "inhibitory, written"),
-                        ("neurons, text", "neurons, kernel")):
+                        *((f"neurons {size}, text", f"neurons {size}, kernel") for size in SIZES)):
         if name in measured and other in measured:
             ratio = statistics.median(a / b for a, b in zip(measured[name], measured[other]))
             print(f"{name}: {ratio:.3f} times {other}")
