@@ -103,8 +103,7 @@ class Compiler {
 
   // A name's value, where states are `x` and the time has gone on by `later` [s].
   Value name_value(const std::string& name, const Values& x, double later = 0) {
-    for (std::size_t i = 0; i < model_.states.size(); ++i)
-      if (model_.states[i].name == name && !(model_.refractory_state && i == *model_.refractory_state)) return x[i];
+    if (const auto i = state_named(name); i && !is_refractory(*i)) return x[*i];
     for (std::size_t i = 0; i < model_.inputs.size(); ++i)
       if (model_.inputs[i].name == name) return program_.input(static_cast<std::uint16_t>(i));
     if (name == "t") {
@@ -426,13 +425,9 @@ class Compiler {
 
   void runge_kutta(Values& x, const Values& old, Method method, int group, bool reports) {
     const double h = result_.substep;
-    std::vector<std::size_t> members;
+    const std::vector<std::size_t> members = members_of(method, group);
     std::vector<std::string> names;
-    for (std::size_t i = 0; i < x.size(); ++i)
-      if (state(i).derivative && method_[i] == method && group_[i] == group) {
-        members.push_back(i);
-        names.push_back(state(i).name);
-      }
+    for (const std::size_t i : members) names.push_back(state(i).name);
     const auto slopes = [&](const Values& at, double later) { return slopes_of(members, at, later_ + later); };
     const auto stage = [&](const Values& k, double step) {
       Values at = old;
@@ -526,9 +521,7 @@ class Compiler {
                                                      {-8.0 / 27, 2, -3544.0 / 2565, 1859.0 / 4104, -11.0 / 40}};
     constexpr double kSum[kStages] = {16.0 / 135, 0, 6656.0 / 12825, 28561.0 / 56430, -9.0 / 50, 2.0 / 55};
     constexpr double kError[kStages] = {1.0 / 360, 0, -128.0 / 4275, -2197.0 / 75240, 1.0 / 50, 2.0 / 55};
-    std::vector<std::size_t> members;
-    for (std::size_t i = 0; i < x.size(); ++i)
-      if (method_[i] == Method::rkf45) members.push_back(i);
+    const std::vector<std::size_t> members = members_of(Method::rkf45, 0);
     std::vector<Values> slopes;
     // h times the sum of what the slopes so far are by these factors.
     const auto weighted = [&](std::size_t m, const double* factors) {
@@ -562,6 +555,14 @@ class Compiler {
       report(i, method, fmt::format("d/dt {} = {}", state(i).name, text_of(state(i).derivative)));
     }
     return *error;
+  }
+
+  // The states that a Runge-Kutta method moves together.
+  std::vector<std::size_t> members_of(Method method, int group) const {
+    std::vector<std::size_t> members;
+    for (std::size_t i = 0; i < method_.size(); ++i)
+      if (state(i).derivative && method_[i] == method && group_[i] == group) members.push_back(i);
+    return members;
   }
 
   // The slopes of states that move together; of those that are held, 0.

@@ -90,10 +90,14 @@ class ModelReader : private TextReader {
       if (model_.states[i].name == name) return i;
     return {};
   }
+  std::vector<std::string> state_names() const {
+    std::vector<std::string> names;
+    for (const StateText& state : model_.states) names.push_back(state.name);
+    return names;
+  }
   std::size_t known_state(Table& table, std::string_view key, const std::string& name) {
     if (const auto found = state_named(name)) return *found;
-    std::vector<std::string> known;
-    for (const StateText& state : model_.states) known.push_back(state.name);
+    const std::vector<std::string> known = state_names();
     const std::string best = nearest(name, known);
     table.fail(key, fmt::format("there is no state {}; {}", in_quotes(name),
                                 best.empty() ? "known: " + (known.empty() ? "none" : join(known, ", "))
@@ -247,9 +251,7 @@ class ModelReader : private TextReader {
         }
         const auto state = state_named(name);
         if (!state) {
-          std::vector<std::string> known;
-          for (const StateText& s : model_.states) known.push_back(s.name);
-          const std::string best = nearest(name, known);
+          const std::string best = nearest(name, state_names());
           fail(begin,
                fmt::format("there is no state {}; {}", in_quotes(name),
                            best.empty() ? "a temporary begins with 'let'" : fmt::format("did you mean '{}'?", best)));
