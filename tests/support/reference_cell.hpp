@@ -42,7 +42,7 @@ class ReferenceCell {
     arriving.assign(model.receptors.size(), 0);
   }
 
-  double& operator[](const std::string& state) { return registers_[index(state)]; }
+  double& operator[](const std::string& state) { return registers_[model.state_named(state).value()]; }
 
   // One step; what `arriving` holds arrives in it. Returns how many spikes there were.
   int step() {
@@ -189,11 +189,6 @@ class ReferenceCell {
   double V_at_spike = 0;
 
  private:
-  std::size_t index(const std::string& state) const {
-    for (std::size_t i = 0; i < model.states.size(); ++i)
-      if (model.states[i].name == state) return i;
-    throw std::out_of_range("no state " + state);
-  }
   double drawn(Op op, double mean) {
     if (op == Op::uniform) return std::uniform_real_distribution(1e-12, 1.0)(generator_);
     if (op == Op::normal) return normal_(generator_);

@@ -103,7 +103,7 @@ class Compiler {
 
   // A name's value, where states are `x` and the time has gone on by `later` [s].
   Value name_value(const std::string& name, const Values& x, double later = 0) {
-    if (const auto i = state_named(name); i && !is_refractory(*i)) return x[*i];
+    if (const auto i = model_.state_named(name); i && !is_refractory(*i)) return x[*i];
     for (std::size_t i = 0; i < model_.inputs.size(); ++i)
       if (model_.inputs[i].name == name) return program_.input(static_cast<std::uint16_t>(i));
     if (name == "t") {
@@ -132,11 +132,6 @@ class Compiler {
   // --- Methods ---------------------------------------------------------------------------------------------------
 
   const StateText& state(std::size_t i) const { return model_.states[i]; }
-  std::optional<std::size_t> state_named(const std::string& name) const {
-    for (std::size_t i = 0; i < model_.states.size(); ++i)
-      if (state(i).name == name) return i;
-    return {};
-  }
   [[noreturn]] void refuse(std::size_t i, const std::string& why) const {
     throw ConfigError(fmt::format("the state '{}' {}", state(i).name, why));
   }
@@ -229,7 +224,7 @@ class Compiler {
       for (std::size_t i = 0; i < n; ++i) {
         if (!forms[i]) continue;
         for (const auto& [name, factor] : forms[i]->factors) {
-          const auto other = state_named(name);
+          const auto other = model_.state_named(name);
           if (!other || *other == i) continue;
           const bool moves = state(*other).derivative != nullptr;
           if (moves && (!forms[*other] || !drift(*other).noises.empty())) {
@@ -282,7 +277,7 @@ class Compiler {
     for (std::size_t i = 0; i < n; ++i)
       if (open(i))
         for_each_name(state(i).derivative, [&](const std::string& name) {
-          if (const auto other = state_named(name); other && open(*other)) reaches[i][*other] = true;
+          if (const auto other = model_.state_named(name); other && open(*other)) reaches[i][*other] = true;
         });
     for (std::size_t k = 0; k < n; ++k)
       for (std::size_t i = 0; i < n; ++i)

@@ -60,6 +60,8 @@ struct ModelText : SteadyText {
   bool every_substep = false;                   // the threshold is tested
   std::uint16_t draws = 0;                      // a step
   std::optional<std::size_t> refractory_state;  // the steps that are left
+
+  std::optional<std::size_t> state_named(const std::string& name) const;
 };
 
 // Reads the whole text of a cell. Throws ConfigError with the place of what is wrong.

@@ -85,18 +85,13 @@ class ModelReader : private TextReader {
     }
   }
 
-  std::optional<std::size_t> state_named(const std::string& name) const {
-    for (std::size_t i = 0; i < model_.states.size(); ++i)
-      if (model_.states[i].name == name) return i;
-    return {};
-  }
   std::vector<std::string> state_names() const {
     std::vector<std::string> names;
     for (const StateText& state : model_.states) names.push_back(state.name);
     return names;
   }
   std::size_t known_state(Table& table, std::string_view key, const std::string& name) {
-    if (const auto found = state_named(name)) return *found;
+    if (const auto found = model_.state_named(name)) return *found;
     const std::vector<std::string> known = state_names();
     const std::string best = nearest(name, known);
     table.fail(key, fmt::format("there is no state {}; {}", in_quotes(name),
@@ -249,7 +244,7 @@ class ModelReader : private TextReader {
           model_.step.push_back({name, {}, tree});
           continue;
         }
-        const auto state = state_named(name);
+        const auto state = model_.state_named(name);
         if (!state) {
           const std::string best = nearest(name, state_names());
           fail(begin,
@@ -337,7 +332,7 @@ class ModelReader : private TextReader {
     }
     if (table.has("refractory")) {
       model_.refractory = value(table, "refractory", steady_, Dimension::time);
-      if (state_named("refractory"))
+      if (model_.state_named("refractory"))
         table.fail("refractory", "a state is named 'refractory', as the steps that are left are; choose another name");
       read_held(table);
       model_.refractory_state = add_state("refractory", Dimension::none, nullptr);
@@ -368,7 +363,7 @@ class ModelReader : private TextReader {
     if (table_.has("membrane"))
       model_.membrane = known_state(table_, "membrane", table_.text("membrane"));
     else
-      model_.membrane = state_named("V");
+      model_.membrane = model_.state_named("V");
     if (model_.membrane && model_.states[*model_.membrane].dimension != Dimension::voltage)
       table_.fail(table_.has("membrane") ? "membrane" : "states",
                   fmt::format("the membrane '{}' is {}; it must be a voltage", model_.states[*model_.membrane].name,
@@ -383,6 +378,12 @@ class ModelReader : private TextReader {
 };
 
 }  // namespace
+
+std::optional<std::size_t> ModelText::state_named(const std::string& name) const {
+  for (std::size_t i = 0; i < states.size(); ++i)
+    if (states[i].name == name) return i;
+  return {};
+}
 
 ModelText read_model_text(Table& table) { return ModelReader(table).read(); }
 
