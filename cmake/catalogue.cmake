@@ -3,7 +3,7 @@
 function(lpl_catalogue result function type suffix header)
   list(TRANSFORM ARGN APPEND _${suffix} OUTPUT_VARIABLE entries)
   list(JOIN entries ", " entries)
-  set(${result} ${CMAKE_BINARY_DIR}/generated/spiking/${function}.cpp)
+  set(${result} ${CMAKE_CURRENT_BINARY_DIR}/generated/spiking/${function}.cpp)
   file(CONFIGURE OUTPUT ${${result}} @ONLY CONTENT [[
 #include "@header@"
 
@@ -21,16 +21,16 @@ std::span<const @type@> @function@() {
   set(${result} ${${result}} PARENT_SCOPE)
 endfunction()
 
-# Writes the source of text_of_kernel(): the texts models/NAME.cell.
+# Writes the source of text_of_kernel(): the texts NAME.cell at these paths.
 function(lpl_kernel_texts result)
   set(texts "")
-  foreach(name ${ARGN})
-    set(path ${CMAKE_SOURCE_DIR}/models/${name}.cell)
+  foreach(path ${ARGN})
+    get_filename_component(name ${path} NAME_WE)
     set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${path})
     file(READ ${path} text)
     string(APPEND texts "  if (type == \"${name}\") return R\"cell(${text})cell\";\n")
   endforeach()
-  set(${result} ${CMAKE_BINARY_DIR}/generated/spiking/kernel_texts.cpp)
+  set(${result} ${CMAKE_CURRENT_BINARY_DIR}/generated/spiking/kernel_texts.cpp)
   file(CONFIGURE OUTPUT ${${result}} @ONLY CONTENT [[
 #include "spiking/model/kernel.hpp"
 

@@ -8,7 +8,7 @@
   static        the same without plasticity and recording, and with short-term plasticity; delays: the same by synapse
   pair, triplet the feedforward network with rules that are texts, and bytes a plastic synapse; inhibitory: plastic
                 inhibition as a text and hand-written
-  neurons       20,000 aif neurons with an input each, by the hand-written kernel and by the text
+  neurons       1,024 to 100,000 aif neurons with an input each, by the hand-written kernel and by the text
   coba          examples/coba.sim, no recording, set-up excluded, one core and two ranks
 
 The figures are medians of several runs, taken in turn; ratios are those of neighbouring runs. A small loop beside each run tells how fast the core was
@@ -63,11 +63,12 @@ HAND_WRITTEN = INHIBITORY + '[rule.rule]\ntype = "symmetric_stdp"\nlearning_rate
 # Neurons alone: a hand-written kernel, and the register machine on its text (a line that does nothing makes it another one).
 NEURONS = """
 simulation = { seed = 1 }
-population = [{ name = "exc", cell = "CELL", size = 20000, initial_membrane = { mean = "-60 mV", deviation = "10 mV" } }]
-stimulus = [{ name = "input", type = "poisson", size = 20000, rate = "1 Hz" }]
+population = [{ name = "exc", cell = "CELL", size = SIZE, initial_membrane = { mean = "-60 mV", deviation = "10 mV" } }]
+stimulus = [{ name = "input", type = "poisson", size = SIZE, rate = "1 Hz" }]
 connection = [{ from = "input", to = "exc", one_to_one = true, weight = 0.5 }]
-phase = [{ name = "run", duration = "5 s" }]
+phase = [{ name = "run", duration = "DURATION s" }]
 """
+SIZES = (1024, 20000, 100000)
 RECORDED = ["--set", "phase.prime.duration=10 s", "--set", "phase.learn.duration=600 s"]
 # name: arguments, ranks, unit, goal
 BENCHMARKS = {
@@ -78,8 +79,7 @@ BENCHMARKS = {
     "triplet": (["triplet.sim"], 1, "us/step", None),
     "inhibitory, text": (["inhibitory.sim"], 1, "us/step", None),
     "inhibitory, written": (["written.sim"], 1, "us/step", None),
-    "neurons, kernel": (["kernel.sim"], 1, "us/step", None),
-    "neurons, text": (["text.sim"], 1, "us/step", None),
+    **{f"neurons {size}, {form}": ([f"{form}{size}.sim"], 1, "us/step", None) for size in SIZES for form in ("kernel", "text")},
     "static": (["static.sim"], 1, "us/step", None),
     "static, markram": (["static_markram.sim"], 1, "us/step", None),
     "static, tsodyks": (["static_tsodyks.sim"], 1, "us/step", None),
@@ -95,7 +95,7 @@ FORMS = ["markram", "tsodyks", "tsodyks2"]
 # A benchmark, another one, whether of delivery alone, goal
 RATIOS = [("triplet", "pair", False, 1.5),
           ("inhibitory, text", "inhibitory, written", False, None),
-          ("neurons, text", "neurons, kernel", False, 2.2),
+          *((f"neurons {size}, text", f"neurons {size}, kernel", False, 2.2) for size in SIZES),
           *[(f"{kind}, {form}", kind, delivery, 1.2 if delivery else None)
             for kind in ("static", "delays") for form in FORMS for delivery in (False, True)]]
 ACTIVITIES = re.compile(r"(\w+) ([\d.]+) %")
@@ -134,8 +134,10 @@ def write_networks(folder):
         (folder / f"{name}.sim").write_text(text)
     aif = (ROOT / "models/aif.cell").read_text()
     (folder / "other.cell").write_text(aif.replace("step = [", 'step = [\n  "let nothing = 0",', 1))
-    for name, cell in (("kernel", "aif"), ("text", "other")):
-        (folder / f"{name}.sim").write_text(NEURONS.replace("CELL", cell))
+    for size in SIZES:
+        neurons = NEURONS.replace("SIZE", str(size)).replace("DURATION", str(100000 // size))
+        for name, cell in (("kernel", "aif"), ("text", "other")):
+            (folder / f"{name}{size}.sim").write_text(neurons.replace("CELL", cell))
     for name, delay in (("static", ""), ("delays", ', delay = { uniform = ["0.5 ms", "3 ms"] }')):
         (folder / f"{name}.sim").write_text(STATIC.replace("MORE", delay))
         for form in FORMS:

@@ -63,7 +63,8 @@ void run(const Program& program, std::span<T> registers, NeuronStep<T>& step) {
                  [](double value) { return static_cast<T>(value); });
   step.fired = false;
   step.count = 0;
-  for (const Instruction& i : program.code) {
+  for (std::size_t at = 0; at < program.code.size(); ++at) {
+    const Instruction& i = program.code[at];
     const auto words = [&] { return step.noise.words(step.neuron, step.step, i.a); };
     const auto value = [&](std::uint16_t r) { return registers[r]; };
     const auto truth = [&](std::uint16_t r) { return registers[r] != T{0}; };
@@ -190,6 +191,9 @@ void run(const Program& program, std::span<T> registers, NeuronStep<T>& step) {
         break;
       case Op::clamp:
         if (!std::isnan(step.clamp)) set(step.clamp);
+        break;
+      case Op::repeat:
+        if (truth(i.b)) at -= i.a + std::size_t{1};
         break;
     }
   }

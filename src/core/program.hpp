@@ -1,6 +1,7 @@
-// Straight-line programs on numbered registers: what the equations of models and rules are translated to. One list of
-// instructions is run by the scalar interpreter (below: the oracle) and by the register machine on vector lanes
+// Programs on numbered registers: what the equations of models and rules are translated to. One list of instructions is
+// run by the scalar interpreter (below: the oracle) and by the register machine on vector lanes
 // (spiking/model/machine.hpp), with the same bits: every operation is elementwise, in the written order, rounded once.
+// Instructions follow each other; what is repeated is repeated until every lane is done, and leaves those that are.
 #pragma once
 
 #include <cstdint>
@@ -57,6 +58,7 @@ enum class Op : std::uint8_t {
   fired,    // the neurons where register b is true spike, as often as register c says where a = 1 (at least once);
             // what plasticity sees of the membrane is its value here
   clamp,    // to = the clamp's value where one acts
+  repeat,   // the `a` instructions before it are done again while register b is true
 };
 
 // Which of a, b and c an instruction reads as registers: bits 0, 1 and 2.
@@ -82,6 +84,7 @@ constexpr unsigned registers_read(Op op) {
     case Op::select:
       return 1 | 2 | 4;
     case Op::poisson:
+    case Op::repeat:
       return 2;
     case Op::fired:
       return 2 | 4;
@@ -98,8 +101,11 @@ constexpr unsigned registers_read(Op op) {
   }
 }
 
-// Registers are numbered through: states, then values by neuron, then constants (the same for all neurons), then
-// temporaries.
+// Does an instruction give a register a value?
+constexpr bool writes(Op op) { return op != Op::hook && op != Op::fired && op != Op::repeat; }
+
+// Registers are numbered through: states, then values by neuron, then what repetitions carry on, then constants (the
+// same for all neurons), then temporaries.
 struct Instruction {
   Op op;
   std::uint16_t to = 0, a = 0, b = 0, c = 0;
@@ -109,11 +115,12 @@ struct Instruction {
 struct Program {
   std::uint16_t states = 0;       // registers 0 .. states-1: live through steps
   std::uint16_t by_neuron = 0;    // registers that follow: parameters and derived values that differ between neurons
+  std::uint16_t carried = 0;      // registers that follow: what one repetition leaves to the next
   std::vector<double> constants;  // registers that follow
   std::uint16_t temporaries = 0;
   std::vector<Instruction> code;
 
-  std::uint16_t first_constant() const { return static_cast<std::uint16_t>(states + by_neuron); }
+  std::uint16_t first_constant() const { return static_cast<std::uint16_t>(states + by_neuron + carried); }
   std::uint16_t first_temporary() const { return static_cast<std::uint16_t>(first_constant() + constants.size()); }
   std::uint16_t registers() const { return static_cast<std::uint16_t>(first_temporary() + temporaries); }
 };

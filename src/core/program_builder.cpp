@@ -74,11 +74,38 @@ void ProgramBuilder::clamp(std::uint16_t index) {
   add({.kind = Kind::result, .op = Op::clamp, .index = index, .effect = true});
 }
 
+std::vector<Value> ProgramBuilder::carried_from(std::uint16_t first) {
+  std::vector<Value> values;
+  for (std::uint16_t index = first; index < carried_; ++index)
+    values.push_back(add({.kind = Kind::carried, .index = index}));
+  return values;
+}
+
+std::vector<Value> ProgramBuilder::begin_repeat(const std::vector<Value>& first) {
+  const std::uint16_t index = carried_;
+  for (const Value& value : first) add({.kind = Kind::carry, .index = carried_++, .a = value.id, .effect = true});
+  repetitions_.push_back({static_cast<std::uint32_t>(entries_.size()), 0});
+  return carried_from(index);
+}
+
+std::vector<Value> ProgramBuilder::repeat(const std::vector<Value>& next, Value again) {
+  // What lies in a register of another one is copied before any of them changes.
+  std::vector<Value> placed = next;
+  for (Value& value : placed)
+    if (entries_[value.id].kind == Kind::carried) value = add({.kind = Kind::result, .op = Op::copy, .a = value.id});
+  const auto first = static_cast<std::uint16_t>(carried_ - next.size());
+  std::uint16_t index = first;
+  for (const Value& value : placed) add({.kind = Kind::carry, .index = index++, .a = value.id, .effect = true});
+  add({.kind = Kind::result, .op = Op::repeat, .b = again.id, .effect = true});
+  repetitions_.back().end = static_cast<std::uint32_t>(entries_.size() - 1);
+  return carried_from(first);
+}
+
 Program ProgramBuilder::finish() const {
   const auto count = static_cast<std::uint32_t>(entries_.size());
   const auto operands = [&](const Entry& entry, auto&& visit) {
     const std::array<std::uint32_t, 3> ids{entry.a, entry.b, entry.c};
-    if (entry.kind == Kind::commit) visit(entry.a);
+    if (entry.kind == Kind::commit || entry.kind == Kind::carry) visit(entry.a);
     if (entry.kind == Kind::result)
       for (std::size_t n = 0; n < 3; ++n)
         if (registers_read(entry.op) >> n & 1u) visit(ids[n]);
@@ -94,6 +121,11 @@ Program ProgramBuilder::finish() const {
       last_use[id] = std::max(last_use[id], i);
     });
   }
+
+  // What a repetition finds, it needs to its end.
+  for (const Repetition& repetition : repetitions_)
+    for (std::uint32_t i = 0; i < repetition.begin; ++i)
+      if (last_use[i] >= repetition.begin) last_use[i] = std::max(last_use[i], repetition.end);
 
   // A committed value lives in its state's register where, from its making to its last use, nothing else does.
   std::vector<std::uint32_t> home(count, kNever);  // the state
@@ -117,11 +149,12 @@ Program ProgramBuilder::finish() const {
     }
   }
 
-  if (std::size_t{states_} + by_neuron_ + constants_.size() >= std::numeric_limits<std::uint16_t>::max())
+  if (std::size_t{states_} + by_neuron_ + carried_ + constants_.size() >= std::numeric_limits<std::uint16_t>::max())
     throw ConfigError("the equations have more than 65534 states and constants; write shorter ones");
   Program program;
   program.states = states_;
   program.by_neuron = by_neuron_;
+  program.carried = carried_;
   std::vector<std::uint16_t> constant_at(constants_.size(), 0);
   for (std::uint32_t i = 0; i < count; ++i)
     if (entries_[i].kind == Kind::constant && wanted[i]) {
@@ -143,9 +176,15 @@ Program ProgramBuilder::finish() const {
     free.pop_back();
     return last;
   };
+  auto repetition = repetitions_.begin();
+  std::size_t body = 0;
   for (std::uint32_t i = 0; i < count; ++i) {
     const Entry& entry = entries_[i];
     for (const std::uint16_t r : freed[i]) free.push_back(r);
+    if (repetition != repetitions_.end() && repetition->begin == i) {
+      body = program.code.size();
+      ++repetition;
+    }
     if (!wanted[i]) continue;
     switch (entry.kind) {
       case Kind::state:
@@ -157,6 +196,13 @@ Program ProgramBuilder::finish() const {
       case Kind::constant:
         reg[i] = static_cast<std::uint16_t>(program.first_constant() + constant_at[entry.index]);
         continue;
+      case Kind::carried:
+        reg[i] = static_cast<std::uint16_t>(states_ + by_neuron_ + entry.index);
+        continue;
+      case Kind::carry:
+        program.code.push_back(
+            {Op::copy, static_cast<std::uint16_t>(states_ + by_neuron_ + entry.index), reg[entry.a]});
+        continue;
       case Kind::commit:
         if (copied[i]) program.code.push_back({Op::copy, entry.index, reg[entry.a]});
         continue;
@@ -166,7 +212,7 @@ Program ProgramBuilder::finish() const {
     Instruction instruction{entry.op};
     if (entry.op == Op::clamp) {
       instruction.to = entry.index;
-    } else if (entry.op != Op::hook && entry.op != Op::fired) {
+    } else if (writes(entry.op)) {
       reg[i] = home[i] != kNever ? static_cast<std::uint16_t>(home[i]) : allot();
       // The register of a value that nobody reads is free at once.
       if (home[i] == kNever) freed[std::max(last_use[i], i + 1)].push_back(reg[i]);
@@ -178,6 +224,11 @@ Program ProgramBuilder::finish() const {
     for (std::size_t n = 0; n < 3; ++n)
       if (registers_read(entry.op) >> n & 1u) *fields[n] = reg[ids[n]];
     if (entry.op == Op::clamp) instruction.a = 0;
+    if (entry.op == Op::repeat) {
+      if (program.code.size() - body > std::numeric_limits<std::uint16_t>::max())
+        throw ConfigError("the equations take more than 65535 instructions a sub-step; write shorter ones");
+      instruction.a = static_cast<std::uint16_t>(program.code.size() - body);
+    }
     program.code.push_back(instruction);
   }
   program.temporaries = temporaries;

@@ -37,15 +37,20 @@ class ProgramBuilder {
   void commit(const std::vector<std::pair<std::uint16_t, Value>>& values);
   // What a clamp leaves of a state that was committed.
   void clamp(std::uint16_t index);
+  // What follows, up to repeat(), is done at least once, and again while `again` is true. `first` are the values of
+  // what is carried on, `next` those for the next time. Both give the values as they are known from there on. A
+  // repetition makes no effects and has no other one within it; its own values are not for use behind it.
+  std::vector<Value> begin_repeat(const std::vector<Value>& first);
+  std::vector<Value> repeat(const std::vector<Value>& next, Value again);
 
   Program finish() const;
 
  private:
-  enum class Kind : std::uint8_t { state, by_neuron, constant, result, commit };
+  enum class Kind : std::uint8_t { state, by_neuron, constant, result, commit, carried, carry };
   struct Entry {
     Kind kind;
     Op op{};
-    std::uint16_t index = 0;  // state, by neuron, constant, draw, input, receptor
+    std::uint16_t index = 0;  // state, by neuron, constant, draw, input, receptor, carried
     std::uint32_t a = 0, b = 0, c = 0;
     bool effect = false;
   };
@@ -53,7 +58,15 @@ class ProgramBuilder {
   Value add(const Entry& entry);
   Value shared(Op op, std::uint16_t index, Value a, Value b, Value c);
 
-  std::uint16_t states_, by_neuron_ = 0;
+  // What is carried on, from number `first`, as it is from here on.
+  std::vector<Value> carried_from(std::uint16_t first);
+
+  std::uint16_t states_, by_neuron_ = 0, carried_ = 0;
+  // The entries of a repetition: from the first one up to Op::repeat.
+  struct Repetition {
+    std::uint32_t begin, end;
+  };
+  std::vector<Repetition> repetitions_;
   std::vector<double> constants_;
   std::vector<Entry> entries_;
   std::map<Key, std::uint32_t> known_;

@@ -42,13 +42,15 @@ class ReferenceCell {
     arriving.assign(model.receptors.size(), 0);
   }
 
-  double& operator[](const std::string& state) { return registers_[index(state)]; }
+  double& operator[](const std::string& state) { return registers_[model.state_named(state).value()]; }
 
   // One step; what `arriving` holds arrives in it. Returns how many spikes there were.
   int step() {
     int spikes = 0;
     std::map<std::pair<Op, int>, double> draws;
-    for (const Instruction& i : compiled.program.code) {
+    const auto& code = compiled.program.code;
+    for (auto at = code.begin(); at != code.end(); ++at) {
+      const Instruction& i = *at;
       const auto r = [&](std::uint16_t number) { return registers_[number]; };
       const double a = r(i.a < registers_.size() ? i.a : 0), b = r(i.b), c = r(i.c);
       double& to = registers_[i.to];
@@ -168,6 +170,9 @@ class ReferenceCell {
           if (b != 0) spikes = i.a == 1 ? std::max(1, static_cast<int>(std::lround(c))) : 1;
           if (model.membrane) V_at_spike = registers_[*model.membrane];
           break;
+        case Op::repeat:
+          if (b != 0) at -= i.a + 1;
+          break;
         case Op::hook:
         case Op::clamp:
           break;
@@ -184,11 +189,6 @@ class ReferenceCell {
   double V_at_spike = 0;
 
  private:
-  std::size_t index(const std::string& state) const {
-    for (std::size_t i = 0; i < model.states.size(); ++i)
-      if (model.states[i].name == state) return i;
-    throw std::out_of_range("no state " + state);
-  }
   double drawn(Op op, double mean) {
     if (op == Op::uniform) return std::uniform_real_distribution(1e-12, 1.0)(generator_);
     if (op == Op::normal) return normal_(generator_);

@@ -83,9 +83,9 @@ def state_of(pid):
         return None
 
 
-def lpl_sim(*arguments, ranks=1, cwd=None, timeout=120, **options):
-    """Runs lpl_sim; returns the completed process with its texts."""
-    return subprocess.run(mpirun(ranks, LPL_SIM, *arguments), cwd=cwd, env=environment(), capture_output=True, text=True,
+def lpl_sim(*arguments, ranks=1, cwd=None, timeout=120, program=LPL_SIM, **options):
+    """Runs lpl_sim, or another such program; returns the completed process with its texts."""
+    return subprocess.run(mpirun(ranks, program, *arguments), cwd=cwd, env=environment(), capture_output=True, text=True,
                           timeout=timeout, **options)
 
 

@@ -2,6 +2,7 @@
 """Every model of the catalogue, with random parameters: the same bits on any number of ranks, for any length of an
 epoch, when resumed, and, for hand-written kernels, from the text that they are the fast form of."""
 
+import pathlib
 import random
 import re
 import sys
@@ -13,6 +14,8 @@ from support import LPL_SIM, ROOT, InFolder, datasets, h5py, lpl_sim
 sys.path.insert(0, str(ROOT / "scripts"))
 import models_page  # noqa: E402
 
+# The program with the kernel of docs/extending.md, which is built with the tests.
+WITH_KERNEL = pathlib.Path(LPL_SIM).with_name("lpl_sim_with_kernel")
 MODELS = sorted(path.stem for path in (ROOT / "models").glob("*.cell"))
 # Weights that make neurons fire, by unit.
 WEIGHTS = {"pA": 300.0, "nS": 12.0, "mV": 2.0, "": 0.5}
@@ -308,6 +311,23 @@ class Pages(InFolder):
         with h5py.File(self.folder / "own.h5") as result:
             self.assertGreater(len(result["spikes/p/timestamps"]), 100)
             self.assertIn("[model.leaky]", result["config/description"][()].decode())
+
+    @unittest.skipUnless(WITH_KERNEL.is_file(), f"there is no {WITH_KERNEL}")
+    def test_the_kernel_of_the_guide_has_the_bits_of_its_text(self):
+        guide = (ROOT / "docs/extending.md").read_text()
+        text = re.search(r"```toml\n(# models/membrane.cell\n.*?)```", guide, re.DOTALL)[1]
+        description = self.run_text(text, "membrane")
+        description.write_text(description.read_text().replace("60 pA", "2 mV") +
+                               '[[record]]\nwhat = "state"\nof = "p"\nvariable = "V"\nneurons = "all"\nevery = "1 ms"\n')
+        results = []
+        for program, has_kernel in ((LPL_SIM, False), (WITH_KERNEL, True)):
+            self.assertEqual("by its kernel" in lpl_sim(description, "--check", program=program).stdout, has_kernel)
+            out = self.folder / "own.h5"
+            done = lpl_sim(description, "--out", out, "--progress", "none", "--overwrite", program=program)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            results.append(datasets(out))
+        self.assertGreater(results[0]["spikes/p/timestamps"][0][0], 100)
+        self.assertEqual(*results)
 
     def test_mistakes_in_a_text_have_a_place(self):
         text = re.search(r"```toml\n(.*?)```", (ROOT / "docs/extending.md").read_text(), re.DOTALL)[1]

@@ -37,7 +37,8 @@ TEST(Equations, TheCatalogueCompiles) {
 
 // The two interpreters know nothing of each other.
 TEST(Equations, TheScalarRunAgreesWithTheReference) {
-  for (const char* name : {"iaf_psc_alpha", "adex", "hh", "mat2", "aif2", "izhikevich"}) {
+  for (const char* name :
+       {"iaf_psc_alpha", "adex", "hh", "mat2", "aif2", "izhikevich", "aeif_cond_alpha", "hh_psc_alpha"}) {
     ReferenceCell cell(catalogue_text(name), {}, 1e-4);
     const Program& program = cell.compiled.program;
     std::vector<double> registers(program.registers()), inputs(cell.input.size(), 0), arrivals(cell.arriving.size());
@@ -229,6 +230,44 @@ TEST(Equations, RungeKuttaSeesThatHeldStatesStandStill) {
   EXPECT_DOUBLE_EQ(cell["V"], 4e-3);
 }
 
+// --- Spikes within a step
+// ---------------------------------------------------------------------------------------------
+
+// V = 1 mV/ms in tenths of a step of 1 ms.
+std::string rising(const std::string& threshold, const std::string& more) {
+  return "model = \"equations\"\nsubsteps = 10\n[states]\nV = \"0 mV\"\n[dynamics]\nV = \"1 mV/ms\"\n"
+         "[spike]\nwhen = \"V > " +
+         threshold + "\"\nthen = { V = \"0 mV\" }\nevery_substep = true\n" + more;
+}
+
+std::vector<double> millivolts(ReferenceCell& cell, std::vector<int>& spikes, int steps) {
+  std::vector<double> V;
+  for (int step = 0; step < steps; ++step) {
+    spikes.push_back(cell.step());
+    V.push_back(1e3 * cell["V"]);
+  }
+  return V;
+}
+
+TEST(Equations, NeuronsSpikeWithinTheStep) {
+  using testing::DoubleNear;
+  using testing::ElementsAre;
+  const auto near = [](double value) { return DoubleNear(value, 1e-9); };
+  std::vector<int> spikes;
+  ReferenceCell once(rising("2.45 mV", ""), {}, 1e-3);
+  EXPECT_THAT(millivolts(once, spikes, 4), ElementsAre(near(1), near(2), near(0.5), near(1.5)));
+  EXPECT_THAT(spikes, ElementsAre(0, 0, 1, 0));
+  spikes.clear();
+  ReferenceCell often(rising("0.25 mV", ""), {}, 1e-3);
+  EXPECT_THAT(millivolts(often, spikes, 2), ElementsAre(near(0.1), near(0.2)));
+  EXPECT_THAT(spikes, ElementsAre(3, 3));
+  // The rest of the step, and two whole ones.
+  spikes.clear();
+  ReferenceCell resting(rising("2.45 mV", "refractory = \"2 ms\"\n"), {}, 1e-3);
+  EXPECT_THAT(millivolts(resting, spikes, 6), ElementsAre(near(1), near(2), near(0), near(0), near(0), near(1)));
+  EXPECT_THAT(spikes, ElementsAre(0, 0, 1, 0, 0, 0));
+}
+
 // --- Orders of the methods: errors of the first and the seventh spike [ms] ------------------------------------------
 
 std::string adex(const std::string& method) {
@@ -248,6 +287,40 @@ w = "(3 nS * (U + 70 mV) - w) / 300 ms"
 when = "V >= 0 mV"
 then = { V = "-58 mV" }
 )cell";
+}
+
+// The neuron of the table, which resets within the step: its course does not depend on the step.
+TEST(Equations, AdaptiveStepsMeetTheReference) {
+  const std::vector<double> reference = {18.716048, 30.561900, 42.497086, 54.520117, 66.629454, 78.823515, 91.100673};
+  std::string text = adex("rkf45");
+  text = text.substr(text.find('\n')) +
+         "every_substep = true\n[method]\nV = { rkf45 = \"1e-8 mV\" }\nw = { rkf45 = \"1e-8 pA\" }\n";
+  std::vector<std::pair<double, double>> ends;  // V [mV] and w [pA]
+  for (const double dt : {1e-3, 0.1e-3, 0.01e-3}) {
+    ReferenceCell cell(text, {}, dt);
+    const int steps = static_cast<int>(std::lround(0.1 / dt));
+    std::vector<double> times;
+    for (int step = 1; step <= steps; ++step)
+      if (cell.step()) times.push_back(1e3 * dt * step);
+    ASSERT_EQ(times.size(), reference.size()) << dt;
+    for (std::size_t n = 0; n < times.size(); ++n) {
+      EXPECT_GE(times[n], reference[n]) << dt;
+      EXPECT_LT(times[n], reference[n] + 1e3 * dt) << dt;
+    }
+    ends.push_back({1e3 * cell["V"], 1e12 * cell["w"]});
+    EXPECT_NEAR(ends.back().first, ends.front().first, 1e-5) << dt;
+    EXPECT_NEAR(ends.back().second, ends.front().second, 1e-5) << dt;
+  }
+}
+
+// A derivative that is a polynomial of the time is met exactly, in a single sub-step.
+TEST(Equations, AdaptiveStepsKnowTheTime) {
+  ReferenceCell cell(
+      "model = \"equations\"\n[states]\nx = 0\n[dynamics]\nx = \"4 * t^3 / 1 s^4\"\n[method]\nx = { rkf45 = \"1e-9\" "
+      "}\n",
+      {}, 0.25);
+  for (int step = 0; step < 8; ++step) cell.step();
+  EXPECT_NEAR(cell["x"], 16, 1e-12);
 }
 
 std::string hodgkin_huxley(const std::string& method) {
@@ -467,7 +540,7 @@ TEST(Equations, RefusalsSayWhere) {
   expect("g = 0", "\"g.h\" = 0", "\"g.h\" is no name");
   expect("g = \"-g / tau\"", "h = \"-g / tau\"", "[dynamics]: there is no state \"h\"");
   expect("[dynamics]", "[method]\nV = \"rk5\"\n[dynamics]",
-         "'V' is \"rk5\"; it must be automatic, exact, exponential_euler, rk4, heun or euler");
+         "'V' is \"rk5\"; it must be automatic, exact, exponential_euler, rk4, rkf45, heun or euler");
   expect("[dynamics]", "[dynamic]", "key 'dynamic' is not known here; did you mean 'dynamics'?");
   expect("refractory = \"2 ms\"", "refractory = \"2 mV\"",
          "20:15: cell 'test' [spike]: 'refractory': '2 mV' is a voltage; it must be a time");
@@ -510,6 +583,21 @@ TEST(Equations, MethodsThatDoNotFitAreRefused) {
   EXPECT_THAT(refusal("[dynamics]\nV = \"(E - V + g * 1 mV + I) / tau\"",
                       "[method]\nV = \"exponential_euler\"\n[dynamics]\nV = \"(E - V) * (V - E) / 1 mV / tau\""),
               testing::HasSubstr("it is not linear in itself"));
+  EXPECT_THAT(refusal("[dynamics]", "[method]\nV = \"rkf45\"\n[dynamics]"),
+              testing::HasSubstr("'rkf45' chooses its sub-steps by an error that one state at least must have"));
+  EXPECT_THAT(refusal("[dynamics]", "[method]\nV = { rkf45 = \"1 pA\" }\n[dynamics]"),
+              testing::HasSubstr("cell 'test' V: 'rkf45': '1 pA' is a current; it must be a voltage"));
+  EXPECT_THAT(
+      refusal("model = \"equations\"", "model = \"equations\"\nsubsteps = 2\nmethod = { V = { rkf45 = \"1 mV\" } }"),
+      testing::HasSubstr("'rkf45' chooses its sub-steps itself; leave 'substeps' out"));
+  EXPECT_THAT(
+      refusal("refractory = \"2 ms\"", "every_substep = true\n[method]\nV = { rkf45 = \"1 mV\" }\ng = \"exact\""),
+      testing::HasSubstr("the state 'g' moves once a step, so that no sub-step of 'rkf45' ends with it"));
+  EXPECT_THAT(refusal("refractory = \"2 ms\"", "every_substep = true\ncount = 2"),
+              testing::HasSubstr("'count' is of a step; it has no meaning beside 'every_substep'"));
+  EXPECT_THAT(
+      refusal("-g / tau", "-g / tau + sqrt(1 / tau) * noise()\"\n[method]\ng = { rkf45 = \"1\" }\n[aliases]\nq=\"1"),
+      testing::HasSubstr("the state 'g' has noise(), which takes the method"));
   EXPECT_THAT(refusal("\"20 ms\"", "\"0 ms\""),
               testing::HasSubstr("the exact step of the linear states is no finite number"));
 }

@@ -414,23 +414,58 @@ TYPED_TEST(MachineAndScalar, RandomNumbersAgree) {
   });
 }
 
+// Repeats operations by chance, up to four times by neuron, with what may be read before; the results of who is done
+// stay.
+void add_repetition(Program& p, std::vector<std::uint16_t> readable, std::uint16_t& draws, std::mt19937_64& random) {
+  const auto any = [&] { return readable[random() % readable.size()]; };
+  const auto zero = p.first_constant(), one = static_cast<std::uint16_t>(zero + 1);
+  const auto left = static_cast<std::uint16_t>(p.states + p.by_neuron), value = static_cast<std::uint16_t>(left + 1);
+  p.code.push_back({Op::min, left, any(), static_cast<std::uint16_t>(zero + 3), 0});
+  p.code.push_back({Op::copy, value, any(), 0, 0});
+  const std::size_t begin = p.code.size();
+  const auto temporary = [&] { return static_cast<std::uint16_t>(p.first_temporary() + p.temporaries++); };
+  const auto add = [&](const Instruction& i) {
+    p.code.push_back(i);
+    return i.to;
+  };
+  const auto going = add({Op::greater, temporary(), left, zero, 0});
+  for (int n = 0; n < 6; ++n) {
+    Instruction i{static_cast<Op>(random() % (static_cast<unsigned>(Op::input) + 1)), 0, any(), any(), any()};
+    if (i.op == Op::input) i.a = static_cast<std::uint16_t>(random() % 2);
+    if (i.op == Op::uniform || i.op == Op::normal || i.op == Op::poisson) i.a = draws++;
+    i.to = temporary();
+    readable.push_back(add(i));
+  }
+  add({Op::select, value, going, readable.back(), value});
+  const auto fewer = add({Op::subtract, temporary(), left, one, 0});
+  add({Op::max, left, fewer, zero, 0});
+  const auto again = add({Op::greater, temporary(), left, zero, 0});
+  p.code.push_back({Op::repeat, 0, static_cast<std::uint16_t>(p.code.size() - begin), again, 0});
+}
+
 // Programs of all operations, their operands by chance; temporaries are read once they have a value.
 Program random_program(std::mt19937_64& random) {
   Program p;
   p.states = 5;
   p.by_neuron = 2;
+  p.carried = 2;
   p.constants = {0, 1, -0.5, 3.25, 1e-3};
   p.temporaries = 12;
+  const auto most = static_cast<std::uint16_t>(p.first_constant() + 3);
+  for (std::uint16_t r = 0; r < p.carried; ++r)
+    p.code.push_back({Op::copy, static_cast<std::uint16_t>(p.states + p.by_neuron + r), most, 0, 0});
   std::vector<std::uint16_t> readable(p.first_temporary());
   for (std::uint16_t r = 0; r < readable.size(); ++r) readable[r] = r;
   const auto any = [&] { return readable[random() % readable.size()]; };
+  const std::uint16_t own = p.temporaries;
   const auto target = [&] {
-    const auto to = static_cast<std::uint16_t>(random() % 3 == 0 ? random() % p.states
-                                                                 : p.first_temporary() + random() % p.temporaries);
+    const auto to =
+        static_cast<std::uint16_t>(random() % 3 == 0 ? random() % p.states : p.first_temporary() + random() % own);
     return to;
   };
   std::uint16_t receptor = 0, draws = 0;
   for (int n = 0; n < 50; ++n) {
+    if (random() % 40 == 0 && n > 20) add_repetition(p, readable, draws, random);
     Instruction i{static_cast<Op>(random() % (static_cast<unsigned>(Op::clamp) + 1)), target(), any(), any(), any()};
     if (i.op == Op::arrival) {
       if (receptor == 3) continue;
@@ -441,8 +476,7 @@ Program random_program(std::mt19937_64& random) {
     if (i.op == Op::clamp) i.to = 0;
     if (i.op == Op::hook) continue;
     if (i.op == Op::fired) {
-      i = {Op::min, target(), any(), static_cast<std::uint16_t>(p.first_constant() + 3),
-           0};  // a count of at most three
+      i = {Op::min, target(), any(), most, 0};  // a count of at most three
       if (i.to < p.first_temporary()) readable.push_back(i.to);
       p.code.push_back(i);
       if (std::find(readable.begin(), readable.end(), i.to) == readable.end()) readable.push_back(i.to);

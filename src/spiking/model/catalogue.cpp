@@ -51,12 +51,12 @@ std::string equations_of(const ModelText& text) {
   for (const NamedExpression& c : text.constants) say("constant", c.name, shown(c.value));
   for (const StateText& s : text.states)
     say("state", s.name, unit_of(s.dimension), shown(s.initial), shown(s.derivative), static_cast<int>(s.method),
-        shown(s.then), shown(s.hold));
+        shown(s.tolerance), shown(s.then), shown(s.hold));
   for (const InputText& i : text.inputs) say("input", i.name, unit_of(i.dimension));
   for (const ReceptorText& r : text.receptors) say("receptor", r.name, r.state, shown(r.factor));
   for (const AssignmentText& a : text.step) say("step", a.state ? "" : "let", a.name, shown(a.value));
   say("spike", shown(text.when), shown(text.count), shown(text.refractory), static_cast<int>(text.arrivals),
-      text.test_first, text.substeps);
+      text.test_first, text.every_substep, text.substeps);
   say("membrane", text.membrane ? text.states[*text.membrane].name : "-");
   return all;
 }

@@ -17,6 +17,9 @@ namespace {
 
 using Values = std::vector<Value>;
 
+// Sub-steps of rkf45 in a step, with those that are tried again.
+constexpr double kMostTrials = 1000;
+
 bool is_noise(const std::string& name) { return name.starts_with("noise()"); }
 
 // x' = sum of factor * name + constant, all steady; nothing where it is no such sum.
@@ -46,18 +49,23 @@ class Compiler {
     Values x;
     for (std::size_t i = 0; i < model_.states.size(); ++i) x.push_back(program_.state(static_cast<std::uint16_t>(i)));
     const Values old = x;
-    if (model_.refractory_state)
-      resting_ = program_.emit(Op::greater, old[*model_.refractory_state], program_.constant(0));
+    see_who_rests(x);
     if (model_.arrivals == ArrivalOrder::first) add_arrivals(x);
     std::optional<Value> fired;
     const Values before = x;
     if (model_.test_first) fired = fires(x);
     move(x);
+    const Values moved = x;
     if (model_.arrivals == ArrivalOrder::before_threshold) add_arrivals(x);
-    hold(x, old);
-    if (model_.when && !fired) fired = fires(x);
-    const Values seen = model_.test_first ? before : x;
-    if (fired) spike(x, seen, *fired);
+    hold(x, model_.every_substep ? moved : old);
+    rest_on(x);
+    if (model_.every_substep) {
+      tell_spikes(x, program_.emit(Op::greater, spikes_, constant(0)), spikes_);
+    } else {
+      if (model_.when && !fired) fired = fires(x);
+      const Values seen = model_.test_first ? before : x;
+      if (fired) spike(x, seen, *fired);
+    }
     if (model_.arrivals == ArrivalOrder::last) add_arrivals(x);
     std::vector<std::pair<std::uint16_t, Value>> all;
     for (std::size_t i = 0; i < x.size(); ++i) all.emplace_back(static_cast<std::uint16_t>(i), x[i]);
@@ -95,12 +103,12 @@ class Compiler {
 
   // A name's value, where states are `x` and the time has gone on by `later` [s].
   Value name_value(const std::string& name, const Values& x, double later = 0) {
-    for (std::size_t i = 0; i < model_.states.size(); ++i)
-      if (model_.states[i].name == name && !(model_.refractory_state && i == *model_.refractory_state)) return x[i];
+    if (const auto i = model_.state_named(name); i && !is_refractory(*i)) return x[*i];
     for (std::size_t i = 0; i < model_.inputs.size(); ++i)
       if (model_.inputs[i].name == name) return program_.input(static_cast<std::uint16_t>(i));
     if (name == "t") {
       const Value now = program_.time();
+      if (within_) return sum(now, *within_);
       return later == 0 ? now : program_.emit(Op::add, now, program_.constant(later));
     }
     if (const auto let = lets_.find(name); let != lets_.end()) return let->second;
@@ -124,11 +132,6 @@ class Compiler {
   // --- Methods ---------------------------------------------------------------------------------------------------
 
   const StateText& state(std::size_t i) const { return model_.states[i]; }
-  std::optional<std::size_t> state_named(const std::string& name) const {
-    for (std::size_t i = 0; i < model_.states.size(); ++i)
-      if (state(i).name == name) return i;
-    return {};
-  }
   [[noreturn]] void refuse(std::size_t i, const std::string& why) const {
     throw ConfigError(fmt::format("the state '{}' {}", state(i).name, why));
   }
@@ -183,14 +186,27 @@ class Compiler {
     group_.assign(n, 0);
     for (std::size_t i = 0; i < n; ++i)
       if (state(i).derivative) method_[i] = state(i).method;
+    if (is_adaptive()) choose_adaptive();
     if (model_.draws * model_.substeps > Noise::kMostDraws)
       throw ConfigError(
           fmt::format("the sub-steps draw more than {} random numbers a step; take fewer of them", Noise::kMostDraws));
     choose_exact();
     choose_by_components();
     for (std::size_t i = 0; i < n; ++i)
-      if (state(i).derivative && (method_[i] == Method::rk4 || method_[i] == Method::heun) && !drift(i).noises.empty())
+      if (state(i).derivative &&
+          (method_[i] == Method::rk4 || method_[i] == Method::rkf45 || method_[i] == Method::heun) &&
+          !drift(i).noises.empty())
         refuse(i, "has noise(), which takes the method euler, exponential_euler or exact");
+  }
+
+  // What has no method of its own goes with the others.
+  void choose_adaptive() {
+    for (std::size_t i = 0; i < method_.size(); ++i) {
+      if (!state(i).derivative || method_[i] == Method::rkf45) continue;
+      if (method_[i] != Method::automatic && model_.every_substep)
+        refuse(i, "moves once a step, so that no sub-step of 'rkf45' ends with it; take 'rkf45' for it, too");
+      if (method_[i] == Method::automatic) method_[i] = Method::rkf45;
+    }
   }
 
   // The largest set of linear states; a state that hears another one's noise within the step is outside of it.
@@ -208,7 +224,7 @@ class Compiler {
       for (std::size_t i = 0; i < n; ++i) {
         if (!forms[i]) continue;
         for (const auto& [name, factor] : forms[i]->factors) {
-          const auto other = state_named(name);
+          const auto other = model_.state_named(name);
           if (!other || *other == i) continue;
           const bool moves = state(*other).derivative != nullptr;
           if (moves && (!forms[*other] || !drift(*other).noises.empty())) {
@@ -261,7 +277,7 @@ class Compiler {
     for (std::size_t i = 0; i < n; ++i)
       if (open(i))
         for_each_name(state(i).derivative, [&](const std::string& name) {
-          if (const auto other = state_named(name); other && open(*other)) reaches[i][*other] = true;
+          if (const auto other = model_.state_named(name); other && open(*other)) reaches[i][*other] = true;
         });
     for (std::size_t k = 0; k < n; ++k)
       for (std::size_t i = 0; i < n; ++i)
@@ -304,9 +320,15 @@ class Compiler {
       return;
     }
     check_propagator();
+    spikes_ = constant(0);
     for (int sub = 0; sub < model_.substeps; ++sub) {
       later_ = sub * result_.substep;
+      const Values old = x;
       advance(x, sub == 0);
+      if (is_adaptive())
+        advance_adaptively(x);
+      else if (model_.every_substep)
+        end_substep(x, old);
     }
   }
 
@@ -398,21 +420,10 @@ class Compiler {
 
   void runge_kutta(Values& x, const Values& old, Method method, int group, bool reports) {
     const double h = result_.substep;
-    std::vector<std::size_t> members;
+    const std::vector<std::size_t> members = members_of(method, group);
     std::vector<std::string> names;
-    for (std::size_t i = 0; i < x.size(); ++i)
-      if (state(i).derivative && method_[i] == method && group_[i] == group) {
-        members.push_back(i);
-        names.push_back(state(i).name);
-      }
-    const auto slopes = [&](const Values& at, double later) {
-      Values k;
-      for (const std::size_t i : members) {
-        const Value slope = lower(state(i).derivative, at, later_ + later);
-        k.push_back(is_held(i) ? program_.emit(Op::select, *resting_, constant(0), slope) : slope);
-      }
-      return k;
-    };
+    for (const std::size_t i : members) names.push_back(state(i).name);
+    const auto slopes = [&](const Values& at, double later) { return slopes_of(members, at, later_ + later); };
     const auto stage = [&](const Values& k, double step) {
       Values at = old;
       for (std::size_t m = 0; m < members.size(); ++m)
@@ -439,6 +450,125 @@ class Compiler {
   }
 
   bool is_held(std::size_t i) const { return resting_ && state(i).hold; }
+
+  // --- Sub-steps of a length that errors decide --------------------------------------------------------------------
+  // Fehlberg's method of fifth order, with one of fourth order for its error E, the largest of all states in units of
+  // their tolerances. E > 1.1: again, shorter by 0.9 E^(-1/5); E < 0.5: the next one is longer by 0.9 E^(-1/6); never
+  // by more than five.
+
+  bool is_adaptive() const { return std::find(method_.begin(), method_.end(), Method::rkf45) != method_.end(); }
+
+  void advance_adaptively(Values& x) {
+    // What changes in a sub-step, what is left of the step, the length of the next sub-step, the number of trials,
+    // spikes.
+    std::vector<std::size_t> changing;
+    Values first;
+    for (std::size_t i = 0; i < x.size(); ++i)
+      if (method_[i] == Method::rkf45 || (model_.every_substep && (state(i).then || is_held(i) || is_refractory(i)))) {
+        changing.push_back(i);
+        first.push_back(x[i]);
+      }
+    const Value dt = constant(result_.dt);
+    first.insert(first.end(), {dt, dt, constant(0), spikes_});
+    Values carried = program_.begin_repeat(first);
+    const auto take = [&] {
+      for (std::size_t n = 0; n < changing.size(); ++n) x[changing[n]] = carried[n];
+      spikes_ = carried.back();
+      see_who_rests(x);
+    };
+    take();
+    const Values old = x;
+    const Value left = carried[changing.size()], planned = carried[changing.size() + 1],
+                trials = carried[changing.size() + 2], before = spikes_;
+    // The last trial takes what is left, whatever the error.
+    const Value is_last = program_.emit(Op::greater_equal, trials, constant(kMostTrials));
+    const Value h = program_.emit(Op::select, is_last, left, program_.emit(Op::min, planned, left));
+    const Value error = fehlberg(x, old, left, h);
+    const auto both = [&](Value a, Value b) { return program_.emit(Op::both, a, b); };
+    const auto no = [&](Value a) { return program_.emit(Op::negation, a); };
+    const auto either_of = [&](Value which, Value a, Value b) { return program_.emit(Op::select, which, a, b); };
+    const Value fails = both(program_.emit(Op::greater, error, constant(1.1)), no(is_last));
+    const Value power = product(
+        constant(0.9), program_.emit(Op::power, error, either_of(fails, constant(-1.0 / 5), constant(-1.0 / 6))));
+    const Value longer = program_.emit(Op::min, program_.emit(Op::max, power, constant(1)), constant(5));
+    const Value factor = either_of(fails, program_.emit(Op::max, power, constant(0.2)),
+                                   either_of(program_.emit(Op::less, error, constant(0.5)), longer, constant(1)));
+    // A neuron that has done its step waits for others.
+    const Value counts = both(no(fails), program_.emit(Op::greater, left, constant(0)));
+    if (model_.every_substep) end_substep(x, old);
+    Values next;
+    for (const std::size_t i : changing) next.push_back(either_of(counts, x[i], old[i]));
+    const Value rest = either_of(counts, program_.emit(Op::subtract, left, h), left);
+    next.insert(next.end(), {rest, product(h, factor), sum(trials, constant(1)), either_of(counts, spikes_, before)});
+    carried = program_.repeat(next, program_.emit(Op::greater, rest, constant(0)));
+    take();
+  }
+
+  // Moves the states of rkf45 by h, `left` before the end of the step. Gives the error in units of tolerances.
+  Value fehlberg(Values& x, const Values& old, Value left, Value h) {
+    constexpr std::size_t kStages = 6;
+    constexpr double kTimes[kStages] = {0, 1.0 / 4, 3.0 / 8, 12.0 / 13, 1, 1.0 / 2};
+    constexpr double kStage[kStages][kStages - 1] = {{},
+                                                     {1.0 / 4},
+                                                     {3.0 / 32, 9.0 / 32},
+                                                     {1932.0 / 2197, -7200.0 / 2197, 7296.0 / 2197},
+                                                     {439.0 / 216, -8, 3680.0 / 513, -845.0 / 4104},
+                                                     {-8.0 / 27, 2, -3544.0 / 2565, 1859.0 / 4104, -11.0 / 40}};
+    constexpr double kSum[kStages] = {16.0 / 135, 0, 6656.0 / 12825, 28561.0 / 56430, -9.0 / 50, 2.0 / 55};
+    constexpr double kError[kStages] = {1.0 / 360, 0, -128.0 / 4275, -2197.0 / 75240, 1.0 / 50, 2.0 / 55};
+    const std::vector<std::size_t> members = members_of(Method::rkf45, 0);
+    std::vector<Values> slopes;
+    // h times the sum of what the slopes so far are by these factors.
+    const auto weighted = [&](std::size_t m, const double* factors) {
+      std::optional<Value> total;
+      for (std::size_t s = 0; s < slopes.size(); ++s) {
+        if (factors[s] == 0) continue;
+        const Value term = product(slopes[s][m], constant(factors[s]));
+        total = total ? sum(*total, term) : term;
+      }
+      return product(*total, h);
+    };
+    for (std::size_t s = 0; s < kStages; ++s) {
+      Values at = old;
+      for (std::size_t m = 0; m < members.size() && s > 0; ++m)
+        at[members[m]] = sum(old[members[m]], weighted(m, kStage[s]));
+      within_ = sum(program_.emit(Op::subtract, constant(result_.dt), left), product(h, constant(kTimes[s])));
+      slopes.push_back(slopes_of(members, at, 0));
+    }
+    within_.reset();
+    std::optional<Value> error;
+    for (std::size_t m = 0; m < members.size(); ++m) {
+      x[members[m]] = sum(old[members[m]], weighted(m, kSum));
+      const Expression& tolerance = state(members[m]).tolerance;
+      if (!tolerance) continue;
+      const Value own = product(program_.emit(Op::abs, weighted(m, kError)), steady(number(1) / tolerance));
+      error = error ? program_.emit(Op::max, own, *error) : own;
+    }
+    for (const std::size_t i : members) {
+      std::string method = "rkf45";
+      if (const Expression& tolerance = state(i).tolerance) method += " to " + text_of(tolerance);
+      report(i, method, fmt::format("d/dt {} = {}", state(i).name, text_of(state(i).derivative)));
+    }
+    return *error;
+  }
+
+  // The states that a Runge-Kutta method moves together.
+  std::vector<std::size_t> members_of(Method method, int group) const {
+    std::vector<std::size_t> members;
+    for (std::size_t i = 0; i < method_.size(); ++i)
+      if (state(i).derivative && method_[i] == method && group_[i] == group) members.push_back(i);
+    return members;
+  }
+
+  // The slopes of states that move together; of those that are held, 0.
+  Values slopes_of(const std::vector<std::size_t>& members, const Values& at, double later) {
+    Values k;
+    for (const std::size_t i : members) {
+      const Value slope = lower(state(i).derivative, at, later);
+      k.push_back(is_held(i) ? program_.emit(Op::select, *resting_, constant(0), slope) : slope);
+    }
+    return k;
+  }
 
   // --- Exact steps -----------------------------------------------------------------------------------------------
 
@@ -576,10 +706,17 @@ class Compiler {
     }
   }
 
+  bool is_refractory(std::size_t i) const { return model_.refractory_state == i; }
+  void see_who_rests(const Values& x) {
+    if (model_.refractory_state) resting_ = program_.emit(Op::greater, x[*model_.refractory_state], constant(0));
+  }
   void hold(Values& x, const Values& old) {
     if (!resting_) return;
     for (std::size_t i = 0; i < x.size(); ++i)
       if (state(i).hold) x[i] = program_.emit(Op::select, *resting_, lower(state(i).hold, old), x[i]);
+  }
+  void rest_on(Values& x) {
+    if (!resting_) return;
     Value& left = x[*model_.refractory_state];
     left = program_.emit(Op::max, program_.emit(Op::subtract, left, constant(1)), constant(0));
   }
@@ -589,8 +726,23 @@ class Compiler {
     return resting_ ? program_.emit(Op::both, above, program_.emit(Op::negation, *resting_)) : above;
   }
 
+  // What a neuron does within its step: spikes, and rests from then on.
+  void end_substep(Values& x, const Values& old) {
+    hold(x, old);
+    const Values moved = x;
+    const Value fired = fires(moved);
+    reset(x, moved, fired);
+    spikes_ = sum(spikes_, fired);
+    see_who_rests(x);
+  }
+
   // `x` are the states as they moved, `seen` those that the threshold was tested on.
   void spike(Values& x, const Values& seen, Value fired) {
+    reset(x, seen, fired);
+    tell_spikes(x, fired, model_.count ? std::optional(lower(model_.count, seen)) : std::nullopt);
+  }
+
+  void reset(Values& x, const Values& seen, Value fired) {
     const Values moved = x;
     for (std::size_t i = 0; i < x.size(); ++i) {
       if (i == model_.refractory_state) continue;
@@ -601,11 +753,15 @@ class Compiler {
     }
     if (model_.refractory_state) {
       const Expression count = model_.refractory / named("dt", Dimension::time);
-      const Expression whole = operation(Op::floor, {count + number(0.5)}, Dimension::none);
+      Expression whole = operation(Op::floor, {count + number(0.5)}, Dimension::none);
+      // What is left of the step of the spike comes on top of whole steps.
+      if (model_.every_substep) whole = whole + operation(Op::min, {whole, number(1)}, Dimension::none);
       Value& left = x[*model_.refractory_state];
       left = program_.emit(Op::select, fired, steady(whole), left);
     }
-    const std::optional<Value> times = model_.count ? std::optional(lower(model_.count, seen)) : std::nullopt;
+  }
+
+  void tell_spikes(const Values& x, Value fired, std::optional<Value> times) {
     if (model_.membrane) program_.commit({{static_cast<std::uint16_t>(*model_.membrane), x[*model_.membrane]}});
     if (times)
       program_.fired(fired, *times);
@@ -627,7 +783,9 @@ class Compiler {
   std::vector<double> free_, resting_propagator_;
   std::vector<bool> reached_;
   bool varies_ = false;
-  double later_ = 0;  // of a sub-step
+  double later_ = 0;             // of a sub-step
+  std::optional<Value> within_;  // what of the step has gone by in a stage of rkf45
+  Value spikes_;                 // of sub-steps so far
   std::optional<Value> resting_;
 };
 

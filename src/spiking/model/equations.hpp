@@ -17,7 +17,7 @@
 
 namespace lpl::spiking {
 
-enum class Method : std::uint8_t { automatic, exact, exponential_euler, rk4, heun, euler };
+enum class Method : std::uint8_t { automatic, exact, exponential_euler, rk4, rkf45, heun, euler };
 enum class WeightSign : std::uint8_t { any, positive, negative };
 // When the arrivals of a step are added: before states move, after they moved, at the end of the step.
 enum class ArrivalOrder : std::uint8_t { last, before_threshold, first };
@@ -29,6 +29,7 @@ struct StateText {
   Expression low, high;               // where the equations hold it: of parameters; may be null
   Expression derivative, then, hold;  // may be null
   Method method = Method::automatic;
+  Expression tolerance;  // of rkf45: of parameters; null where nothing is asked of this state
 };
 struct InputText {
   std::string name;
@@ -56,8 +57,11 @@ struct ModelText : SteadyText {
   Expression when, count, refractory;  // may be null
   ArrivalOrder arrivals = ArrivalOrder::last;
   bool test_first = false;
+  bool every_substep = false;                   // the threshold is tested
   std::uint16_t draws = 0;                      // a step
   std::optional<std::size_t> refractory_state;  // the steps that are left
+
+  std::optional<std::size_t> state_named(const std::string& name) const;
 };
 
 // Reads the whole text of a cell. Throws ConfigError with the place of what is wrong.

@@ -207,6 +207,33 @@ void draw_poisson(const LaneInstruction& code, Place<T>& place) {
   });
 }
 
+// --- Repetition ------------------------------------------------------------------------------------------------------
+
+template <class T>
+void run_code(const LaneInstruction* from, const LaneInstruction* to, Place<T>& place);
+
+template <class T, bool kConstant>
+bool any_lane(const Place<T>& place, std::uint16_t number) {
+  const Operand<T, kConstant> value(place, number);
+  for (std::size_t b = 0; b < place.blocks; ++b)
+    if (bits_of(truth(value[b])) & place.epoch.lanes[place.block + b]) return true;
+  return false;
+}
+// Four blocks at a time, as fill_by_four wants, so that the others need not wait for their neurons.
+template <class T, unsigned kConstants>
+void repeat(const LaneInstruction& code, Place<T>& place) {
+  for (std::size_t b = 0; b < place.blocks; b += 4) {
+    Place<T> four{
+        {place.constants, place.columns + b * kBlock, place.stride, std::min<std::size_t>(4, place.blocks - b)},
+        place.program,
+        place.epoch,
+        place.block + b,
+        place.step,
+        {}};
+    while (any_lane<T, (kConstants & 2) != 0>(four, code.b)) run_code(&code - code.a, &code, four);
+  }
+}
+
 // --- Dispatch --------------------------------------------------------------------------------------------------------
 
 inline constexpr std::size_t kActions = static_cast<std::size_t>(Action::add_arrival) + 1;
@@ -234,6 +261,8 @@ constexpr Handler<Place<T>> handler_of() {
     return fire<T, kConstants>;
   else if constexpr (op == Op::clamp)
     return apply_clamps<T>;
+  else if constexpr (op == Op::repeat)
+    return repeat<T, kConstants>;
   else
     return compute<Place<T>, op, kConstants & registers_read(op)>;
 }
@@ -243,6 +272,12 @@ constexpr std::array<Handler<Place<T>>, sizeof...(kForms)> all_handlers(std::ind
 }
 template <class T>
 constexpr auto kHandlers = all_handlers<T>(std::make_index_sequence<kActions * 8>());
+
+template <class T>
+void run_code(const LaneInstruction* from, const LaneInstruction* to, Place<T>& place) {
+  for (const LaneInstruction* c = from; c != to; ++c)
+    kHandlers<T>[static_cast<std::size_t>(c->action) * 8 + c->constants](*c, place);
+}
 
 template <class T>
 void copy_column(const T* from, T* to, std::size_t blocks) {
@@ -275,8 +310,7 @@ void advance_machine(const MachineProgram<T>& program, const std::vector<LaneIns
       copy_column(program.by_neuron[v].data() + block * kBlock, columns + (program.states + v) * stride, place.blocks);
     for (; place.step < epoch.steps; ++place.step) {
       if (epoch.kept) keep_states(place);
-      for (const LaneInstruction& c : code)
-        kHandlers<T>[static_cast<std::size_t>(c.action) * 8 + c.constants](c, place);
+      run_code(code.data(), code.data() + code.size(), place);
     }
     for (std::size_t s = 0; s < program.states; ++s) copy_column(columns + s * stride, state(s), place.blocks);
     if (epoch.event_steps) std::fill_n(epoch.event_steps + block, place.blocks, 0u);
@@ -317,6 +351,7 @@ Machine<T>::Machine(const Program& program, std::optional<std::uint16_t> membran
                     std::vector<AlignedVector<T>> by_neuron, const Noise& noise, double dt) {
   MachineProgram<T>& p = program_;
   p.states = program.states;
+  p.first_temporary = program.first_constant();
   p.by_neuron = std::move(by_neuron);
   p.membrane = membrane;
   p.noise = noise;
@@ -350,6 +385,7 @@ Machine<T>::Machine(const Program& program, std::optional<std::uint16_t> membran
   columns_.resize(p.columns * stride_of(p));
   known_.resize(p.columns);
   code_.reserve(p.code.size());
+  placed_.resize(p.code.size());
 }
 
 // Puts constants where columns are read that hold nothing else in this epoch.
@@ -386,18 +422,24 @@ template <class T>
 void Machine<T>::advance(const PopulationEpoch& epoch) const {
   code_.clear();
   std::fill(known_.begin(), known_.end(), std::nullopt);
-  const std::size_t first_temporary = program_.states + program_.by_neuron.size();
-  for (LaneInstruction code : program_.code) {
+  for (std::size_t at = 0; at < program_.code.size(); ++at) {
+    LaneInstruction code = program_.code[at];
+    placed_[at] = code_.size();
     if (code.action == static_cast<Action>(Op::hook) && epoch.hook == nullptr) continue;
     if (code.action == static_cast<Action>(Op::clamp) && epoch.clamp == nullptr) continue;
     read_constants(code);
+    if (code.action == static_cast<Action>(Op::repeat)) {
+      code.a = static_cast<std::uint16_t>(code_.size() - placed_[at - code.a]);
+      code_.push_back(code);
+      continue;
+    }
     if (code.action == Action::add_arrival && epoch.input[code.a] == nullptr) {
       if (code.b == code.to && code.constants == 0) continue;
       code = {static_cast<Action>(Op::copy), static_cast<std::uint8_t>(code.constants >> 1), code.to, code.b};
     }
     if (code.action != static_cast<Action>(Op::hook) && code.action != static_cast<Action>(Op::fired)) {
       known_[code.to].reset();
-      if (code.to >= first_temporary) known_[code.to] = constant_of(code, epoch);
+      if (code.to >= program_.first_temporary) known_[code.to] = constant_of(code, epoch);
       if (known_[code.to]) continue;
     }
     code_.push_back(code);

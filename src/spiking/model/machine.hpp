@@ -20,7 +20,7 @@ struct MachineProgram {
   std::vector<T> constants;                 // the last one is 0
   std::uint16_t states = 0;                 // the first columns
   std::vector<AlignedVector<T>> by_neuron;  // the columns that follow: 16 numbers a block
-  std::uint16_t columns = 0;
+  std::uint16_t first_temporary = 0, columns = 0;
   std::size_t group = 1;                  // blocks in lock-step
   std::optional<std::uint16_t> membrane;  // a state
   bool hook_last = false;                 // in a step, neurons fire before Op::hook
@@ -45,6 +45,7 @@ class Machine final : public NeuronModel {
   MachineProgram<T> program_;
   // Of the epoch at hand.
   mutable std::vector<LaneInstruction> code_;
+  mutable std::vector<std::size_t> placed_;                  // where in it the program's instructions stand
   mutable std::vector<std::optional<std::uint16_t>> known_;  // by column, the constant that it holds
   mutable AlignedVector<T> columns_;
 };

@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t kMostStates = 200;
 constexpr int kMostSubsteps = 1000;
 
-const std::vector<std::string> kMethods = {"automatic", "exact", "exponential_euler", "rk4", "heun", "euler"};
+const std::vector<std::string> kMethods = {"automatic", "exact", "exponential_euler", "rk4", "rkf45", "heun", "euler"};
 
 class ModelReader : private TextReader {
  public:
@@ -85,15 +85,14 @@ class ModelReader : private TextReader {
     }
   }
 
-  std::optional<std::size_t> state_named(const std::string& name) const {
-    for (std::size_t i = 0; i < model_.states.size(); ++i)
-      if (model_.states[i].name == name) return i;
-    return {};
+  std::vector<std::string> state_names() const {
+    std::vector<std::string> names;
+    for (const StateText& state : model_.states) names.push_back(state.name);
+    return names;
   }
   std::size_t known_state(Table& table, std::string_view key, const std::string& name) {
-    if (const auto found = state_named(name)) return *found;
-    std::vector<std::string> known;
-    for (const StateText& state : model_.states) known.push_back(state.name);
+    if (const auto found = model_.state_named(name)) return *found;
+    const std::vector<std::string> known = state_names();
     const std::string best = nearest(name, known);
     table.fail(key, fmt::format("there is no state {}; {}", in_quotes(name),
                                 best.empty() ? "known: " + (known.empty() ? "none" : join(known, ", "))
@@ -245,11 +244,9 @@ class ModelReader : private TextReader {
           model_.step.push_back({name, {}, tree});
           continue;
         }
-        const auto state = state_named(name);
+        const auto state = model_.state_named(name);
         if (!state) {
-          std::vector<std::string> known;
-          for (const StateText& s : model_.states) known.push_back(s.name);
-          const std::string best = nearest(name, known);
+          const std::string best = nearest(name, state_names());
           fail(begin,
                fmt::format("there is no state {}; {}", in_quotes(name),
                            best.empty() ? "a temporary begins with 'let'" : fmt::format("did you mean '{}'?", best)));
@@ -285,20 +282,44 @@ class ModelReader : private TextReader {
     if (table_.is_text("method")) {
       const auto method = static_cast<Method>(table_.choice("method", kMethods));
       for (StateText& state : model_.states) state.method = method;
-      return;
+      return check_tolerances();
     }
     Table table = section("method");
     for (const std::string& name : table.keys()) {
       StateText& state = model_.states[known_state(table, name, name)];
       if (!state.derivative) table.fail(name, fmt::format("'{}' does not move by [dynamics]", name));
-      state.method = static_cast<Method>(table.choice(name, kMethods));
+      if (table.is_table(name)) {
+        Table own = entry(table, name);
+        state.method = Method::rkf45;
+        state.tolerance = value(own, "rkf45", steady_, state.dimension);
+        own.finish();
+      } else {
+        state.method = static_cast<Method>(table.choice(name, kMethods));
+      }
     }
+    check_tolerances();
+  }
+
+  void check_tolerances() {
+    const auto adaptive = [](const StateText& state) { return state.method == Method::rkf45; };
+    if (std::ranges::none_of(model_.states, adaptive)) return;
+    if (std::ranges::none_of(model_.states, [](const StateText& state) { return state.tolerance != nullptr; }))
+      table_.fail("method",
+                  "'rkf45' chooses its sub-steps by an error that one state at least must have, such as "
+                  "[method] V = { rkf45 = \"1e-6 mV\" }");
+    if (model_.substeps > 1) table_.fail("substeps", "'rkf45' chooses its sub-steps itself; leave 'substeps' out");
   }
 
   void read_spike() {
     if (!table_.has("spike")) return;
     Table table = section("spike");
     model_.when = condition(table, "when", scope_);
+    model_.every_substep = table.flag("every_substep", false);
+    for (const char* key : {"count", "test_first"})
+      if (model_.every_substep && table.has(key))
+        table.fail(key, fmt::format("'{}' is of a step; it has no meaning beside 'every_substep'", key));
+    if (model_.every_substep && !model_.step.empty())
+      table.fail("every_substep", "'every_substep' is of [dynamics]; a list 'step' is run once a step");
     if (table.has("count")) model_.count = value(table, "count", scope_, Dimension::none);
     model_.arrivals =
         static_cast<ArrivalOrder>(table.choice("arrivals", {"last", "before_threshold", "first"}, "last"));
@@ -311,7 +332,7 @@ class ModelReader : private TextReader {
     }
     if (table.has("refractory")) {
       model_.refractory = value(table, "refractory", steady_, Dimension::time);
-      if (state_named("refractory"))
+      if (model_.state_named("refractory"))
         table.fail("refractory", "a state is named 'refractory', as the steps that are left are; choose another name");
       read_held(table);
       model_.refractory_state = add_state("refractory", Dimension::none, nullptr);
@@ -342,7 +363,7 @@ class ModelReader : private TextReader {
     if (table_.has("membrane"))
       model_.membrane = known_state(table_, "membrane", table_.text("membrane"));
     else
-      model_.membrane = state_named("V");
+      model_.membrane = model_.state_named("V");
     if (model_.membrane && model_.states[*model_.membrane].dimension != Dimension::voltage)
       table_.fail(table_.has("membrane") ? "membrane" : "states",
                   fmt::format("the membrane '{}' is {}; it must be a voltage", model_.states[*model_.membrane].name,
@@ -357,6 +378,12 @@ class ModelReader : private TextReader {
 };
 
 }  // namespace
+
+std::optional<std::size_t> ModelText::state_named(const std::string& name) const {
+  for (std::size_t i = 0; i < states.size(); ++i)
+    if (states[i].name == name) return i;
+  return {};
+}
 
 ModelText read_model_text(Table& table) { return ModelReader(table).read(); }
 

@@ -1,9 +1,9 @@
 #include "spiking/text/lane_code.hpp"
 
+#include <algorithm>
+
 namespace lpl::spiking {
 namespace {
-
-bool writes(Op op) { return op != Op::hook && op != Op::fired; }
 
 template <class Visit>
 void each_register(const Instruction& i, const Visit& visit) {
@@ -24,6 +24,16 @@ Placement::Placement(const Program& program)
   for (std::uint16_t r = 0; r < columns_; ++r) column_[r] = r;
   for (std::size_t at = 0; at < program.code.size(); ++at)
     each_register(program.code[at], [&](std::uint16_t r) { last_use_[r] = at; });
+  // What a repetition finds, it needs to its end.
+  std::vector<std::size_t> first_use(program.registers(), program.code.size());
+  for (std::size_t at = program.code.size(); at-- > 0;)
+    each_register(program.code[at], [&](std::uint16_t r) { first_use[r] = at; });
+  for (std::size_t end = 0; end < program.code.size(); ++end) {
+    if (program.code[end].op != Op::repeat) continue;
+    const std::size_t begin = end - program.code[end].a;
+    for (std::uint16_t r = 0; r < program.registers(); ++r)
+      if (first_use[r] < begin && last_use_[r] >= begin) last_use_[r] = std::max(last_use_[r], end);
+  }
 }
 
 LaneInstruction Placement::place(std::size_t at) {

@@ -11,7 +11,7 @@ namespace lpl::spiking {
 // An instruction as a machine runs it. A register is a column; constants are single numbers. An action is an Op or one
 // of the following, which do what frequent pairs of Ops do.
 enum class Action : std::uint8_t {
-  add_arrival = static_cast<std::uint8_t>(Op::clamp) + 1,  // to = b + what Op::arrival of receptor a gives
+  add_arrival = static_cast<std::uint8_t>(Op::repeat) + 1,  // to = b + what Op::arrival of receptor a gives
 };
 struct LaneInstruction {
   Action action{};
