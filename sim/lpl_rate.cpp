@@ -42,6 +42,7 @@ void print_accuracy(const AccuracyTable& table) {
     if (!table.untrained.empty()) line("  (untrained)", table.untrained[l]);
   }
   if (!table.warning.empty()) fmt::print(stderr, "warning: {}\n", table.warning);
+  for (const std::string& warning : table.baseline_warnings) fmt::print(stderr, "warning: {}\n", warning);
 }
 
 // A number, or "-" where it is not defined.

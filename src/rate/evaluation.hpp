@@ -53,11 +53,12 @@ std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const 
 // images.
 std::vector<std::vector<float>> layer_activity(Trainer& trainer, JudgedImages& images, Communicator& comm);
 
-// Says it where readouts had not converged, with the one that is farthest from it; "" where all had.
-std::string convergence_warning(const std::vector<LayerEvaluation>& layers, const std::vector<LabelColumn>& columns,
-                                const ReadoutDescription& readout);
+// Says it where readouts had not converged, with the one that is farthest from it; "" where all had. Layers are called
+// by their names.
+std::string convergence_warning(const std::vector<LayerEvaluation>& layers, const std::vector<std::string>& names,
+                                const std::vector<LabelColumn>& columns, const ReadoutDescription& readout);
 
-// Readouts straight from the pixels, by label column.
-std::vector<double> evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed);
+// Readouts straight from the pixels; no measures.
+LayerEvaluation evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed);
 
 }  // namespace lpl::rate

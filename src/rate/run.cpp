@@ -105,7 +105,7 @@ class Session {
       table.trained.push_back(layer.accuracy);
       table.training.push_back(layer.training_accuracy);
     }
-    table.warning = convergence_warning(layers, layout_.columns, description_.readout);
+    table.warning = convergence_warning(layers, layout_.layers, layout_.columns, description_.readout);
   }
 
   const TrainingDescription& description_;
@@ -265,18 +265,29 @@ class Run : public Session {
     if (layout_.columns.empty()) return;
     const ReadoutDescription& readout = description_.readout;
     if (readout.pixels) {
-      Baseline pixels{"pixels", evaluate_pixels(*pairs_->judged(), readout, description_.seed)};
+      const LayerEvaluation pixels = evaluate_pixels(*pairs_->judged(), readout, description_.seed);
       summary_.accuracy.pixels = pixels.accuracy;
-      add(pixels, state_.history.baselines);
+      warn({pixels}, {"the pixels"});
+      add(Baseline{"pixels", pixels.accuracy}, state_.history.baselines);
     }
     if (readout.untrained) {
       Baseline random{"random", {}};
-      for (const LayerEvaluation& layer : evaluate_layers(Judged::readouts)) {
+      const std::vector<LayerEvaluation> layers = evaluate_layers(Judged::readouts);
+      std::vector<std::string> names;
+      for (const std::string& layer : layout_.layers) names.push_back("untrained " + layer);
+      warn(layers, names);
+      for (const LayerEvaluation& layer : layers) {
         summary_.accuracy.untrained.push_back(layer.accuracy);
         random.accuracy.insert(random.accuracy.end(), layer.accuracy.begin(), layer.accuracy.end());
       }
       add(random, state_.history.baselines);
     }
+  }
+
+  // Where readouts of a baseline have not converged.
+  void warn(const std::vector<LayerEvaluation>& layers, const std::vector<std::string>& names) {
+    const std::string text = convergence_warning(layers, names, layout_.columns, description_.readout);
+    if (!text.empty()) summary_.accuracy.baseline_warnings.push_back(text);
   }
 
   void add_evaluation(std::int64_t epochs) {
@@ -590,7 +601,7 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
     AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
       const double start = wall_clock();
       load_data(ProgressStyle::automatic);
-      AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}, {}, {}};
+      AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}, {}, {}, {}};
       JudgedSets& sets = *pairs_->judged();
       const auto train = layer_activity(*trainer_, *sets.train, comm_);
       auto test = layer_activity(*trainer_, *sets.test, comm_);

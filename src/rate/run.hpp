@@ -23,7 +23,9 @@ struct AccuracyTable {
   std::vector<std::vector<double>> training;   // of the same readouts, on the images that they learned from
   std::vector<std::vector<double>> untrained;  // empty if not asked for
   std::vector<double> pixels;                  // by column; empty if not asked for
-  std::string warning;                         // "" where all readouts have converged
+  // Of readouts that have not converged: of the trained network ("" where all have), and of what it is compared with.
+  std::string warning;
+  std::vector<std::string> baseline_warnings;
 };
 
 struct TrainingSummary {
