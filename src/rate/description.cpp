@@ -144,6 +144,7 @@ ImageSets read_image_sets(Table& table) {
   if (table.has("readout")) images.readout = table.file("readout", kImport);
   images.validation_fraction = below_one(table, "validation_fraction", images.readout.empty() ? 0.2 : 0.0);
   images.side = table.integer("side", 0, 1024, 0);
+  images.gap = table.integer("gap", 0, 1'000'000, 0);
   if (table.has("mean") != table.has("deviation"))
     table.fail(table.has("mean") ? "mean" : "deviation",
                "'mean' and 'deviation' are given together; without them they are measured on the images to train on");
@@ -342,7 +343,10 @@ TrainingDescription read_tables(Document& document, const std::string& name, boo
   Table record = root.table("record");
   record.rename("record");
   d.record = read_records(record);
+  std::vector<const char*> of_data;
+  if (std::holds_alternative<ImageSets>(d.data)) of_data.push_back("gap");
   for (const auto& [table, keys] : {std::pair<const Table*, std::vector<const char*>>{&training, {"batch", "steps"}},
+                                    {&data, of_data},
                                     {&learning, {"label"}},
                                     {&readout, {"batch"}},
                                     {&record, {"gradients", "parameters", "estimates", "hooks"}}})

@@ -54,6 +54,7 @@ struct ImageSets {  // the same of images in files of one layout (io/image_set.h
   std::string readout;                  // what readouts learn from; "": the validation split
   double validation_fraction;           // of the images to train on
   std::int64_t side;                    // of the views [pixels]; 0: that of the images
+  std::int64_t gap;                     // frames from the first to the second of a pair; 0: two views of one image
   std::vector<double> mean, deviation;  // by channel, of values from 0 to 1; empty: measured on the images to train on
   Augmentation augmentation;
 };
