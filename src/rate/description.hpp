@@ -138,6 +138,11 @@ TrainingDescription read_training_text(const std::string& text, const std::strin
 // of the keys of the run's own data is left.
 TrainingDescription read_trained(const std::string& text, const std::string& name, std::vector<std::string> overrides);
 
+// A description whose network has the parameters of training.initial, to judge it. Throws ConfigError where it names
+// none.
+TrainingDescription read_imported(const std::string& path, const std::vector<std::string>& overrides,
+                                  std::optional<std::uint64_t> seed);
+
 // The --set that makes a description read its data from `path`, a folder or a file.
 std::string data_override(const std::string& path);
 

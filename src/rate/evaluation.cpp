@@ -44,6 +44,7 @@ void measure(const JudgedSets& sets, const std::vector<float>& test, LayerEvalua
   e.mean_activity = mean_activity(features);
   e.cosines = cosine_measures(features, labels);
   e.manifold = manifold_measures(features, labels);
+  e.push = push_measures(features);
 }
 
 // The task, whose errors name the block.

@@ -25,6 +25,7 @@ struct LayerEvaluation {
   double mean_activity = 0;
   CosineMeasures cosines;
   ManifoldMeasures manifold;
+  PushMeasures push;
 
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
@@ -32,6 +33,7 @@ struct LayerEvaluation {
     archive& cosines.across_classes& cosines.within_classes& cosines.across_histogram& cosines.within_histogram;
     archive& manifold.class_correlation& manifold.relative_radius& manifold.dimension;
     archive& manifold.classes& manifold.radii& manifold.dimensions& manifold.centroid_spreads;
+    archive& push.cosine_push& push.uniformity& push.kl_to_standard_gaussian& push.sliced_wasserstein;
   }
 };
 

@@ -19,6 +19,10 @@ constexpr Metric kMetrics[] = {
     {"class_correlation", [](const LayerEvaluation& e) { return e.manifold.class_correlation; }},
     {"class_radius", [](const LayerEvaluation& e) { return e.manifold.relative_radius; }},
     {"class_dimension", [](const LayerEvaluation& e) { return e.manifold.dimension; }},
+    {"cosine_push", [](const LayerEvaluation& e) { return e.push.cosine_push; }},
+    {"uniformity", [](const LayerEvaluation& e) { return e.push.uniformity; }},
+    {"kl_to_standard_gaussian", [](const LayerEvaluation& e) { return e.push.kl_to_standard_gaussian; }},
+    {"sliced_wasserstein", [](const LayerEvaluation& e) { return e.push.sliced_wasserstein; }},
 };
 
 std::string names_of(const std::vector<LabelColumn>& columns) {

@@ -38,7 +38,7 @@ std::vector<LossTerm> terms_of(const Rule& rule) {
 
 // Everything that the rest of a run depends on.
 struct TrainingState {
-  static constexpr std::uint32_t kVersion = 2;
+  static constexpr std::uint32_t kVersion = 3;
   std::string run;                               // its name in the result file
   std::int64_t step = 0;                         // steps taken
   std::int64_t epochs = 0;                       // that were to be trained
@@ -98,6 +98,19 @@ class Session {
   }
 
  protected:
+  void load_parameters(const std::string& path) {
+    const SafetensorsFile file(path);
+    std::vector<std::string> parameters;
+    for (const NamedArray* p : network()) parameters.push_back(p->name);
+    const std::vector<std::string> unused = unused_tensors(path, file.names(), parameters);
+    if (!unused.empty() && comm_.rank() == 0)
+      fmt::print(stderr, "warning: {}: not used: {}\n", path, join(unused, ", "));
+    for (NamedArray* p : network()) {
+      const StoredTensor tensor = file.read(p->name);
+      set_array(*p, path, {tensor.shape.begin(), tensor.shape.end()}, tensor.values);
+    }
+  }
+
   void show(const std::vector<LayerEvaluation>& layers, AccuracyTable& table) const {
     table.trained.clear();
     table.training.clear();
@@ -170,19 +183,6 @@ class Run : public Session {
 
  private:
   LossRow no_losses() const { return {std::vector<double>(layout_.hooks.size() * kLossTerms), 0}; }
-
-  void load_parameters(const std::string& path) {
-    const SafetensorsFile file(path);
-    std::vector<std::string> parameters;
-    for (const NamedArray* p : network()) parameters.push_back(p->name);
-    const std::vector<std::string> unused = unused_tensors(path, file.names(), parameters);
-    if (!unused.empty() && comm_.rank() == 0)
-      fmt::print(stderr, "warning: {}: not used: {}\n", path, join(unused, ", "));
-    for (NamedArray* p : network()) {
-      const StoredTensor tensor = file.read(p->name);
-      set_array(*p, path, {tensor.shape.begin(), tensor.shape.end()}, tensor.values);
-    }
-  }
 
   double rate_of(std::int64_t step) const {
     const OptimizerDescription& o = description_.optimizer;
@@ -573,7 +573,20 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
                            const RunFacts& facts, const std::string& trained, const std::string& out, bool activity) {
   struct Evaluation : Session {
     using Session::Session;
+    // Of a result file, or where that is "", of training.initial.
     void load(const std::string& path) {
+      if (path.empty())
+        load_parameters(description_.initial_parameters);
+      else
+        load_result(path);
+      // Readouts are what is asked for, whether the run itself wanted any.
+      if (!pairs_->judged())
+        throw ConfigError(description_.name +
+                          ": its data set has no labelled images to read out; name one that has, such as --set "
+                          "data.set=cifar10 --set data.folder=FOLDER");
+      layout_.columns = pairs_->judged()->columns;
+    }
+    void load_result(const std::string& path) {
       h5::of_user([&] {
         const h5::File file = h5::File::open_read_only(path);
         const std::string status = file.text_attribute("/", "status").value_or("unknown");
@@ -587,12 +600,6 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
           set_array(*p, path, {values.shape().begin(), values.shape().end()}, values.read<float>());
         }
       });
-      // Readouts are what is asked for, whether the run itself wanted any.
-      if (!pairs_->judged())
-        throw ConfigError(path +
-                          ": its data set has no labelled images to read out; name one that has, such as --set "
-                          "data.set=cifar10 --set data.folder=FOLDER");
-      layout_.columns = pairs_->judged()->columns;
     }
     void warn() const {
       for (const std::string& warning : check_readout(description_, *pairs_))

@@ -54,8 +54,9 @@ TrainingSummary run_training(const TrainingDescription& description, Backend& ba
                              const RunFacts& facts, const TrainingOutputs& outputs, ProgressStyle progress,
                              const CheckpointOptions& checkpoint);
 
-// Readouts of a finished run, whose parameters are read from its result file `trained`; written to a result file of
-// their own, on request with the activity that the test images cause. Collective. Throws Error.
+// Readouts of a finished run, whose parameters are read from its result file `trained`, or where that is "" of a
+// network with its initial parameters; written to a result file of their own, on request with the activity that the
+// test images cause. Collective. Throws Error.
 AccuracyTable evaluate_run(const TrainingDescription& description, Backend& backend, Communicator& comm,
                            const RunFacts& facts, const std::string& trained, const std::string& out, bool activity);
 
