@@ -24,8 +24,22 @@ void add_options(CLI::App& app, rate::ImportOptions& options, ProgressStyle& pro
   app.add_option("--labels", options.labels, "Files of labels (idx, .npy or .npz), one for each SOURCE");
   app.add_option("--array", options.array, "Name of the images in an .npz or HDF5 file");
   app.add_option("--label-array", options.label_array, "Name of the labels in an .npz or HDF5 file");
-  app.add_option("--side", options.side, "Resize images to so many pixels; of those that are no squares, the middle")
-      ->check(CLI::Range(1, 1024));
+  CLI::Option* side = app.add_option("--side", options.side,
+                                     "Resize images to so many pixels; of those that are no squares, the middle")
+                          ->check(CLI::Range(1, 1024));
+  CLI::Option* sequences = app.add_flag("--sequences", options.sequences,
+                                        "Every folder of pictures is a sequence of frames, by their names; the folders "
+                                        "that hold sequences are classes (data.gap pairs frames)");
+  app.add_option("--every", options.every, "Keep one frame in so many of each sequence")
+      ->check(CLI::Range(1, 1'000'000))
+      ->needs(sequences);
+  CLI::Option* crops = app.add_option("--crops", options.crops,
+                                      "So many random squares of each picture, of 8 to 100 % of its area, instead of "
+                                      "the middle; they stay together in splits")
+                           ->check(CLI::Range(1, 1000))
+                           ->needs(side)
+                           ->excludes(sequences);
+  app.add_option("--seed", options.seed, "Of the random squares (1)")->needs(crops);
   app.add_flag("--grey", options.grey, "One channel, the luminance");
   app.add_flag("--overwrite", options.overwrite, "Replace what is at --out");
   app.add_option_function<std::string>(
@@ -45,6 +59,7 @@ ExitCode import(int argc, char** argv) {
     fmt::print("images       {}, {} x {}, {}\n", set.count, set.side, set.side, set.channels == 1 ? "grey" : "RGB");
     for (const LabelColumn& column : set.columns)
       fmt::print("labels       {}: {} classes\n", column.name, column.classes);
+    if (options.sequences) fmt::print("sequences    {}, one frame in {} kept\n", set.groups.back() + 1, options.every);
     fmt::print("output       {}\n", options.out);
     return ExitCode::done;
   } catch (const CLI::ParseError& error) {

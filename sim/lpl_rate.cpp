@@ -42,6 +42,7 @@ void print_accuracy(const AccuracyTable& table) {
     if (!table.untrained.empty()) line("  (untrained)", table.untrained[l]);
   }
   if (!table.warning.empty()) fmt::print(stderr, "warning: {}\n", table.warning);
+  for (const std::string& warning : table.baseline_warnings) fmt::print(stderr, "warning: {}\n", warning);
 }
 
 // A number, or "-" where it is not defined.
@@ -97,24 +98,32 @@ ExitCode train(const ProgramOptions& options, const std::string& device, const T
   return summary.interrupted ? interrupted(options, comm) : ExitCode::done;
 }
 
-// lpl_rate eval RESULT.h5: readouts of a finished run, on its own data or others.
+TrainingDescription read_finished(const std::string& result, std::vector<std::string> overrides,
+                                  std::optional<std::uint64_t> seed) {
+  for (const std::string& assignment : overrides)
+    if (!assignment.starts_with("data.") && !assignment.starts_with("readout."))
+      throw ConfigError(
+          fmt::format("--set {}: a network is read out as it was trained; keys of data and readout can be "
+                      "set",
+                      assignment));
+  if (seed) overrides.push_back(fmt::format("training.seed={}", *seed));
+  return h5::of_user([&] {
+    const h5::File file = h5::File::open_read_only(result);
+    return read_trained(file.read_text("/config/description"), result, overrides);
+  });
+}
+
+// lpl_rate eval RESULT.h5: readouts of a finished run, on its own data or others; or of a .rate file's network with its
+// initial parameters.
 ExitCode evaluate(const ProgramOptions& options, const std::string& device, const std::string& images, bool activity,
                   Communicator& comm) {
+  const bool finished = std::filesystem::path(options.description).extension() != ".rate";
   TrainingDescription training;
   agree(comm, [&] {
     std::vector<std::string> overrides = options.overrides;
-    for (const std::string& assignment : overrides)
-      if (!assignment.starts_with("data.") && !assignment.starts_with("readout."))
-        throw ConfigError(
-            fmt::format("--set {}: a network is read out as it was trained; keys of data and readout can be "
-                        "set",
-                        assignment));
-    if (options.seed) overrides.push_back(fmt::format("training.seed={}", *options.seed));
     if (!images.empty()) overrides.push_back(data_override(images));
-    training = h5::of_user([&] {
-      const h5::File file = h5::File::open_read_only(options.description);
-      return read_trained(file.read_text("/config/description"), options.description, overrides);
-    });
+    training = finished ? read_finished(options.description, overrides, options.seed)
+                        : read_imported(options.description, overrides, options.seed);
   });
   const std::unique_ptr<Backend> backend = make_backend(device, comm);
   std::vector<std::string> data = data_files(training);
@@ -122,7 +131,8 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& device, cons
   RunFacts facts = facts_of(options, comm, training);
   if (activity) facts.options = "--activity";
   const auto locks = claim_outputs(options, {}, {}, data, facts, comm);
-  const AccuracyTable table = evaluate_run(training, *backend, comm, facts, options.description, options.out, activity);
+  const AccuracyTable table =
+      evaluate_run(training, *backend, comm, facts, finished ? options.description : "", options.out, activity);
   if (comm.rank() == 0) {
     print_accuracy(table);
     fmt::print("output       {}\n", options.out);
@@ -154,8 +164,9 @@ int main(int argc, char** argv) {
     bool activity = false;
     return run_program(argc - 1, argv + 1,
                        {.name = "lpl_rate eval",
-                        .suffix = ".h5 result",
-                        .purpose = "Reads out labels from the layers of a network that lpl_rate has trained.",
+                        .suffix = ".h5 result (or .rate)",
+                        .purpose = "Reads out labels from the layers of a network that lpl_rate has trained, or of a "
+                                   ".rate file's with imported parameters (training.initial).",
                         .engine = engine,
                         .result = ".eval.h5",
                         .resumable = false,

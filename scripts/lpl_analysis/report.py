@@ -17,7 +17,9 @@ LOSSES = {"pull": "Pull (predictive)", "push": "Push (Hebbian)", "decorr": "Deco
 METRICS = {"participation_ratio": "Participation ratio", "mean_activity": "Mean activity",
            "cosine_within": "Cosine within classes", "cosine_across": "Cosine across classes",
            "class_dimension": "Dimension of classes", "class_radius": "Radius of classes",
-           "class_correlation": "Correlation of class centres"}
+           "class_correlation": "Correlation of class centres", "cosine_push": "Squared cosine of pairs",
+           "uniformity": "Uniformity", "kl_to_standard_gaussian": "KL to N(0, 1)",
+           "sliced_wasserstein": "Sliced Wasserstein to N(0, 1)"}
 STYLE = """
 :root { color-scheme: light; }
 body { font: 15px/1.5 system-ui, "DejaVu Sans", sans-serif; color: #222; background: #fafafa; margin: 0 auto;

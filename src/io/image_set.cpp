@@ -72,6 +72,7 @@ ImageSetFile::ImageSetFile(const std::string& path) {
     layout_.side = static_cast<int>(shape[1]);
     layout_.channels = shape.size() == 3 ? 1 : static_cast<int>(shape[3]);
     if (file_.exists("/labels")) read_labels();
+    if (file_.exists("/groups")) read_groups();
     if (!images_.chunk().empty()) return;
     offset_ = images_.offset();
     descriptor_ = open(path.c_str(), O_RDONLY | O_CLOEXEC);
@@ -114,6 +115,19 @@ void ImageSetFile::read_labels() {
                                   names.size(), columns));
   for (std::size_t c = 0; c < columns; ++c) layout_.columns.push_back({names[c], classes[c]});
   check_labels(layout_, labels.name());
+}
+
+void ImageSetFile::read_groups() {
+  const h5::Dataset groups = file_.open_dataset("/groups");
+  if (groups.shape() != std::vector<hsize_t>{static_cast<hsize_t>(layout_.count)})
+    groups.refuse(fmt::format("({}), the group of each image", layout_.count));
+  layout_.groups = groups.read<std::int32_t>();
+  const auto descent = std::ranges::is_sorted_until(layout_.groups);
+  if (descent != layout_.groups.end())
+    throw ConfigError(
+        fmt::format("{}: image {} has the group {}, after {}; images of a group stand together, and "
+                    "groups ascend",
+                    groups.name(), descent - layout_.groups.begin(), *descent, *(descent - 1)));
 }
 
 void ImageSetFile::read(std::int64_t first, std::int64_t n, std::uint8_t* pixels) const {
@@ -181,6 +195,7 @@ void ImageSetWriter::begin(const ImageSetLayout& layout) {
     file.attribute("/labels", "columns", names);
     if (!layout.names.empty()) file.write_text("/names", join(layout.names, "\n"));
   }
+  if (!layout.groups.empty()) file.write("/groups", layout.groups);
   {
     h5::Dataset images =
         file.create_dataset<std::uint8_t>("/images", {rows, side, side, static_cast<hsize_t>(layout.channels)});

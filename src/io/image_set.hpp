@@ -3,6 +3,8 @@
 //   /labels   whole numbers from 0, (n) or (n, columns); absent: unlabelled
 //   /classes  whole numbers (columns): how many classes; absent: one more than the largest label
 //   /names    text, the names of the classes of an only column, one a line; may be absent
+//   /groups   whole numbers (n), ascending: images that belong together, such as the frames of a sequence, in their
+//             order; absent: each stands alone
 // and an attribute `columns` of /labels, their names, one a line.
 #pragma once
 
@@ -27,6 +29,7 @@ struct ImageSetLayout {
   std::vector<LabelColumn> columns;
   std::vector<std::int32_t> labels;  // (count, columns)
   std::vector<std::string> names;    // of the classes of an only column; empty: they have none
+  std::vector<std::int32_t> groups;  // by image; empty: each stands alone
 };
 
 // Reads images as they are asked for; only the labels are held in memory. Not thread-safe.
@@ -47,6 +50,7 @@ class ImageSetFile {
 
  private:
   void read_labels();
+  void read_groups();
 
   h5::File file_;
   h5::Dataset images_;

@@ -40,7 +40,7 @@ Cost cost_of(const BlockDescription& block, Shape x) {
 
 constexpr std::int64_t kRowsAChunk = 64;  // of what is written by epoch
 constexpr std::int64_t kHistogramBins = 40;
-constexpr std::int64_t kMetrics = 7;
+constexpr std::int64_t kMetrics = 11;
 constexpr double kHeader = 2048;  // bytes of a dataset's own, about
 
 // Bytes of rows of float64 values, in whole chunks.

@@ -144,6 +144,7 @@ ImageSets read_image_sets(Table& table) {
   if (table.has("readout")) images.readout = table.file("readout", kImport);
   images.validation_fraction = below_one(table, "validation_fraction", images.readout.empty() ? 0.2 : 0.0);
   images.side = table.integer("side", 0, 1024, 0);
+  images.gap = table.integer("gap", 0, 1'000'000, 0);
   if (table.has("mean") != table.has("deviation"))
     table.fail(table.has("mean") ? "mean" : "deviation",
                "'mean' and 'deviation' are given together; without them they are measured on the images to train on");
@@ -296,11 +297,14 @@ void refuse_too_many_toy_steps(const TrainingDescription& d, Table& training) {
                                         training.stated("epochs"), per_epoch, kMostToySteps));
 }
 
-TrainingDescription read_tables(Document& document, const std::string& name, bool only_judged) {
+// What a description is read for; that of a finished run stands in its result, and may name files that are gone.
+enum class Use { training, judging, judging_finished };
+
+TrainingDescription read_tables(Document& document, const std::string& name, Use use) {
   Table root = document.root();
   TrainingDescription d{};
   d.name = name;
-  d.only_judged = only_judged;
+  d.only_judged = use != Use::training;
   Table training = root.table("training");
   training.rename("training");
   d.seed = static_cast<std::uint64_t>(training.integer("seed", 0, kMany, 1));
@@ -309,7 +313,8 @@ TrainingDescription read_tables(Document& document, const std::string& name, boo
   d.steps = training.integer("steps", 0, kMany, 0);
   d.precision =
       training.choice("precision", {"float32", "bf16"}, "float32") == 0 ? Precision::float32 : Precision::bfloat16;
-  if (training.has("initial")) d.initial_parameters = only_judged ? training.text("initial") : training.file("initial");
+  if (training.has("initial"))
+    d.initial_parameters = use == Use::judging_finished ? training.text("initial") : training.file("initial");
   training.finish();
 
   Table network = root.table("network");
@@ -342,7 +347,10 @@ TrainingDescription read_tables(Document& document, const std::string& name, boo
   Table record = root.table("record");
   record.rename("record");
   d.record = read_records(record);
+  std::vector<const char*> of_data;
+  if (std::holds_alternative<ImageSets>(d.data)) of_data.push_back("gap");
   for (const auto& [table, keys] : {std::pair<const Table*, std::vector<const char*>>{&training, {"batch", "steps"}},
+                                    {&data, of_data},
                                     {&learning, {"label"}},
                                     {&readout, {"batch"}},
                                     {&record, {"gradients", "parameters", "estimates", "hooks"}}})
@@ -362,11 +370,11 @@ TrainingDescription read_tables(Document& document, const std::string& name, boo
 }
 
 TrainingDescription read(Document document, const std::string& name, std::vector<std::string> overrides,
-                         std::optional<std::uint64_t> seed, bool only_judged = false) {
+                         std::optional<std::uint64_t> seed, Use use = Use::training) {
   for (const char* optional : {"optimizer", "readout", "record"}) document.ensure_table(optional);
   if (seed) overrides.push_back(fmt::format("training.seed={}", *seed));
   resolve(document, overrides, {{"network", "net", "net", "net", ""}, {"learning", "rule", "rule", "rule", ""}});
-  return read_tables(document, name, only_judged);
+  return read_tables(document, name, use);
 }
 
 }  // namespace
@@ -386,9 +394,20 @@ TrainingDescription read_trained(const std::string& text, const std::string& nam
     overrides.insert(overrides.begin(), "data={}");
   const bool own_batch =
       std::ranges::any_of(overrides, [](const std::string& o) { return o.starts_with("readout.batch="); });
-  TrainingDescription trained = read(Document::from_text(text, name), name, std::move(overrides), std::nullopt, true);
+  TrainingDescription trained =
+      read(Document::from_text(text, name), name, std::move(overrides), std::nullopt, Use::judging_finished);
   trained.readout.stated_batch = own_batch;  // what is stored states every default
   return trained;
+}
+
+TrainingDescription read_imported(const std::string& path, const std::vector<std::string>& overrides,
+                                  std::optional<std::uint64_t> seed) {
+  TrainingDescription imported = read(Document::from_file(path), path, overrides, seed, Use::judging);
+  if (imported.initial_parameters.empty())
+    throw ConfigError(path +
+                      ": describes a network without parameters to read out; name a safetensors file that has them, "
+                      "--set training.initial=FILE");
+  return imported;
 }
 
 std::string data_override(const std::string& path) {

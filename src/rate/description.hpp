@@ -54,6 +54,7 @@ struct ImageSets {  // the same of images in files of one layout (io/image_set.h
   std::string readout;                  // what readouts learn from; "": the validation split
   double validation_fraction;           // of the images to train on
   std::int64_t side;                    // of the views [pixels]; 0: that of the images
+  std::int64_t gap;                     // frames from the first to the second of a pair; 0: two views of one image
   std::vector<double> mean, deviation;  // by channel, of values from 0 to 1; empty: measured on the images to train on
   Augmentation augmentation;
 };
@@ -136,6 +137,11 @@ TrainingDescription read_training_text(const std::string& text, const std::strin
 // The description that a finished run has stored, to judge its network. Where an override names another data.set, none
 // of the keys of the run's own data is left.
 TrainingDescription read_trained(const std::string& text, const std::string& name, std::vector<std::string> overrides);
+
+// A description whose network has the parameters of training.initial, to judge it. Throws ConfigError where it names
+// none.
+TrainingDescription read_imported(const std::string& path, const std::vector<std::string>& overrides,
+                                  std::optional<std::uint64_t> seed);
 
 // The --set that makes a description read its data from `path`, a folder or a file.
 std::string data_override(const std::string& path);

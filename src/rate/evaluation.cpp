@@ -14,28 +14,22 @@
 namespace lpl::rate {
 namespace {
 
-constexpr std::int64_t kChunk = 256;  // images that go through the network at once
+constexpr std::int64_t kChunk = 512;  // images that go through the network at once
 
 Features as_features(const std::vector<float>& values, std::int64_t samples) {
   const auto n = static_cast<std::size_t>(samples);
   return {values, n, values.size() / n};
 }
 
-std::vector<Readout> readouts_of(const JudgedSets& sets, const std::vector<float>& train,
-                                 const std::vector<float>& test, const ReadoutDescription& readout,
-                                 std::uint64_t seed) {
+void read_out(const JudgedSets& sets, const std::vector<float>& train, const std::vector<float>& test,
+              const ReadoutDescription& readout, std::uint64_t seed, LayerEvaluation& e) {
   LabelledFeatures learned{as_features(train, sets.train->count()), {}};
   LabelledFeatures tested{as_features(test, sets.test->count()), {}};
   for (const auto& column : sets.train->labels()) learned.labels.emplace_back(column);
   for (const auto& column : sets.test->labels()) tested.labels.emplace_back(column);
   ReadoutOptions options{{}, seed, readout.learning_rate, readout.epochs, static_cast<std::size_t>(readout.batch)};
   for (const LabelColumn& column : sets.columns) options.classes.push_back(static_cast<std::size_t>(column.classes));
-  return train_readouts(learned, tested, options);
-}
-
-void read_out(const JudgedSets& sets, const std::vector<float>& train, const std::vector<float>& test,
-              const ReadoutDescription& readout, std::uint64_t seed, LayerEvaluation& e) {
-  for (const Readout& r : readouts_of(sets, train, test, readout, seed)) {
+  for (const Readout& r : train_readouts(learned, tested, options)) {
     e.accuracy.push_back(r.test_accuracy);
     e.training_accuracy.push_back(r.train_accuracy);
     e.late_rise.push_back(r.late_rise);
@@ -50,6 +44,7 @@ void measure(const JudgedSets& sets, const std::vector<float>& test, LayerEvalua
   e.mean_activity = mean_activity(features);
   e.cosines = cosine_measures(features, labels);
   e.manifold = manifold_measures(features, labels);
+  e.push = push_measures(features);
 }
 
 // The task, whose errors name the block.
@@ -136,8 +131,8 @@ std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const 
   return evaluate_activity(sets, train, layer_activity(trainer, *sets.test, comm), readout, seed, judged, comm);
 }
 
-std::string convergence_warning(const std::vector<LayerEvaluation>& layers, const std::vector<LabelColumn>& columns,
-                                const ReadoutDescription& readout) {
+std::string convergence_warning(const std::vector<LayerEvaluation>& layers, const std::vector<std::string>& names,
+                                const std::vector<LabelColumn>& columns, const ReadoutDescription& readout) {
   constexpr double kConverged = 0.01;
   double most = 0;
   std::string which;
@@ -145,7 +140,7 @@ std::string convergence_warning(const std::vector<LayerEvaluation>& layers, cons
     for (std::size_t c = 0; c < columns.size(); ++c)
       if (layers[l].late_rise[c] > most) {
         most = layers[l].late_rise[c];
-        which = fmt::format("block {} ({})", l + 1, columns[c].name);
+        which = fmt::format("{} ({})", names[l], columns[c].name);
       }
   if (most <= kConverged) return {};
   return fmt::format(
@@ -154,12 +149,11 @@ std::string convergence_warning(const std::vector<LayerEvaluation>& layers, cons
       which, 100 * most, readout.epochs);
 }
 
-std::vector<double> evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed) {
-  std::vector<double> accuracy;
-  for (const Readout& r : readouts_of(sets, sets.train->make(0, sets.train->count()),
-                                      sets.test->make(0, sets.test->count()), readout, seed))
-    accuracy.push_back(r.test_accuracy);
-  return accuracy;
+LayerEvaluation evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed) {
+  LayerEvaluation pixels;
+  read_out(sets, sets.train->make(0, sets.train->count()), sets.test->make(0, sets.test->count()), readout, seed,
+           pixels);
+  return pixels;
 }
 
 }  // namespace lpl::rate

@@ -25,6 +25,7 @@ struct LayerEvaluation {
   double mean_activity = 0;
   CosineMeasures cosines;
   ManifoldMeasures manifold;
+  PushMeasures push;
 
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
@@ -32,6 +33,7 @@ struct LayerEvaluation {
     archive& cosines.across_classes& cosines.within_classes& cosines.across_histogram& cosines.within_histogram;
     archive& manifold.class_correlation& manifold.relative_radius& manifold.dimension;
     archive& manifold.classes& manifold.radii& manifold.dimensions& manifold.centroid_spreads;
+    archive& push.cosine_push& push.uniformity& push.kl_to_standard_gaussian& push.sliced_wasserstein;
   }
 };
 
@@ -53,11 +55,12 @@ std::vector<LayerEvaluation> evaluate(Trainer& trainer, JudgedSets& sets, const 
 // images.
 std::vector<std::vector<float>> layer_activity(Trainer& trainer, JudgedImages& images, Communicator& comm);
 
-// Says it where readouts had not converged, with the one that is farthest from it; "" where all had.
-std::string convergence_warning(const std::vector<LayerEvaluation>& layers, const std::vector<LabelColumn>& columns,
-                                const ReadoutDescription& readout);
+// Says it where readouts had not converged, with the one that is farthest from it; "" where all had. Layers are called
+// by their names.
+std::string convergence_warning(const std::vector<LayerEvaluation>& layers, const std::vector<std::string>& names,
+                                const std::vector<LabelColumn>& columns, const ReadoutDescription& readout);
 
-// Readouts straight from the pixels, by label column.
-std::vector<double> evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed);
+// Readouts straight from the pixels; no measures.
+LayerEvaluation evaluate_pixels(JudgedSets& sets, const ReadoutDescription& readout, std::uint64_t seed);
 
 }  // namespace lpl::rate

@@ -19,6 +19,10 @@ constexpr Metric kMetrics[] = {
     {"class_correlation", [](const LayerEvaluation& e) { return e.manifold.class_correlation; }},
     {"class_radius", [](const LayerEvaluation& e) { return e.manifold.relative_radius; }},
     {"class_dimension", [](const LayerEvaluation& e) { return e.manifold.dimension; }},
+    {"cosine_push", [](const LayerEvaluation& e) { return e.push.cosine_push; }},
+    {"uniformity", [](const LayerEvaluation& e) { return e.push.uniformity; }},
+    {"kl_to_standard_gaussian", [](const LayerEvaluation& e) { return e.push.kl_to_standard_gaussian; }},
+    {"sliced_wasserstein", [](const LayerEvaluation& e) { return e.push.sliced_wasserstein; }},
 };
 
 std::string names_of(const std::vector<LabelColumn>& columns) {
@@ -102,6 +106,7 @@ void TrainingFile::create_evaluations() {
   readout_epoch_ = file.create_series<std::int64_t>("/readout/epoch", 0, kChunk);
   accuracy_ = file.create_series<double>("/readout/accuracy", row, kChunk);
   training_accuracy_ = file.create_series<double>("/readout/training_accuracy", row, kChunk);
+  late_rise_ = file.create_series<double>("/readout/late_rise", row, kChunk);
   top5_accuracy_ = file.create_series<double>("/readout/top5_accuracy", row, kChunk);
   metrics_epoch_ = file.create_series<std::int64_t>("/metrics/epoch", 0, kChunk);
   for (const Metric& metric : kMetrics)
@@ -124,17 +129,19 @@ void TrainingFile::create_evaluations() {
 void TrainingFile::add(const EvaluationRow& row) {
   readout_epoch_.append(std::vector<std::int64_t>{row.epoch});
   metrics_epoch_.append(std::vector<std::int64_t>{row.epoch});
-  std::vector<double> accuracy, training, top5;
+  std::vector<double> accuracy, training, rise, top5;
   std::vector<std::uint64_t> within, across;
   for (const LayerEvaluation& layer : row.layers) {
     accuracy.insert(accuracy.end(), layer.accuracy.begin(), layer.accuracy.end());
     training.insert(training.end(), layer.training_accuracy.begin(), layer.training_accuracy.end());
+    rise.insert(rise.end(), layer.late_rise.begin(), layer.late_rise.end());
     top5.insert(top5.end(), layer.top5_accuracy.begin(), layer.top5_accuracy.end());
     within.insert(within.end(), layer.cosines.within_histogram.begin(), layer.cosines.within_histogram.end());
     across.insert(across.end(), layer.cosines.across_histogram.begin(), layer.cosines.across_histogram.end());
   }
   accuracy_.append(accuracy);
   training_accuracy_.append(training);
+  late_rise_.append(rise);
   top5_accuracy_.append(top5);
   within_histogram_.append(within);
   across_histogram_.append(across);

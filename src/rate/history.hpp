@@ -134,7 +134,7 @@ class TrainingFile {
   HistoryLayout layout_;
   h5::Series epoch_, learning_rate_, speed_;
   Losses epochs_, steps_;
-  h5::Series readout_epoch_, accuracy_, training_accuracy_, top5_accuracy_, metrics_epoch_;
+  h5::Series readout_epoch_, accuracy_, training_accuracy_, late_rise_, top5_accuracy_, metrics_epoch_;
   std::vector<h5::Series> metrics_;  // in the order of kMetrics
   h5::Series within_histogram_, across_histogram_;
 };

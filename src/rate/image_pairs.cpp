@@ -70,6 +70,7 @@ struct ImagesToView {
   std::string name;       // for messages
   bool measured = false;  // the normalisation, on the images to train on
   Augmentation augmentation{};
+  std::int64_t gap = 0;  // frames from the first to the second of a pair; 0: two views of one image
 };
 
 // Channels without variance cannot be normalised.
@@ -93,8 +94,8 @@ AugmentChoices switched(AugmentChoices choices, const Augmentation& on, int side
   return choices;
 }
 
-// Two random views of each image; images in a new order every epoch. An incomplete last batch is kept as published
-// (lightning-bolts' default), unless it has a single sample.
+// Two random views of each image, or one of each of two frames of a sequence; in a new order every epoch. An incomplete
+// last batch is kept as published (lightning-bolts' default), unless it has a single sample.
 class Augmented final : public PairSource {
  public:
   Augmented(ImagesToView data, const TrainingDescription& d)
@@ -105,11 +106,17 @@ class Augmented final : public PairSource {
         name_(data.name),
         measured_(data.measured),
         augmentation_(data.augmentation),
+        gap_(data.gap),
+        first_(gap_ > 0 ? with_partner(set_.train, gap_) : set_.train.images),
         classes_(classes_of(*set_.train.store, d)),
         column_(d.label_column) {
+    if (gap_ > 0 && source_.store->groups().empty())
+      throw ConfigError(fmt::format("{}; {} has no sequences (/groups); lpl_rate import --sequences makes such a set",
+                                    d.stated.at("data.gap"), name_));
     if (!d.only_judged && images() < batch_)
-      throw ConfigError(fmt::format("{}; {} has {} images to train on: give a batch of 2 to so many",
-                                    d.stated.at("training.batch"), data.name, images()));
+      throw ConfigError(fmt::format("{}; {} has {} {} to train on: give a batch of 2 to so many",
+                                    d.stated.at("training.batch"), name_, images(),
+                                    gap_ > 0 ? "pairs of frames" : "images"));
     if (d.readout.wanted || d.only_judged) check_readouts(d);
     judged_.columns = set_.test.store->columns();
     judged_.train = judged(set_.readout_train);
@@ -140,25 +147,25 @@ class Augmented final : public PairSource {
     const std::vector<ViewRequest> requests = views(step, slice);
     const ImageStore& store = *source_.store;
     std::vector<std::uint8_t> pixels(static_cast<std::size_t>(slice.count) * store.bytes_per_image());
-    store.fetch(images_of(step, slice), pixels.data());
     std::vector<AugmentChoices> choices;
     for (const ViewRequest& request : requests) choices.push_back(request.choices);
     const std::size_t half = requests.size() / 2,
                       size = half * static_cast<std::size_t>(3 * source_.side * source_.side);
     std::vector<float> made(2 * size);
     const ViewMaker& maker = makers_.at(store.side());
-    for (const std::size_t view : {0u, 1u})
+    for (const std::size_t view : {0u, 1u}) {
+      if (view == 0 || gap_ > 0) store.fetch(images_of(step, slice, view), pixels.data());
       maker.augment(std::span(choices).subspan(view * half, half), pixels.data(), made.data() + view * size);
+    }
     return made;
   }
 
   const ViewSource* view_source() const override { return &source_; }
   std::vector<ViewRequest> views(std::int64_t step, const Slice& slice) override {
     const auto epoch = static_cast<std::uint32_t>(step / steps_per_epoch());
-    const std::vector<std::int64_t> chosen = images_of(step, slice);
     std::vector<ViewRequest> requests;
     for (const std::uint32_t view : {0u, 1u})
-      for (const std::int64_t image : chosen) {
+      for (const std::int64_t image : images_of(step, slice, view)) {
         const auto index = static_cast<std::uint32_t>(image);
         const int side = source_.store->side();
         requests.push_back(
@@ -167,7 +174,9 @@ class Augmented final : public PairSource {
     return requests;
   }
 
-  std::vector<std::int32_t> labels(std::int64_t step) override { return labels_of(images_of(step, {0, batch(step)})); }
+  std::vector<std::int32_t> labels(std::int64_t step) override {
+    return labels_of(images_of(step, {0, batch(step)}, 0));
+  }
   std::vector<std::int64_t> shuffled(std::int64_t step) override {
     return shuffled_positives(batch(step), seed_, step);
   }
@@ -213,9 +222,9 @@ class Augmented final : public PairSource {
         });
   }
 
-  std::int64_t images() const { return static_cast<std::int64_t>(set_.train.images.size()); }
+  std::int64_t images() const { return static_cast<std::int64_t>(first_.size()); }
 
-  std::vector<std::int64_t> images_of(std::int64_t step, const Slice& slice) {
+  std::vector<std::int64_t> images_of(std::int64_t step, const Slice& slice, std::int64_t view) {
     const std::int64_t epoch = step / steps_per_epoch();
     if (epoch != order_epoch_) {
       order_ = epoch_order(images(), seed_, static_cast<std::uint32_t>(epoch));
@@ -224,7 +233,7 @@ class Augmented final : public PairSource {
     std::vector<std::int64_t> chosen;
     const std::int64_t first = step % steps_per_epoch() * batch_ + slice.first;
     for (std::int64_t i = first; i < first + slice.count; ++i)
-      chosen.push_back(set_.train.images[static_cast<std::size_t>(order_[static_cast<std::size_t>(i)])]);
+      chosen.push_back(first_[static_cast<std::size_t>(order_[static_cast<std::size_t>(i)])] + view * gap_);
     return chosen;
   }
 
@@ -242,6 +251,8 @@ class Augmented final : public PairSource {
   std::string name_;  // of the data, for messages
   bool measured_;
   Augmentation augmentation_;
+  std::int64_t gap_;
+  std::vector<std::int64_t> first_;  // of each pair
   std::int64_t classes_;
   std::size_t column_;
   std::map<int, ViewMaker> makers_;  // by the side of the images
@@ -407,7 +418,7 @@ std::unique_ptr<PairSource> make_image_pairs(const ImageSets& data, const Traini
   }
   const std::int64_t side = data.side > 0 ? data.side : set.train.store->side();
   return std::make_unique<Augmented>(
-      ImagesToView{std::move(set), side, data.file, data.mean.empty(), data.augmentation}, d);
+      ImagesToView{std::move(set), side, data.file, data.mean.empty(), data.augmentation, data.gap}, d);
 }
 
 std::unique_ptr<PairSource> make_frame_pairs(const FrameSequences& data, const TrainingDescription& description) {

@@ -8,8 +8,11 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <string_view>
 
 #include "core/errors.hpp"
+#include "core/random.hpp"
+#include "core/text.hpp"
 
 namespace lpl::rate {
 namespace {
@@ -137,7 +140,40 @@ double kl_to_standard_gaussian(const Matrix& x) {
   return (v + mean.array().square() - 1 - v.log()).mean() / 2;
 }
 
+// Projections on the rows of `directions`, ascending along each: (directions, samples).
+Matrix sorted_projections(const Matrix& x, const Matrix& directions) {
+  Matrix projections = directions * x.transpose();
+  for (auto along : projections.rowwise()) std::sort(along.begin(), along.end());
+  return projections;
+}
+
+double sliced_wasserstein(const Matrix& x, const Matrix& others, const Matrix& directions) {
+  return (sorted_projections(x, directions) - sorted_projections(others, directions)).array().square().mean();
+}
+
+// The same numbers for every set of as many samples and units.
+Matrix normal_rows(Index rows, Index columns, std::string_view name) {
+  Matrix x(rows, columns);
+  Random random(0, Draw::noise, hash_name(name), 0);
+  for (double& value : x.reshaped<Eigen::RowMajor>()) value = random.normal();
+  return x;
+}
+
+double distance_to_gaussian(const Matrix& x) {
+  constexpr Index kDirections = 64;
+  const Matrix sample = every(stride_of(x.rows()), x);
+  return sliced_wasserstein(sample, normal_rows(sample.rows(), sample.cols(), "gaussian samples"),
+                            unit_rows(normal_rows(kDirections, sample.cols(), "directions")));
+}
+
 }  // namespace
+
+double sliced_wasserstein(const Features& features, const Features& others, const Features& directions) {
+  if (features.samples != others.samples || features.units != others.units || features.units != directions.units)
+    throw Error(fmt::format("measures: {} x {} and {} x {} values, along directions of {} units", features.samples,
+                            features.units, others.samples, others.units, directions.units));
+  return sliced_wasserstein(in_double(features), in_double(others), in_double(directions));
+}
 
 double participation_ratio(const Features& features) { return participation_ratio(in_double(features)); }
 
@@ -198,7 +234,8 @@ PushMeasures push_measures(const Features& features) {
   const double own = unit.rowwise().squaredNorm().array().square().sum();
   return {.cosine_push = mean_of_pairs(squared_norm_of_gram(unit) - own, unit.rows()),
           .uniformity = uniformity(unit),
-          .kl_to_standard_gaussian = kl_to_standard_gaussian(x)};
+          .kl_to_standard_gaussian = kl_to_standard_gaussian(x),
+          .sliced_wasserstein = distance_to_gaussian(x)};
 }
 
 }  // namespace lpl::rate

@@ -48,7 +48,12 @@ struct PushMeasures {
   double cosine_push = 0;  // mean squared cosine of two samples, not centred; 0 with a sample of zeros
   double uniformity = 0;   // log mean exp(-2 d²), d the distance of two unit rows; at most kPairedSamples samples
   double kl_to_standard_gaussian = 0;  // mean over units of KL(N(mean, variance + 1e-4) || N(0, 1))
+  double sliced_wasserstein = 0;       // to as many samples of N(0, 1), along 64 directions; at most kPairedSamples
 };
 PushMeasures push_measures(const Features& features);
+
+// Squared Wasserstein distance of two sets of as many samples along the rows of `directions`, of length 1: the mean
+// over directions and samples of the squared difference of the projections, each set's in ascending order.
+double sliced_wasserstein(const Features& features, const Features& others, const Features& directions);
 
 }  // namespace lpl::rate

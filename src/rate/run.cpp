@@ -38,7 +38,7 @@ std::vector<LossTerm> terms_of(const Rule& rule) {
 
 // Everything that the rest of a run depends on.
 struct TrainingState {
-  static constexpr std::uint32_t kVersion = 2;
+  static constexpr std::uint32_t kVersion = 3;
   std::string run;                               // its name in the result file
   std::int64_t step = 0;                         // steps taken
   std::int64_t epochs = 0;                       // that were to be trained
@@ -98,6 +98,19 @@ class Session {
   }
 
  protected:
+  void load_parameters(const std::string& path) {
+    const SafetensorsFile file(path);
+    std::vector<std::string> parameters;
+    for (const NamedArray* p : network()) parameters.push_back(p->name);
+    const std::vector<std::string> unused = unused_tensors(path, file.names(), parameters);
+    if (!unused.empty() && comm_.rank() == 0)
+      fmt::print(stderr, "warning: {}: not used: {}\n", path, join(unused, ", "));
+    for (NamedArray* p : network()) {
+      const StoredTensor tensor = file.read(p->name);
+      set_array(*p, path, {tensor.shape.begin(), tensor.shape.end()}, tensor.values);
+    }
+  }
+
   void show(const std::vector<LayerEvaluation>& layers, AccuracyTable& table) const {
     table.trained.clear();
     table.training.clear();
@@ -105,7 +118,7 @@ class Session {
       table.trained.push_back(layer.accuracy);
       table.training.push_back(layer.training_accuracy);
     }
-    table.warning = convergence_warning(layers, layout_.columns, description_.readout);
+    table.warning = convergence_warning(layers, layout_.layers, layout_.columns, description_.readout);
   }
 
   const TrainingDescription& description_;
@@ -170,19 +183,6 @@ class Run : public Session {
 
  private:
   LossRow no_losses() const { return {std::vector<double>(layout_.hooks.size() * kLossTerms), 0}; }
-
-  void load_parameters(const std::string& path) {
-    const SafetensorsFile file(path);
-    std::vector<std::string> parameters;
-    for (const NamedArray* p : network()) parameters.push_back(p->name);
-    const std::vector<std::string> unused = unused_tensors(path, file.names(), parameters);
-    if (!unused.empty() && comm_.rank() == 0)
-      fmt::print(stderr, "warning: {}: not used: {}\n", path, join(unused, ", "));
-    for (NamedArray* p : network()) {
-      const StoredTensor tensor = file.read(p->name);
-      set_array(*p, path, {tensor.shape.begin(), tensor.shape.end()}, tensor.values);
-    }
-  }
 
   double rate_of(std::int64_t step) const {
     const OptimizerDescription& o = description_.optimizer;
@@ -265,18 +265,29 @@ class Run : public Session {
     if (layout_.columns.empty()) return;
     const ReadoutDescription& readout = description_.readout;
     if (readout.pixels) {
-      Baseline pixels{"pixels", evaluate_pixels(*pairs_->judged(), readout, description_.seed)};
+      const LayerEvaluation pixels = evaluate_pixels(*pairs_->judged(), readout, description_.seed);
       summary_.accuracy.pixels = pixels.accuracy;
-      add(pixels, state_.history.baselines);
+      warn({pixels}, {"the pixels"});
+      add(Baseline{"pixels", pixels.accuracy}, state_.history.baselines);
     }
     if (readout.untrained) {
       Baseline random{"random", {}};
-      for (const LayerEvaluation& layer : evaluate_layers(Judged::readouts)) {
+      const std::vector<LayerEvaluation> layers = evaluate_layers(Judged::readouts);
+      std::vector<std::string> names;
+      for (const std::string& layer : layout_.layers) names.push_back("untrained " + layer);
+      warn(layers, names);
+      for (const LayerEvaluation& layer : layers) {
         summary_.accuracy.untrained.push_back(layer.accuracy);
         random.accuracy.insert(random.accuracy.end(), layer.accuracy.begin(), layer.accuracy.end());
       }
       add(random, state_.history.baselines);
     }
+  }
+
+  // Where readouts of a baseline have not converged.
+  void warn(const std::vector<LayerEvaluation>& layers, const std::vector<std::string>& names) {
+    const std::string text = convergence_warning(layers, names, layout_.columns, description_.readout);
+    if (!text.empty()) summary_.accuracy.baseline_warnings.push_back(text);
   }
 
   void add_evaluation(std::int64_t epochs) {
@@ -562,7 +573,20 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
                            const RunFacts& facts, const std::string& trained, const std::string& out, bool activity) {
   struct Evaluation : Session {
     using Session::Session;
+    // Of a result file, or where that is "", of training.initial.
     void load(const std::string& path) {
+      if (path.empty())
+        load_parameters(description_.initial_parameters);
+      else
+        load_result(path);
+      // Readouts are what is asked for, whether the run itself wanted any.
+      if (!pairs_->judged())
+        throw ConfigError(description_.name +
+                          ": its data set has no labelled images to read out; name one that has, such as --set "
+                          "data.set=cifar10 --set data.folder=FOLDER");
+      layout_.columns = pairs_->judged()->columns;
+    }
+    void load_result(const std::string& path) {
       h5::of_user([&] {
         const h5::File file = h5::File::open_read_only(path);
         const std::string status = file.text_attribute("/", "status").value_or("unknown");
@@ -576,12 +600,6 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
           set_array(*p, path, {values.shape().begin(), values.shape().end()}, values.read<float>());
         }
       });
-      // Readouts are what is asked for, whether the run itself wanted any.
-      if (!pairs_->judged())
-        throw ConfigError(path +
-                          ": its data set has no labelled images to read out; name one that has, such as --set "
-                          "data.set=cifar10 --set data.folder=FOLDER");
-      layout_.columns = pairs_->judged()->columns;
     }
     void warn() const {
       for (const std::string& warning : check_readout(description_, *pairs_))
@@ -590,7 +608,7 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
     AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
       const double start = wall_clock();
       load_data(ProgressStyle::automatic);
-      AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}, {}, {}};
+      AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}, {}, {}, {}};
       JudgedSets& sets = *pairs_->judged();
       const auto train = layer_activity(*trainer_, *sets.train, comm_);
       auto test = layer_activity(*trainer_, *sets.test, comm_);

@@ -23,7 +23,9 @@ struct AccuracyTable {
   std::vector<std::vector<double>> training;   // of the same readouts, on the images that they learned from
   std::vector<std::vector<double>> untrained;  // empty if not asked for
   std::vector<double> pixels;                  // by column; empty if not asked for
-  std::string warning;                         // "" where all readouts have converged
+  // Of readouts that have not converged: of the trained network ("" where all have), and of what it is compared with.
+  std::string warning;
+  std::vector<std::string> baseline_warnings;
 };
 
 struct TrainingSummary {
@@ -52,8 +54,9 @@ TrainingSummary run_training(const TrainingDescription& description, Backend& ba
                              const RunFacts& facts, const TrainingOutputs& outputs, ProgressStyle progress,
                              const CheckpointOptions& checkpoint);
 
-// Readouts of a finished run, whose parameters are read from its result file `trained`; written to a result file of
-// their own, on request with the activity that the test images cause. Collective. Throws Error.
+// Readouts of a finished run, whose parameters are read from its result file `trained`, or where that is "" of a
+// network with its initial parameters; written to a result file of their own, on request with the activity that the
+// test images cause. Collective. Throws Error.
 AccuracyTable evaluate_run(const TrainingDescription& description, Backend& backend, Communicator& comm,
                            const RunFacts& facts, const std::string& trained, const std::string& out, bool activity);
 

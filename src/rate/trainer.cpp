@@ -422,17 +422,20 @@ Dropout Trainer::dropout(const Layer& layer, std::size_t slice) const {
 std::vector<std::vector<float>> Trainer::features(const std::vector<float>& images, std::int64_t samples) {
   Shape shape = encoder_description_.input;
   const std::int64_t size = shape.channels * shape.positions();
-  constexpr std::int64_t kChunk = 32;  // samples that go forward at once
-  std::vector<Block>& blocks = encoder_.blocks();
-  std::vector<std::vector<float>> all(blocks.size());
-  for (std::int64_t first = 0; first < samples; first += kChunk) {
-    shape.samples = std::min(kChunk, samples - first);
-    const std::vector<float> chunk(images.begin() + first * size, images.begin() + (first + shape.samples) * size);
-    Slices x{backend_.upload(chunk, shape, description_.precision)};
-    for (std::size_t b = 0; b < blocks.size(); ++b) {
-      x = forward(blocks[b], x, nullptr);
-      const std::vector<float> means = backend_.download(backend_.mean_over_space(x[0]));
-      all[b].insert(all[b].end(), means.begin(), means.end());
+  Slices x;
+  const Batch batch(samples, 0, 1, backend_.most_slices());
+  for (const Slice& slice : batch.slices()) {
+    shape.samples = slice.count;
+    const auto first = images.begin() + slice.first * size;
+    x.push_back(backend_.upload({first, first + slice.count * size}, shape, description_.precision));
+  }
+  std::vector<std::vector<float>> all;
+  for (Block& block : encoder_.blocks()) {
+    x = forward(block, x, nullptr);
+    std::vector<float>& means = all.emplace_back();
+    for (const Tensor& slice : x) {
+      const std::vector<float> own = backend_.download(backend_.mean_over_space(slice));
+      means.insert(means.end(), own.begin(), own.end());
     }
   }
   return all;

@@ -21,14 +21,34 @@ def images_of(n, side=32, channels=3):
     return VALUES.integers(0, 256, (n, side, side, channels), np.uint8)
 
 
-def png(pixels):
-    """A PNG of (height, width, channels) pixels: grey, RGB, or RGB and transparency."""
+def exif(orientation, order="<"):
+    """A TIFF of one entry, which says how the camera was held."""
+    return {"<": b"II", ">": b"MM"}[order] + struct.pack(f"{order}HIHHHIHHI", 42, 8, 1, 0x0112, 3, 1, orientation, 0, 0)
+
+
+def png(pixels, more=b""):
+    """A PNG of (height, width, channels) pixels: grey, RGB, or RGB and transparency; `more`: what stands in eXIf."""
     height, width, channels = pixels.shape
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
     header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + (chunk(b"eXIf", more) if more else b"") + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def jpeg(steps, more=b""):
+    """Made by an encoder that is not the decoder's: grey blocks beside each other, their brightness by its differences (8 a
+    grey level, 64 to 127 or their negatives), from 128 on; `more`: what stands in the EXIF segment."""
+    quantisation = b"\xff\xdb\0\x43\0" + bytes([1] * 64)
+    frame = b"\xff\xc0\0\x0b\x08" + struct.pack(">HH", 8, 8 * len(steps)) + b"\x01\x01\x11\0"
+    # Code 0 of one bit: a difference of 7 bits (DC); code 0: end of block (AC).
+    tables = b"".join(b"\xff\xc4" + struct.pack(">HB", 3 + 16 + 1, kind) + bytes([1] + [0] * 15) + bytes([symbol])
+                      for kind, symbol in ((0, 7), (0x10, 0)))
+    bits = "".join("0" + f"{step if step > 0 else step + 127:07b}" + "0" for step in steps)
+    bits += "1" * (-len(bits) % 8)
+    scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0" + int(bits, 2).to_bytes(len(bits) // 8, "big")
+    segment = b"\xff\xe1" + struct.pack(">H", 8 + len(more)) + b"Exif\0\0" + more if more else b""
+    return b"\xff\xd8" + segment + quantisation + frame + tables + scan + b"\xff\xd9"
 
 
 def idx(values):
@@ -88,21 +108,35 @@ class Import(ImagesTest):
         self.assertTrue((stored["images"][1] == 0).all())  # transparent stands before black
 
     def test_jpeg(self):
-        """Made by an encoder that is not the decoder's: the coefficients of one grey block, all of it 128 + 8."""
-        quantisation = b"\xff\xdb\0\x43\0" + bytes([1] * 64)
-        frame = b"\xff\xc0\0\x0b\x08" + struct.pack(">HH", 8, 8) + b"\x01\x01\x11\0"
-        # Code 0 of one bit: a difference of 7 bits (DC); code 0: end of block (AC).
-        tables = b"".join(b"\xff\xc4" + struct.pack(">HB", 3 + 16 + 1, kind) + bytes([1] + [0] * 15) + bytes([symbol])
-                          for kind, symbol in ((0, 7), (0x10, 0)))
-        bits = "0" + f"{64:07b}" + "0"  # DC 64: 64 / 8 above 128
-        bits += "1" * (-len(bits) % 8)
-        scan = b"\xff\xda\0\x08\x01\x01\0\0\x3f\0" + int(bits, 2).to_bytes(len(bits) // 8, "big")
-        self.file("flat/a.jpg", b"\xff\xd8" + quantisation + frame + tables + scan + b"\xff\xd9")
+        """One grey block, all of it 128 + 8."""
+        self.file("flat/a.jpg", jpeg([64]))
         self.convert(self.folder / "flat")
         np.testing.assert_array_equal(self.stored()["images"], np.full((1, 8, 8, 3), 136))
-        broken = self.file("flat/b.jpeg", b"\xff\xd8" + quantisation)
+        broken = self.file("flat/b.jpeg", jpeg([64])[:71])
         (self.folder / "set.h5").unlink()
         self.assertIn(f"{broken}: cannot be read as a picture: ", self.refusal(self.folder / "flat", "--side", 8))
+
+    def test_pictures_are_turned_upright(self):
+        stored = images_of(1, side=3)[0]
+        corner = stored[::-1, ::-1]
+        expected = [stored, stored[:, ::-1], corner, stored[::-1], stored.swapaxes(0, 1), np.rot90(stored, -1), corner.swapaxes(0, 1),
+                    np.rot90(stored)]
+        for orientation in range(1, 9):
+            self.file(f"turned/{orientation}.png", png(stored, exif(orientation, "<>"[orientation % 2])))
+        self.convert(self.folder / "turned")
+        np.testing.assert_array_equal(self.stored()["images"], expected)
+        self.file("turned/9.png", png(stored, exif(9)))
+        (self.folder / "set.h5").unlink()
+        self.assertIn("9.png: cannot be read as a picture: its orientation in EXIF is 9; 1 to 8 are defined",
+                      self.refusal(self.folder / "turned"))
+
+    def test_jpeg_of_a_turned_camera(self):
+        """Two blocks beside each other, 136 and 128, one above the other when a quarter turn is undone."""
+        for name, orientation, top in (("a", 6, 136), ("b", 8, 128)):
+            self.file(f"flat/{name}.jpg", jpeg([64, -64], exif(orientation)))
+            self.convert(self.folder / "flat", "--side", 8, "--overwrite")
+            image = self.stored()["images"][-1]
+            self.assertTrue((image[:4] == top).all() and (image[4:] == 264 - top).all(), image[..., 0])
 
     def test_idx_packed_or_not(self):
         pictures, labels = images_of(5, 28, 1)[..., 0], np.array([3, 0, 9, 9, 1], np.uint8)
@@ -170,6 +204,66 @@ class Import(ImagesTest):
         self.convert(self.folder / "flat", "--grey")
         self.assertEqual(self.stored()["images"].ravel().tolist(), [76, 150, 29, 18])
 
+    def frames(self, folder, values):
+        """Pictures of one value each, numbered from 1 without leading zeros."""
+        for number, value in enumerate(values, 1):
+            self.file(f"{folder}/frame_{number}.png", png(np.full((4, 4, 1), value, np.uint8)))
+
+    def test_folders_of_frames(self):
+        self.frames("films/b", range(12))
+        self.frames("films/a", range(20, 25))
+        done = self.convert(self.folder / "films", "--sequences", "--every", 2)
+        self.assertIn("sequences    2, one frame in 2 kept\n", done.stdout)
+        stored = self.stored()
+        self.assertEqual(stored["images"][:, 0, 0, 0].tolist(), [20, 22, 24, 0, 2, 4, 6, 8, 10])
+        self.assertEqual(stored["groups"].tolist(), [0] * 3 + [1] * 6)
+        self.assertNotIn("labels", stored)
+
+    def test_classes_of_sequences_and_one_sequence_alone(self):
+        for folder, value in (("walk/1", 1), ("walk/2", 2), ("run/1", 3)):
+            self.frames(f"films/{folder}", [value] * 2)
+        self.convert(self.folder / "films", self.folder / "films", "--sequences")
+        stored = self.stored()
+        self.assertEqual(stored["images"][:6, 0, 0, 0].tolist(), [3, 3, 1, 1, 2, 2])
+        self.assertEqual(stored["groups"].tolist(), np.repeat(range(6), 2).tolist())
+        self.assertEqual(stored["labels"][:, 0].tolist(), [0, 0, 1, 1, 1, 1] * 2)
+        self.assertEqual(stored["names"], b"run\nwalk")
+        self.convert(self.folder / "films/walk/1", "--sequences", "--overwrite")
+        self.assertEqual(self.stored()["groups"].tolist(), [0, 0])
+        np.save(self.folder / "a.npy", images_of(2, 4))
+        (self.folder / "set.h5").unlink()
+        self.assertIn("a.npy: --sequences takes folders of pictures", self.refusal(self.folder / "a.npy", "--sequences"))
+
+    def test_random_crops(self):
+        """Of a ramp of 3 a pixel, 80 wide and 40 high, the ends of a crop's rows tell its place."""
+        ramp = np.repeat(np.arange(0, 240, 3, dtype=np.uint8)[None, :, None], 40, 0)
+        for name in ("a/1.png", "a/2.png", "b/3.png"):
+            self.file(f"ramps/{name}", png(ramp))
+        self.convert(self.folder / "ramps", "--side", 8, "--crops", 50)
+        stored = self.stored()
+        self.assertEqual(stored["images"].shape, (150, 8, 8, 3))
+        self.assertEqual(stored["groups"].tolist(), np.repeat(range(3), 50).tolist())
+        self.assertEqual(stored["labels"][:, 0].tolist(), [0] * 100 + [1] * 50)
+        rows = stored["images"][:, 0, :, 0].astype(int)
+        self.assertLessEqual(np.ptp(stored["images"].astype(int), axis=1).max(), 1)  # all rows of a crop are alike, rounded
+        width = (rows[:, 5] - rows[:, 2]) / 3 * 8 / 3
+        centre = (rows[:, 3] + rows[:, 4]) / 6
+        self.assertGreater(width.min(), 0.8 * np.sqrt(0.08 * 80 * 40))
+        self.assertLess(width.max(), 42)
+        self.assertGreater(width.max(), 38)
+        self.assertTrue((centre - width / 2 > -2).all() and (centre + width / 2 < 81).all())
+        self.assertGreater(np.ptp(centre), 30)
+        again = {}
+        for seed in (1, 2):
+            self.convert(self.folder / "ramps", "--side", 8, "--crops", 50, "--seed", seed, "--overwrite")
+            again[seed] = self.stored()["images"]
+        np.testing.assert_array_equal(again[1], stored["images"])
+        self.assertTrue((again[2] != stored["images"]).any())
+        for arguments, reason in ((["--crops", 2], "requires --side"), (["--side", 8, "--crops", 2, "--sequences"], "excludes"),
+                                  (["--every", 2], "requires --sequences")):
+            done = self.convert(self.folder / "ramps", *arguments, out="other.h5", code=2)
+            self.assertIn(reason, done.stderr)
+
     def test_what_is_there_stays(self):
         path = self.file("a.npy", b"")
         np.save(path, images_of(2, 4))
@@ -217,6 +311,8 @@ class Import(ImagesTest):
 
 class Trained(ImagesTest):
     """Trainings on sets of images."""
+
+    OFF = [f"data.augmentation.{name}=false" for name in ("crop", "flip", "jitter", "grey", "blur")]
 
     def write_set(self, name, count, side=32, channels=3, **labels):
         path = self.folder / name
@@ -282,8 +378,7 @@ class Trained(ImagesTest):
 
     def test_augmentation_can_be_switched_off(self):
         """Without any, both views are the same: nothing to predict."""
-        off = [f"data.augmentation.{name}=false" for name in ("crop", "flip", "jitter", "grey", "blur")]
-        for settings, same in ((off, True), (off[1:], False)):
+        for settings, same in ((self.OFF, True), (self.OFF[1:], False)):
             self.train("run", "readout.wanted=false", *settings, text=self.text("augmentation = {}"))
             with h5py.File(self.folder / "run.h5") as result:
                 self.assertEqual((result["steps/pull"][0] == 0).all(), same)
@@ -313,6 +408,49 @@ class Trained(ImagesTest):
             self.write_set(name, 12, side=20, labels=np.arange(12) % 4)
         self.train("others", text=self.text(f'readout = "{self.folder}/labelled.h5"\ntest = "{self.folder}/test.h5"'))
         self.assertIn("labels", self.refused(text=self.text("test_fraction = 0.25", rule=SUPERVISED)))
+
+    def test_frames_are_paired_with_later_ones(self):
+        """Every second frame of a sequence is the same picture: nothing to predict at a gap of two."""
+        pictures = images_of(16).repeat(3, 0).reshape(8, 2, 3, 32, 32, 3).swapaxes(1, 2).reshape(48, 32, 32, 3)
+        with h5py.File(self.folder / "train.h5", "w") as file:
+            file["images"] = pictures
+            file["groups"] = np.repeat(np.arange(8) * 3, 6)
+        text = self.text("validation_fraction = 0\naugmentation = {}")
+        for gap, pairs in ((1, 40), (2, 32), (5, 8)):
+            self.train("run", "readout.wanted=false", f"data.gap={gap}", f"training.batch={min(pairs, 20)}", *self.OFF, text=text)
+            with h5py.File(self.folder / "run.h5") as result:
+                self.assertEqual(result["steps/total"].shape, (2 * -(-pairs // 20),))
+                pull = result["steps/pull"][0]
+            self.assertTrue((pull == 0).all() if gap == 2 else (pull > 0).all(), (gap, pull))
+        settings = ["readout.wanted=false", "data.gap=1"]
+        self.assert_same(self.train("one", *settings, text=text), self.train("three", *settings, text=text, ranks=3))
+        self.assertIn("has 0 pairs of frames to train on", self.refused("data.gap=6", "readout.wanted=false", text=text))
+
+    def test_splits_keep_groups_whole(self):
+        """Four folds of eight groups of five: each has two groups."""
+        with h5py.File(self.folder / "train.h5", "w") as file:
+            file["groups"] = np.repeat(np.arange(8), 5)
+            file["labels"] = np.arange(40) % 4
+            file["images"] = images_of(8).repeat(5, 0)
+        seen = []
+        for fold in range(4):
+            self.train("fold", "training.epochs=1", text=self.text(f"folds = 4\nfold = {fold}"))
+            done = lpl_rate("eval", self.folder / "fold.h5", "--activity", "--overwrite", "--out", self.folder / "e.h5")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with h5py.File(self.folder / "e.h5") as judged:
+                pixels = judged["activity/pixels"][:].reshape(10, -1)
+            self.assertTrue((pixels.reshape(2, 5, -1) == pixels[::5, None]).all())
+            seen.append(pixels[::5])
+        self.assertEqual(len(np.unique(np.round(np.concatenate(seen), 3), axis=0)), 8)
+
+    def test_what_is_refused_of_groups(self):
+        self.assertIn("has no sequences (/groups); lpl_rate import --sequences makes such a set",
+                      self.refused("data.gap=1", "readout.wanted=false", text=self.text()))
+        for groups, reason in ((np.arange(39), "/groups: "), ([0] * 20 + [2] * 10 + [1] * 10, "image 30 has the group 1, after 2")):
+            with h5py.File(self.folder / "train.h5", "r+") as file:
+                file.pop("groups", None)
+                file["groups"] = groups
+            self.assertIn(reason, self.refused(text=self.text("test_fraction = 0.25")))
 
     def test_what_is_refused(self):
         for extra, reason in (

@@ -352,6 +352,23 @@ class Outputs(RateTest):
             self.assertNotIn("activity", judged)
         self.assertEqual(status(self.folder / "run.h5"), "complete")
 
+    def test_eval_of_imported_parameters(self):
+        """Exported ones, of which nothing else than the description is known: what the run itself has read out."""
+        exported = self.folder / "net.safetensors"
+        self.train("run", arguments=["--export", exported])
+        for ranks in (1, 2):
+            done = lpl_rate("eval", self.folder / "run.rate", "--set", f'training.initial="{exported}"', "--out", self.folder / "e.h5",
+                            "--overwrite", ranks=ranks)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with h5py.File(self.folder / "run.h5") as run, h5py.File(self.folder / "e.h5") as judged:
+                for name in ("readout/accuracy", "metrics/sliced_wasserstein", "metrics/cosine_push"):
+                    np.testing.assert_array_equal(judged[name][-1], run[name][-1])
+                self.assertTrue(np.isfinite(judged["metrics/uniformity"][:]).all())
+        refused = lpl_rate("eval", self.folder / "run.rate", "--out", self.folder / "none.h5")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("describes a network without parameters to read out", refused.stderr)
+        self.assertFalse((self.folder / "none.h5").exists())
+
     def test_eval_keeps_the_activity_that_it_judges(self):
         self.train("run")
         found = []

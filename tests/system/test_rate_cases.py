@@ -335,9 +335,18 @@ class Warnings(RateTest):
                           'optimizer.warmup_epochs has no effect with schedule = "constant"'])
 
     def test_readouts_that_still_learn(self):
-        (line,) = self.said("readout.epochs=4", "training.epochs=1", "readout.learning_rate=0.03", arguments=[])
+        (line,) = self.said("readout.epochs=4", "training.epochs=1", "readout.learning_rate=0.03", "readout.untrained=false",
+                            arguments=[])
         self.assertRegex(line, r"readouts have not converged: that of block \d \(\w+\) still rose by [\d.]+ points .* "
                                r"readout.epochs = 4")
+        with h5py.File(self.folder / "said.h5") as result:
+            rise = result["readout/late_rise"][-1]
+        self.assertGreater(rise.max(), 0.01)
+        self.assertIn(f"still rose by {100 * rise.max():.1f} points", line)
+        lines = self.said("readout.epochs=4", "readout.pixels=true", "readout.untrained=true", "training.epochs=1",
+                          "readout.learning_rate=0.03", arguments=[])
+        for line, what in zip(lines, (r"block \d", "the pixels", r"untrained block \d"), strict=True):
+            self.assertRegex(line, rf"readouts have not converged: that of {what} \(\w+\) still rose by ")
         self.assertEqual(self.said("readout.epochs=300", "training.epochs=1", "readout.learning_rate=1e-9", arguments=[]), [])
 
     def test_the_accuracy_on_the_images_that_readouts_learn_from_is_shown(self):

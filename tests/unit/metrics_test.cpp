@@ -314,5 +314,26 @@ TEST_F(Recorded, Push) {
   expect_recorded("push/kl_to_standard_gaussian", {measures.kl_to_standard_gaussian});
 }
 
+TEST_F(Recorded, SlicedWasserstein) {
+  const std::string group = "/float32/push_random/gaussian/";
+  const h5::File file = h5::File::open_read_only(LPL_RECORDED "/metrics.h5");
+  const auto columns = file.read<float>(group + "projection"), prior = file.read<float>(group + "normal_draw");
+  std::vector<float> directions(columns.size());
+  for (std::size_t i = 0; i < columns.size(); ++i) directions[i % 32 * 32 + i / 32] = columns[i];
+  expect_recorded("push_random/gaussian/value",
+                  {sliced_wasserstein(features(), {prior, 64, 32}, {directions, 32, 32})});
+}
+
+TEST(Measures, SlicedWassersteinIsTheShiftOfAGaussianAUnit) {
+  const std::size_t samples = 1000, units = 16;
+  Random random(3, Draw::toy, 0, 0);
+  std::vector<float> values(samples * units), shifted;
+  for (float& value : values) value = static_cast<float>(random.normal());
+  for (const float value : values) shifted.push_back(value + 3);
+  EXPECT_LT(push_measures({values, samples, units}).sliced_wasserstein, 0.02);
+  // Along a random direction of length 1, 3 in every unit is 3 times the sum of its elements: 9 on average, squared.
+  EXPECT_NEAR(push_measures({shifted, samples, units}).sliced_wasserstein, 9, 3);
+}
+
 }  // namespace
 }  // namespace lpl::rate

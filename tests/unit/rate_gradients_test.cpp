@@ -453,6 +453,15 @@ TEST_F(Networks, RunningAveragesAreTheTwinsAndServeAfterTraining) {
         channels_last.push_back(static_cast<float>(
             images[static_cast<std::size_t>((n * c.sample.channels + k) * c.sample.positions() + p)]));
   const std::vector<std::vector<float>> found = trainer.features(channels_last, kImages);
+  // Several slices of images, the last of other length.
+  std::vector<float> thrice = channels_last;
+  for (int copy = 0; copy < 2; ++copy) thrice.insert(thrice.end(), channels_last.begin(), channels_last.end());
+  const std::vector<std::vector<float>> repeated = trainer.features(thrice, 3 * kImages);
+  for (std::size_t b = 0; b < found.size(); ++b) {
+    ASSERT_EQ(repeated[b].size(), 3 * found[b].size());
+    for (std::size_t i = 0; i < repeated[b].size(); ++i)
+      ASSERT_EQ(repeated[b][i], found[b][i % found[b].size()]) << "block " << b << ", " << i;
+  }
   const std::vector<std::vector<double>> expected = oracle_features(encoder, after, images, kImages);
   ASSERT_EQ(found.size(), expected.size());
   for (std::size_t b = 0; b < found.size(); ++b) {

@@ -25,10 +25,16 @@ void for_each_portion(const ImageStore& store, std::span<const std::int64_t> ima
   }
 }
 
-template <class Images>
-ImageSubset part(const std::shared_ptr<const ImageStore>& store, const Images& order, std::int64_t begin,
-                 std::int64_t end) {
-  return {store, {order.begin() + begin, order.begin() + end}};
+// The first image of every group, and the number of images.
+std::vector<std::int64_t> borders_of(const ImageStore& store) {
+  std::vector<std::int64_t> borders;
+  const std::vector<std::int32_t>& groups = store.groups();
+  for (std::int64_t i = 0; i < store.count(); ++i) {
+    const auto at = static_cast<std::size_t>(i);
+    if (groups.empty() || i == 0 || groups[at] != groups[at - 1]) borders.push_back(i);
+  }
+  borders.push_back(store.count());
+  return borders;
 }
 
 std::int64_t share(double fraction, std::int64_t n) { return std::llround(fraction * static_cast<double>(n)); }
@@ -58,8 +64,12 @@ ImageSubset all_of(std::shared_ptr<const ImageStore> store) {
 }  // namespace
 
 ImageStore::ImageStore(std::int64_t count, int side, std::vector<LabelColumn> columns,
-                       std::vector<std::int32_t>&& labels)
-    : count_(count), side_(side), columns_(std::move(columns)), labels_(std::move(labels)) {}
+                       std::vector<std::int32_t>&& labels, std::vector<std::int32_t> groups)
+    : count_(count),
+      side_(side),
+      columns_(std::move(columns)),
+      labels_(std::move(labels)),
+      groups_(std::move(groups)) {}
 
 MemoryImages::MemoryImages(ImageRecords records, const LabelColumn& column)
     : ImageStore(static_cast<std::int64_t>(records.pixels.size()) / (std::int64_t{3} * records.side * records.side),
@@ -76,7 +86,8 @@ void MemoryImages::fetch(std::span<const std::int64_t> images, std::uint8_t* pix
 ImageSetImages::ImageSetImages(const std::string& path) : ImageSetImages(ImageSetFile(path)) {}
 
 ImageSetImages::ImageSetImages(ImageSetFile file)
-    : ImageStore(file.layout().count, file.layout().side, file.layout().columns, std::vector(file.layout().labels)),
+    : ImageStore(file.layout().count, file.layout().side, file.layout().columns, std::vector(file.layout().labels),
+                 file.layout().groups),
       file_(std::move(file)) {}
 
 std::size_t ImageSetImages::stored_bytes() const {
@@ -243,21 +254,42 @@ ImageDataSet open_image_sets(const std::string& file, const std::string& test, c
     return set.to_hold.back();
   };
   const auto images = open(file);
-  auto order = permutation(images->count(), Random(seed, Draw::split, hash_name("images"), 0));
-  const std::int64_t n = images->count();
+  const std::vector<std::int64_t> borders = borders_of(*images);
+  const auto n = static_cast<std::int64_t>(borders.size()) - 1;  // groups
+  auto order = permutation(n, Random(seed, Draw::split, hash_name("images"), 0));
+  const auto part = [&](std::int64_t first, std::int64_t last) {
+    ImageSubset subset{images, {}};
+    for (std::int64_t g = first; g < last; ++g) {
+      const auto group = static_cast<std::size_t>(order[static_cast<std::size_t>(g)]);
+      for (std::int64_t i = borders[group]; i < borders[group + 1]; ++i) subset.images.push_back(i);
+    }
+    return subset;
+  };
   const std::int64_t begin = cut.folds > 0 ? n * cut.fold / cut.folds : n - share(cut.test_fraction, n);
   const std::int64_t end = cut.folds > 0 ? n * (cut.fold + 1) / cut.folds : n;
-  set.test = test.empty() ? part(images, order, begin, end) : all_of(open(test));
+  set.test = test.empty() ? part(begin, end) : all_of(open(test));
   order.erase(order.begin() + begin, order.begin() + end);
   const auto left = static_cast<std::int64_t>(order.size());
   const std::int64_t border = left - share(cut.validation_fraction, left);
-  set.train = part(images, order, 0, border);
-  set.validation = part(images, order, border, left);
+  set.train = part(0, border);
+  set.validation = part(border, left);
   if (!readout.empty())
     set.readout_train = all_of(open(readout));
   else
     set.readout_train = set.validation.images.empty() ? set.train : set.validation;
   return set;
+}
+
+std::vector<std::int64_t> with_partner(const ImageSubset& images, std::int64_t gap) {
+  const std::vector<std::int32_t>& groups = images.store->groups();
+  std::vector<std::int64_t> first;
+  for (const std::int64_t image : images.images) {
+    const std::int64_t partner = image + gap;
+    if (partner < images.store->count() && !groups.empty() &&
+        groups[static_cast<std::size_t>(image)] == groups[static_cast<std::size_t>(partner)])
+      first.push_back(image);
+  }
+  return first;
 }
 
 std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::uint32_t epoch) {

@@ -31,6 +31,9 @@ class ImageStore {
     return labels_[static_cast<std::size_t>(image) * columns_.size() + column];
   }
 
+  // Of each image, ascending: images of a group belong together, in their order. Empty: each stands alone.
+  const std::vector<std::int32_t>& groups() const { return groups_; }
+
   // Reads the images named into memory where the store reads single ones slowly; tells how many of the set it has gone
   // through.
   virtual void hold(std::span<const std::int64_t>, const std::function<void(std::int64_t)>&) {}
@@ -38,13 +41,15 @@ class ImageStore {
   virtual void fetch(std::span<const std::int64_t> images, std::uint8_t* pixels) const = 0;
 
  protected:
-  ImageStore(std::int64_t count, int side, std::vector<LabelColumn> columns, std::vector<std::int32_t>&& labels);
+  ImageStore(std::int64_t count, int side, std::vector<LabelColumn> columns, std::vector<std::int32_t>&& labels,
+             std::vector<std::int32_t> groups = {});
 
  private:
   std::int64_t count_;
   int side_;
   std::vector<LabelColumn> columns_;
   std::vector<std::int32_t> labels_;
+  std::vector<std::int32_t> groups_;
 };
 
 class MemoryImages : public ImageStore {
@@ -137,7 +142,8 @@ std::vector<std::string> stl10_files(const std::string& folder, Stl10Training tr
 ImageDataSet open_stl10(const std::string& folder, Stl10Training training, std::uint64_t seed);
 
 // How the images of a file are cut: in a random order by the seed, test images are the last `test_fraction` or, with
-// folds > 0, the given fold; of the others the last `validation_fraction` are for validation.
+// folds > 0, the given fold; of the others the last `validation_fraction` are for validation. Groups stay whole: the
+// order and the fractions are of groups.
 struct SetSplit {
   double test_fraction = 0;
   std::int64_t folds = 0, fold = 0;
@@ -148,6 +154,9 @@ struct SetSplit {
 // for the caller to set.
 ImageDataSet open_image_sets(const std::string& file, const std::string& test, const std::string& readout,
                              const SetSplit& cut, std::uint64_t seed);
+
+// Those of the images that have another `gap` images later in their group.
+std::vector<std::int64_t> with_partner(const ImageSubset& images, std::int64_t gap);
 
 // 0 .. n-1 in random order, by (seed, epoch): the order of images or blocks in an epoch.
 std::vector<std::int64_t> epoch_order(std::int64_t n, std::uint64_t seed, std::uint32_t epoch);

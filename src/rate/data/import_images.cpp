@@ -8,11 +8,13 @@
 #include <exception>
 #include <filesystem>
 #include <iterator>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
 
 #include "core/errors.hpp"
+#include "core/random.hpp"
 #include "core/whole_file.hpp"
 #include "core/text.hpp"
 #include "io/checksum.hpp"
@@ -40,15 +42,44 @@ class ImageSource {
   virtual ~ImageSource() = default;
   virtual std::int64_t count() const = 0;
   virtual int channels() const = 0;
+  // By picture, which sequence it is a frame of; empty: none.
+  virtual std::vector<std::int32_t> sequences() const { return {}; }
   virtual std::vector<Picture> pictures(std::int64_t first, std::int64_t n) const = 0;
   Labels labels;
 };
 
 // --- folders of pictures
 
+// Whether a name comes before another where runs of digits count as numbers: frame_2, frame_10.
+bool before_by_numbers(std::string_view a, std::string_view b) {
+  const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+  const auto number = [&](std::string_view& text) {
+    std::size_t length = 0;
+    while (length < text.size() && digit(text[length])) ++length;
+    std::string_view digits = text.substr(0, length);
+    text.remove_prefix(length);
+    digits.remove_prefix(std::min(digits.find_first_not_of('0'), digits.size()));
+    return digits;
+  };
+  for (std::string_view x = a, y = b; !x.empty() && !y.empty();) {
+    if (digit(x[0]) && digit(y[0])) {
+      const std::string_view m = number(x), n = number(y);
+      if (m != n) return m.size() != n.size() ? m.size() < n.size() : m < n;
+    } else {
+      if (x[0] != y[0]) return x[0] < y[0];
+      x.remove_prefix(1);
+      y.remove_prefix(1);
+    }
+    if (x.empty() != y.empty()) return x.empty();
+  }
+  return a < b;  // frame_2 and frame_02
+}
+
 class Folder final : public ImageSource {
  public:
-  explicit Folder(const std::string& path) {
+  // Classes are the folders in it. With `every` > 0, each folder that holds pictures is a sequence of frames, of which
+  // one in so many is kept; classes are then the folders that hold the sequences.
+  Folder(const std::string& path, int every) {
     std::set<std::string> classes;
     for (const fs::directory_entry& entry : fs::directory_iterator(path)) {
       if (!entry.is_directory()) continue;
@@ -65,7 +96,11 @@ class Folder final : public ImageSource {
                       path, files_.back()));
     if (files_.empty()) throw ConfigError(path + ": holds no .png, .jpg or .jpeg");
     std::ranges::sort(files_);
-    if (in_classes == 0) return;
+    if (every > 0) keep_frames(every);
+    const auto holds_sequences = [&](const std::string& file) {
+      return fs::relative(file, path).parent_path().has_parent_path();
+    };
+    if (in_classes == 0 || (every > 0 && !std::ranges::all_of(files_, holds_sequences))) return;
     labels.names.assign(classes.begin(), classes.end());
     labels.columns = {{"class", static_cast<int>(classes.size())}};
     for (const std::string& file : files_) {
@@ -76,6 +111,7 @@ class Folder final : public ImageSource {
 
   std::int64_t count() const override { return static_cast<std::int64_t>(files_.size()); }
   int channels() const override { return 3; }
+  std::vector<std::int32_t> sequences() const override { return sequences_; }
   std::vector<Picture> pictures(std::int64_t first, std::int64_t n) const override {
     std::vector<Picture> pictures(static_cast<std::size_t>(n));
     std::exception_ptr failure;
@@ -99,7 +135,25 @@ class Folder final : public ImageSource {
     for (const fs::directory_entry& entry : entries)
       if (entry.is_regular_file() && is_picture(entry.path())) files_.push_back(entry.path().string());
   }
+
+  // Files by folder, in the order of their names.
+  void keep_frames(int every) {
+    std::map<fs::path, std::vector<std::string>> folders;
+    for (const std::string& file : files_) folders[fs::path(file).parent_path()].push_back(file);
+    files_.clear();
+    std::int32_t sequence = 0;
+    for (auto& [folder, frames] : folders) {
+      std::ranges::sort(frames, before_by_numbers);
+      for (std::size_t f = 0; f < frames.size(); f += static_cast<std::size_t>(every)) {
+        files_.push_back(frames[f]);
+        sequences_.push_back(sequence);
+      }
+      ++sequence;
+    }
+  }
+
   std::vector<std::string> files_;
+  std::vector<std::int32_t> sequences_;
 };
 
 // --- arrays
@@ -324,7 +378,9 @@ std::unique_ptr<ImageSource> open_binary(const std::string& path) {
 }
 
 std::unique_ptr<ImageSource> open_source(const std::string& path, const ImportOptions& options) {
-  if (fs::is_directory(path)) return std::make_unique<Folder>(path);
+  if (fs::is_directory(path)) return std::make_unique<Folder>(path, options.sequences ? options.every : 0);
+  if (options.sequences)
+    throw ConfigError(path + ": --sequences takes folders of pictures, each a sequence of frames; this is none");
   if (const std::string reason = why_no_file(path); !reason.empty()) throw ConfigError(reason);
   if (fs::path(path).extension() == ".bin") return open_binary(path);
   if (H5Fis_hdf5(path.c_str()) > 0) return open_hdf5(path, options);
@@ -334,10 +390,33 @@ std::unique_ptr<ImageSource> open_source(const std::string& path, const ImportOp
 
 // --- conversion
 
-// The middle square, `side` pixels wide, its sums in double precision.
-std::vector<float> resized_middle(const Picture& picture, int side) {
-  const int square = std::min(picture.width, picture.height), channels = picture.channels;
-  const int top = (picture.height - square) / 2, left = (picture.width - square) / 2;
+struct Square {
+  int left, top, width;
+};
+
+Square middle(const Picture& picture) {
+  const int width = std::min(picture.width, picture.height);
+  return {(picture.width - width) / 2, (picture.height - width) / 2, width};
+}
+
+const std::uint32_t kCrops = hash_name("crops");
+
+// A square anywhere in a picture, of 8 to 100 % of its area where it is that long.
+Square random_square(const Picture& picture, Random random) {
+  const double area = (0.08 + 0.92 * random.uniform()) * picture.width * picture.height;
+  const int width =
+      std::clamp(static_cast<int>(std::lround(std::sqrt(area))), 1, std::min(picture.width, picture.height));
+  const auto place = [&](int length) {
+    return static_cast<int>(random.below(static_cast<std::uint32_t>(length - width + 1)));
+  };
+  const int left = place(picture.width);
+  return {left, place(picture.height), width};
+}
+
+// A square of a picture, made `side` pixels wide.
+std::vector<float> resized(const Picture& picture, const Square& from_square, int side) {
+  const auto [left, top, square] = from_square;
+  const int channels = picture.channels;
   const ResamplingTaps all(square, square, side);
   const pixel::Taps taps = all.of(square);
   std::vector<float> lines(static_cast<std::size_t>(square) * static_cast<std::size_t>(side * channels));
@@ -360,26 +439,26 @@ std::vector<float> resized_middle(const Picture& picture, int side) {
         }
         lines[at(y, x, c)] = sum;
       }
-  std::vector<float> resized(static_cast<std::size_t>(side * side * channels));
+  std::vector<float> made(static_cast<std::size_t>(side * side * channels));
   for (int y = 0; y < side; ++y)
     for (int x = 0; x < side; ++x)
       for (int c = 0; c < channels; ++c) {
         float sum = 0;
         for (int t = 0; t < taps.count; ++t)
           sum += taps.weight[y * taps.count + t] * lines[at(taps.first[y] + t, x, c)];
-        resized[at(y, x, c)] = sum;
+        made[at(y, x, c)] = sum;
       }
-  return resized;
+  return made;
 }
 
 std::uint8_t to_byte(float value) {
   return static_cast<std::uint8_t>(std::clamp(std::floor(value + 0.5f), 0.0f, 255.0f));
 }
 
-// What is stored of a picture, (side, side, channels).
-void convert(const Picture& picture, int side, int channels, std::uint8_t* to) {
+// What is stored of a square of a picture, (side, side, channels).
+void convert(const Picture& picture, const Square& square, int side, int channels, std::uint8_t* to) {
   std::vector<float> values(picture.pixels.begin(), picture.pixels.end());
-  if (picture.width != side || picture.height != side) values = resized_middle(picture, side);
+  if (picture.width != side || picture.height != side || square.width != side) values = resized(picture, square, side);
   const std::size_t pixels = static_cast<std::size_t>(side) * static_cast<std::size_t>(side);
   for (std::size_t i = 0; i < pixels; ++i) {
     const float* p = values.data() + i * static_cast<std::size_t>(picture.channels);
@@ -405,6 +484,9 @@ Sources open_sources(const ImportOptions& options) {
   return sources;
 }
 
+// Images that are made of one picture.
+int rows_of(const ImportOptions& options) { return std::max(options.crops, 1); }
+
 ImageSetLayout layout_of(const Sources& sources, const ImportOptions& options) {
   ImageSetLayout layout;
   layout.columns = sources.front()->labels.columns;
@@ -414,10 +496,18 @@ ImageSetLayout layout_of(const Sources& sources, const ImportOptions& options) {
       throw ConfigError(fmt::format("{}: has other labels or classes than {}", options.sources[s], options.sources[0]));
     for (std::size_t c = 0; c < labels.columns.size(); ++c)
       layout.columns[c].classes = std::max(layout.columns[c].classes, labels.columns[c].classes);
-    layout.labels.insert(layout.labels.end(), labels.values.begin(), labels.values.end());
-    layout.count += sources[s]->count();
+    const std::size_t columns = labels.columns.size();
+    for (std::size_t i = 0; i < static_cast<std::size_t>(sources[s]->count()); ++i)
+      for (int row = 0; row < rows_of(options); ++row)
+        layout.labels.insert(layout.labels.end(), labels.values.begin() + static_cast<std::ptrdiff_t>(i * columns),
+                             labels.values.begin() + static_cast<std::ptrdiff_t>((i + 1) * columns));
+    const std::int32_t before = layout.groups.empty() ? 0 : layout.groups.back() + 1;
+    for (const std::int32_t sequence : sources[s]->sequences()) layout.groups.push_back(before + sequence);
+    layout.count += sources[s]->count() * rows_of(options);
     layout.channels = std::max(layout.channels, options.grey ? 1 : sources[s]->channels());
   }
+  for (std::int64_t row = 0; options.crops > 0 && row < layout.count; ++row)
+    layout.groups.push_back(static_cast<std::int32_t>(row / options.crops));
   layout.names = sources.front()->labels.names;
   layout.side = options.side > 0 ? options.side : sources.front()->pictures(0, 1)[0].width;
   return layout;
@@ -434,8 +524,10 @@ std::vector<std::string> input_files(const Sources& sources, const ImportOptions
 }
 
 // Changes with every file, its size and its time, and with what becomes of them.
-std::string identity_of(const std::vector<std::string>& files, const ImageSetLayout& layout) {
-  std::string text = fmt::format("{} {} {}", layout.count, layout.side, layout.channels);
+std::string identity_of(const std::vector<std::string>& files, const ImageSetLayout& layout,
+                        const ImportOptions& options) {
+  std::string text = fmt::format("{} {} {} {} {} {}", layout.count, layout.side, layout.channels, options.sequences,
+                                 options.crops, options.seed);
   for (const std::string& file : files)
     text += fmt::format("\n{} {} {}", file, fs::file_size(file), fs::last_write_time(file).time_since_epoch().count());
   return fmt::format("{:016x}", crc64(text));
@@ -452,16 +544,18 @@ ImageSetLayout import_images(const ImportOptions& options, ProgressStyle style) 
   if (fs::exists(out.path) && !options.overwrite)
     throw ConfigError(options.out + ": is there already; give another --out, or --overwrite");
 
-  ImageSetWriter writer(out.path, layout, identity_of(files, layout));
+  ImageSetWriter writer(out.path, layout, identity_of(files, layout, options));
   const auto side = static_cast<std::size_t>(layout.side);
   const std::size_t bytes = side * side * static_cast<std::size_t>(layout.channels);
+  const auto rows = static_cast<std::size_t>(rows_of(options));
   const std::int64_t portion =
-      std::clamp<std::int64_t>(static_cast<std::int64_t>((std::size_t{8} << 20) / bytes), 64, 4096);
+      std::clamp<std::int64_t>(static_cast<std::int64_t>((std::size_t{8} << 20) / (bytes * rows)), 16, 4096);
   Progress progress(style, true, static_cast<double>(layout.count), ProgressUnit::images);
-  std::int64_t before = 0;  // images of earlier sources
+  std::int64_t before = 0;  // pictures of earlier sources
   for (std::size_t s = 0; s < sources.size(); before += sources[s]->count(), ++s) {
     const std::int64_t count = sources[s]->count();
-    for (std::int64_t first = std::max<std::int64_t>(0, writer.done() - before); first < count;) {
+    const std::int64_t done = writer.done() / static_cast<std::int64_t>(rows);
+    for (std::int64_t first = std::max<std::int64_t>(0, done - before); first < count;) {
       const std::int64_t n = std::min(portion, count - first);
       const std::vector<Picture> pictures = sources[s]->pictures(first, n);
       for (std::size_t i = 0; options.side == 0 && i < pictures.size(); ++i)
@@ -471,10 +565,17 @@ ImageSetLayout import_images(const ImportOptions& options, ProgressStyle style) 
                           "resized",
                           options.sources[s], first + static_cast<std::int64_t>(i), pictures[i].width,
                           pictures[i].height, layout.side, layout.side));
-      std::vector<std::uint8_t> converted(pictures.size() * bytes);
+      std::vector<std::uint8_t> converted(pictures.size() * rows * bytes);
 #pragma omp parallel for schedule(dynamic)
       for (std::size_t i = 0; i < pictures.size(); ++i)
-        convert(pictures[i], layout.side, layout.channels, converted.data() + i * bytes);
+        for (std::size_t row = 0; row < rows; ++row) {
+          const auto index = static_cast<std::uint32_t>(before + first) + static_cast<std::uint32_t>(i);
+          const Square square = options.crops > 0
+                                    ? random_square(pictures[i], Random(options.seed, Draw::augmentation, kCrops, index,
+                                                                        static_cast<std::uint32_t>(row)))
+                                    : middle(pictures[i]);
+          convert(pictures[i], square, layout.side, layout.channels, converted.data() + (i * rows + row) * bytes);
+        }
       writer.append(converted);
       first += n;
       progress.show("importing", static_cast<double>(writer.done()));
