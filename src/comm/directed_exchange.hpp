@@ -42,7 +42,7 @@ struct Routes {
 // summed over all ranks at every kExchangesPerSignals'th exchange.
 class DirectedExchange final : public SpikeExchange {
  public:
-  static constexpr std::uint64_t kExchangesPerSignals = 16;
+  static constexpr int kExchangesPerSignals = 16;
 
   DirectedExchange(Communicator& comm, Routes routes);
 

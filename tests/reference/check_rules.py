@@ -344,14 +344,13 @@ def clopath_frequency(folder, judge):
         judge.judge(name, {"end": 100 * weight / 0.5}, {"end": float(row["normalised_percent"])}, 0.01)
 
 
-# hh_psc_alpha with filtered potentials, which begin with 0 mV, all of it by rk4.
-HH = (MODELS / "hh_psc_alpha.cell").read_text().replace("substeps = 4", "substeps = 10").replace("+ I_exc + I_inh +", "+ I_exc +")
+# hh_psc_alpha with filtered potentials, which begin with 0 mV, all of it in the model's adaptive sub-steps.
+HH = (MODELS / "hh_psc_alpha.cell").read_text().replace("+ I_exc + I_inh +", "+ I_exc +")
 HH = "\n".join(line for line in HH.splitlines() if not line.startswith(("EXC = ", "INH = ")))
 for head, more in (("[states]", 'u_bar_minus = "0 mV"\nu_bar_plus = "0 mV"\nI_exc = "0 pA"\nrise = "0 pA"'),
                    ("[receptors]", 'KICK = "rise"\nPLASTIC = "rise"'),
                    ("[dynamics]", 'u_bar_minus = "(V - u_bar_minus) / 10 ms"\nu_bar_plus = "(V - u_bar_plus) / 114 ms"\n'
-                                  'I_exc = "(exp(1) * rise - I_exc) / tau_exc"\nrise = "-rise / tau_exc"'),
-                   ("[method]", "".join(f'{name} = "rk4"\n' for name in ("u_bar_minus", "u_bar_plus", "I_exc", "rise")))):
+                                  'I_exc = "(exp(1) * rise - I_exc) / tau_exc"\nrise = "-rise / tau_exc"')):
     HH = HH.replace(f"{head}\n", f"{head}\n{more}\n")
 
 
