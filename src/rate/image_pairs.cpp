@@ -154,7 +154,7 @@ class Augmented final : public PairSource {
     std::vector<float> made(2 * size);
     const ViewMaker& maker = makers_.at(store.side());
     for (const std::size_t view : {0u, 1u}) {
-      if (view == 0 || gap_ > 0) store.fetch(images_of(step, slice, view), pixels.data());
+      if (view == 0 || gap_ > 0) store.fetch(images_of(step, slice, static_cast<std::int64_t>(view)), pixels.data());
       maker.augment(std::span(choices).subspan(view * half, half), pixels.data(), made.data() + view * size);
     }
     return made;
