@@ -76,38 +76,20 @@ class Change {
     for (std::size_t k = 0; k < compiled_.inputs.size(); ++k) {
       const SynapseInput& input = compiled_.inputs[k];
       const Read read{input.trace, compiled_.program.states + k};
-      switch (input.kind) {
-        case SynapseInput::Kind::pre_lag:
-          pre_.lag = read.column;
+      switch (input.from) {
+        case SynapseInput::From::pre:
+          pre_.add(input.what, read);
           break;
-        case SynapseInput::Kind::pre_value:
-          pre_.values.push_back(read);
+        case SynapseInput::From::pre_at_once:
+          pre_at_once_.add(input.what, read);
           break;
-        case SynapseInput::Kind::pre_window:
-          pre_.windows.push_back(read);
+        case SynapseInput::From::post:
+          post_.add(input.what, read);
           break;
-        case SynapseInput::Kind::pre_lag_at_once:
-          pre_at_once_.lag = read.column;
-          break;
-        case SynapseInput::Kind::pre_value_at_once:
-          pre_at_once_.values.push_back(read);
-          break;
-        case SynapseInput::Kind::pre_window_at_once:
-          pre_at_once_.windows.push_back(read);
-          break;
-        case SynapseInput::Kind::post_lag:
-          post_.lag = read.column;
-          break;
-        case SynapseInput::Kind::post_value:
-          post_.values.push_back(read);
-          break;
-        case SynapseInput::Kind::post_window:
-          post_.windows.push_back(read);
-          break;
-        case SynapseInput::Kind::source:
+        case SynapseInput::From::source:
           sources_.push_back(read);
           break;
-        case SynapseInput::Kind::state:
+        case SynapseInput::From::state:
           states_.push_back(read);
           break;
       }
@@ -168,6 +150,20 @@ class Change {
   struct SpikeTracesRead {
     std::optional<std::size_t> lag;
     std::vector<Read> values, windows;
+
+    void add(SynapseInput::What what, const Read& read) {
+      switch (what) {
+        case SynapseInput::What::value:
+          values.push_back(read);
+          break;
+        case SynapseInput::What::lag:
+          lag = read.column;
+          break;
+        case SynapseInput::What::window:
+          windows.push_back(read);
+          break;
+      }
+    }
   };
 
   template <class SpikeTraces>

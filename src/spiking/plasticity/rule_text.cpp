@@ -280,19 +280,14 @@ class ChangeCompiler {
       if (text_.states[s].name == name) return program_.state(static_cast<std::uint16_t>(s));
     const TraceText& trace = *std::ranges::find(text_.traces, name, &TraceText::name);
     const std::size_t place = place_of(text_, trace);
-    using Kind = SynapseInput::Kind;
-    if (trace.of == TraceText::Of::source) return input({Kind::source, place});
-    if (trace.of == TraceText::Of::state) return input({Kind::state, place});
-    const bool pre = trace.of == TraceText::Of::pre;
-    const Value value = input({!pre            ? Kind::post_value
-                               : trace.at_once ? Kind::pre_value_at_once
-                                               : Kind::pre_value,
-                               place});
-    if (!trace.window.empty()) {
-      const Kind kind = !pre ? Kind::post_window : trace.at_once ? Kind::pre_window_at_once : Kind::pre_window;
-      return program_.emit(Op::multiply, value, input({kind, place}));
-    }
-    const Value lag = input({!pre ? Kind::post_lag : trace.at_once ? Kind::pre_lag_at_once : Kind::pre_lag});
+    using From = SynapseInput::From;
+    using What = SynapseInput::What;
+    if (trace.of == TraceText::Of::source) return input({From::source, What::value, place});
+    if (trace.of == TraceText::Of::state) return input({From::state, What::value, place});
+    const From from = trace.of == TraceText::Of::post ? From::post : trace.at_once ? From::pre_at_once : From::pre;
+    const Value value = input({from, What::value, place});
+    if (!trace.window.empty()) return program_.emit(Op::multiply, value, input({from, What::window, place}));
+    const Value lag = input({from, What::lag});
     const Value decay = program_.emit(Op::multiply, lag, program_.constant(-dt_ / steady_.of(trace.tau)));
     return program_.emit(Op::multiply, value, program_.emit(Op::exp, decay));
   }

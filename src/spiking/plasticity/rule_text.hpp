@@ -19,8 +19,7 @@
 namespace lpl::spiking {
 
 // Of spikes: x' = -x / tau; a spike adds `jump`, or sets x to it; or jump * window(time since the last spike). Read
-// before the spikes of the step. Of a state of the
-// postsynaptic neuron: x' = (state - x) / tau, or the state itself.
+// before the spikes of the step. Of a state of the postsynaptic neuron: x' = (state - x) / tau, or the state itself.
 struct TraceText {
   enum class Of : std::uint8_t { pre, post, source, state };
   std::string name;
@@ -80,22 +79,13 @@ RuleText read_rule_text(Table& table, Dimension weight);
 // Its traces, and which states change when, in a line.
 std::string summary_of(const RuleText& text);
 
-// What a program reads beside the states of a synapse.
+// What a program reads beside the states of a synapse: of spikes' traces the value after the last spike, how long ago
+// that was, in steps of dt, and the window at that time; of others the value.
 struct SynapseInput {
-  enum class Kind : std::uint8_t {
-    pre_lag,
-    pre_value,
-    pre_lag_at_once,
-    pre_value_at_once,
-    post_lag,
-    post_value,
-    pre_window,
-    pre_window_at_once,
-    post_window,
-    source,
-    state
-  };
-  Kind kind;
+  enum class From : std::uint8_t { pre, pre_at_once, post, source, state };
+  enum class What : std::uint8_t { value, lag, window };
+  From from;
+  What what = What::value;
   std::size_t trace = 0;  // among those of its kind; of no meaning for lags
   bool operator==(const SynapseInput&) const = default;
 };
@@ -105,7 +95,6 @@ struct SynapseProgram {
   std::vector<SynapseInput> inputs;
   std::vector<std::size_t> changed;  // states
 };
-// Lags are in steps of dt.
 SynapseProgram compile_change(const RuleText& text, const ChangeText& change, const SteadyValues& steady, double dt);
 // The same, of the condition: the first state becomes 0 or 1.
 SynapseProgram compile_condition(const RuleText& text, const SteadyValues& steady, double dt);
