@@ -79,12 +79,9 @@ void Recorder::open_records() {
   }
   for (const Phase& phase : simulation_.phases)
     file_->write_phase(phase.name, simulation_.seconds(phase.begin), simulation_.seconds(phase.end));
-  const auto write_drawn = [&](const auto& stimuli) {
-    for (const auto& stimulus : stimuli)
-      if (!stimulus->drawn.empty()) file_->write_patterns(stimulus->name, stimulus->drawn);
-  };
-  write_drawn(simulation_.stimuli);
-  write_drawn(simulation_.devices);
+  for_each_stimulus(simulation_, [&](const StimulusDescription& stimulus) {
+    if (!stimulus.drawn.empty()) file_->write_patterns(stimulus.name, stimulus.drawn);
+  });
   for (const auto& record : records_) record->open(*file_);
   file_->flush();
 }

@@ -97,8 +97,7 @@ void SizeEstimate::add_weights(std::size_t connection, double snapshots) {
 ResultSize result_size(const SimulationDescription& simulation, const std::vector<double>& synapses, double rate) {
   SizeEstimate estimate(simulation, synapses, rate);
   for_each_schedule(simulation, [&](const StimulusDescription& stimulus) { estimate.add_presentations(stimulus); });
-  for (const auto& stimulus : simulation.stimuli) estimate.add_patterns(*stimulus);
-  for (const auto& device : simulation.devices) estimate.add_patterns(*device);
+  for_each_stimulus(simulation, [&](const StimulusDescription& stimulus) { estimate.add_patterns(stimulus); });
   for (const auto& record : simulation.records) record->add_size(estimate);
   return estimate.size();
 }

@@ -87,13 +87,18 @@ double sample_presentations(const Schedule& schedule, const std::vector<StepRang
   return 1;
 }
 
-// Calls visit(stimulus) for all that show something.
+// Calls visit(stimulus) for all of them, those that make spikes, then devices;
+template <class Visit>
+void for_each_stimulus(const SimulationDescription& simulation, Visit&& visit) {
+  for (const auto& stimulus : simulation.stimuli) visit(*stimulus);
+  for (const auto& device : simulation.devices) visit(*device);
+}
+// for those that show something.
 template <class Visit>
 void for_each_schedule(const SimulationDescription& simulation, Visit&& visit) {
-  for (const auto& stimulus : simulation.stimuli)
-    if (stimulus->schedule) visit(*stimulus);
-  for (const auto& device : simulation.devices)
-    if (device->schedule) visit(*device);
+  for_each_stimulus(simulation, [&](const auto& stimulus) {
+    if (stimulus.schedule) visit(stimulus);
+  });
 }
 
 }  // namespace lpl::spiking
