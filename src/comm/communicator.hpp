@@ -40,7 +40,7 @@ class Communicator {
   // Contributions of different lengths; `words[r]` is what rank r sends, known on all ranks.
   virtual void all_gather(const std::uint32_t* send, const std::vector<int>& words, std::uint32_t* receive) = 0;
   // Root (rank 0) gets the bytes of every rank, in rank order; the other ranks get nothing.
-  virtual std::vector<std::string> gather(const std::string& bytes) = 0;
+  virtual std::vector<std::string> gather(std::string bytes) = 0;
   // The reverse: rank r gets parts[r] of root; on the other ranks `parts` does not matter.
   virtual std::string scatter(const std::vector<std::string>& parts) = 0;
   // Every rank gets the text of rank `root`.

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <numeric>
 #include <optional>
+#include <utility>
 
 #include "comm/communicator.hpp"
 #include "comm/launcher.hpp"
@@ -122,13 +123,14 @@ class MpiCommunicator final : public Communicator {
                          offsets.data(), MPI_UINT32_T, world_),
           "MPI_Allgatherv");
   }
-  std::vector<std::string> gather(const std::string& bytes) override {
+  std::vector<std::string> gather(std::string bytes) override {
     const Watchdog::Waiting waiting(watchdog_, "a gather");
     if (rank() != 0) {
       send(bytes, 0);
       return {};
     }
-    std::vector<std::string> all = {bytes};
+    std::vector<std::string> all;
+    all.push_back(std::move(bytes));
     for (int r = 1; r < size(); ++r) all.push_back(receive(r));
     return all;
   }

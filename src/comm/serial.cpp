@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cstdlib>
+#include <utility>
 
 #include "comm/communicator.hpp"
 
@@ -21,7 +22,11 @@ class SerialCommunicator final : public Communicator {
   void all_gather(const std::uint32_t* send, const std::vector<int>& words, std::uint32_t* receive) override {
     std::copy_n(send, words.front(), receive);
   }
-  std::vector<std::string> gather(const std::string& bytes) override { return {bytes}; }
+  std::vector<std::string> gather(std::string bytes) override {
+    std::vector<std::string> all;
+    all.push_back(std::move(bytes));
+    return all;
+  }
   std::string scatter(const std::vector<std::string>& parts) override { return parts.front(); }
   std::string broadcast(const std::string& text, int) override { return text; }
   void sum(std::vector<std::int64_t>&) override {}

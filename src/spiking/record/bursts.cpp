@@ -42,7 +42,7 @@ class BurstRates final : public BinnedRates {
     }
     std::vector<std::int64_t> state = BinnedRates::state();
     for (const std::string& part : place_.comm.gather(bytes_of(own)))  // ranks hold ascending ranges of neurons
-      std::ranges::copy(values_from<std::int64_t>(part), std::back_inserter(state));
+      append_values(part, state);
     return state;
   }
   std::size_t state_size() const override {

@@ -13,9 +13,16 @@ std::string bytes_of(const std::vector<T>& values) {
 }
 
 template <class T>
+void append_values(const std::string& bytes, std::vector<T>& to) {
+  const std::size_t before = to.size();
+  to.resize(before + bytes.size() / sizeof(T));
+  if (!bytes.empty()) std::memcpy(to.data() + before, bytes.data(), bytes.size());
+}
+
+template <class T>
 std::vector<T> values_from(const std::string& bytes) {
-  std::vector<T> values(bytes.size() / sizeof(T));
-  if (!values.empty()) std::memcpy(values.data(), bytes.data(), values.size() * sizeof(T));
+  std::vector<T> values;
+  append_values(bytes, values);
   return values;
 }
 

@@ -58,10 +58,12 @@ class SpikeRecord final : public Record {
   // By step, then id: ranks hold ascending ranges of neurons.
   void write(SpikeSeries& series, const std::vector<std::string>& parts) const {
     std::vector<Spike> spikes;
-    for (const std::string& part : parts) std::ranges::copy(values_from<Spike>(part), std::back_inserter(spikes));
+    for (const std::string& part : parts) append_values(part, spikes);
     if (parts.size() > 1) std::ranges::stable_sort(spikes, {}, &Spike::step);
     std::vector<double> times;
     std::vector<std::uint64_t> ids;
+    times.reserve(spikes.size());
+    ids.reserve(spikes.size());
     for (const Spike& spike : spikes) {
       times.push_back(place_.simulation.seconds(spike.step) * 1e3);
       ids.push_back(spike.id);
