@@ -59,6 +59,7 @@ void print_result_size(const TrainingDescription& d, PairSource& pairs, std::int
   const std::int64_t losses =
       1 + (std::holds_alternative<SupervisedRule>(d.rule) ? 1 : 3) * (d.scope == Scope::end_to_end ? 1 : blocks);
   double history = rows_of(epochs, 3 + losses) + (d.record.losses ? rows_of(steps, losses) : 0);
+  if (d.record.validation_every > 0) history += rows_of(epochs / d.record.validation_every + 1, 1 + losses);
   if (d.readout.wanted && pairs.judged()) {
     const auto columns = static_cast<std::int64_t>(pairs.judged()->columns.size());
     const std::int64_t evaluations = d.readout.every > 0 ? epochs / d.readout.every + 1 : 1;

@@ -225,6 +225,7 @@ StepRecords read_records(Table& table) {
   r.parameters = table.integers("parameters", 1, kMany, std::vector<std::int64_t>{});
   r.estimates = table.integers("estimates", 1, kMany, std::vector<std::int64_t>{});
   r.hooks = table.integers("hooks", 1, kMany, std::vector<std::int64_t>{});
+  r.validation_every = table.integer("validation_every", 0, kMany, 0);
   table.finish();
   return r;
 }
@@ -284,6 +285,13 @@ void refuse_records_of_nothing(const TrainingDescription& d, Table& record) {
   if (!d.record.hooks.empty() &&
       (std::holds_alternative<OjaRule>(d.rule) || std::holds_alternative<SupervisedRule>(d.rule)))
     record.fail("hooks", "this rule has no losses of activities at hooks; there is nothing to record");
+  if (d.record.validation_every == 0) return;
+  if (std::holds_alternative<OjaRule>(d.rule))
+    record.fail("validation_every", "Oja's rule has no losses; there is nothing to record");
+  if (!has_images(d.data))
+    record.fail("validation_every", record.stated("validation_every") +
+                                        "; only data sets of images (cifar10, stl10, images, shapes3d or scenes) have "
+                                        "a validation split");
 }
 
 // A toy step draws its samples by its number.
@@ -353,7 +361,7 @@ TrainingDescription read_tables(Document& document, const std::string& name, Use
                                     {&data, of_data},
                                     {&learning, {"label"}},
                                     {&readout, {"batch"}},
-                                    {&record, {"gradients", "parameters", "estimates", "hooks"}}})
+                                    {&record, {"gradients", "parameters", "estimates", "hooks", "validation_every"}}})
     for (const char* key : keys) {
       const std::string whole = fmt::format("{}.{}", table->who(), key);
       d.places[whole] = table->place(key);

@@ -99,6 +99,7 @@ struct StepRecords {
   std::vector<std::int64_t> parameters;  // after these steps
   std::vector<std::int64_t> estimates;   // stale estimates held after these steps
   std::vector<std::int64_t> hooks;       // activities at these steps
+  std::int64_t validation_every;         // [epochs] between losses on the validation split; 0: never
 };
 
 struct TrainingDescription {

@@ -55,6 +55,9 @@ class PairSource {
   virtual std::vector<std::int32_t> labels(std::int64_t step) = 0;
   // Null where the data have no labelled images.
   virtual JudgedSets* judged() { return nullptr; }
+  // Pairs of the images held out of training, in as many steps; its epochs are numbered as those of training. Null
+  // where there are none, or their losses are not wanted. To be asked for after load().
+  virtual PairSource* validation() { return nullptr; }
   // For view 1's sample b, the sample of view 2 that shuffled positives pair it with.
   virtual std::vector<std::int64_t> shuffled(std::int64_t step) = 0;
 };

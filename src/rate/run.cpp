@@ -38,7 +38,7 @@ std::vector<LossTerm> terms_of(const Rule& rule) {
 
 // Everything that the rest of a run depends on.
 struct TrainingState {
-  static constexpr std::uint32_t kVersion = 3;
+  static constexpr std::uint32_t kVersion = 4;
   std::string run;                               // its name in the result file
   std::int64_t step = 0;                         // steps taken
   std::int64_t epochs = 0;                       // that were to be trained
@@ -67,6 +67,7 @@ class Session {
     trainer_ = std::make_unique<Trainer>(description, encoder_, backend, comm);
     layout_.terms = terms_of(description.rule);
     layout_.steps = description.record.losses;
+    layout_.validation = description.record.validation_every > 0;
     for (std::size_t b = 0; b < encoder_.blocks.size(); ++b) layout_.layers.push_back(fmt::format("block {}", b + 1));
     layout_.hooks = trainer_->hooks() == 1 ? std::vector<std::string>{layout_.layers.back()} : layout_.layers;
     if (description.readout.wanted && pairs_->judged()) layout_.columns = pairs_->judged()->columns;
@@ -209,7 +210,7 @@ class Run : public Session {
     if (state_.step == 0) add_baselines();
     Progress progress(style, comm_.rank() == 0, static_cast<double>(last), ProgressUnit::steps);
     while (!summary_.interrupted) {
-      if (state_.step > 0 && (state_.step == last || state_.step % per_epoch == 0)) read_out(state_.step == last);
+      if (state_.step > 0 && (state_.step == last || state_.step % per_epoch == 0)) judge(state_.step == last);
       if (state_.step == last) break;
       const std::int64_t epoch = state_.step / per_epoch;
       const std::int64_t end = std::min(last, (epoch + 1) * per_epoch);
@@ -238,8 +239,7 @@ class Run : public Session {
     const double seconds = wall_clock() - epoch_start_;
     summary_.training_seconds += seconds;
     EpochRow row{epoch, rate_of(state_.step - 1), static_cast<double>(epoch_samples_) / seconds, state_.epoch_sums};
-    for (double& term : row.losses.terms) term /= static_cast<double>(steps);
-    row.losses.total /= static_cast<double>(steps);
+    divide(row.losses, steps);
     state_.epoch_sums = no_losses();
     summary_.final_total = row.losses.total;
     summary_.samples += epoch_samples_;
@@ -254,11 +254,13 @@ class Run : public Session {
     save_if_due(last || (checkpoint_.epochs > 0 && (epoch + 1) % checkpoint_.epochs == 0));
   }
 
-  // Readouts of the epoch that has just ended, where wanted.
-  void read_out(bool last) {
-    const std::int64_t per_epoch = pairs_->steps_per_epoch(), every = description_.readout.every;
+  // Losses on the validation split and readouts of the epoch that has just ended, where wanted.
+  void judge(bool last) {
+    const std::int64_t per_epoch = pairs_->steps_per_epoch();
     const std::int64_t epochs = (state_.step + per_epoch - 1) / per_epoch;
-    if (!layout_.columns.empty() && (last || (every > 0 && epochs % every == 0))) add_evaluation(epochs);
+    const auto due = [&](std::int64_t every) { return last || (every > 0 && epochs % every == 0); };
+    if (layout_.validation && due(description_.record.validation_every)) add_validation(epochs);
+    if (!layout_.columns.empty() && due(description_.readout.every)) add_evaluation(epochs);
   }
 
   void add_baselines() {
@@ -290,6 +292,17 @@ class Run : public Session {
     if (!text.empty()) summary_.accuracy.baseline_warnings.push_back(text);
   }
 
+  void add_validation(std::int64_t epochs) {
+    PairSource& pairs = *pairs_->validation();
+    const std::int64_t steps = pairs.steps_per_epoch();
+    ValidationRow row{epochs, no_losses()};
+    for (std::int64_t step = (epochs - 1) * steps; step < epochs * steps; ++step)
+      add_losses(trainer_->judge(step, pairs), row.losses);
+    divide(row.losses, steps);
+    add(row, state_.history.validation);
+    agree(comm_, [&] { write_events(row); });
+  }
+
   void add_evaluation(std::int64_t epochs) {
     const EvaluationRow row{epochs, evaluate_layers(Judged::all)};
     show(row.layers, summary_.accuracy);
@@ -305,11 +318,19 @@ class Run : public Session {
                             row.layers[l].accuracy[c], unix_time());
   }
 
+  void write_events(const ValidationRow& row) {
+    if (!events_) return;
+    events_->add_scalar("validation/total", state_.step, row.losses.total, unix_time());
+    write_terms("validation/", row.losses);
+  }
+
   // What was said of the step at which a resumed run begins.
   void repeat_events() {
     const History& history = state_.history;
     const std::int64_t epochs = state_.step / pairs_->steps_per_epoch();
     if (!history.epochs.empty() && history.epochs.back().epoch + 1 == epochs) write_events(history.epochs.back());
+    if (!history.validation.empty() && history.validation.back().epoch == epochs)
+      write_events(history.validation.back());
     if (!history.evaluations.empty() && history.evaluations.back().epoch == epochs)
       write_events(history.evaluations.back());
   }
@@ -318,10 +339,14 @@ class Run : public Session {
     if (!events_) return;
     if (!layout_.terms.empty()) events_->add_scalar("training/total", state_.step, row.losses.total, unix_time());
     events_->add_scalar("training/learning_rate", state_.step, row.learning_rate, unix_time());
+    write_terms("", row.losses);
+  }
+
+  void write_terms(const std::string& group, const LossRow& losses) {
     for (const LossTerm term : layout_.terms)
       for (std::size_t h = 0; h < layout_.hooks.size(); ++h)
-        events_->add_scalar(fmt::format("{}/{}", kLossNames[term], layout_.hooks[h]), state_.step,
-                            row.losses.terms[h * kLossTerms + term], unix_time());
+        events_->add_scalar(fmt::format("{}{}/{}", group, kLossNames[term], layout_.hooks[h]), state_.step,
+                            losses.terms[h * kLossTerms + term], unix_time());
   }
 
   void take_step() {
@@ -396,6 +421,11 @@ class Run : public Session {
     for (std::size_t h = 0; h < losses.hooks.size(); ++h)
       for (std::size_t t = 0; t < kLossTerms; ++t) row.terms[h * kLossTerms + t] += losses.hooks[h][t];
     row.total += losses.total;
+  }
+
+  static void divide(LossRow& row, std::int64_t steps) {
+    for (double& term : row.terms) term /= static_cast<double>(steps);
+    row.total /= static_cast<double>(steps);
   }
 
   // Every rank holds the same losses, so every rank throws.

@@ -63,8 +63,33 @@ Trainer::Trainer(const TrainingDescription& description, const EncoderDescriptio
 }
 
 void Trainer::step(std::int64_t step, double learning_rate, PairSource& pairs, Inspection* inspection) {
-  step_ = step;
   inspection_ = inspection;
+  Slices x = take_batch(step, pairs);
+  const std::uint64_t seed = description_.seed + static_cast<std::uint64_t>(step) * 0x9e3779b97f4a7c15u;
+  backend_.write(seed_, {static_cast<std::int32_t>(seed), static_cast<std::int32_t>(seed >> 32)});
+  const auto* adam = std::get_if<AdamOptimizer>(&description_.optimizer.kind);
+  backend_.write(rates_, adam ? adam_rates(form_of(*adam, 0), learning_rate, step + 1) : sgd_rates(learning_rate));
+
+  if (repeatable_ && !inspection)
+    backend_.repeat(batch_, std::move(x), [this](Slices given) { learn(std::move(given)); });
+  else
+    learn(std::move(x));
+  backend_.copy(losses_, log_, logged_++ * losses_.size);
+}
+
+StepLosses Trainer::judge(std::int64_t step, PairSource& pairs) {
+  inspection_ = nullptr;
+  Slices x = take_batch(step, pairs);
+  std::vector<Block>& blocks = encoder_.blocks();
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    x = forward(blocks[b], x, nullptr);
+    if (description_.scope == Scope::layer_local || b + 1 == blocks.size()) judge_at_hook(b, x);
+  }
+  return losses_of(backend_.read(losses_).data());
+}
+
+Trainer::Slices Trainer::take_batch(std::int64_t step, PairSource& pairs) {
+  step_ = step;
   batch_ = Batch(pairs.batch(step), comm_.rank(), comm_.size(), backend_.most_slices());
   Slices x;
   // Data may fail on one rank alone.
@@ -77,16 +102,7 @@ void Trainer::step(std::int64_t step, double learning_rate, PairSource& pairs, I
     }
     for (const Slice& slice : batch_.mine()) x.push_back(samples(pairs, slice));
   });
-  const std::uint64_t seed = description_.seed + static_cast<std::uint64_t>(step) * 0x9e3779b97f4a7c15u;
-  backend_.write(seed_, {static_cast<std::int32_t>(seed), static_cast<std::int32_t>(seed >> 32)});
-  const auto* adam = std::get_if<AdamOptimizer>(&description_.optimizer.kind);
-  backend_.write(rates_, adam ? adam_rates(form_of(*adam, 0), learning_rate, step + 1) : sgd_rates(learning_rate));
-
-  if (repeatable_ && !inspection)
-    backend_.repeat(batch_, std::move(x), [this](Slices given) { learn(std::move(given)); });
-  else
-    learn(std::move(x));
-  backend_.copy(losses_, log_, logged_++ * losses_.size);
+  return x;
 }
 
 Tensor Trainer::samples(PairSource& pairs, const Slice& slice) {
@@ -125,20 +141,24 @@ void Trainer::learn(Slices x) {
 
 std::vector<StepLosses> Trainer::take_losses() {
   const std::vector<float> terms = backend_.read({logged_ * losses_.size, log_.data});
-  const LplObjective objective = objective_of(description_.rule);
-  auto term = terms.begin();
-  std::vector<StepLosses> steps(static_cast<std::size_t>(std::exchange(logged_, 0)));
-  const bool has_losses = !std::holds_alternative<OjaRule>(description_.rule);
-  for (StepLosses& losses : steps) {
-    losses.total = has_losses ? 0 : std::numeric_limits<double>::quiet_NaN();
-    for (std::size_t h = 0; h < hooks(); ++h, term += kLossTerms) {
-      LossTerms& hook = losses.hooks.emplace_back();
-      std::copy_n(term, kLossTerms, hook.begin());
-      losses.total += objective.predictive * hook[kPull] + objective.hebbian * hook[kPush] +
-                      objective.decorrelation * hook[kDecorrelation] + hook[kCrossEntropy];
-    }
-  }
+  std::vector<StepLosses> steps;
+  for (std::int64_t step = 0; step < logged_; ++step) steps.push_back(losses_of(terms.data() + step * losses_.size));
+  logged_ = 0;
   return steps;
+}
+
+StepLosses Trainer::losses_of(const float* terms) const {
+  const LplObjective objective = objective_of(description_.rule);
+  const bool has_losses = !std::holds_alternative<OjaRule>(description_.rule);
+  StepLosses losses;
+  losses.total = has_losses ? 0 : std::numeric_limits<double>::quiet_NaN();
+  for (std::size_t h = 0; h < hooks(); ++h, terms += kLossTerms) {
+    LossTerms& hook = losses.hooks.emplace_back();
+    std::copy_n(terms, kLossTerms, hook.begin());
+    losses.total += objective.predictive * hook[kPull] + objective.hebbian * hook[kPush] +
+                    objective.decorrelation * hook[kDecorrelation] + hook[kCrossEntropy];
+  }
+  return losses;
 }
 
 std::vector<StaleEstimates> Trainer::estimates() {
@@ -300,9 +320,8 @@ void Trainer::apply(Layer& layer, std::vector<Array>& weight, std::vector<Array>
 
 Trainer::Slices Trainer::learn_at_hook(std::size_t block, const Slices& y) {
   Block& b = encoder_.blocks()[block];
-  const std::size_t hook = description_.scope == Scope::end_to_end ? 0 : block;
-  Slices z;
-  for (const Tensor& slice : y) z.push_back(description_.pooled ? backend_.mean_over_space(slice) : slice);
+  const std::size_t hook = hook_of(block);
+  Slices z = at_hook(y);
   std::vector<Pass> passes(b.projector.size());
   for (std::size_t l = 0; l < b.projector.size(); ++l) z = forward(b.projector[l], z, &passes[l]);
 
@@ -310,11 +329,10 @@ Trainer::Slices Trainer::learn_at_hook(std::size_t block, const Slices& y) {
   if (b.classifier) {
     Pass pass;
     const Slices logits = forward(*b.classifier, z, &pass);
-    dz = backward(
-        *b.classifier, pass,
-        backend_.cross_entropy(batch_, logits, labels_, losses_, static_cast<std::int64_t>(hook) * kLossTerms), true);
+    dz = backward(*b.classifier, pass, classifier_losses(hook, logits), true);
   } else {
-    dz = hook_losses(hook, z);
+    if (inspection_) inspect(z);
+    dz = hook_losses(hook, z, estimates_.empty() ? nullptr : &estimates_[hook]);
   }
   for (std::size_t l = b.projector.size(); l-- > 0;) dz = backward(b.projector[l], passes[l], std::move(dz), true);
   if (!description_.pooled) return dz;
@@ -324,22 +342,55 @@ Trainer::Slices Trainer::learn_at_hook(std::size_t block, const Slices& y) {
   return dy;
 }
 
-Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z) {
-  if (inspection_)
-    for (int view = 0; view < 2; ++view) {
-      std::vector<float>& values = inspection_->hooks[view].emplace_back();
-      for (const Tensor& slice : z) {
-        const std::vector<float> both = backend_.download(slice);
-        const auto half = static_cast<std::ptrdiff_t>(both.size() / 2);
-        values.insert(values.end(), both.begin() + view * half, both.begin() + (view + 1) * half);
-      }
+void Trainer::judge_at_hook(std::size_t block, const Slices& y) {
+  Block& b = encoder_.blocks()[block];
+  const std::size_t hook = hook_of(block);
+  Slices z = at_hook(y);
+  for (Layer& layer : b.projector) z = forward(layer, z, nullptr);
+  if (b.classifier) {
+    classifier_losses(hook, forward(*b.classifier, z, nullptr));
+  } else if (estimates_.empty()) {
+    hook_losses(hook, z, nullptr);
+  } else {
+    EstimateArrays held{copy_of(estimates_[hook].mean), copy_of(estimates_[hook].variance)};
+    hook_losses(hook, z, &held);
+  }
+}
+
+Trainer::Slices Trainer::at_hook(const Slices& y) {
+  Slices z;
+  for (const Tensor& slice : y) z.push_back(description_.pooled ? backend_.mean_over_space(slice) : slice);
+  return z;
+}
+
+Array Trainer::copy_of(const Array& array) {
+  Array copy = backend_.zeros(array.size);
+  backend_.copy(array, copy, 0);
+  return copy;
+}
+
+void Trainer::inspect(const Slices& z) {
+  for (int view = 0; view < 2; ++view) {
+    std::vector<float>& values = inspection_->hooks[view].emplace_back();
+    for (const Tensor& slice : z) {
+      const std::vector<float> both = backend_.download(slice);
+      const auto half = static_cast<std::ptrdiff_t>(both.size() / 2);
+      values.insert(values.end(), both.begin() + view * half, both.begin() + (view + 1) * half);
     }
+  }
+}
+
+Trainer::Slices Trainer::classifier_losses(std::size_t hook, const Slices& logits) {
+  return backend_.cross_entropy(batch_, logits, labels_, losses_, static_cast<std::int64_t>(hook) * kLossTerms);
+}
+
+Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z, EstimateArrays* estimates) {
   const std::int64_t offset = static_cast<std::int64_t>(hook) * kLossTerms;
   const LplObjective objective = objective_of(description_.rule);
   if (std::holds_alternative<ContrastiveRule>(description_.rule))
     return backend_.contrastive_loss(objective, batch_, z, losses_, offset);
   return backend_.lpl_loss(objective, batch_, z, description_.positives == Positives::shuffled ? &positives_ : nullptr,
-                           estimates_.empty() ? nullptr : &estimates_[hook], losses_, offset);
+                           estimates, losses_, offset);
 }
 
 // Oja (1982), for every unit on its own: dw = mean over samples of z (x - z w); the optimiser's weight decay does the

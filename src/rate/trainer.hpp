@@ -44,6 +44,9 @@ class Trainer {
   // Step `step` (0, 1, ...) at a learning rate. Collective. `inspection` may be null. May return before the step is
   // done.
   void step(std::int64_t step, double learning_rate, PairSource& pairs, Inspection* inspection);
+  // Losses of a batch with the network as it is, which stays so: without dropout, and with the running averages of
+  // batch normalisation. Collective.
+  StepLosses judge(std::int64_t step, PairSource& pairs);
   // Losses of the steps since the last call, oldest first; waits for them. To be called before another step() where
   // losses_due().
   std::vector<StepLosses> take_losses();
@@ -81,6 +84,8 @@ class Trainer {
     std::vector<Trace> traces;  // of the rectified sum
   };
 
+  // The batch of a step with its labels and positives, and this rank's samples of it. Collective.
+  Slices take_batch(std::int64_t step, PairSource& pairs);
   // Both views of a slice of the step.
   Tensor samples(PairSource& pairs, const Slice& slice);
   // What the step does once its samples are there.
@@ -96,9 +101,18 @@ class Trainer {
   // Moments of the whole batch (Backend::add_moments), until the next call. Collective. `dy` may be null.
   Array sum_moments(const Norm& norm, const Slices& x, const Slices* dy, const Array& centre);
   Array array_of(const std::vector<float>& values);
+  Array copy_of(const Array& array);
   // Losses at a block's hook; classifier and projector learn; returns the gradient with respect to the block's output.
   Slices learn_at_hook(std::size_t block, const Slices& y);
-  Slices hook_losses(std::size_t hook, const Slices& z);
+  void judge_at_hook(std::size_t block, const Slices& y);
+  // What losses see of a block's output, before a projector.
+  Slices at_hook(const Slices& y);
+  std::size_t hook_of(std::size_t block) const { return description_.scope == Scope::end_to_end ? 0 : block; }
+  void inspect(const Slices& z);
+  // Gradients by slice; `estimates` may be null.
+  Slices hook_losses(std::size_t hook, const Slices& z, EstimateArrays* estimates);
+  Slices classifier_losses(std::size_t hook, const Slices& logits);
+  StepLosses losses_of(const float* terms) const;
   void learn_by_oja(Layer& layer, const Slices& x, const Slices& z);
   void update(Parameter& parameter, const Array& gradient);
   void apply(Layer& layer, std::vector<Array>& weight, std::vector<Array>& bias);

@@ -322,7 +322,7 @@ class Outputs(RateTest):
                     np.testing.assert_array_equal(judged[name][-1], run[name][-1])
 
     def test_event_files_tell_what_the_result_file_does(self):
-        self.train("run", arguments=["--events", self.folder / "events"])
+        self.train("run", "record.validation_every=2", arguments=["--events", self.folder / "events"])
         (path,) = (self.folder / "events").iterdir()
         version, scalars = read_events(path)
         self.assertEqual(version, "brain.Event:2")
@@ -332,6 +332,8 @@ class Outputs(RateTest):
         with h5py.File(self.folder / "run.h5", "r") as result:
             for tag, values in (("training/total", result["training/total"][:]), ("push/block 8", result["training/push"][:, 7])):
                 self.assertEqual(found[tag], [(3 * (e + 1), float(np.float32(v))) for e, v in enumerate(values)])
+            held_out = result["validation/push"][:, 7]
+            self.assertEqual(found["validation/push/block 8"], [(6, float(np.float32(held_out[0])))])
             accuracy = result["readout/accuracy"][-1]
             self.assertEqual(found["readout/wall_hue/block 2"], [(6, float(np.float32(accuracy[1, 1])))])
 
@@ -403,6 +405,29 @@ class Outputs(RateTest):
             self.assertEqual(result["readout/accuracy"].shape, (2, 8, 6))
             self.assertEqual(result["readout/baselines/random"].shape, (8, 6))
             self.assertEqual(result["readout/baselines/pixels"].shape, (6,))
+
+    def test_losses_on_the_validation_split(self):
+        """They change nothing else, are the same on any number of ranks, and after a resumed run."""
+        images = f'set = "cifar10"\nfolder = "{self.cifar10()}"'
+        for name, text, settings in (("scenes", description(STALE), ["training.epochs=5"]),
+                                     ("images", description(SUPERVISED, data=images), ["training.epochs=5"]),
+                                     ("residual", description(net=RESIDUAL), ["training.epochs=5", *END_TO_END])):
+            with self.subTest(name):
+                plain = self.train("plain", *settings, text=text)
+                settings = [*settings, "record.validation_every=2"]
+                checkpoint = self.folder / "validation.checkpoint"
+                run = self.train("run", *settings, text=text, arguments=["--checkpoint", checkpoint, "--checkpoint-epochs", "1"])
+                own = {key: values for key, values in run.items() if key.startswith("validation/")}
+                self.assert_same(plain, {key: values for key, values in run.items() if key not in own},
+                                 ignore={"config/description"})
+                self.assertEqual(len(own), 3 if name == "images" else 5, own.keys())
+                self.assert_same(run, self.train("ranks", *settings, text=text, ranks=3))
+                self.assert_same(run, self.train("resumed", *settings, text=text,
+                                                 arguments=["--resume", f"{checkpoint}.previous"]))
+                with h5py.File(self.folder / "run.h5") as result:
+                    self.assertEqual(list(result["validation/epoch"]), [2, 4, 5])
+                    self.assertTrue(np.all(np.isfinite(result["validation/total"])))
+                    self.assertEqual(result["validation"].attrs["layers"], result["training"].attrs["layers"])
 
     def test_check_runs_nothing(self):
         done = lpl_rate(*self.command(description(), "checked", [], ["--check"]))
@@ -483,6 +508,7 @@ class Refusals(RateTest):
             (CONTRASTIVE + "\ndecorrelation = { strength = 1 }", [], "no decorrelation term"),
             (SUPERVISED, ['learning.positives="shuffled"'], "predictive term"),
             (LPL, ["training.batch=1"], "variance"),
+            (LPL, ["record.validation_every=1", 'data={set="clusters"}', "readout.wanted=false"], "validation split"),
             (OJA, [], "one linear layer"),
         ):
             with self.subTest(rule=rule, settings=settings):
