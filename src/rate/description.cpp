@@ -299,7 +299,7 @@ void refuse_too_many_toy_steps(const TrainingDescription& d, Table& training) {
   std::int64_t per_epoch = 0;
   if (const auto* clusters = std::get_if<ClusterPairs>(&d.data)) per_epoch = clusters->steps_per_epoch;
   if (const auto* digits = std::get_if<DigitPairs>(&d.data)) per_epoch = digits->steps_per_epoch;
-  if (per_epoch == 0 || (d.steps > 0 && d.steps <= kMostToySteps)) return;
+  if (per_epoch == 0 || (d.steps > 0 && d.steps <= kMostToySteps / d.accumulate)) return;
   if (d.epochs > kMostToySteps / per_epoch)
     training.fail("epochs", fmt::format("{}, of data.steps_per_epoch = {} steps: at most {} steps are possible in all",
                                         training.stated("epochs"), per_epoch, kMostToySteps));
@@ -318,6 +318,7 @@ TrainingDescription read_tables(Document& document, const std::string& name, Use
   d.seed = static_cast<std::uint64_t>(training.integer("seed", 0, kMany, 1));
   d.batch = training.integer("batch", 1, 1 << 20, 1024);
   d.epochs = training.integer("epochs", 1, 10'000'000, 800);
+  d.accumulate = training.integer("accumulate", 1, 1 << 20, 1);
   d.steps = training.integer("steps", 0, kMany, 0);
   d.precision =
       training.choice("precision", {"float32", "bf16"}, "float32") == 0 ? Precision::float32 : Precision::bfloat16;

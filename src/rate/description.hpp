@@ -106,7 +106,8 @@ struct TrainingDescription {
   std::string name;  // of the file, for messages
   std::uint64_t seed;
   std::int64_t batch, epochs;
-  std::int64_t steps;  // at most so many in all; 0: as many as the epochs have
+  std::int64_t accumulate;  // batches a step
+  std::int64_t steps;       // at most so many in all; 0: as many as the epochs have
   Precision precision;
   NetDescription net;
   bool biases;

@@ -117,9 +117,9 @@ class Views : public PairSource {
 
   Shape sample() const override { return {1, 3, source_.side, source_.side}; }
   std::int64_t classes() const override { return classes_; }
-  std::int64_t steps_per_epoch() const override { return images() / batch_ + (images() % batch_ > 1 ? 1 : 0); }
+  std::int64_t batches_per_epoch() const override { return images() / batch_ + (images() % batch_ > 1 ? 1 : 0); }
   std::int64_t batch(std::int64_t step) const override {
-    return std::min(batch_, images() - step % steps_per_epoch() * batch_);
+    return std::min(batch_, images() - step % batches_per_epoch() * batch_);
   }
 
   std::vector<float> make(std::int64_t step, const Slice& slice) override {
@@ -140,7 +140,7 @@ class Views : public PairSource {
 
   const ViewSource* view_source() const override { return &source_; }
   std::vector<ViewRequest> views(std::int64_t step, const Slice& slice) override {
-    const auto epoch = static_cast<std::uint32_t>(step / steps_per_epoch());
+    const auto epoch = static_cast<std::uint32_t>(step / batches_per_epoch());
     std::vector<ViewRequest> requests;
     for (const std::uint32_t view : {0u, 1u})
       for (const std::int64_t image : images_of(step, slice, view)) {
@@ -170,13 +170,13 @@ class Views : public PairSource {
 
  private:
   std::vector<std::int64_t> images_of(std::int64_t step, const Slice& slice, std::int64_t view) {
-    const std::int64_t epoch = step / steps_per_epoch();
+    const std::int64_t epoch = step / batches_per_epoch();
     if (epoch != order_epoch_) {
       order_ = epoch_order(images(), seed_, static_cast<std::uint32_t>(epoch));
       order_epoch_ = epoch;
     }
     std::vector<std::int64_t> chosen;
-    const std::int64_t first = step % steps_per_epoch() * batch_ + slice.first;
+    const std::int64_t first = step % batches_per_epoch() * batch_ + slice.first;
     for (std::int64_t i = first; i < first + slice.count; ++i)
       chosen.push_back(first_[static_cast<std::size_t>(order_[static_cast<std::size_t>(i)])] + view * gap_);
     return chosen;
@@ -309,7 +309,7 @@ class FramePairs : public PairSource {
 
   Shape sample() const override { return {1, 3, source_.side, source_.side}; }
   std::int64_t classes() const override { return classes_; }
-  std::int64_t steps_per_epoch() const override { return steps_per_epoch_; }
+  std::int64_t batches_per_epoch() const override { return steps_per_epoch_; }
   std::int64_t batch(std::int64_t) const override { return batch_; }
 
   std::vector<float> make(std::int64_t step, const Slice& slice) override {

@@ -140,7 +140,8 @@ class Run : public Session {
         outputs_(outputs),
         checkpoint_(checkpoint),
         kind_{facts.program, TrainingState::kVersion, facts.fixed_text, facts.inputs},
-        schedule_(checkpoint) {
+        schedule_(checkpoint),
+        steps_{pairs_->batches_per_epoch(), description.accumulate} {
     for (const std::string& warning : check_plan(description, *pairs_))
       if (comm.rank() == 0) fmt::print(stderr, "warning: {}\n", warning);
     state_.epoch_sums = no_losses();
@@ -190,7 +191,7 @@ class Run : public Session {
     if (!o.listed.empty()) return o.listed[static_cast<std::size_t>(step) % o.listed.size()];
     if (!o.scheduled) return o.learning_rate;
     return Schedule{static_cast<int>(description_.epochs), o.warmup_epochs, o.start_rate, o.learning_rate, o.final_rate}
-        .rate(static_cast<int>(step / pairs_->steps_per_epoch()));
+        .rate(static_cast<int>(step / steps_.per_epoch()));
   }
 
   // Collective: writes a row or values, and remembers them where checkpoints need them.
@@ -202,11 +203,11 @@ class Run : public Session {
     if (!checkpoint_.path.empty()) remembered.push_back(row);
   }
 
-  std::int64_t last_step() const { return planned_steps(description_, pairs_->steps_per_epoch()); }
+  std::int64_t last_step() const { return planned_steps(description_, steps_.per_epoch()); }
 
   // Checkpoints at the end of an epoch are of before its readouts, so that the run can be resumed with more epochs.
   void run_all(ProgressStyle style) {
-    const std::int64_t per_epoch = pairs_->steps_per_epoch(), last = last_step();
+    const std::int64_t per_epoch = steps_.per_epoch(), last = last_step();
     if (state_.step == 0) add_baselines();
     Progress progress(style, comm_.rank() == 0, static_cast<double>(last), ProgressUnit::steps);
     while (!summary_.interrupted) {
@@ -225,7 +226,8 @@ class Run : public Session {
     epoch_start_ = wall_clock();
     epoch_samples_ = 0;
     while (state_.step < end) {
-      epoch_samples_ += pairs_->batch(state_.step);
+      const std::int64_t first = steps_.first_batch(state_.step);
+      for (std::int64_t b = first; b < first + steps_.batches(state_.step); ++b) epoch_samples_ += pairs_->batch(b);
       take_step();
       if (trainer_->losses_due() || state_.step == end) collect_losses();
       progress.show(fmt::format("epoch {}", epoch + 1), static_cast<double>(state_.step));
@@ -256,7 +258,7 @@ class Run : public Session {
 
   // Losses on the validation split and readouts of the epoch that has just ended, where wanted.
   void judge(bool last) {
-    const std::int64_t per_epoch = pairs_->steps_per_epoch();
+    const std::int64_t per_epoch = steps_.per_epoch();
     const std::int64_t epochs = (state_.step + per_epoch - 1) / per_epoch;
     const auto due = [&](std::int64_t every) { return last || (every > 0 && epochs % every == 0); };
     if (layout_.validation && due(description_.record.validation_every)) add_validation(epochs);
@@ -294,11 +296,11 @@ class Run : public Session {
 
   void add_validation(std::int64_t epochs) {
     PairSource& pairs = *pairs_->validation();
-    const std::int64_t steps = pairs.steps_per_epoch();
+    const std::int64_t batches = pairs.batches_per_epoch();
     ValidationRow row{epochs, no_losses()};
-    for (std::int64_t step = (epochs - 1) * steps; step < epochs * steps; ++step)
-      add_losses(trainer_->judge(step, pairs), row.losses);
-    divide(row.losses, steps);
+    for (std::int64_t batch = (epochs - 1) * batches; batch < epochs * batches; ++batch)
+      add_losses(trainer_->judge(batch, pairs), row.losses);
+    divide(row.losses, batches);
     add(row, state_.history.validation);
     agree(comm_, [&] { write_events(row); });
   }
@@ -327,7 +329,7 @@ class Run : public Session {
   // What was said of the step at which a resumed run begins.
   void repeat_events() {
     const History& history = state_.history;
-    const std::int64_t epochs = state_.step / pairs_->steps_per_epoch();
+    const std::int64_t epochs = state_.step / steps_.per_epoch();
     if (!history.epochs.empty() && history.epochs.back().epoch + 1 == epochs) write_events(history.epochs.back());
     if (!history.validation.empty() && history.validation.back().epoch == epochs)
       write_events(history.validation.back());
@@ -404,7 +406,7 @@ class Run : public Session {
         for (const std::string& bytes : comm_.gather(own)) all += bytes;
         std::vector<float> values(all.size() / sizeof(float));
         std::copy(all.begin(), all.end(), reinterpret_cast<char*>(values.data()));
-        const std::int64_t samples = pairs_->batch(state_.step);
+        const std::int64_t samples = pairs_->batch(steps_.first_batch(state_.step) + steps_.batches(state_.step) - 1);
         add({fmt::format("/inspection/hooks/step_{}/z_{}/{}", state_.step + 1, view + 1, h),
              values,
              {samples, static_cast<std::int64_t>(values.size()) / samples}},
@@ -485,7 +487,7 @@ class Run : public Session {
                return static_cast<std::size_t>(size_of(*a)) == values.size();
              });
     };
-    const std::int64_t last = description_.epochs * pairs_->steps_per_epoch();
+    const std::int64_t last = description_.epochs * steps_.per_epoch();
     if (state.step < 0 || state.step > last || state.epoch_sums.terms.size() != no_losses().terms.size() ||
         !fit(arrays, state.value, [](const NamedArray& a) { return a.value.size; }) ||
         !fit(all, state.mean, [](const Parameter& p) { return p.mean.size; }) ||
@@ -514,7 +516,7 @@ class Run : public Session {
     if (state.step > last_step())
       throw ConfigError(fmt::format("{}: has taken {} steps, but this run ends after {}; give training.epochs more",
                                     path, state.step, last_step()));
-    const std::size_t whole = static_cast<std::size_t>(state.step / pairs_->steps_per_epoch());
+    const std::size_t whole = static_cast<std::size_t>(state.step / steps_.per_epoch());
     if (state.history.epochs.size() > whole && state.step < last_step())
       throw ConfigError(
           fmt::format("{}: training ended there in the middle of epoch {}, by training.steps, and its "
@@ -580,6 +582,7 @@ class Run : public Session {
   const CheckpointOptions& checkpoint_;
   CheckpointKind kind_;
   CheckpointSchedule schedule_;
+  Steps steps_;
   TrainingState state_;
   std::unique_ptr<TrainingFile> file_;  // on rank 0
   bool stored_ = false;                 // the network is in it

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "core/errors.hpp"
 #include "core/text.hpp"
+#include "rate/schedule.hpp"
 
 namespace lpl::rate {
 namespace {
@@ -54,7 +56,9 @@ Trainer::Trainer(const TrainingDescription& description, const EncoderDescriptio
       batch_(description.batch, comm.rank(), comm.size(), backend.most_slices()) {
   if (keeps_estimates(description.rule)) estimates_.resize(hooks());
   losses_ = backend_.zeros(static_cast<std::int64_t>(hooks()) * kLossTerms);
-  log_ = backend_.zeros(backend_.steps_ahead() * losses_.size);
+  log_ = backend_.zeros(backend_.steps_ahead() * description.accumulate * losses_.size);
+  if (description.accumulate > 1)
+    for (const Parameter* p : encoder_.parameters()) sums_[p] = backend_.zeros(p->size());
   labels_ = backend_.indices(description.batch);
   positives_ = {backend_.indices(description.batch), backend_.indices(description.batch)};
   rates_ = backend_.zeros(2);
@@ -63,55 +67,61 @@ Trainer::Trainer(const TrainingDescription& description, const EncoderDescriptio
 }
 
 void Trainer::step(std::int64_t step, double learning_rate, PairSource& pairs, Inspection* inspection) {
-  inspection_ = inspection;
-  Slices x = take_batch(step, pairs);
-  const std::uint64_t seed = description_.seed + static_cast<std::uint64_t>(step) * 0x9e3779b97f4a7c15u;
-  backend_.write(seed_, {static_cast<std::int32_t>(seed), static_cast<std::int32_t>(seed >> 32)});
   const auto* adam = std::get_if<AdamOptimizer>(&description_.optimizer.kind);
   backend_.write(rates_, adam ? adam_rates(form_of(*adam, 0), learning_rate, step + 1) : sgd_rates(learning_rate));
 
-  if (repeatable_ && !inspection)
-    backend_.repeat(batch_, std::move(x), [this](Slices given) { learn(std::move(given)); });
-  else
-    learn(std::move(x));
-  backend_.copy(losses_, log_, logged_++ * losses_.size);
+  const Steps steps{pairs.batches_per_epoch(), description_.accumulate};
+  const std::int64_t first = steps.first_batch(step), batches = steps.batches(step);
+  std::int64_t row = std::accumulate(logged_.begin(), logged_.end(), std::int64_t{0});
+  for (std::int64_t batch = first; batch < first + batches; ++batch) {
+    inspection_ = batch + 1 == first + batches ? inspection : nullptr;
+    Slices x = take_batch(batch, pairs);
+    const std::uint64_t seed = description_.seed + static_cast<std::uint64_t>(batch) * 0x9e3779b97f4a7c15u;
+    backend_.write(seed_, {static_cast<std::int32_t>(seed), static_cast<std::int32_t>(seed >> 32)});
+    if (repeatable_ && !inspection_)
+      backend_.repeat(batch_, std::move(x), [this](Slices given) { learn(std::move(given)); });
+    else
+      learn(std::move(x));
+    backend_.copy(losses_, log_, row++ * losses_.size);
+  }
+  logged_.push_back(batches);
+  if (!sums_.empty()) learn_from_sums(batches);
 }
 
-StepLosses Trainer::judge(std::int64_t step, PairSource& pairs) {
+StepLosses Trainer::judge(std::int64_t batch, PairSource& pairs) {
   inspection_ = nullptr;
-  Slices x = take_batch(step, pairs);
+  Slices x = take_batch(batch, pairs);
   std::vector<Block>& blocks = encoder_.blocks();
   for (std::size_t b = 0; b < blocks.size(); ++b) {
     x = forward(blocks[b], x, nullptr);
     if (description_.scope == Scope::layer_local || b + 1 == blocks.size()) judge_at_hook(b, x);
   }
-  return losses_of(backend_.read(losses_).data());
+  return losses_of(backend_.read(losses_));
 }
 
-Trainer::Slices Trainer::take_batch(std::int64_t step, PairSource& pairs) {
-  step_ = step;
-  batch_ = Batch(pairs.batch(step), comm_.rank(), comm_.size(), backend_.most_slices());
+Trainer::Slices Trainer::take_batch(std::int64_t batch, PairSource& pairs) {
+  batch_ = Batch(pairs.batch(batch), comm_.rank(), comm_.size(), backend_.most_slices());
   Slices x;
   // Data may fail on one rank alone.
   agree(comm_, [&] {
-    if (std::holds_alternative<SupervisedRule>(description_.rule)) backend_.write(labels_, pairs.labels(step));
+    if (std::holds_alternative<SupervisedRule>(description_.rule)) backend_.write(labels_, pairs.labels(batch));
     if (description_.positives == Positives::shuffled) {
-      const std::vector<std::int64_t> positives = pairs.shuffled(step);
+      const std::vector<std::int64_t> positives = pairs.shuffled(batch);
       backend_.write(positives_.of_first, {positives.begin(), positives.end()});
       backend_.write(positives_.of_second, inverse_positives(positives));
     }
-    for (const Slice& slice : batch_.mine()) x.push_back(samples(pairs, slice));
+    for (const Slice& slice : batch_.mine()) x.push_back(samples(pairs, batch, slice));
   });
   return x;
 }
 
-Tensor Trainer::samples(PairSource& pairs, const Slice& slice) {
+Tensor Trainer::samples(PairSource& pairs, std::int64_t batch, const Slice& slice) {
   Shape shape = encoder_description_.input;
   shape.samples = 2 * slice.count;
   const ViewSource* const source = pairs.view_source();
   if (!source || !backend_.makes_views(*source))
-    return backend_.upload(pairs.make(step_, slice), shape, description_.precision);
-  Tensor views = backend_.make_views(*source, pairs.views(step_, slice), description_.precision);
+    return backend_.upload(pairs.make(batch, slice), shape, description_.precision);
+  Tensor views = backend_.make_views(*source, pairs.views(batch, slice), description_.precision);
   views.shape = shape;  // a dense network takes them as vectors
   return views;
 }
@@ -140,21 +150,30 @@ void Trainer::learn(Slices x) {
 }
 
 std::vector<StepLosses> Trainer::take_losses() {
-  const std::vector<float> terms = backend_.read({logged_ * losses_.size, log_.data});
+  const std::int64_t rows = std::accumulate(logged_.begin(), logged_.end(), std::int64_t{0});
+  const std::vector<float> log = backend_.read({rows * losses_.size, log_.data});
   std::vector<StepLosses> steps;
-  for (std::int64_t step = 0; step < logged_; ++step) steps.push_back(losses_of(terms.data() + step * losses_.size));
-  logged_ = 0;
+  std::span<const float> left(log);
+  for (const std::int64_t batches : std::exchange(logged_, {})) {
+    const auto size = static_cast<std::size_t>(batches * losses_.size);
+    steps.push_back(losses_of(left.first(size)));
+    left = left.subspan(size);
+  }
   return steps;
 }
 
-StepLosses Trainer::losses_of(const float* terms) const {
+StepLosses Trainer::losses_of(std::span<const float> rows) const {
   const LplObjective objective = objective_of(description_.rule);
   const bool has_losses = !std::holds_alternative<OjaRule>(description_.rule);
   StepLosses losses;
   losses.total = has_losses ? 0 : std::numeric_limits<double>::quiet_NaN();
-  for (std::size_t h = 0; h < hooks(); ++h, terms += kLossTerms) {
+  const auto row = static_cast<std::size_t>(losses_.size);
+  const auto count = static_cast<double>(rows.size() / row);
+  for (std::size_t h = 0; h < hooks(); ++h) {
     LossTerms& hook = losses.hooks.emplace_back();
-    std::copy_n(terms, kLossTerms, hook.begin());
+    for (std::size_t t = 0; t < kLossTerms; ++t)
+      for (std::size_t i = h * kLossTerms + t; i < rows.size(); i += row)
+        hook[t] += static_cast<double>(rows[i]) / count;
     losses.total += objective.predictive * hook[kPull] + objective.hebbian * hook[kPush] +
                     objective.decorrelation * hook[kDecorrelation] + hook[kCrossEntropy];
   }
@@ -423,6 +442,22 @@ void Trainer::learn_by_oja(Layer& layer, const Slices& x, const Slices& z) {
 }
 
 void Trainer::update(Parameter& parameter, const Array& gradient) {
+  if (sums_.empty())
+    optimise(parameter, gradient);
+  else
+    backend_.add(gradient, sums_.at(&parameter));
+}
+
+void Trainer::learn_from_sums(std::int64_t batches) {
+  for (Parameter* p : encoder_.parameters()) {
+    Array& gradient = sums_.at(p);
+    backend_.scale(gradient, 1.0f / static_cast<float>(batches));
+    optimise(*p, gradient);
+    backend_.clear(gradient);
+  }
+}
+
+void Trainer::optimise(Parameter& parameter, const Array& gradient) {
   if (inspection_) inspection_->gradients[parameter.name] = to_torch_order(backend_.read(gradient), parameter.shape);
   const OptimizerDescription& o = description_.optimizer;
   const double decay = parameter.decayed ? o.weight_decay : 0.0;

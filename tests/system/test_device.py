@@ -98,6 +98,9 @@ class Device(RateTest):
                     found.append(result["validation/total"][()])
             np.testing.assert_allclose(*found, rtol=1e-3)
 
+    def test_accumulated_gradients(self):
+        self.check(description(STALE, data=self.images), "training.accumulate=2")
+
     def test_ojas_rule(self):
         text = description(OJA, LINEAR, CLUSTERS)
         weights = []

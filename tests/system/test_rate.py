@@ -163,6 +163,22 @@ class OneResult(RateTest):
         for ranks in (2, 5):
             self.assert_same(expected, self.train("several", text=text, ranks=ranks, threads=2))
 
+    def test_accumulated_gradients_are_the_same(self):
+        """Five batches an epoch in steps of two, two and one."""
+        net = VGG + "\ndropouts = [0, 0.2, 0, 0, 0.5, 0, 0, 0]"
+        settings = ["training.accumulate=2", "data.blocks_per_epoch=5"]
+        for way, rule, more in (("stale", STALE, []), ("end_to_end", SUPERVISED, END_TO_END)):
+            with self.subTest(way):
+                checkpoint = self.folder / "accumulate.checkpoint"
+                text = description(rule, net)
+                expected = self.train("one", *settings, *more, text=text,
+                                      arguments=["--checkpoint", checkpoint, "--checkpoint-every", "1us"])
+                self.assertEqual(expected["steps/total"][0], (6,))
+                self.assert_same(expected, self.train("three", *settings, *more, text=text, ranks=3))
+                checkpoint.write_bytes(b"broken")  # of the end; the one before it is of the end of the first epoch
+                self.assert_same(expected, self.train("resumed", *settings, *more, text=text,
+                                                      arguments=["--resume", checkpoint, "--fall-back"]))
+
     def test_toys_are_the_same(self):
         expected = self.train("one", text=description(net=LINEAR, data=CLUSTERS))
         self.assert_same(expected, self.train("four", text=description(net=LINEAR, data=CLUSTERS), ranks=4))
@@ -434,6 +450,42 @@ class Outputs(RateTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("parameters", done.stdout)
         self.assertFalse((self.folder / "checked.h5").exists())
+
+
+class Accumulate(RateTest):
+    """training.accumulate, on recorded batches of the same samples, cut in different ways."""
+
+    def gradients(self, name, batches, samples, *settings, step=1, rule=SUPERVISED):
+        data = f'set = "batches"\nfile = "{self.batches(name + "_data.h5", samples, batches)}"'
+        text = description(rule, data=data).replace("batch = 10", f"batch = {samples}")
+        self.train(name, "training.epochs=1", "optimizer.learning_rate=0", f"record.gradients=[{step}]", *settings, text=text)
+        with h5py.File(self.folder / f"{name}.h5") as result:
+            group = result[f"inspection/gradients/step_{step}"]
+            return {key: values[()] for key, values in group.items()}, result["steps/total"][()]
+
+    def test_batches_of_a_mean_loss_are_one_batch(self):
+        for settings in ([], END_TO_END):
+            whole, (loss,) = self.gradients("whole", 1, 20, *settings)
+            parts, (mean,) = self.gradients("parts", 4, 5, "training.accumulate=4", *settings)
+            self.assertAlmostEqual(loss, mean, delta=1e-6 * loss)
+            self.assertEqual(whole.keys(), parts.keys())
+            for name, values in whole.items():
+                np.testing.assert_allclose(parts[name], values, rtol=1e-4, atol=1e-5 * np.abs(values).max(), err_msg=name)
+
+    def test_statistics_are_of_each_batch(self):
+        whole, (loss,) = self.gradients("whole", 1, 20, rule=LPL)
+        parts, (mean,) = self.gradients("parts", 4, 5, "training.accumulate=4", rule=LPL)
+        _, single = self.gradients("single", 4, 5, rule=LPL)
+        self.assertNotAlmostEqual(loss, mean, delta=1e-3 * abs(loss))
+        self.assertAlmostEqual(mean, np.mean(single), delta=1e-12 * abs(mean))
+
+    def test_the_last_step_of_an_epoch_takes_what_remains(self):
+        last, losses = self.gradients("last", 3, 5, "training.accumulate=2", step=2)
+        alone, single = self.gradients("alone", 3, 5, step=3)
+        self.assertEqual(losses.shape, (2,))
+        self.assertEqual(losses[1], single[2])
+        for name, values in alone.items():
+            np.testing.assert_array_equal(last[name], values, name)
 
 
 class EveryOption(RateTest):

@@ -188,7 +188,7 @@ class GivenPairs final : public PairSource {
       : sample_(sample), batch_(std::move(batch)), samples_(samples) {}
   Shape sample() const override { return sample_; }
   std::int64_t classes() const override { return 3; }
-  std::int64_t steps_per_epoch() const override { return 1; }
+  std::int64_t batches_per_epoch() const override { return 1; }
   std::int64_t batch(std::int64_t) const override { return samples_; }
   std::vector<float> make(std::int64_t, const Slice& slice) override {
     std::vector<float> made;
