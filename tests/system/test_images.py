@@ -3,6 +3,7 @@
 
 import gzip
 import itertools
+import re
 import signal
 import struct
 import subprocess
@@ -10,7 +11,7 @@ import time
 import unittest
 import zlib
 
-from support import LPL_RATE, environment, h5py, lpl_rate
+from support import LPL_RATE, ROOT, environment, h5py, lpl_rate
 from test_rate import LINEAR, SUPERVISED, RateTest, description
 
 import numpy as np
@@ -199,6 +200,27 @@ class Import(ImagesTest):
         np.testing.assert_array_equal(stored["labels"], records[:, :2])
         np.testing.assert_array_equal(stored["images"], records[:, 2:].reshape(3, 3, 32, 32).transpose(0, 2, 3, 1))
         self.assertEqual(list(stored["classes"]), [20, 100])
+
+    def test_imported_cifar10_is_seen_as_cifar10(self):
+        """Decision 13: the same test images, labels and normalisation, and so the same activity of a trained network."""
+        folder = self.cifar10()
+        self.convert(*(folder / f"data_batch_{i}.bin" for i in range(1, 6)))
+        self.convert(folder / "test_batch.bin", out="test.h5")
+        text = (ROOT / "docs/decisions/0013-named-image-sets.md").read_text()
+        mean, deviation = (re.search(rf"^{key} = (\[.*?\])", text, re.MULTILINE)[1] for key in ("mean", "deviation"))
+        self.train("run", text=description(data=f'set = "cifar10"\nfolder = "{folder}"'))
+        imported = ['data.set="images"', f'data.file="{self.folder}/set.h5"', f'data.test="{self.folder}/test.h5"',
+                    f"data.mean={mean}", f"data.deviation={deviation}"]
+        found = []
+        for name, settings in (("named", []), ("imported", imported)):
+            arguments = [part for setting in settings for part in ("--set", setting)]
+            done = lpl_rate("eval", self.folder / "run.h5", "--activity", "--out", self.folder / f"{name}.h5", *arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with h5py.File(self.folder / f"{name}.h5") as file:
+                found.append({key: values[()] for key, values in file["activity"].items()})
+        self.assertEqual(found[0]["pixels"].shape, (8, 32, 32, 3))
+        for key, values in found[0].items():
+            np.testing.assert_array_equal(found[1][key], values, key)
 
     def test_grey(self):
         self.file("flat/1.png", png(np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [10, 20, 30]]], np.uint8)))
