@@ -56,8 +56,8 @@ void print_result_size(const TrainingDescription& d, PairSource& pairs, std::int
   const auto inspected = static_cast<std::int64_t>(d.record.gradients.size() + d.record.parameters.size());
   const std::int64_t per_epoch = Steps{pairs.batches_per_epoch(), d.accumulate}.per_epoch();
   const std::int64_t steps = planned_steps(d, per_epoch), epochs = (steps + per_epoch - 1) / per_epoch;
-  const std::int64_t losses =
-      1 + (std::holds_alternative<SupervisedRule>(d.rule) ? 1 : 3) * (d.scope == Scope::end_to_end ? 1 : blocks);
+  const std::int64_t hooks = d.scope == Scope::end_to_end ? 1 : blocks;
+  const std::int64_t losses = 1 + static_cast<std::int64_t>(d.objective->terms().size()) * hooks;
   double history = rows_of(epochs, 3 + losses) + (d.record.losses ? rows_of(steps, losses) : 0);
   if (d.record.validation_every > 0) history += rows_of(epochs / d.record.validation_every + 1, 1 + losses);
   if (d.readout.wanted && pairs.judged()) {

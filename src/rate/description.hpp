@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -10,7 +11,7 @@
 
 #include "config/table.hpp"
 #include "rate/encoder.hpp"
-#include "rate/rule.hpp"
+#include "rate/objectives/objective.hpp"
 
 namespace lpl::rate {
 
@@ -113,7 +114,7 @@ struct TrainingDescription {
   bool biases;
   bool pooled;  // hooks average over space
   Projector projector;
-  Rule rule;
+  std::shared_ptr<const Objective> objective;
   Scope scope;
   Positives positives;
   std::size_t label_column;  // that classifiers learn

@@ -20,7 +20,7 @@ namespace lpl::rate {
 namespace {
 
 Stl10Training stl10_training(const TrainingDescription& d) {
-  const bool labelled = d.only_judged || std::holds_alternative<SupervisedRule>(d.rule);
+  const bool labelled = d.only_judged || d.objective->needs().labels;
   return labelled ? Stl10Training::labelled : Stl10Training::unlabelled;
 }
 

@@ -29,13 +29,6 @@ double unix_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-std::vector<LossTerm> terms_of(const Rule& rule) {
-  if (std::holds_alternative<LplRule>(rule)) return {kPull, kPush, kDecorrelation};
-  if (std::holds_alternative<ContrastiveRule>(rule)) return {kPull, kPush};
-  if (std::holds_alternative<SupervisedRule>(rule)) return {kCrossEntropy};
-  return {};
-}
-
 // Everything that the rest of a run depends on.
 struct TrainingState {
   static constexpr std::uint32_t kVersion = 4;
@@ -65,7 +58,7 @@ class Session {
                         "(it takes AVX-512); use \"float32\"");
     encoder_ = fitted_encoder(description, *pairs_);
     trainer_ = std::make_unique<Trainer>(description, encoder_, backend, comm);
-    layout_.terms = terms_of(description.rule);
+    layout_.terms = description.objective->terms();
     layout_.steps = description.record.losses;
     layout_.validation = description.record.validation_every > 0;
     for (std::size_t b = 0; b < encoder_.blocks.size(); ++b) layout_.layers.push_back(fmt::format("block {}", b + 1));

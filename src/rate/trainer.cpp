@@ -15,30 +15,12 @@
 namespace lpl::rate {
 namespace {
 
-LplObjective objective_of(const Rule& rule) {
-  if (const auto* lpl = std::get_if<LplRule>(&rule))
-    return {lpl->predictive_strength, lpl->hebbian_strength, lpl->rate.decorrelation_strength,
-            lpl->rate.form,           lpl->rate.epsilon,     lpl->rate.gradient};
-  LplObjective objective;
-  if (const auto* contrastive = std::get_if<ContrastiveRule>(&rule)) {
-    objective.predictive = contrastive->predictive_strength;
-    objective.hebbian = contrastive->hebbian_strength;
-  }
-  objective.decorrelation = 0;
-  return objective;
-}
-
 AdamForm form_of(const AdamOptimizer& adam, double decay) { return {adam.beta1, adam.beta2, adam.epsilon, decay}; }
-
-bool keeps_estimates(const Rule& rule) {
-  const auto* lpl = std::get_if<LplRule>(&rule);
-  return lpl && lpl->rate.stale_estimates;
-}
 
 }  // namespace
 
 EncoderDescription fitted_encoder(const TrainingDescription& d, const PairSource& pairs) {
-  const bool supervised = std::holds_alternative<SupervisedRule>(d.rule);
+  const bool supervised = d.objective->needs().labels;
   if (supervised && pairs.classes() == 0)
     throw ConfigError(d.name + ": supervised learning needs labels, and this data set has none");
   return make_encoder(d.net, pairs.sample(), d.biases, d.scope == Scope::end_to_end, d.projector,
@@ -52,9 +34,9 @@ Trainer::Trainer(const TrainingDescription& description, const EncoderDescriptio
       backend_(backend),
       comm_(comm),
       encoder_(encoder, backend, description.seed),
-      repeatable_(!std::holds_alternative<OjaRule>(description.rule)),
+      repeatable_(!description.objective->terms().empty()),
       batch_(description.batch, comm.rank(), comm.size(), backend.most_slices()) {
-  if (keeps_estimates(description.rule)) estimates_.resize(hooks());
+  if (description.objective->needs().estimates) estimates_.resize(hooks());
   losses_ = backend_.zeros(static_cast<std::int64_t>(hooks()) * kLossTerms);
   log_ = backend_.zeros(backend_.steps_ahead() * description.accumulate * losses_.size);
   if (description.accumulate > 1)
@@ -104,7 +86,7 @@ Trainer::Slices Trainer::take_batch(std::int64_t batch, PairSource& pairs) {
   Slices x;
   // Data may fail on one rank alone.
   agree(comm_, [&] {
-    if (std::holds_alternative<SupervisedRule>(description_.rule)) backend_.write(labels_, pairs.labels(batch));
+    if (description_.objective->needs().labels) backend_.write(labels_, pairs.labels(batch));
     if (description_.positives == Positives::shuffled) {
       const std::vector<std::int64_t> positives = pairs.shuffled(batch);
       backend_.write(positives_.of_first, {positives.begin(), positives.end()});
@@ -132,8 +114,8 @@ void Trainer::learn(Slices x) {
     for (std::size_t b = 0; b < blocks.size(); ++b) {
       BlockPass pass;
       Slices y = forward(blocks[b], x, &pass);
-      if (std::holds_alternative<OjaRule>(description_.rule))
-        learn_by_oja(blocks[b].layers.front(), x, y);
+      if (description_.objective->terms().empty())
+        learn_without_losses(blocks[b].layers.front(), x, y);
       else
         backward(blocks[b], pass, learn_at_hook(b, y), false);
       x = std::move(y);
@@ -163,10 +145,7 @@ std::vector<StepLosses> Trainer::take_losses() {
 }
 
 StepLosses Trainer::losses_of(std::span<const float> rows) const {
-  const LplObjective objective = objective_of(description_.rule);
-  const bool has_losses = !std::holds_alternative<OjaRule>(description_.rule);
   StepLosses losses;
-  losses.total = has_losses ? 0 : std::numeric_limits<double>::quiet_NaN();
   const auto row = static_cast<std::size_t>(losses_.size);
   const auto count = static_cast<double>(rows.size() / row);
   for (std::size_t h = 0; h < hooks(); ++h) {
@@ -174,8 +153,7 @@ StepLosses Trainer::losses_of(std::span<const float> rows) const {
     for (std::size_t t = 0; t < kLossTerms; ++t)
       for (std::size_t i = h * kLossTerms + t; i < rows.size(); i += row)
         hook[t] += static_cast<double>(rows[i]) / count;
-    losses.total += objective.predictive * hook[kPull] + objective.hebbian * hook[kPush] +
-                    objective.decorrelation * hook[kDecorrelation] + hook[kCrossEntropy];
+    losses.total += description_.objective->total(hook);
   }
   return losses;
 }
@@ -344,15 +322,11 @@ Trainer::Slices Trainer::learn_at_hook(std::size_t block, const Slices& y) {
   std::vector<Pass> passes(b.projector.size());
   for (std::size_t l = 0; l < b.projector.size(); ++l) z = forward(b.projector[l], z, &passes[l]);
 
-  Slices dz;
-  if (b.classifier) {
-    Pass pass;
-    const Slices logits = forward(*b.classifier, z, &pass);
-    dz = backward(*b.classifier, pass, classifier_losses(hook, logits), true);
-  } else {
-    if (inspection_) inspect(z);
-    dz = hook_losses(hook, z, estimates_.empty() ? nullptr : &estimates_[hook]);
-  }
+  if (inspection_) inspect(z);
+  Pass classified;
+  if (b.classifier) z = forward(*b.classifier, z, &classified);
+  Slices dz = hook_losses(hook, z, estimates_.empty() ? nullptr : &estimates_[hook]);
+  if (b.classifier) dz = backward(*b.classifier, classified, std::move(dz), true);
   for (std::size_t l = b.projector.size(); l-- > 0;) dz = backward(b.projector[l], passes[l], std::move(dz), true);
   if (!description_.pooled) return dz;
   Slices dy;
@@ -366,9 +340,8 @@ void Trainer::judge_at_hook(std::size_t block, const Slices& y) {
   const std::size_t hook = hook_of(block);
   Slices z = at_hook(y);
   for (Layer& layer : b.projector) z = forward(layer, z, nullptr);
-  if (b.classifier) {
-    classifier_losses(hook, forward(*b.classifier, z, nullptr));
-  } else if (estimates_.empty()) {
+  if (b.classifier) z = forward(*b.classifier, z, nullptr);
+  if (estimates_.empty()) {
     hook_losses(hook, z, nullptr);
   } else {
     EstimateArrays held{copy_of(estimates_[hook].mean), copy_of(estimates_[hook].variance)};
@@ -399,41 +372,23 @@ void Trainer::inspect(const Slices& z) {
   }
 }
 
-Trainer::Slices Trainer::classifier_losses(std::size_t hook, const Slices& logits) {
-  return backend_.cross_entropy(batch_, logits, labels_, losses_, static_cast<std::int64_t>(hook) * kLossTerms);
-}
-
 Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z, EstimateArrays* estimates) {
+  const Partners* const positives = description_.positives == Positives::shuffled ? &positives_ : nullptr;
   const std::int64_t offset = static_cast<std::int64_t>(hook) * kLossTerms;
-  const LplObjective objective = objective_of(description_.rule);
-  if (std::holds_alternative<ContrastiveRule>(description_.rule))
-    return backend_.contrastive_loss(objective, batch_, z, losses_, offset);
-  return backend_.lpl_loss(objective, batch_, z, description_.positives == Positives::shuffled ? &positives_ : nullptr,
-                           estimates, losses_, offset);
+  return description_.objective->evaluate(backend_, {batch_, positives, estimates, labels_, losses_, offset}, z);
 }
 
-// Oja (1982), for every unit on its own: dw = mean over samples of z (x - z w); the optimiser's weight decay does the
-// rest. Both views are samples.
-void Trainer::learn_by_oja(Layer& layer, const Slices& x, const Slices& z) {
-  const std::int64_t units = layer.description.convolution.out;
-  const std::int64_t inputs = layer.description.convolution.in;
-  const std::vector<float> w = backend_.read(layer.weight.value);
+// Both views are samples.
+void Trainer::learn_without_losses(Layer& layer, const Slices& x, const Slices& z) {
+  const std::vector<float> weights = backend_.read(layer.weight.value);
   std::vector<Array> gradients = clear_parts(weight_gradient_, layer.weight.size());
   std::vector<Array> none = clear_parts(bias_gradient_, layer.bias.size());
   const double scale = 1.0 / static_cast<double>(2 * batch_.samples());
   for (std::size_t s = 0; s < x.size(); ++s) {
     Array& part = gradients[comm_.size() > 1 ? s : 0];
-    std::vector<float> sum = backend_.read(part), gradient(sum.size());
-    const std::vector<float> in = backend_.download(x[s]), out = backend_.download(z[s]);
-    for (std::int64_t n = 0; n < x[s].shape.samples; ++n)
-      for (std::int64_t o = 0; o < units; ++o) {
-        const double activity = out[static_cast<std::size_t>(n * units + o)];
-        for (std::int64_t i = 0; i < inputs; ++i)
-          gradient[static_cast<std::size_t>(o * inputs + i)] -=
-              static_cast<float>(scale * activity *
-                                 (static_cast<double>(in[static_cast<std::size_t>(n * inputs + i)]) -
-                                  activity * static_cast<double>(w[static_cast<std::size_t>(o * inputs + i)])));
-      }
+    std::vector<float> sum = backend_.read(part);
+    const std::vector<float> gradient = description_.objective->layer_gradient(
+        weights, backend_.download(x[s]), backend_.download(z[s]), layer.description.convolution.out, scale);
     // The slice's sum is complete before it is added, as in add_gradient().
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += gradient[i];
     backend_.write(part, sum);

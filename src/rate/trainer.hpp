@@ -115,10 +115,9 @@ class Trainer {
   void inspect(const Slices& z);
   // Gradients by slice; `estimates` may be null.
   Slices hook_losses(std::size_t hook, const Slices& z, EstimateArrays* estimates);
-  Slices classifier_losses(std::size_t hook, const Slices& logits);
   // Means over the rows of a log.
   StepLosses losses_of(std::span<const float> rows) const;
-  void learn_by_oja(Layer& layer, const Slices& x, const Slices& z);
+  void learn_without_losses(Layer& layer, const Slices& x, const Slices& z);
   // Learns, or where a step has several batches, adds to the sum of their gradients.
   void update(Parameter& parameter, const Array& gradient);
   void learn_from_sums(std::int64_t batches);
@@ -135,7 +134,7 @@ class Trainer {
   Backend& backend_;
   Communicator& comm_;
   Encoder encoder_;
-  bool repeatable_;  // Backend::repeat(); Oja's rule learns on the host
+  bool repeatable_;  // Backend::repeat(); what learns without losses does on the host
   std::vector<EstimateArrays> estimates_;
   Array losses_;                            // hooks x kLossTerms
   Array log_;                               // of the losses of the last steps: a row a batch

@@ -237,7 +237,7 @@ class Networks : public testing::TestWithParam<NetworkCase> {
 TEST_P(Networks, GradientsAreTheSlopesOfTheTwin) {
   const NetworkCase& c = GetParam();
   const TrainingDescription d = describe(c);
-  const bool supervised = std::holds_alternative<SupervisedRule>(d.rule);
+  const bool supervised = d.objective->needs().labels;
   const EncoderDescription encoder =
       make_encoder(d.net, c.sample, d.biases, d.scope == Scope::end_to_end, d.projector, supervised ? 3 : 0);
   const auto comm = make_serial_communicator();
@@ -291,14 +291,10 @@ TEST_P(Networks, GradientsAreTheSlopesOfTheTwin) {
     const auto own_loss = [&] {
       OracleLosses found = losses();
       if (!local) return found.total;
-      const auto* rule = std::get_if<LplRule>(&d.rule);
-      const auto* contrastive = std::get_if<ContrastiveRule>(&d.rule);
+      const LplObjective& rule = d.objective->weights();
       const std::vector<double>& t = found.terms[hook];
-      if (rule)
-        return rule->predictive_strength * t[kPull] + rule->hebbian_strength * t[kPush] +
-               rule->rate.decorrelation_strength * t[kDecorrelation];
-      return contrastive ? contrastive->predictive_strength * t[kPull] + contrastive->hebbian_strength * t[kPush]
-                         : t[kCrossEntropy];
+      return rule.predictive * t[kPull] + rule.hebbian * t[kPush] + rule.decorrelation * t[kDecorrelation] +
+             t[kCrossEntropy];
     };
     double norm = 0;
     for (const float g : gradient) norm += static_cast<double>(g) * static_cast<double>(g);
@@ -378,7 +374,7 @@ INSTANTIATE_TEST_SUITE_P(
 TEST_P(Networks, LossesWithoutLearningAreThoseOfAStep) {
   const NetworkCase& c = GetParam();
   const TrainingDescription d = describe(c);
-  const int classes = std::holds_alternative<SupervisedRule>(d.rule) ? 3 : 0;
+  const int classes = d.objective->needs().labels ? 3 : 0;
   const EncoderDescription encoder =
       make_encoder(d.net, c.sample, d.biases, d.scope == Scope::end_to_end, d.projector, classes);
   const auto comm = make_serial_communicator();
