@@ -33,6 +33,19 @@ std::string names_of(const std::vector<LabelColumn>& columns) {
 
 }  // namespace
 
+void LossRow::add(const StepLosses& losses) {
+  for (std::size_t h = 0; h < losses.hooks.size(); ++h)
+    for (std::size_t t = 0; t < kLossTerms; ++t) terms[h * kLossTerms + t] += losses.hooks[h][t];
+  total += losses.total;
+}
+
+void LossRow::divide(std::int64_t count) {
+  for (double& term : terms) term /= static_cast<double>(count);
+  total /= static_cast<double>(count);
+}
+
+LossRow no_losses(const HistoryLayout& layout) { return {std::vector<double>(layout.hooks.size() * kLossTerms), 0}; }
+
 bool fits(const History& history, const HistoryLayout& layout) {
   const std::size_t terms = layout.hooks.size() * kLossTerms, layers = layout.layers.size(),
                     columns = layout.columns.size();

@@ -19,6 +19,9 @@ struct LossRow {
   std::vector<double> terms;  // hooks x kLossTerms, unweighted
   double total = 0;
 
+  void add(const StepLosses& losses);
+  void divide(std::int64_t count);
+
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
     archive& terms& total;
@@ -115,6 +118,8 @@ struct HistoryLayout {
   bool steps;                        // losses of every step are kept
   bool validation = false;           // and those on the validation split
 };
+
+LossRow no_losses(const HistoryLayout& layout);
 
 // Writes the rows of a run to its result file.
 class TrainingFile {

@@ -1,0 +1,79 @@
+// Readouts of a finished run, or of imported parameters.
+#include <fmt/format.h>
+
+#include "core/errors.hpp"
+#include "core/timers.hpp"
+#include "rate/evaluation.hpp"
+#include "rate/plan.hpp"
+#include "rate/session.hpp"
+
+namespace lpl::rate {
+
+AccuracyTable evaluate_run(const TrainingDescription& description, Backend& backend, Communicator& comm,
+                           const RunFacts& facts, const std::string& trained, const std::string& out, bool activity) {
+  struct Evaluation : Session {
+    using Session::Session;
+    // Of a result file, or where that is "", of training.initial.
+    void load(const std::string& path) {
+      if (path.empty())
+        load_parameters(description_.initial_parameters);
+      else
+        load_result(path);
+      // Readouts are what is asked for, whether the run itself wanted any.
+      if (!pairs_->judged())
+        throw ConfigError(description_.name +
+                          ": its data set has no labelled images to read out; name one that has, such as --set "
+                          "data.set=cifar10 --set data.folder=FOLDER");
+      layout_.columns = pairs_->judged()->columns;
+    }
+    void load_result(const std::string& path) {
+      h5::of_user([&] {
+        const h5::File file = h5::File::open_read_only(path);
+        const std::string status = file.text_attribute("/", "status").value_or("unknown");
+        if (status != "complete" && comm_.rank() == 0)
+          fmt::print(stderr, "warning: {}: its status is '{}': the network has not been trained to the end\n", path,
+                     status);
+        for (NamedArray* p : network()) {
+          const std::string name = "/network/" + p->name;
+          if (!file.exists(name)) throw ConfigError(fmt::format("{}: has no {}; has the run finished?", path, name));
+          const h5::Dataset values = file.open_dataset(name);
+          set_array(*p, path, {values.shape().begin(), values.shape().end()}, values.read<float>());
+        }
+      });
+    }
+    void warn() const {
+      for (const std::string& warning : check_readout(description_, *pairs_))
+        if (comm_.rank() == 0) fmt::print(stderr, "warning: {}\n", warning);
+    }
+    AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
+      const double start = wall_clock();
+      load_data(ProgressStyle::automatic);
+      AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}, {}, {}, {}};
+      JudgedSets& sets = *pairs_->judged();
+      const auto train = layer_activity(*trainer_, *sets.train, comm_);
+      auto test = layer_activity(*trainer_, *sets.test, comm_);
+      EvaluationRow row{
+          0, evaluate_activity(sets, train, test, description_.readout, description_.seed, Judged::all, comm_)};
+      show(row.layers, table);
+      agree(comm_, [&] {
+        if (comm_.rank() != 0) return;
+        layout_.hooks.clear();
+        TrainingFile file(path, run_facts, layout_);
+        file.add(row);
+        if (with_activity)
+          file.add({encoder_.input, sets.test->make(0, sets.test->count()), std::move(test), sets.test->labels()});
+        file.finish("complete", wall_clock() - start);
+      });
+      return table;
+    }
+  };
+  std::unique_ptr<Evaluation> evaluation;
+  agree(comm, [&] {
+    evaluation = std::make_unique<Evaluation>(description, backend, comm);
+    evaluation->load(trained);
+    evaluation->warn();
+  });
+  return evaluation->run(facts, out, activity);
+}
+
+}  // namespace lpl::rate

@@ -1,0 +1,77 @@
+#include "rate/session.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/errors.hpp"
+#include "core/text.hpp"
+#include "io/safetensors.hpp"
+#include "rate/evaluation.hpp"
+#include "rate/initial_parameters.hpp"
+
+namespace lpl::rate {
+
+Session::Session(const TrainingDescription& description, Backend& backend, Communicator& comm)
+    : description_(description), backend_(backend), comm_(comm), pairs_(make_pairs(description)) {
+  if (!backend.supports(description.precision))
+    throw ConfigError(description.name +
+                      ": training.precision is \"bf16\", which this processor does not compute in "
+                      "(it takes AVX-512); use \"float32\"");
+  encoder_ = fitted_encoder(description, *pairs_);
+  trainer_ = std::make_unique<Trainer>(description, encoder_, backend, comm);
+  layout_.terms = description.objective->terms();
+  layout_.steps = description.record.losses;
+  layout_.validation = description.record.validation_every > 0;
+  for (std::size_t b = 0; b < encoder_.blocks.size(); ++b) layout_.layers.push_back(fmt::format("block {}", b + 1));
+  layout_.hooks = trainer_->hooks() == 1 ? std::vector<std::string>{layout_.layers.back()} : layout_.layers;
+  if (description.readout.wanted && pairs_->judged()) layout_.columns = pairs_->judged()->columns;
+}
+
+void Session::load_data(ProgressStyle style) {
+  agree(comm_, [&] { pairs_->load(style, comm_.rank() == 0); });
+}
+
+void Session::set_array(NamedArray& p, const std::string& file, const std::vector<std::int64_t>& shape,
+                        const std::vector<float>& values) {
+  if (shape != p.shape)
+    throw ConfigError(fmt::format("{}: {} has shape [{}]; the network's has [{}]", file, p.name, fmt::join(shape, ", "),
+                                  fmt::join(p.shape, ", ")));
+  const auto broken = std::ranges::find_if(values, [](float v) { return !std::isfinite(v); });
+  if (broken != values.end())
+    throw ConfigError(fmt::format("{}: {} holds {}; every value must be finite", file, p.name, *broken));
+  backend_.write(p.value, to_array_order(values, p.shape));
+}
+
+void Session::load_parameters(const std::string& path) {
+  const SafetensorsFile file(path);
+  std::vector<std::string> parameters;
+  for (const NamedArray* p : network()) parameters.push_back(p->name);
+  const std::vector<std::string> unused = unused_tensors(path, file.names(), parameters);
+  if (!unused.empty() && comm_.rank() == 0) fmt::print(stderr, "warning: {}: not used: {}\n", path, join(unused, ", "));
+  for (NamedArray* p : network()) {
+    const StoredTensor tensor = file.read(p->name);
+    set_array(*p, path, {tensor.shape.begin(), tensor.shape.end()}, tensor.values);
+  }
+}
+
+NamedValues Session::stored(const std::string& group, const NamedArray& p, const Array& array) {
+  return {group + p.name, to_torch_order(backend_.read(array), p.shape), p.shape};
+}
+
+std::vector<LayerEvaluation> Session::evaluate_layers(Judged judged) {
+  return evaluate(*trainer_, *pairs_->judged(), description_.readout, description_.seed, judged, comm_);
+}
+
+void Session::show(const std::vector<LayerEvaluation>& layers, AccuracyTable& table) const {
+  table.trained.clear();
+  table.training.clear();
+  for (const LayerEvaluation& layer : layers) {
+    table.trained.push_back(layer.accuracy);
+    table.training.push_back(layer.training_accuracy);
+  }
+  table.warning = convergence_warning(layers, layout_.layers, layout_.columns, description_.readout);
+}
+
+}  // namespace lpl::rate
