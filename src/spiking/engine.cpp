@@ -274,7 +274,7 @@ void Engine::deliver_connection(std::size_t index, Step begin, Step end, Step ep
   float* const input = network_->populations[description.to]->input(description.receptor);
   const auto slot = [&](Step step) { return input + (step - epoch_begin) * static_cast<Step>(kBlock); };
   ShortTerm* const short_term = connection.short_term.get();
-  if (!synapses.delay.empty()) return underway_[index].deliver(synapses, short_term, source, begin, end, slot(begin));
+  if (!synapses.run.empty()) return underway_[index].deliver(synapses, short_term, source, begin, end, slot(begin));
   const Step delay = synapses.shortest;
   if (source.between(begin - delay, end - delay).empty()) return;
   for (Step step = begin; step < end; ++step)

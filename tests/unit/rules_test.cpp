@@ -13,6 +13,7 @@
 #include "spiking/plasticity/text_rule.hpp"
 #include "spiking/plasticity/traces.hpp"
 #include "io/hdf5.hpp"
+#include "support/delays.hpp"
 #include "support/spiking_run.hpp"
 #include "support/world.hpp"
 
@@ -44,9 +45,7 @@ class Plain {
     const Network network(simulation, 0, 1);
     const Synapses& built = network.connections[connection].synapses;
     built.by_target([&](NeuronId pre, std::uint64_t s) {
-      Synapse synapse{
-          pre, network.layout.neuron_of(built.target[s]), built.delay.empty() ? built.shortest : built.delay[s], {}, {},
-          {}};
+      Synapse synapse{pre, network.layout.neuron_of(built.target[s]), delay_of(built, s), {}, {}, {}};
       synapse.state["w"] = built.weight[s];
       for (std::size_t i = 1; i < text_.states.size(); ++i)
         synapse.state[text_.states[i].name] = value(text_.states[i].initial, synapse);
