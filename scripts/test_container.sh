@@ -18,7 +18,7 @@ trap 'rm -rf --one-file-system "$work"' EXIT
 trap 'exit 1' INT TERM
 
 # Neither overlay file systems nor namespaces are needed.
-images() { STORAGE_DRIVER=vfs BUILDAH_ISOLATION=chroot buildah --root "$work/storage" --runroot "$work/run" "$@"; }
+images() { BUILDAH_ISOLATION=chroot buildah --storage-driver vfs --root "$work/storage" --runroot "$work/run" "$@"; }
 # run_in CONTAINER SCRIPT
 run_in() { images run "$1" -- sh -euxc "$2"; }
 # section NAME N: the lines below the N-th %NAME of the Apptainer definition
