@@ -767,6 +767,10 @@ TEST(RuleText, TimesLieOnTheGrid) {
   EXPECT_THAT(error_of(own("[rule.r.each]\nevery = \"0.25 ms\"\nw = \"w\"\n")), HasSubstr("no multiple of the step"));
   EXPECT_THAT(error_of(own("y = { of = \"post\", tau = \"0 ms\" }\n[rule.r.on_spike]\nw = \"w + eta * x\"\n")),
               HasSubstr("trace 'y': 'tau' is 0 s"));
+  EXPECT_THAT(error_of(own("y = { follows = \"V\", initial = \"0 mV\", tau = \"3400 s\" }\n[rule.r.on_spike]\nw = "
+                           "\"w + eta * x\"\n")),
+              HasSubstr("trace 'y': 'tau' is 3400 s; at this dt the longest time constant that float32 can follow is "
+                        "3355.44 s"));
 }
 
 }  // namespace
