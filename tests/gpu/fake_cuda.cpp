@@ -225,11 +225,12 @@ namespace {
 
 // Offers, in this order, an algorithm that is not deterministic, one that transforms the maps, one that says no, one
 // that says yes and fails (with LPL_CUDNN_FAILURE), one that needs more memory than a device has, one that needs a fair
-// share of it, and one to take. Numbers are those of all three operations.
-constexpr int kTransforming = 4, kFailing = 3, kGreedy = 6, kLarge = 5, kGood = 1;
+// share of it, and one to take. Numbers are those of all three operations; where 2 and 3 transform they are passed
+// over.
+constexpr int kTransforming = 4, kFailing = 3, kGreedy = 0, kLarge = 2, kGood = 1;
 template <class Offer>
 cudnnStatus_t offer(int most, int* count, Offer* offers) {
-  const int algorithms[] = {0, kTransforming, 0, kFailing, kGreedy, kLarge, kGood};
+  const int algorithms[] = {kGood, kTransforming, kGood, kFailing, kGreedy, kLarge, kGood};
   *count = 7;
   if (most < *count) return CUDNN_STATUS_BAD_PARAM;
   for (int i = 0; i < *count; ++i) {

@@ -352,7 +352,10 @@ cudaError_t cudaDeviceGraphMemTrim(int) {
   graphs_kept = 0;
   return cudaSuccess;
 }
-cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr attribute, void*) {
+  if (attribute == cudaMemPoolAttrReservedMemHigh) most_pool = pool_kept;
+  return cudaSuccess;
+}
 cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
   *static_cast<std::uint64_t*>(value) = most_pool;
   return cudaSuccess;

@@ -29,7 +29,7 @@ std::string_view advice(cudaError_t status) {
     case cudaErrorSystemDriverMismatch:
       return "; the driver was changed while it ran: start this machine again";
     default:
-      return "; see what nvidia-smi says";
+      return "";
   }
 }
 
@@ -49,8 +49,7 @@ int cuda_device_count() {
   cudaRuntimeGetVersion(&runtime);
   throw Error(
       fmt::format("the driver of the CUDA devices fails: cudaGetDeviceCount: {}; the driver is for CUDA {}, lpl_rate "
-                  "uses CUDA {}{}; "
-                  "or compute without, by --device cpu",
+                  "uses CUDA {}{}; nvidia-smi may say more, and --device cpu does without",
                   described(status), version(driver), version(runtime), advice(status)));
 }
 
@@ -150,7 +149,9 @@ std::int64_t Device::peak_memory() const {
   return static_cast<std::int64_t>(pool + graphs + kBlasWorkspace);
 }
 
+// What is told here is not to be blamed on the kernel that comes next.
 void Device::fail(cudaError_t status, std::string_view call) const {
+  cudaGetLastError();
   const bool elsewhere = is_fault_of_work(status) && !synchronous_;
   throw DeviceError(
       fmt::format("{}: {} failed: {}{}", name_, call, described(status),
@@ -240,7 +241,10 @@ Device::Graph Device::record(const std::function<void()>& enqueue) {
   cudaGraph_t graph = nullptr;
   const cudaError_t ended = cudaStreamEndCapture(stream_, &graph);
   const std::unique_ptr<CUgraph_st, decltype(&cudaGraphDestroy)> owner(graph, &cudaGraphDestroy);
-  if (failure) std::rethrow_exception(failure);
+  if (failure) {
+    cudaGetLastError();
+    std::rethrow_exception(failure);
+  }
   check(ended, "cudaStreamEndCapture");
   cudaGraphExec_t executable = nullptr;
   check(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
