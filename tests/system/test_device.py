@@ -11,7 +11,7 @@ import sys
 import unittest
 import unittest.mock
 
-from support import h5py, lpl_rate, status
+from support import LPL_RATE, ROOT, h5py, lpl_rate, status
 
 import numpy as np  # noqa: E402, of the Python that support found
 
@@ -160,6 +160,13 @@ class Device(RateTest):
                     self.assertIn(advice, done.stderr)
                     self.assertIn("--device cpu", done.stderr)
                     self.assertFalse((self.folder / "driver.h5").exists())
+
+    @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own can be told to fail")
+    def test_the_benchmark_says_what_the_program_said(self):
+        bench = [sys.executable, ROOT / "scripts/bench_rate.py", "--device", "cuda", "--images", "40", "--lpl-rate", LPL_RATE]
+        done = subprocess.run(bench, capture_output=True, text=True, timeout=60, env=dict(os.environ, LPL_DEVICE_ERROR="802"))
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"lpl_rate.* ended with 1:\nlpl_rate: the driver of the CUDA devices fails")
 
     @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own can be told to be absent")
     def test_without_devices_the_cpu_computes_and_is_named_first(self):
