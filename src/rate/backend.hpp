@@ -35,6 +35,7 @@ struct Tensor {
   Shape shape;
   Precision precision = Precision::float32;
   std::shared_ptr<void> data;
+  std::shared_ptr<float> means = {};  // over positions, where the backend formed them with the map
 };
 
 // Float32 numbers in the memory of a backend. Filters lie as out x row x column x in (PyTorch: out x in x row x

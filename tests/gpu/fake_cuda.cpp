@@ -17,6 +17,7 @@
 #include "fake_stream.hpp"
 #include "rate/cuda/kernels.hpp"
 #include "support/serial_block.hpp"
+#include "support/sample_block.hpp"
 
 struct CUgraph_st {
   std::vector<std::function<void()>> calls;
@@ -50,6 +51,13 @@ cudaError_t for_each(cudaStream_t, std::int64_t count, const Body& body) {
   enqueue([count, body] {
     for (Index i = 0; i < count; ++i) body(i);
   });
+  return cudaSuccess;
+}
+
+template <class Body>
+cudaError_t for_each_sample(cudaStream_t, std::int64_t samples, const Body& body) {
+  if (samples < 0 || samples > INT32_MAX || body.tiles.positions == 0) return cudaErrorInvalidValue;
+  enqueue([samples, body] { walk_samples(static_cast<Index>(samples), body); });
   return cudaSuccess;
 }
 

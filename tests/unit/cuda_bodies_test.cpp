@@ -172,35 +172,14 @@ void check_pooling_and_its_gradient(const Layer& layer) {
   std::vector<Element> dx(layer.inputs());
   for_each(dx.size(), Unpool<float, Element>{gradient, w, dx.data()});
   EXPECT_EQ(dx, elements<Element>(expected_dx));
-  if (w.tile()) {
-    std::vector<Element> by_window(layer.inputs(), elements<Element>({7.0f})[0]);
-    for_each(dx.size() / (w.side * w.side), UnpoolTiles<float, Element>{gradient, w, by_window.data()});
-    EXPECT_EQ(by_window, dx);
-  }
   const std::vector<double> bias_gradient = column_sums(layer.samples * positions, layer.channels, gradient);
   for (Index k = 0; k < layer.channels; ++k) EXPECT_NEAR(bias_gradient[k], expected_bias[k], 1e-12);
 }
 
 TEST(CudaBodies, PoolingAndItsGradientFollowTheWinners) {
-  std::vector<bool> tiled;
   for (const Layer& layer : kLayers) {
     check_pooling_and_its_gradient<float>(layer);
     check_pooling_and_its_gradient<Bfloat>(layer);
-    tiled.push_back(layer.windows().tile());
-  }
-  EXPECT_EQ(tiled, std::vector<bool>({true, false, false, false, true, false, false, false}));
-}
-
-TEST(CudaBodies, TheRectifierPassesOnWhatIsNoNumber) {
-  const float none = std::numeric_limits<float>::quiet_NaN(), bias = 0;
-  for (const float given : {none, -none}) {
-    float y = given;
-    AddBias<float>{&bias, 1, true, &y}(0);
-    EXPECT_TRUE(std::isnan(y));
-    Bfloat narrow_y = 0;
-    narrow(given, narrow_y);
-    AddBias<Bfloat>{&bias, 1, true, &narrow_y}(0);
-    EXPECT_TRUE(std::isnan(widen(narrow_y)));
   }
 }
 
@@ -216,26 +195,22 @@ TEST(CudaBodies, PoolingPassesOnWhatIsNoNumber) {
   EXPECT_TRUE(std::isnan(y));
 }
 
-TEST(CudaBodies, WithoutPoolingGradientFlowsThroughActiveOutputs) {
-  const Layer layer{2, 3, 4, 5, 1, 1};
-  std::vector<float> y = draw(layer.outputs(), 4);
-  const std::vector<float> bias = draw(layer.channels, 5), before = y;
-  for_each(y.size(), AddBias<float>{bias.data(), layer.channels, true, y.data()});
-  const std::vector<float> dy = draw(std::size_t{layer.samples} * layer.channels, 6);  // the same at every position
-  for (const bool rectified : {true, false}) {
-    std::vector<float> dx(layer.inputs());
-    const FlowingGradient<float, float> gradient{
-        dy.data(), nullptr, rectified ? y.data() : nullptr, layer.rows * layer.columns, layer.channels, true};
-    for_each(dx.size(), Unpool<float, float>{gradient, layer.windows(), dx.data()});
-    std::vector<float> by_window(layer.inputs());
-    for_each(dx.size(), UnpoolTiles<float, float>{gradient, layer.windows(), by_window.data()});
-    EXPECT_EQ(by_window, dx);
-    for_all(layer.samples, layer.windows().in, [&](Index n, Index r, Index c, Index k) {
-      const std::size_t i = at(layer.windows().in, n, r, c, k);
-      EXPECT_EQ(y[i], std::max(before[i] + bias[k], 0.0f));
-      EXPECT_EQ(dx[i], !rectified || y[i] > 0 ? dy[n * layer.channels + k] : 0.0f);
-    });
-  }
+TEST(CudaBodies, AGradientOfOnePositionStandsForAll) {
+  const Layer layer{2, 3, 4, 5, 3, 1};
+  const Windows w = layer.windows();
+  std::vector<std::uint8_t> winners(layer.outputs());
+  for (std::size_t i = 0; i < winners.size(); ++i) winners[i] = i % 4 == 3 ? kSilent : static_cast<std::uint8_t>(i % 9);
+  const std::vector<float> one = draw(std::size_t{layer.samples} * layer.channels, 6);
+  std::vector<float> all(layer.outputs());
+  for_all(layer.samples, w.out,
+          [&](Index n, Index r, Index c, Index k) { all[at(w.out, n, r, c, k)] = one[n * layer.channels + k]; });
+  const Index positions = w.out.rows * w.out.columns;
+  std::vector<float> dx(layer.inputs()), expected(layer.inputs());
+  for_each(dx.size(),
+           Unpool<float, float>{{one.data(), winners.data(), nullptr, positions, layer.channels, true}, w, dx.data()});
+  for_each(dx.size(), Unpool<float, float>{
+                          {all.data(), winners.data(), nullptr, positions, layer.channels, false}, w, expected.data()});
+  EXPECT_EQ(dx, expected);
 }
 
 TEST(CudaBodies, MeansOverSpace) {

@@ -9,6 +9,7 @@
 #include "rate/cuda/loss_bodies.hpp"
 #include "rate/cuda/map_bodies.hpp"
 #include "rate/cuda/sum_bodies.hpp"
+#include "rate/cuda/tile_bodies.hpp"
 #include "rate/normalisation.hpp"
 
 namespace lpl::rate::cuda {

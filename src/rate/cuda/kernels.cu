@@ -12,6 +12,23 @@ __global__ void for_each_kernel(Index count, Body body) {
   if (i < count) body(i);
 }
 
+template <class Body>
+__global__ void __launch_bounds__(kSampleThreads) for_each_sample_kernel(Index groups, Body body) {
+  __shared__ float parts[Body::kSums * kSampleThreads];
+  const Index group = blockIdx.y * blockDim.x + threadIdx.x;
+  float sums[Body::kSums] = {};
+  if (group < groups) body.lane(blockIdx.x, group, threadIdx.y, blockDim.y, sums);
+  const auto part = [&](Index k, Index lane) { return (k * blockDim.y + lane) * blockDim.x + threadIdx.x; };
+  for (Index k = 0; k < Body::kSums; ++k) parts[part(k, threadIdx.y)] = sums[k];
+  __syncthreads();
+  if (group >= groups) return;
+  for (Index k = threadIdx.y; k < Body::kSums; k += blockDim.y) {
+    float total = 0;
+    for (Index lane = 0; lane < blockDim.y; ++lane) total += parts[part(k, lane)];
+    body.finish(blockIdx.x, group, k, total);
+  }
+}
+
 template <class Value>
 __global__ void sum_columns_kernel(Index rows, Index columns, Index chunks, Value value, double* parts) {
   __shared__ double sums[kLanes][kColumns];
@@ -71,6 +88,17 @@ cudaError_t for_each(cudaStream_t stream, std::int64_t count, const Body& body) 
   if (count < 0 || count > INT32_MAX) return cudaErrorInvalidValue;
   const auto size = static_cast<Index>(count);
   for_each_kernel<<<(size + kBlock - 1) / kBlock, kBlock, 0, stream>>>(size, body);
+  return cudaGetLastError();
+}
+
+template <class Body>
+cudaError_t for_each_sample(cudaStream_t stream, std::int64_t samples, const Body& body) {
+  if (samples == 0) return cudaSuccess;
+  if (samples < 0 || samples > INT32_MAX || body.tiles.positions == 0) return cudaErrorInvalidValue;
+  const Index groups = body.tiles.channels / Body::kGroup;
+  const SampleBlock block = sample_block(groups, body.tiles.positions);
+  const dim3 grid(static_cast<unsigned>(samples), (groups + block.groups - 1) / block.groups);
+  for_each_sample_kernel<<<grid, dim3(block.groups, block.lanes), 0, stream>>>(groups, body);
   return cudaGetLastError();
 }
 

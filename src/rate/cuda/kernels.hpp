@@ -1,4 +1,4 @@
-// The kernels: three ways to hand the indices of a body (rate/cuda/bodies.hpp) to threads, and the views
+// The kernels: four ways to hand the indices of a body (rate/cuda/bodies.hpp) to threads, and the views
 // (rate/cuda/views.hpp), of which a block makes one. Each is enqueued on a stream
 // and returns the status of the launch.
 #pragma once
@@ -15,6 +15,10 @@ namespace lpl::rate::cuda {
 // body(0), ..., body(count - 1), one thread each. count < 2^31.
 template <class Body>
 cudaError_t for_each(cudaStream_t stream, std::int64_t count, const Body& body);
+
+// A body of rate/cuda/tile_bodies.hpp, one block a sample.
+template <class Body>
+cudaError_t for_each_sample(cudaStream_t stream, std::int64_t samples, const Body& body);
 
 // parts[chunk x columns] = sums over the rows of each chunk of value(row, column), for chunks_of(rows) chunks.
 template <class Value>

@@ -40,6 +40,11 @@ void launch(const Device& device, std::string_view kernel, std::int64_t count, c
   device.check(for_each(device.stream(), count, body), kernel);
 }
 
+template <class Body>
+void launch_samples(const Device& device, std::string_view kernel, std::int64_t samples, const Body& body) {
+  device.check(for_each_sample(device.stream(), samples, body), kernel);
+}
+
 // Sums over the rows of each column, cut into parts; `parts` points into `memory`.
 struct SummedColumns {
   std::shared_ptr<double> memory;

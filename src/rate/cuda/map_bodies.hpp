@@ -26,19 +26,6 @@ LPL_DEVICE inline Index index_of(const Place& place, const MapSize& size) {
   return ((place.sample * size.rows + place.row) * size.columns + place.column) * size.channels + place.channel;
 }
 
-// y = rectify(y + bias), or y + bias. One thread an element.
-template <class Element>
-struct AddBias {
-  const float* bias;
-  Index channels;
-  bool rectified;
-  Element* y;
-  LPL_DEVICE void operator()(Index i) const {
-    const float value = widen(y[i]) + bias[i % channels];
-    narrow(rectified && value < 0.0f ? 0.0f : value, y[i]);
-  }
-};
-
 // Pooling windows: `side` x `side` elements of maps of size `in`, `stride` apart, give maps of size `out`. The first
 // window begins `padding` before the map; windows hold what of them lies inside.
 struct Windows {
@@ -140,26 +127,6 @@ struct Unpool {
   LPL_DEVICE Index end_window(Index at, Index count) const {
     const Index end = at / windows.stride + 1;
     return end < count ? end : count;
-  }
-};
-
-// The same where windows tile the map. One thread an output, which fills its window: a fraction of the index
-// arithmetic, which takes most of the time.
-template <class Gradient, class Element>
-struct UnpoolTiles {
-  FlowingGradient<Gradient, Element> gradient;
-  Windows windows;
-  Element* dx;
-  LPL_DEVICE void operator()(Index i) const {
-    const std::uint8_t winner = gradient.winner(i);
-    const float value = winner == kSilent ? 0.0f : gradient.at(i);
-    const Index side = windows.side;
-    if (side == 1) return narrow(value, dx[i]);
-    const Place to = place_of(i, windows.out);
-    Element* const first = dx + index_of({to.sample, to.row * side, to.column * side, to.channel}, windows.in);
-    for (Index r = 0; r < side; ++r)
-      for (Index c = 0; c < side; ++c)
-        narrow(r * side + c == winner ? value : 0.0f, first[(r * windows.in.columns + c) * windows.in.channels]);
   }
 };
 
