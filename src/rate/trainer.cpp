@@ -335,7 +335,8 @@ Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z) {
       }
     }
   const std::int64_t offset = static_cast<std::int64_t>(hook) * kLossTerms;
-  const LplObjective objective = objective_of(description_.rule);
+  LplObjective objective = objective_of(description_.rule);
+  objective.rounded = description_.precision == Precision::bfloat16;
   if (std::holds_alternative<ContrastiveRule>(description_.rule))
     return backend_.contrastive_loss(objective, batch_, z, losses_, offset);
   return backend_.lpl_loss(objective, batch_, z, description_.positives == Positives::shuffled ? &positives_ : nullptr,

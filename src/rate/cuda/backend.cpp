@@ -99,7 +99,7 @@ struct RectifierTrace {
 struct Views {
   HookSize hook;
   SliceOrder order;
-  std::shared_ptr<float> z, gradient;
+  std::shared_ptr<float> z, gradient;  // z may be what was given
 };
 
 class CudaBackend final : public Backend {
@@ -553,8 +553,13 @@ Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
   refuse_large(2 * views.hook.view(), "a hook");
   const std::int64_t row = views.hook.columns();
   views.order = {to_index(batch.samples()), to_index(batch.slices()[0].count), to_index(row)};
-  views.z = allocate<float>(*device_, 2 * views.hook.view());
   views.gradient = allocate<float>(*device_, 2 * views.hook.view());
+  // One slice is the views.
+  if (comm_.size() == 1 && z.size() == 1 && z[0].precision == Precision::float32) {
+    views.z = std::static_pointer_cast<float>(z[0].data);
+    return views;
+  }
+  views.z = allocate<float>(*device_, 2 * views.hook.view());
   if (comm_.size() == 1) {
     const std::vector<Slice>& slices = batch.slices();
     for (std::size_t s = 0; s < z.size(); ++s)
@@ -584,6 +589,7 @@ Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
 }
 
 std::vector<Tensor> CudaBackend::scatter(const Batch& batch, const std::vector<Tensor>& z, const Views& views) {
+  if (batch.slices().size() == 1 && z.size() == 1) return {{z[0].shape, Precision::float32, views.gradient}};
   const std::shared_ptr<float> slices = allocate<float>(*device_, 2 * views.hook.view());
   launch(*device_, "the kernel that deals out slices", 2 * views.hook.view(),
          ToSlices{views.order, views.gradient.get(), slices.get()});

@@ -29,7 +29,8 @@ LPL_DEVICE inline void narrow(float value, float& to) { to = value; }
 // Rounds to the nearest bfloat16, halves to even. What is no number stays none.
 LPL_DEVICE inline void narrow(float value, std::uint16_t& to) {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
-  asm("cvt.rn.bf16.f32 %0, %1;" : "=h"(to) : "f"(value));
+  // Of two at once, which is several times faster than of one.
+  asm("{ .reg .b32 both; cvt.rn.bf16x2.f32 both, 0f00000000, %1; cvt.u16.u32 %0, both; }" : "=h"(to) : "f"(value));
 #else
   std::uint32_t bits;
   std::memcpy(&bits, &value, sizeof bits);

@@ -1,4 +1,4 @@
-// Instances of for_each, for_each_sample and sum_columns for every body, and of make_views. Included once, after their
+// Instances of all ways to hand out indices for every body, and of make_views. Included once, after their
 // definitions.
 #pragma once
 
@@ -46,18 +46,10 @@ LPL_FOR_EACH(Widen<float>);
 LPL_FOR_EACH(Widen<Bfloat>);
 LPL_FOR_EACH(Accumulate<float>);
 LPL_FOR_EACH(Accumulate<Bfloat>);
-LPL_FOR_EACH(FinishSums);
 LPL_FOR_EACH(AddSums);
 LPL_FOR_EACH(FromSlice<float>);
 LPL_FOR_EACH(FromSlice<Bfloat>);
 LPL_FOR_EACH(ToSlices);
-LPL_FOR_EACH(Centre);
-LPL_FOR_EACH(PushColumns);
-LPL_FOR_EACH(StalePushColumns);
-LPL_FOR_EACH(MeanOfViews);
-LPL_FOR_EACH(Twice);
-LPL_FOR_EACH(LplGradient);
-LPL_FOR_EACH(ScaleOffDiagonal);
 LPL_FOR_EACH(NormaliseRows);
 LPL_FOR_EACH(CosinePull);
 LPL_FOR_EACH(ThroughNormalisation);
@@ -100,11 +92,11 @@ LPL_SUM_COLUMNS(Moments<float, float>);
 LPL_SUM_COLUMNS(Moments<float, Bfloat>);
 LPL_SUM_COLUMNS(Moments<Bfloat, float>);
 LPL_SUM_COLUMNS(Moments<Bfloat, Bfloat>);
-LPL_SUM_COLUMNS(ViewColumns);
-LPL_SUM_COLUMNS(ViewSquares);
-LPL_SUM_COLUMNS(PairSquares);
-LPL_SUM_COLUMNS(OffDiagonalSquares);
+LPL_SUM_COLUMNS(PushEntriesDown);
 LPL_SUM_COLUMNS(PairProducts);
+
+template cudaError_t for_each_column(cudaStream_t, const CentreColumns&);
+template cudaError_t for_each_column(cudaStream_t, const PullAndPush&);
 
 template cudaError_t make_views(cudaStream_t, std::int64_t, const ViewBatch&, float*);
 template cudaError_t make_views(cudaStream_t, std::int64_t, const ViewBatch&, Bfloat*);

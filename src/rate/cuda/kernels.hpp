@@ -1,4 +1,4 @@
-// The kernels: four ways to hand the indices of a body (rate/cuda/bodies.hpp) to threads, and the views
+// The kernels: five ways to hand the indices of a body (rate/cuda/bodies.hpp) to threads, and the views
 // (rate/cuda/views.hpp), of which a block makes one. Each is enqueued on a stream
 // and returns the status of the launch.
 #pragma once
@@ -24,8 +24,12 @@ cudaError_t for_each_sample(cudaStream_t stream, std::int64_t samples, const Bod
 template <class Value>
 cudaError_t sum_columns(cudaStream_t stream, Index rows, Index columns, const Value& value, double* parts);
 
-// *to = factor * the sum of the terms, in a fixed order.
-cudaError_t sum_terms(cudaStream_t stream, const double* terms, Index count, double factor, float* to);
+// A body of rate/cuda/loss_bodies.hpp, for columns in blocks of kBlockColumns.
+template <class Body>
+cudaError_t for_each_column(cudaStream_t stream, const Body& body);
+
+// to[i] = the i-th of `count` losses, its terms added in a fixed order.
+cudaError_t sum_losses(cudaStream_t stream, const LossSums& sums, Index count, float* to);
 
 // to (views x size x size x 3) = the views that are requested. views > 0. A block needs view_memory() bytes of shared
 // memory.

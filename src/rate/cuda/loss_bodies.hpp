@@ -1,5 +1,5 @@
-// What one thread does for the losses; formulas are in rate/cpu/losses.hpp. Both views of a batch lie one after the
-// other: views x samples x units, where a unit is a position and a channel.
+// What the losses are made of; formulas are in rate/cpu/losses.hpp. Both views of a batch lie one after the other:
+// views x samples x units, where a unit is a position and a channel.
 #pragma once
 
 #include <cmath>
@@ -10,38 +10,18 @@
 
 namespace lpl::rate::cuda {
 
-// ---- Latent predictive learning. Columns are views x units.
+// ---- Latent predictive learning. A block of threads takes kBlockColumns neighbouring units, in phases whose indices
+// it hands to its threads:
+//   block.sums<k>(rows, value, to): to[i * kBlockColumns + c] = sum over the rows of what value(row, column, c, terms)
+//   adds to terms[i], i < k, formed in an order that depends on the number of rows alone;
+//   block.each(rows, body): body(row, column, c) for all rows;
+//   block.once(body): body(column, c).
+// `column` is that of the matrix, c < kBlockColumns its number in the block. All return to all threads when all are
+// done.
 
-// Values of the columns of both views, for their means.
-struct ViewColumns {
-  const float* z;
-  Index samples, units;
-  LPL_DEVICE Index at(Index row, Index column) const {
-    return (column / units * samples + row) * units + column % units;
-  }
-  LPL_DEVICE double operator()(Index row, Index column) const { return static_cast<double>(z[at(row, column)]); }
-};
-
-// The same, squared: for variances.
-struct ViewSquares {
-  ViewColumns values;
-  LPL_DEVICE double operator()(Index row, Index column) const {
-    const double value = values(row, column);
-    return value * value;
-  }
-};
-
-// d = z - mean of the column. One thread an element.
-struct Centre {
-  const float* z;
-  const double* means;  // by column
-  Index samples, units;
-  float* d;
-  LPL_DEVICE void operator()(Index i) const {
-    const Index view = i / units / samples;
-    d[i] = static_cast<float>(static_cast<double>(z[i]) - means[view * units + i % units]);
-  }
-};
+inline constexpr Index kBlockColumns = 8, kMostColumnSums = 4;
+// Of the memory of a block, in numbers.
+inline constexpr Index kColumnMemory = (kMostColumnSums + 6) * kBlockColumns;
 
 // Value of the Hebbian loss at one variance, and the factor of (z - mean) in its gradient, before dividing by the
 // number of units.
@@ -62,111 +42,144 @@ LPL_DEVICE inline Push push_of(HebbianForm form, double epsilon, double variance
   return {0, 0};
 }
 
-// Loss of a column, and the factor of its deviations in the gradient, times `weight`. One thread a column.
-struct PushColumns {
-  HebbianForm form;
-  double epsilon, samples, weight;
-  const double* variances;
-  double* losses;
-  float* factors;
-  LPL_DEVICE void operator()(Index column) const {
-    const Push push = push_of(form, epsilon, variances[column], samples);
-    losses[column] = push.loss;
-    factors[column] = static_cast<float>(weight * push.factor);
-  }
-};
-
-// The same with the variance of the step before; `squares` are sums of squared deviations from the mean of the step
-// before.
-struct StalePushColumns {
-  double epsilon, samples, weight;
-  const double* squares;    // by column
-  const double* variances;  // by column
-  double* losses;
-  float* factors;
-  LPL_DEVICE void operator()(Index column) const {
-    const double scale = 1.0 / ((variances[column] + epsilon) * (samples - 1));
-    losses[column] = -squares[column] * scale;
-    factors[column] = static_cast<float>(-2.0 * weight * scale);
-  }
-};
-
-// Mean over the views, in float32. One thread a unit.
-struct MeanOfViews {
-  const double* columns;
-  Index units;
-  float* means;
-  LPL_DEVICE void operator()(Index unit) const {
-    means[unit] = static_cast<float>(0.5 * (columns[unit] + columns[units + unit]));
-  }
-};
-
-// columns[view, unit] = estimates[unit]. One thread a column.
-struct Twice {
-  const float* estimates;
-  Index units;
-  double* columns;
-  LPL_DEVICE void operator()(Index column) const { columns[column] = static_cast<double>(estimates[column % units]); }
-};
-
-// Squared differences of the pairs: rows are samples of view 1, columns units.
-struct PairSquares {
+// Two views of a matrix of rows x columns.
+struct TwoViews {
   const float* z;
-  const std::int32_t* positives;  // sample of view 2 by sample of view 1; null: the same
-  Index samples, units;
-  LPL_DEVICE double operator()(Index row, Index unit) const {
-    const Index other = positives ? static_cast<Index>(positives[row]) : row;
-    const double difference = static_cast<double>(z[row * units + unit] - z[(samples + other) * units + unit]);
-    return difference * difference;
+  Index rows, columns;
+  LPL_DEVICE Index at(Index view, Index row, Index column) const { return (view * rows + row) * columns + column; }
+  LPL_DEVICE float operator()(Index view, Index row, Index column) const { return z[at(view, row, column)]; }
+  // z minus a mean of the column.
+  LPL_DEVICE float deviation(Index view, Index row, Index column, double mean) const {
+    return static_cast<float>(static_cast<double>(z[at(view, row, column)]) - mean);
   }
 };
 
-// dz = pull * difference of the pair + push factor * deviation. One thread an element.
-struct LplGradient {
-  const float* z;
-  const float* deviations;
-  const float* factors;           // of the deviations, by column
+// deviations = z - mean of the column.
+struct CentreColumns {
+  TwoViews z;
+  float* deviations;
+
+  // `memory`: kColumnMemory numbers.
+  template <class Block>
+  LPL_DEVICE_ONLY void operator()(const Block& block, double* memory) const {
+    block.template sums<2>(
+        z.rows,
+        [&](Index row, Index column, Index, double* terms) {
+          for (Index view = 0; view < 2; ++view) terms[view] += static_cast<double>(z(view, row, column));
+        },
+        memory);
+    block.each(z.rows, [&](Index row, Index column, Index c) {
+      for (Index view = 0; view < 2; ++view)
+        deviations[z.at(view, row, column)] =
+            z.deviation(view, row, column, memory[view * kBlockColumns + c] / static_cast<double>(z.rows));
+    });
+  }
+};
+
+// Pull and push: their losses by column, and their gradient.
+struct PullAndPush {
+  TwoViews z;
   const std::int32_t* positives;  // sample of view 2 by sample of view 1, and the inverse; null: the same
   const std::int32_t* pulled_by;
-  Index samples, units;
-  float pull;
-  bool both;  // pull view 1 too
+  float pull;  // what the difference of a pair is multiplied by
+  bool both;   // pull view 1 too
+  HebbianForm form;
+  double epsilon, weight;  // of the push term
+  // Estimates of the step before, by column, and whether there are any; null unless they are kept.
+  float *mean, *variance;
+  bool known;
+  float* deviations;  // from the means; may be null
   float* dz;
-  LPL_DEVICE void operator()(Index i) const {
-    const Index row = i / units, unit = i - row * units;
-    const Index view = row / samples, sample = row - view * samples;
-    float gradient = 0;
-    if (view == 1 || both) {
-      const std::int32_t* const partners = view == 0 ? positives : pulled_by;
-      const Index other = partners ? static_cast<Index>(partners[sample]) : sample;
-      gradient = pull * (z[i] - z[((1 - view) * samples + other) * units + unit]);
-    }
-    dz[i] = gradient + factors[view * units + unit] * deviations[i];
+  double *pull_losses, *push_losses;  // by column; by view and column
+
+  // `memory`: kColumnMemory numbers.
+  template <class Block>
+  LPL_DEVICE_ONLY void operator()(const Block& block, double* memory) const {
+    double* const sums = memory;
+    double* const means = memory + kMostColumnSums * kBlockColumns;  // by view and column, as all that follows
+    double* const centres = means + 2 * kBlockColumns;               // of the push term
+    double* const factors = centres + 2 * kBlockColumns;             // of deviations from them
+    const auto samples = static_cast<double>(z.rows);
+    block.template sums<3>(
+        z.rows,
+        [&](Index row, Index column, Index, double* terms) {
+          const auto earlier = static_cast<double>(z(0, row, column));
+          const double difference = earlier - static_cast<double>(z(1, partner(positives, row), column));
+          terms[0] += earlier;
+          terms[1] += static_cast<double>(z(1, row, column));
+          terms[2] += difference * difference;
+        },
+        sums);
+    block.once([&](Index column, Index c) {
+      pull_losses[column] = sums[2 * kBlockColumns + c];
+      for (Index i = c; i < 2 * kBlockColumns; i += kBlockColumns) {
+        means[i] = sums[i] / samples;
+        centres[i] = known ? static_cast<double>(mean[column]) : means[i];
+      }
+    });
+    block.template sums<4>(
+        z.rows,
+        [&](Index row, Index column, Index c, double* terms) {
+          for (Index view = 0; view < 2; ++view) {
+            const Index i = view * kBlockColumns + c;
+            const float deviation = z.deviation(view, row, column, means[i]);
+            if (deviations) deviations[z.at(view, row, column)] = deviation;
+            terms[view] += static_cast<double>(deviation) * static_cast<double>(deviation);
+            if (!known) continue;
+            const auto from_estimate = static_cast<double>(z.deviation(view, row, column, centres[i]));
+            terms[2 + view] += from_estimate * from_estimate;
+          }
+        },
+        sums);
+    block.once([&](Index column, Index c) {
+      for (Index view = 0; view < 2; ++view) {
+        const Index i = view * kBlockColumns + c;
+        const Push push = known ? stale_push(sums[i + 2 * kBlockColumns], static_cast<double>(variance[column]))
+                                : push_of(form, epsilon, sums[i] / (samples - 1), samples);
+        push_losses[view * z.columns + column] = push.loss;
+        factors[i] = weight * push.factor;
+      }
+      if (!mean) return;
+      mean[column] = static_cast<float>(0.5 * (means[c] + means[kBlockColumns + c]));
+      variance[column] = static_cast<float>(0.5 * (sums[c] + sums[kBlockColumns + c]) / (samples - 1));
+    });
+    block.each(z.rows, [&](Index row, Index column, Index c) {
+      for (Index view = 0; view < 2; ++view) {
+        const Index i = view * kBlockColumns + c;
+        float gradient = 0;
+        if (view == 1 || both) {
+          const Index other = partner(view == 0 ? positives : pulled_by, row);
+          gradient = pull * (z(view, row, column) - z(1 - view, other, column));
+        }
+        dz[z.at(view, row, column)] =
+            gradient + static_cast<float>(factors[i]) * z.deviation(view, row, column, centres[i]);
+      }
+    });
+  }
+
+ private:
+  LPL_DEVICE static Index partner(const std::int32_t* partners, Index row) {
+    return partners ? static_cast<Index>(partners[row]) : row;
+  }
+  // With the variance of the step before; `squares` are of deviations from the mean of the step before.
+  LPL_DEVICE Push stale_push(double squares, double stale_variance) const {
+    const double scale = 1.0 / ((stale_variance + epsilon) * (static_cast<double>(z.rows) - 1));
+    return {-squares * scale, -2.0 * scale};
   }
 };
 
-// Squares off the diagonals of the square matrices of both views, for column sums, each entry times `scale` first.
-// Columns are views x side.
-struct OffDiagonalSquares {
-  const float* matrices;
-  Index side;
-  double scale;
-  LPL_DEVICE double operator()(Index row, Index column) const {
-    const Index view = column / side, own = column - view * side;
-    if (row == own) return 0;
-    const double value = scale * static_cast<double>(matrices[(view * side + row) * side + own]);
-    return value * value;
-  }
-};
-
-// matrices *= factor, and their diagonals become 0. One thread an entry of both.
-struct ScaleOffDiagonal {
+// Pushes the squares of the entries of both views' square matrices down, off their diagonals: entries become their
+// gradients, factor * entry, and the value of a column sum is the square of scale * entry. Columns are views x side.
+struct PushEntriesDown {
   float* matrices;
   Index side;
-  double factor;
-  LPL_DEVICE void operator()(Index i) const {
-    const Index row = i / side, column = i - row * side;
-    matrices[i] = row % side == column ? 0.0f : static_cast<float>(factor * static_cast<double>(matrices[i]));
+  double scale, factor;
+  LPL_DEVICE double operator()(Index row, Index column) const {
+    const Index view = column < side ? 0 : 1, own = column - view * side;
+    float& entry = matrices[(view * side + row) * side + own];
+    const auto value = static_cast<double>(entry);
+    entry = row == own ? 0.0f : static_cast<float>(factor * value);
+    return row == own ? 0.0 : scale * value * (scale * value);
   }
 };
 

@@ -35,19 +35,22 @@ struct ColumnParts {
   }
 };
 
-// sums[column] = factor * the column's sum. One thread a column.
-struct FinishSums {
-  ColumnParts parts;
-  double factor;
-  double* sums;
-  LPL_DEVICE void operator()(Index column) const { sums[column] = factor * parts.sum(column); }
-};
-
 // to[column] += the column's sum.
 struct AddSums {
   ColumnParts parts;
   float* to;
   LPL_DEVICE void operator()(Index column) const { to[column] += static_cast<float>(parts.sum(column)); }
+};
+
+// Losses: each a sum of terms times a factor, 0 without terms.
+struct LossSum {
+  const double* terms;
+  Index count;
+  double factor;
+};
+inline constexpr Index kMostLosses = 4;
+struct LossSums {
+  LossSum losses[kMostLosses];
 };
 
 // The part of a sum over `count` terms that one of `threads` threads takes.
