@@ -188,7 +188,7 @@ class Backend {
   // y = pool(rectify(filters * x + bias)). Fills `trace` unless null.
   virtual Tensor forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) = 0;
   // Adds the gradient of one slice to `weight` and `bias` (out x row x column x in; out). `dy` is the gradient with
-  // respect to y; one of 1x1 maps stands for the same value at every position. The slice's sum is complete before it
+  // respect to y, or of 1x1 maps, that with respect to y's means over space. The slice's sum is complete before it
   // is added, so that ((s0 + s1) + s2) is the same number wherever the slices were computed.
   virtual void add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
                             Array& weight, Array& bias) = 0;

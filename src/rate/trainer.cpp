@@ -317,11 +317,7 @@ Trainer::Slices Trainer::learn_at_hook(std::size_t block, const Slices& y) {
     dz = hook_losses(hook, z);
   }
   for (std::size_t l = b.projector.size(); l-- > 0;) dz = backward(b.projector[l], passes[l], std::move(dz), true);
-  if (!description_.pooled) return dz;
-  Slices dy;
-  for (std::size_t s = 0; s < y.size(); ++s)
-    dy.push_back(backend_.scale(dz[s], 1.0f / static_cast<float>(y[s].shape.positions())));
-  return dy;
+  return dz;
 }
 
 Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z) {

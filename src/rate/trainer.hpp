@@ -96,7 +96,8 @@ class Trainer {
   // Moments of the whole batch (Backend::add_moments), until the next call. Collective. `dy` may be null.
   Array sum_moments(const Norm& norm, const Slices& x, const Slices* dy, const Array& centre);
   Array array_of(const std::vector<float>& values);
-  // Losses at a block's hook; classifier and projector learn; returns the gradient with respect to the block's output.
+  // Losses at a block's hook; classifier and projector learn; returns the gradient with respect to the block's output,
+  // or to its means over space where losses see those.
   Slices learn_at_hook(std::size_t block, const Slices& y);
   Slices hook_losses(std::size_t hook, const Slices& z);
   void learn_by_oja(Layer& layer, const Slices& x, const Slices& z);

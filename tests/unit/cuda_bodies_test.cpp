@@ -196,7 +196,7 @@ TEST(CudaBodies, PoolingPassesOnWhatIsNoNumber) {
   EXPECT_TRUE(std::isnan(y));
 }
 
-TEST(CudaBodies, AGradientOfOnePositionStandsForAll) {
+TEST(CudaBodies, AGradientOfMeansIsSharedByPositions) {
   const Layer layer{2, 3, 4, 5, 3, 1};
   const Windows w = layer.windows();
   std::vector<std::uint8_t> winners(layer.outputs());
@@ -204,8 +204,9 @@ TEST(CudaBodies, AGradientOfOnePositionStandsForAll) {
   const std::vector<float> one = draw(std::size_t{layer.samples} * layer.channels, 6);
   std::vector<float> all(layer.outputs());
   for_all(layer.samples, w.out,
-          [&](Index n, Index r, Index c, Index k) { all[at(w.out, n, r, c, k)] = one[n * layer.channels + k]; });
+          [&](Index n, Index r, Index c, Index k) { all[at(w.out, n, r, c, k)] = one[n * layer.channels + k] * 0.5f; });
   const Index positions = w.out.rows * w.out.columns;
+  ASSERT_EQ(positions, 2u);
   std::vector<float> dx(layer.inputs()), expected(layer.inputs());
   for_each(dx.size(),
            Unpool<float, float>{{one.data(), winners.data(), nullptr, positions, layer.channels, true}, w, dx.data()});

@@ -156,7 +156,8 @@ void check_unpooling(Flow flow, bool everywhere) {
       Index winner = 0;
       if (flow == Flow::winners ? winners[o] == kSilent : flow == Flow::active && widen(y[o]) <= 0) return;
       if (flow == Flow::winners) winner = winners[o];
-      const float gradient = widen(dy[everywhere ? unit : o]);
+      const float share = 1.0f / static_cast<float>(m.rows * m.columns);
+      const float gradient = everywhere ? share * widen(dy[unit]) : widen(dy[o]);
       narrow(gradient, expected[m.input(n, r * kSide + winner / kSide, c * kSide + winner % kSide, k)]);
       sums[unit] += static_cast<double>(gradient);
     });
@@ -178,13 +179,13 @@ void check_unpooling() {
 
 TEST(CudaTiles, GradientsFlowWhereOutputsWon) { LPL_ALL(check_unpooling); }
 
-TEST(CudaTiles, SumsOfGradientsThatStandForEveryPositionAreExact) {
+TEST(CudaTiles, SumsOfGradientsOfMeansAreExact) {
   const Maps m{1, 30, 30, 1, 1};
   const std::vector<float> dy{0.1f};
   std::vector<float> dx(900), total(1);
   walk_samples(1,
                UnpoolTiles<float, float, 1, 1>{m.tiles(), dy.data(), true, nullptr, nullptr, dx.data(), total.data()});
-  EXPECT_EQ(total[0], 900 * 0.1f);
+  EXPECT_EQ(total[0], 900 * ((1.0f / 900) * 0.1f));
 }
 
 TEST(CudaTiles, QuotientsAreExact) {

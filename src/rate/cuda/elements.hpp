@@ -45,16 +45,13 @@ template <Index kCount, class Element>
 LPL_DEVICE inline void move_together(const Element* from, Element* to) {
 #ifdef __CUDA_ARCH__
   constexpr Index kBytes = kCount * sizeof(Element);
-  if constexpr (kBytes % 16 == 0) {
+  if constexpr (kBytes % 16 == 0)
     for (Index i = 0; i < kBytes / 16; ++i) reinterpret_cast<uint4*>(to)[i] = reinterpret_cast<const uint4*>(from)[i];
-    return;
-  }
-  if constexpr (kBytes == 8) {
+  else if constexpr (kBytes == 8)
     *reinterpret_cast<uint2*>(to) = *reinterpret_cast<const uint2*>(from);
-    return;
-  }
+  else
 #endif
-  for (Index i = 0; i < kCount; ++i) to[i] = from[i];
+    for (Index i = 0; i < kCount; ++i) to[i] = from[i];
 }
 
 // As many elements of one thread.

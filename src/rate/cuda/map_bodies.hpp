@@ -73,7 +73,8 @@ struct PoolMax {
 };
 
 // The gradient with respect to the outputs of a layer, where it flows: to the winners of pooling windows, or through
-// active outputs, or through all. A gradient of 1x1 maps stands for the same value at every position.
+// active outputs, or through all. A gradient of 1x1 maps is that with respect to their means
+// over space: `share` of it is that at every position.
 template <class Gradient, class Element>
 struct FlowingGradient {
   const Gradient* dy;
@@ -81,6 +82,7 @@ struct FlowingGradient {
   const Element* y;             // null where nothing is rectified, or pooling says where gradient flows
   Index positions, channels;    // of y
   bool everywhere;              // dy holds one position
+  LPL_DEVICE float share() const { return everywhere ? 1.0f / static_cast<float>(positions) : 1.0f; }
   // Which output of the window of output i gets the gradient; kSilent: none. 0 without pooling.
   LPL_DEVICE std::uint8_t winner(Index i) const {
     if (winners) return winners[i];
@@ -88,7 +90,7 @@ struct FlowingGradient {
   }
   LPL_DEVICE float at(Index i) const {
     const Index pixel = i / channels;
-    return widen(dy[everywhere ? pixel / positions * channels + (i - pixel * channels) : i]);
+    return share() * widen(dy[everywhere ? pixel / positions * channels + (i - pixel * channels) : i]);
   }
   // Value of a column sum, the gradient of the bias: rows are samples and positions, columns channels.
   LPL_DEVICE double operator()(Index row, Index column) const {

@@ -93,14 +93,14 @@ struct PoolTiles {
 };
 
 // The gradient with respect to x + bias, given that with respect to y: to the winners of windows, or through active
-// outputs, or through all. And its sums over positions, for the gradient of the bias. A gradient that stands for every
-// position is counted, not summed.
+// outputs, or through all. And its sums over positions, for the gradient of the bias. A gradient with respect to means
+// over space is the same at every position, so there it is counted, not summed.
 template <class Gradient, class Element, Index kSide, Index kWidth>
 struct UnpoolTiles {
   static constexpr Index kGroup = kWidth, kSums = kWidth;
   Tiles tiles;
   const Gradient* dy;
-  bool everywhere;              // dy holds one position
+  bool everywhere;              // dy holds one position, with respect to the means
   const std::uint8_t* winners;  // null without windows
   const Element* y;             // null where nothing is rectified, or windows say where gradient flows
   Element* dx;
@@ -110,6 +110,7 @@ struct UnpoolTiles {
     const Index channel = group * kWidth, channels = tiles.channels;
     Together<Gradient, kWidth> gradient{};
     if (everywhere) gradient = Together<Gradient, kWidth>::load(dy + sample * channels + channel);
+    const float share = share_of_position();
     for (Index p = lane; p < tiles.positions; p += lanes) {
       const Index from = (sample * tiles.positions + p) * channels + channel;
       if (!everywhere) gradient = Together<Gradient, kWidth>::load(dy + from);
@@ -117,7 +118,7 @@ struct UnpoolTiles {
       Together<Element, kWidth> flowing;
       LPL_UNROLL
       for (Index j = 0; j < kWidth; ++j) {
-        narrow(widen(gradient[j]), flowing[j]);
+        narrow(share * widen(gradient[j]), flowing[j]);
         if (winner[j] != kSilent) sums[j] += everywhere ? 1.0f : widen(gradient[j]);
       }
       const Index to = first_of_window<kSide>(tiles, sample, p) * channels + channel;
@@ -133,10 +134,11 @@ struct UnpoolTiles {
   LPL_DEVICE void finish(Index sample, Index group, Index k, float sum) const {
     if (!totals) return;
     const Index at = sample * tiles.channels + group * kWidth + k;
-    totals[at] = everywhere ? sum * widen(dy[at]) : sum;
+    totals[at] = everywhere ? sum * (share_of_position() * widen(dy[at])) : sum;
   }
 
  private:
+  LPL_DEVICE float share_of_position() const { return everywhere ? 1.0f / static_cast<float>(tiles.positions) : 1.0f; }
   LPL_DEVICE Together<std::uint8_t, kWidth> winners_at(Index from) const {
     if (winners) return Together<std::uint8_t, kWidth>::load(winners + from);
     Together<std::uint8_t, kWidth> winner{};
