@@ -45,6 +45,11 @@ struct Array {
   std::shared_ptr<float> data;
 };
 
+// `size` numbers of an array, which they keep alive.
+inline Array part_of(const Array& array, std::int64_t first, std::int64_t size) {
+  return {size, {array.data, array.data.get() + first}};
+}
+
 // Whole numbers in the memory of a backend: the first `size` of a room that never moves.
 struct Indices {
   std::int64_t size = 0;

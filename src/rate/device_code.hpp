@@ -1,13 +1,17 @@
-// Marks of functions that run on a CUDA device, and of loops whose rounds it shall write out. Where no CUDA compiler
-// reads them they are functions and loops like others.
+// Marks of functions that run on a CUDA device, and of loops that it shall have written out. Where no CUDA compiler reads
+// them they are functions and loops like others.
 #pragma once
 
 #ifdef __CUDACC__
 #define LPL_DEVICE __host__ __device__
 #define LPL_DEVICE_ONLY __device__
-#define LPL_UNROLL _Pragma("unroll")
 #else
 #define LPL_DEVICE
 #define LPL_DEVICE_ONLY
+#endif
+
+#ifdef __CUDA_ARCH__
+#define LPL_UNROLL _Pragma("unroll")
+#else
 #define LPL_UNROLL
 #endif
