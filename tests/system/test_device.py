@@ -124,6 +124,16 @@ class Device(RateTest):
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertRegex(done.stderr, r"the \w+ loss of block 1 is -?(nan|inf) at step 2")
 
+    # docs/gpu.md says what they are. Of the device, they take most of the time that convolutions leave.
+    @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own says what is recorded")
+    @unittest.mock.patch.dict(os.environ, LPL_DEVICE_COUNTS="1")
+    def test_a_recorded_step_is_made_of_as_few_operations_as_is_documented(self):
+        settings = [*EPOCHS, 'training.precision="bf16"']
+        done = lpl_rate(*self.command(description(), "counted", settings, ["--device", "cuda"]))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual({line for line in done.stderr.splitlines() if line.startswith("recorded: ")},
+                         {"recorded: 107 operations, 122 allocations"})
+
     @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own can be told to be full")
     def test_a_device_that_fails_ends_the_job_with_the_cause(self):
         arguments = self.command(description(), "full", EPOCHS, ["--device", "cuda"])
