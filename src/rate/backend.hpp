@@ -156,6 +156,8 @@ class Backend {
   virtual ~Backend() = default;
   // For the log, such as "CPU (oneDNN 2.6.3, 2 threads)".
   virtual std::string description() const = 0;
+  // Bytes of a device's own memory that this process had at most.
+  virtual std::int64_t device_memory() const { return 0; }
   // Whether this processor or device computes in a precision.
   virtual bool supports(Precision precision) const = 0;
   // How many slices a batch is best cut into (Batch).

@@ -105,7 +105,7 @@ struct Views {
 class CudaBackend final : public Backend {
  public:
   CudaBackend(Communicator& comm, int device) : comm_(comm), device_(open(comm, device)), convolutions_(*device_) {
-    if (comm.size() > 1) exchange_ = std::make_unique<DeviceExchange>(comm, *device_);
+    if (comm.size() > 1) exchange_ = make_device_exchange(comm, *device_);
   }
 
   std::string description() const override {
@@ -114,6 +114,8 @@ class CudaBackend final : public Backend {
     return fmt::format("{}, CUDA {}.{}, cuDNN {}.{}.{}", device_->name(), runtime / 1000, runtime % 1000 / 10,
                        dnn / 10000, dnn % 10000 / 100, dnn % 100);
   }
+
+  std::int64_t device_memory() const override { return device_->peak_memory(); }
 
   bool supports(Precision) const override { return true; }  // of every architecture that is compiled for
 
@@ -241,12 +243,13 @@ class CudaBackend final : public Backend {
   std::unique_ptr<ResidentImages> images_;
 };
 
-// The first time everything is done call by call: libraries choose their algorithms, memory is made. The second time
-// it is recorded.
+// The first time everything is done call by call: libraries choose their algorithms, memory is made, beside which that
+// of recorded steps may not fit. The second time it is recorded.
 void CudaBackend::repeat(const Batch& batch, std::vector<Tensor> x,
                          const std::function<void(std::vector<Tensor>)>& step) {
   const auto [place, first] = recordings_.try_emplace(batch.samples());
-  if (first) return step(std::move(x));
+  if (first) device_->trim();
+  if (first || device_->synchronous()) return step(std::move(x));
   Recording& known = place->second;
   if (!known.graph) {
     known.x = std::move(x);

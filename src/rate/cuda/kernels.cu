@@ -3,9 +3,6 @@
 namespace lpl::rate::cuda {
 namespace {
 
-constexpr Index kBlock = 256;
-constexpr Index kColumns = 32;  // of a block that sums columns: one warp reads neighbouring columns
-
 template <class Body>
 __global__ void for_each_kernel(Index count, Body body) {
   const Index i = blockIdx.x * kBlock + threadIdx.x;
@@ -53,7 +50,6 @@ __global__ void sum_losses_kernel(LossSums all, float* to) {
 }
 
 // The threads of a block of columns: neighbouring ones read neighbouring columns.
-constexpr Index kColumnLanes = 128;
 struct ColumnBlock {
   Index column;
   bool there;
@@ -133,7 +129,7 @@ cudaError_t for_each(cudaStream_t stream, std::int64_t count, const Body& body) 
   if (count == 0) return cudaSuccess;
   if (count < 0 || count > INT32_MAX) return cudaErrorInvalidValue;
   const auto size = static_cast<Index>(count);
-  for_each_kernel<<<(size + kBlock - 1) / kBlock, kBlock, 0, stream>>>(size, body);
+  for_each_kernel<<<blocks_of(size), kBlock, 0, stream>>>(size, body);
   return cudaGetLastError();
 }
 
@@ -152,7 +148,7 @@ template <class Value>
 cudaError_t sum_columns(cudaStream_t stream, Index rows, Index columns, const Value& value, double* parts) {
   const Index chunks = chunks_of(rows);
   if (chunks == 0 || columns == 0) return cudaErrorInvalidValue;
-  const dim3 grid((columns + kColumns - 1) / kColumns, chunks);
+  const dim3 grid(column_blocks_of(columns), chunks);
   sum_columns_kernel<<<grid, dim3(kColumns, kLanes), 0, stream>>>(rows, columns, chunks, value, parts);
   return cudaGetLastError();
 }

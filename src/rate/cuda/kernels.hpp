@@ -12,6 +12,13 @@
 
 namespace lpl::rate::cuda {
 
+// Threads of a block, and blocks of a grid.
+inline constexpr Index kBlock = 256;
+inline constexpr Index kColumns = 32;       // of a block that sums columns: one warp reads neighbouring columns
+inline constexpr Index kColumnLanes = 128;  // of a block of kBlockColumns columns
+constexpr Index blocks_of(Index count) { return (count + kBlock - 1) / kBlock; }
+constexpr Index column_blocks_of(Index columns) { return (columns + kColumns - 1) / kColumns; }
+
 // body(0), ..., body(count - 1), one thread each. count < 2^31.
 template <class Body>
 cudaError_t for_each(cudaStream_t stream, std::int64_t count, const Body& body);
