@@ -102,6 +102,7 @@ Tensor Trainer::samples(PairSource& pairs, const Slice& slice) {
 
 void Trainer::learn(Slices x) {
   std::vector<Block>& blocks = encoder_.blocks();
+  if (at_once()) backend_.clear(gradients_);
   if (description_.scope == Scope::layer_local) {
     for (std::size_t b = 0; b < blocks.size(); ++b) {
       BlockPass pass;
@@ -121,6 +122,7 @@ void Trainer::learn(Slices x) {
       passes[b] = {};
     }
   }
+  if (at_once()) learn_at_once();
 }
 
 std::vector<StepLosses> Trainer::take_losses() {
@@ -259,7 +261,8 @@ Trainer::Slices Trainer::backward(Norm& norm, NormPass& pass, Slices dy) {
   const std::int64_t channels = norm.weight.size();
   const Array sums = sum_moments(norm, pass.x, &dy, {2 * channels, pass.moments.data});
   const Array coefficients = backend_.zeros(8 * channels);
-  const Array weight = backend_.zeros(channels), bias = backend_.zeros(channels);
+  const Array weight = at_once() ? gradient_of(norm.weight) : backend_.zeros(channels);
+  const Array bias = at_once() ? gradient_of(norm.bias) : backend_.zeros(channels);
   backend_.normalise(NormalisationGradient{static_cast<std::uint32_t>(channels),
                                            static_cast<double>(batch_.samples() * norm.description.positions),
                                            sums.data.get(), pass.moments.data.get(), norm.weight.value.data.get(),
@@ -274,8 +277,7 @@ Trainer::Slices Trainer::backward(Layer& layer, Pass& pass, Slices dy, bool want
   const LayerDescription& d = layer.description;
   if (layer.norm) dy = backward(*layer.norm, pass.norm, std::move(dy));
   if (!wanted) pass.filters = {};  // room for the gradient
-  std::vector<Array> weight = clear_parts(weight_gradient_, layer.weight.size());
-  std::vector<Array> bias = clear_parts(bias_gradient_, layer.bias.size());
+  std::vector<Array> weight = weight_parts(layer), bias = bias_parts(layer);
   Slices gradients;
   for (std::size_t s = 0; s < dy.size(); ++s) {
     const std::size_t part = comm_.size() > 1 ? s : 0;
@@ -317,11 +319,7 @@ Trainer::Slices Trainer::learn_at_hook(std::size_t block, const Slices& y) {
     dz = hook_losses(hook, z);
   }
   for (std::size_t l = b.projector.size(); l-- > 0;) dz = backward(b.projector[l], passes[l], std::move(dz), true);
-  if (!description_.pooled) return dz;
-  Slices dy;
-  for (std::size_t s = 0; s < y.size(); ++s)
-    dy.push_back(backend_.scale(dz[s], 1.0f / static_cast<float>(y[s].shape.positions())));
-  return dy;
+  return dz;
 }
 
 Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z) {
@@ -335,7 +333,8 @@ Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z) {
       }
     }
   const std::int64_t offset = static_cast<std::int64_t>(hook) * kLossTerms;
-  const LplObjective objective = objective_of(description_.rule);
+  LplObjective objective = objective_of(description_.rule);
+  objective.rounded = description_.precision == Precision::bfloat16;
   if (std::holds_alternative<ContrastiveRule>(description_.rule))
     return backend_.contrastive_loss(objective, batch_, z, losses_, offset);
   return backend_.lpl_loss(objective, batch_, z, description_.positives == Positives::shuffled ? &positives_ : nullptr,
@@ -348,8 +347,7 @@ void Trainer::learn_by_oja(Layer& layer, const Slices& x, const Slices& z) {
   const std::int64_t units = layer.description.convolution.out;
   const std::int64_t inputs = layer.description.convolution.in;
   const std::vector<float> w = backend_.read(layer.weight.value);
-  std::vector<Array> gradients = clear_parts(weight_gradient_, layer.weight.size());
-  std::vector<Array> none = clear_parts(bias_gradient_, layer.bias.size());
+  std::vector<Array> gradients = weight_parts(layer), none = bias_parts(layer);
   const double scale = 1.0 / static_cast<double>(2 * batch_.samples());
   for (std::size_t s = 0; s < x.size(); ++s) {
     Array& part = gradients[comm_.size() > 1 ? s : 0];
@@ -373,12 +371,25 @@ void Trainer::learn_by_oja(Layer& layer, const Slices& x, const Slices& z) {
 
 void Trainer::update(Parameter& parameter, const Array& gradient) {
   if (inspection_) inspection_->gradients[parameter.name] = to_torch_order(backend_.read(gradient), parameter.shape);
+  if (!at_once()) optimise(parameter.decayed, gradient, parameter.value, parameter.mean, parameter.square);
+}
+
+void Trainer::learn_at_once() {
+  const AllParameters& all = encoder_.all();
+  const std::int64_t size = all.value.size;
+  for (const auto& [first, end] : {std::pair{std::int64_t{0}, all.decayed}, {all.decayed, size}})
+    if (first < end)
+      optimise(first < all.decayed, part_of(gradients_, first, end - first), part_of(all.value, first, end - first),
+               part_of(all.mean, first, end - first), part_of(all.square, first, end - first));
+}
+
+void Trainer::optimise(bool decayed, const Array& gradient, Array value, Array mean, Array square) {
   const OptimizerDescription& o = description_.optimizer;
-  const double decay = parameter.decayed ? o.weight_decay : 0.0;
+  const double decay = decayed ? o.weight_decay : 0.0;
   if (const auto* adam = std::get_if<AdamOptimizer>(&o.kind))
-    backend_.adam(form_of(*adam, decay), rates_, gradient, parameter.value, parameter.mean, parameter.square);
+    backend_.adam(form_of(*adam, decay), rates_, gradient, value, mean, square);
   else
-    backend_.sgd({std::get<SgdOptimizer>(o.kind).momentum, decay}, rates_, gradient, parameter.value, parameter.mean);
+    backend_.sgd({std::get<SgdOptimizer>(o.kind).momentum, decay}, rates_, gradient, value, mean);
 }
 
 std::size_t Trainer::gradient_parts() const {
@@ -399,6 +410,10 @@ void Trainer::make_room_for_gradients() {
     for (const Layer& layer : block.projector) fit(layer);
     if (block.classifier) fit(*block.classifier);
   }
+  if (comm_.size() == 1) {
+    gradients_ = backend_.zeros(encoder_.all().value.size);
+    weights = 0;
+  }
   for (std::size_t p = 0; p < gradient_parts(); ++p) {
     weight_gradient_.push_back(backend_.zeros(weights));
     bias_gradient_.push_back(backend_.zeros(biases));
@@ -413,6 +428,17 @@ std::vector<Array> Trainer::clear_parts(const std::vector<Array>& store, std::in
     backend_.clear(room.back());
   }
   return room;
+}
+
+std::vector<Array> Trainer::weight_parts(const Layer& layer) {
+  if (at_once()) return {gradient_of(layer.weight)};
+  return clear_parts(weight_gradient_, layer.weight.size());
+}
+
+// Those of a layer without a bias are formed all the same, and not used.
+std::vector<Array> Trainer::bias_parts(const Layer& layer) {
+  if (at_once() && layer.description.convolution.biased) return {gradient_of(layer.bias)};
+  return clear_parts(bias_gradient_, layer.bias.size());
 }
 
 Dropout Trainer::dropout(const Layer& layer, std::size_t slice) const {

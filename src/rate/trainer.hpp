@@ -96,16 +96,25 @@ class Trainer {
   // Moments of the whole batch (Backend::add_moments), until the next call. Collective. `dy` may be null.
   Array sum_moments(const Norm& norm, const Slices& x, const Slices* dy, const Array& centre);
   Array array_of(const std::vector<float>& values);
-  // Losses at a block's hook; classifier and projector learn; returns the gradient with respect to the block's output.
+  // Losses at a block's hook; classifier and projector learn; returns the gradient with respect to the block's output,
+  // or to its means over space where losses see those.
   Slices learn_at_hook(std::size_t block, const Slices& y);
   Slices hook_losses(std::size_t hook, const Slices& z);
   void learn_by_oja(Layer& layer, const Slices& x, const Slices& z);
+  // Takes note of a gradient, and learns unless all learn at once.
   void update(Parameter& parameter, const Array& gradient);
+  void optimise(bool decayed, const Array& gradient, Array value, Array mean, Array square);
+  void learn_at_once();
   void apply(Layer& layer, std::vector<Array>& weight, std::vector<Array>& bias);
   // One a slice on several ranks.
   std::size_t gradient_parts() const;
   void make_room_for_gradients();
   std::vector<Array> clear_parts(const std::vector<Array>& store, std::int64_t size);
+  // Room for the gradients of a layer, in parts, 0.
+  std::vector<Array> weight_parts(const Layer& layer);
+  std::vector<Array> bias_parts(const Layer& layer);
+  bool at_once() const { return gradients_.size > 0; }
+  Array gradient_of(const Parameter& p) const { return part_of(gradients_, p.first, p.size()); }
   Dropout dropout(const Layer& layer, std::size_t slice) const;
 
   const TrainingDescription& description_;
@@ -118,6 +127,9 @@ class Trainer {
   Array losses_;  // hooks x kLossTerms
   Array log_;     // of the losses of the last `logged_` steps
   std::int64_t logged_ = 0;
+  // Of all parameters (AllParameters), which learn at once at the end of a step. Empty on several ranks, which reduce
+  // and learn layer by layer.
+  Array gradients_;
   // Room for the gradients of one layer, in parts.
   std::vector<Array> weight_gradient_, bias_gradient_, moments_;
 

@@ -13,7 +13,10 @@
 #include <vector>
 
 #include "fake_stream.hpp"
+#define LPL_CHECK_ALIGNED(address, bytes) check_aligned(address, bytes)
 #include "rate/cuda/kernels.hpp"
+#include "support/column_block.hpp"
+#include "support/sample_block.hpp"
 #include "support/serial_block.hpp"
 
 namespace lpl::rate::cuda {
@@ -26,6 +29,18 @@ cudaError_t for_each(cudaStream_t stream, std::int64_t count, const Body& body) 
   enqueue(stream, [count, body] {
     for (Index i = 0; i < count; ++i) body(i);
   });
+  return cudaGetLastError();
+}
+
+template <class Body>
+cudaError_t for_each_sample(cudaStream_t stream, std::int64_t samples, const Body& body) {
+  if (samples == 0) return cudaSuccess;
+  if (samples < 0 || samples > INT32_MAX || body.tiles.positions == 0) return cudaErrorInvalidValue;
+  const Index groups = body.tiles.channels / Body::kGroup;
+  const SampleBlock block = sample_block(groups, body.tiles.positions);
+  check_launch(static_cast<std::size_t>(samples), (groups + block.groups - 1) / block.groups,
+               block.groups * block.lanes, sizeof(float) * Body::kSums * kSampleThreads);
+  enqueue(stream, [samples, body] { walk_samples(static_cast<Index>(samples), body); });
   return cudaGetLastError();
 }
 
@@ -45,9 +60,24 @@ cudaError_t sum_columns(cudaStream_t stream, Index rows, Index columns, const Va
   return cudaGetLastError();
 }
 
-cudaError_t sum_terms(cudaStream_t stream, const double* terms, Index count, double factor, float* to) {
-  check_launch(1, 1, kBlock, sizeof(double) * kBlock);
-  enqueue(stream, [=] { *to = static_cast<float>(factor * thread_sum(terms, count, 0, 1)); });
+template <class Body>
+cudaError_t for_each_column(cudaStream_t stream, const Body& body) {
+  if (body.z.columns == 0) return cudaErrorInvalidValue;
+  check_launch((body.z.columns + kBlockColumns - 1) / kBlockColumns, 1, kBlockColumns * kColumnLanes,
+               sizeof(double) * (kMostColumnSums * kColumnLanes * kBlockColumns + kColumnMemory));
+  enqueue(stream, [body] { walk_columns(body); });
+  return cudaGetLastError();
+}
+
+cudaError_t sum_losses(cudaStream_t stream, const LossSums& sums, Index count, float* to) {
+  if (count == 0 || count > kMostLosses) return cudaErrorInvalidValue;
+  check_launch(count, 1, kBlock, sizeof(double) * kBlock);
+  enqueue(stream, [=] {
+    for (Index i = 0; i < count; ++i) {
+      const LossSum& loss = sums.losses[i];
+      to[i] = static_cast<float>(loss.factor * thread_sum(loss.terms, loss.count, 0, 1));
+    }
+  });
   return cudaGetLastError();
 }
 
@@ -108,39 +138,59 @@ cublasStatus_t cublasSetStream_v2(cublasHandle_t blas, cudaStream_t stream) {
   return CUBLAS_STATUS_SUCCESS;
 }
 const char* cublasGetStatusString(cublasStatus_t) { return "an error"; }
-cublasStatus_t cublasGemmEx_64(cublasHandle_t blas, cublasOperation_t ta, cublasOperation_t tb, std::int64_t m,
-                               std::int64_t n, std::int64_t k, const void* alpha, const void* a, cudaDataType type_a,
-                               std::int64_t lda, const void* b, cudaDataType type_b, std::int64_t ldb, const void* beta,
-                               void* c, cudaDataType type_c, std::int64_t ldc, cublasComputeType_t, cublasGemmAlgo_t) {
-  const bool bfloat_c = type_c == CUDA_R_16BF;
-  const float keep = *static_cast<const float*>(beta);
-  if (lda < (ta == CUBLAS_OP_N ? m : k) || ldb < (tb == CUBLAS_OP_N ? k : n) || ldc < m || type_a != type_b)
-    return CUBLAS_STATUS_INVALID_VALUE;
-  enqueue(blas->stream, [=, factor = *static_cast<const float*>(alpha)] {
+
+namespace {
+
+// c (m x n) = alpha op(a) op(b) + beta c, by columns.
+struct Product {
+  cublasOperation_t ta, tb;
+  std::int64_t m, n, k, lda, ldb, ldc;
+  bool bfloat_factors, bfloat_product;
+  float alpha, beta;
+  bool valid() const { return lda >= (ta == CUBLAS_OP_N ? m : k) && ldb >= (tb == CUBLAS_OP_N ? k : n) && ldc >= m; }
+  void form(const void* a, const void* b, void* c) const {
     for (std::int64_t j = 0; j < n; ++j)
       for (std::int64_t i = 0; i < m; ++i) {
         float sum = 0;
         for (std::int64_t l = 0; l < k; ++l)
-          sum += load(a, type_a == CUDA_R_16BF, ta == CUBLAS_OP_N ? l * lda + i : i * lda + l) *
-                 load(b, type_b == CUDA_R_16BF, tb == CUBLAS_OP_N ? j * ldb + l : l * ldb + j);
-        sum *= factor;
-        store(keep == 0 ? sum : sum + keep * load(c, bfloat_c, j * ldc + i), c, bfloat_c, j * ldc + i);
+          sum += load(a, bfloat_factors, ta == CUBLAS_OP_N ? l * lda + i : i * lda + l) *
+                 load(b, bfloat_factors, tb == CUBLAS_OP_N ? j * ldb + l : l * ldb + j);
+        sum *= alpha;
+        store(beta == 0 ? sum : sum + beta * load(c, bfloat_product, j * ldc + i), c, bfloat_product, j * ldc + i);
       }
-  });
+  }
+};
+
+float number(const void* scalar) { return *static_cast<const float*>(scalar); }
+
+}  // namespace
+
+cublasStatus_t cublasGemmEx_64(cublasHandle_t blas, cublasOperation_t ta, cublasOperation_t tb, std::int64_t m,
+                               std::int64_t n, std::int64_t k, const void* alpha, const void* a, cudaDataType type_a,
+                               std::int64_t lda, const void* b, cudaDataType type_b, std::int64_t ldb, const void* beta,
+                               void* c, cudaDataType type_c, std::int64_t ldc, cublasComputeType_t, cublasGemmAlgo_t) {
+  const Product product{
+      ta, tb, m, n, k, lda, ldb, ldc, type_a == CUDA_R_16BF, type_c == CUDA_R_16BF, number(alpha), number(beta)};
+  if (!product.valid() || type_a != type_b) return CUBLAS_STATUS_INVALID_VALUE;
+  enqueue(blas->stream, [=] { product.form(a, b, c); });
   return CUBLAS_STATUS_SUCCESS;
 }
 
-cublasStatus_t cublasSgemmStridedBatched_64(cublasHandle_t blas, cublasOperation_t ta, cublasOperation_t tb,
-                                            std::int64_t m, std::int64_t n, std::int64_t k, const float* alpha,
-                                            const float* a, std::int64_t lda, long long step_a, const float* b,
-                                            std::int64_t ldb, long long step_b, const float* beta, float* c,
-                                            std::int64_t ldc, long long step_c, std::int64_t batches) {
-  for (std::int64_t i = 0; i < batches; ++i) {
-    const cublasStatus_t status =
-        cublasGemmEx_64(blas, ta, tb, m, n, k, alpha, a + i * step_a, CUDA_R_32F, lda, b + i * step_b, CUDA_R_32F, ldb,
-                        beta, c + i * step_c, CUDA_R_32F, ldc, CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT);
-    if (status != CUBLAS_STATUS_SUCCESS) return status;
-  }
+cublasStatus_t cublasGemmStridedBatchedEx_64(cublasHandle_t blas, cublasOperation_t ta, cublasOperation_t tb,
+                                             std::int64_t m, std::int64_t n, std::int64_t k, const void* alpha,
+                                             const void* a, cudaDataType type_a, std::int64_t lda, long long step_a,
+                                             const void* b, cudaDataType type_b, std::int64_t ldb, long long step_b,
+                                             const void* beta, void* c, cudaDataType type_c, std::int64_t ldc,
+                                             long long step_c, std::int64_t batches, cublasComputeType_t,
+                                             cublasGemmAlgo_t) {
+  const Product product{ta, tb, m, n, k, lda, ldb, ldc, false, false, number(alpha), number(beta)};
+  if (!product.valid() || type_a != CUDA_R_32F || type_b != CUDA_R_32F || type_c != CUDA_R_32F)
+    return CUBLAS_STATUS_INVALID_VALUE;
+  enqueue(blas->stream, [=] {
+    for (std::int64_t i = 0; i < batches; ++i)
+      product.form(static_cast<const float*>(a) + i * step_a, static_cast<const float*>(b) + i * step_b,
+                   static_cast<float*>(c) + i * step_c);
+  });
   return CUBLAS_STATUS_SUCCESS;
 }
 

@@ -7,6 +7,7 @@
 //   LPL_DEVICE_ERROR=E         cudaGetDeviceCount answers with error E; the driver is for CUDA LPL_DEVICE_DRIVER
 //   (13000) LPL_DEVICE_MEMORY=N        it has N MiB (4096) LPL_DEVICE_FULL="R N"      rank R has no memory from the
 //   N-th time on that it asks LPL_GRAPH_FULL="R N M"     M launches of graphs from the N-th on have no memory on rank R
+//   LPL_DEVICE_COUNTS=1        it tells on stderr what recorded graphs are made of
 //   LPL_DEVICE_FAULT=N         the N-th piece of work goes wrong, which shows when somebody waits for the device
 #include <signal.h>
 #include <sys/mman.h>
@@ -34,7 +35,7 @@ struct CUgraph_st {
   std::vector<std::function<void()>> calls;
   std::vector<void*> memory;
   std::set<void*> taken;  // and not given back
-  std::size_t bytes = 0, most_bytes = 0;
+  std::size_t bytes = 0, most_bytes = 0, allocations = 0;
   bool valid = true;
   ~CUgraph_st();
 };
@@ -236,6 +237,12 @@ void check_launch(std::size_t blocks_x, std::size_t blocks_y, std::size_t thread
   if (shared_bytes > kSharedMemory) end_test("a block with too much shared memory");
 }
 
+void check_aligned(const void* address, std::size_t bytes) {
+  const std::size_t unit = bytes % 16 == 0 ? 16 : bytes % 8 == 0 ? 8 : 1;
+  if (reinterpret_cast<std::uintptr_t>(address) % unit != 0)
+    end_test("elements are moved together from a misaligned address");
+}
+
 void check_memory(const void* memory, std::size_t bytes, const char* call) {
   if (bytes == 0) return;
   const auto* const at = static_cast<const char*>(memory);
@@ -383,6 +390,7 @@ cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t strea
   *memory = new_block(bytes, false);
   capture->memory.push_back(*memory);
   capture->taken.insert(*memory);
+  ++capture->allocations;
   capture->most_bytes = std::max(capture->most_bytes, capture->bytes += bytes);
   enqueue(stream, [fresh = *memory] { show(fresh); });
   return cudaSuccess;
@@ -446,6 +454,10 @@ cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
   *executable = new CUgraphExec_st;
   std::swap(**executable, *static_cast<CUgraphExec_st*>(graph));
+  // All memory is given back.
+  if (std::getenv("LPL_DEVICE_COUNTS"))
+    std::fprintf(stderr, "recorded: %zu operations, %zu allocations\n",
+                 (*executable)->calls.size() - 2 * (*executable)->allocations, (*executable)->allocations);
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
