@@ -48,7 +48,7 @@ LPL_DEVICE inline void narrow(float value, std::uint16_t& to) {
 // array is aligned for all of them, or for 16 bytes.
 template <Index kCount, class Element>
 LPL_DEVICE inline void move_together(const Element* from, Element* to) {
-  constexpr Index kBytes = kCount * sizeof(Element);
+  [[maybe_unused]] constexpr Index kBytes = kCount * sizeof(Element);
   LPL_CHECK_ALIGNED(from, kBytes);
   LPL_CHECK_ALIGNED(to, kBytes);
 #ifdef __CUDA_ARCH__
