@@ -120,6 +120,17 @@ class Build(InFolder):
                          "-DCUDNN_LIBRARY=.../libcudnn.so.9"):
                 self.assertIn(part, message)
 
+    def test_the_check_of_a_gpu_says_what_it_needs(self):
+        script = ROOT / "scripts/gpu_check.sh"
+        for arguments, status, said in ((["--help"], 0, "FOLDER/gpu_check.sh rehearse"), (["pack"], 2, "gpu_check.sh pack FOLDER"),
+                                        (["tests", "test"], 2, "no phase test; known: probe, tests"),
+                                        (["pack", self.folder / "out", self.folder], 2, "gpu_check.sh pack: no ")):
+            with self.subTest(arguments):
+                done = run(script, *arguments)
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertIn(said, done.stdout + done.stderr)
+        self.assertFalse((self.folder / "out").exists())
+
     def test_flags_of_the_user_are_kept(self):
         done = self.configure("-DCMAKE_CXX_FLAGS=-g3", "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG", "-DLPL_RATE=OFF")
         self.assertEqual(done.returncode, 0, done.stderr)
