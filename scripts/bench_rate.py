@@ -139,7 +139,7 @@ def train(args, folder, precision, data, epochs, device):
     """Images a second by epoch, and what lpl_rate printed."""
     path = folder / f"{precision}.rate"
     path.write_text(description(args.batch, precision, data, epochs))
-    command = [str(args.lpl_rate.resolve()), str(path), "--out", str(folder / "out.h5"), "--progress", "none",
+    command = [str(args.lpl_rate.resolve()), str(path), "--out", str(folder / "out.h5"), "--overwrite", "--progress", "none",
                "--device", device]
     printed = run(command, cwd=folder, env=environment(args.threads))
     with h5py.File(folder / "out.h5", "r") as result:

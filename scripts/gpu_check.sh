@@ -20,7 +20,7 @@ usage() { sed -n '2,/^set /s/^# \{0,1\}//p' "$0"; }
 
 # The libraries that those files need, but for those of the GPU's machine: glibc, the compiler's and CUDA's.
 needed_by() {
-  local own='/(ld-linux-x86-64|libc|libm|libdl|libpthread|librt|libresolv|libutil|libstdc\+\+|libgcc_s|libcu[a-z]+|libnccl)\.so'
+  local own='/(ld-linux-x86-64|libc|libm|libdl|libpthread|librt|libresolv|libutil|libstdc\+\+|libgcc_s|libcuda|libcudart|libcublas|libcublasLt|libcudnn|libcupti|libnccl)\.so'
   ldd "$@" 2>/dev/null | awk '$2 == "=>" && $3 ~ /^\// { print $3 }' | sort -u | grep -vE "$own"
 }
 
@@ -40,7 +40,7 @@ pack_python() {
 }
 
 pack() {
-  local out=$1 source work home program plugin
+  local out=$1 source home program plugin
   source=$(cd "$folder/.." && pwd)
   local bin=${2:-$source/build/cuda}/bin
   command -v patchelf >/dev/null || { echo "gpu_check.sh pack: no patchelf; install it (apt-get install patchelf)" >&2; exit 2; }
@@ -55,7 +55,7 @@ pack() {
   mkdir -p "$home"/{bin,lib,openmpi,tree/recorded}
   for program in "${programs[@]}" "${tools[@]}"; do install -s "$bin/$program" "$home/bin/"; done
   # Of Open MPI what one rank needs: nothing for fabrics and schedulers.
-  for plugin in "$(dirname "$(readlink -f "$(ldd "$bin/lpl_rate" | awk '/libmpi\.so/ { print $3 }')")")"/openmpi3/mca_*.so; do
+  for plugin in "$(ompi_info --parsable --path pkglibdir | cut -d: -f3)"/mca_*.so; do
     ldd "$plugin" | grep -qE 'psm|fabric|uc[pst]|infinipath|munge|ibverbs|rdmacm|pmix' || cp "$plugin" "$home/openmpi/"
   done
   git -C "$source" archive HEAD models scripts tests examples | tar -x -C "$home/tree"

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "fake_stream.hpp"
+#define LPL_CHECK_ALIGNED(address, bytes) check_aligned(address, bytes)
 #include "rate/cuda/kernels.hpp"
 #include "support/column_block.hpp"
 #include "support/sample_block.hpp"

@@ -237,6 +237,12 @@ void check_launch(std::size_t blocks_x, std::size_t blocks_y, std::size_t thread
   if (shared_bytes > kSharedMemory) end_test("a block with too much shared memory");
 }
 
+void check_aligned(const void* address, std::size_t bytes) {
+  const std::size_t unit = bytes % 16 == 0 ? 16 : bytes % 8 == 0 ? 8 : 1;
+  if (reinterpret_cast<std::uintptr_t>(address) % unit != 0)
+    end_test("elements are moved together from a misaligned address");
+}
+
 void check_memory(const void* memory, std::size_t bytes, const char* call) {
   if (bytes == 0) return;
   const auto* const at = static_cast<const char*>(memory);

@@ -123,6 +123,14 @@ TEST_F(FakeDeviceDeathTest, LaunchesStayWithinTheLimits) {
 TEST_F(FakeDeviceDeathTest, AddressesAreMultiplesOfWhatIsThere) {
   const auto* const odd = reinterpret_cast<const float*>(reinterpret_cast<const char*>(a_.get()) + 2);
   EXPECT_DEATH(widen(odd, b_.get(), 1, device_->stream()), "misaligned address");
+
+  // Eight floats together, from where one lies.
+  const auto pool = [&](const float* x) {
+    return for_each_sample(device_->stream(), 1,
+                           PoolTiles<float, 1, 8>{{1, 8, Divisor(1)}, nullptr, true, x, b_.get(), nullptr, nullptr});
+  };
+  EXPECT_EQ(pool(a_.get() + 4), cudaSuccess);
+  EXPECT_DEATH(pool(a_.get() + 1), "elements are moved together from a misaligned address");
 }
 
 TEST_F(FakeDeviceDeathTest, WhatCannotBeRecordedIsRefused) {

@@ -15,5 +15,8 @@ void check_launch(std::size_t blocks_x, std::size_t blocks_y, std::size_t thread
 // Ends the test unless all `bytes` from `memory` on are the device's, and allocated.
 void check_memory(const void* memory, std::size_t bytes, const char* call);
 
+// Ends the test unless a thread may move so many bytes together: 16 at a time, or the powers of two below.
+void check_aligned(const void* address, std::size_t bytes);
+
 // A rule of CUDA or of the backend was broken.
 [[noreturn]] void end_test(const char* why);

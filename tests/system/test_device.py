@@ -156,7 +156,8 @@ class Device(RateTest):
     def test_a_device_that_fails_ends_the_job_with_the_cause(self):
         arguments = self.command(description(), "full", EPOCHS, ["--device", "cuda"])
         # While the network is made, in a step, and while one is recorded.
-        for ranks, rank, after in ((1, 0, 3), (1, 0, 320), (3, 1, 3), (3, 1, 250), (3, 2, 350)):
+        cases = ((1, 0, 3), (1, 0, 320), (3, 1, 3), (3, 1, 250), (3, 2, 350))
+        for ranks, rank, after in (case for case in cases if case[0] <= DEVICES):
             with self.subTest(ranks=ranks, after=after), unittest.mock.patch.dict(
                     os.environ, LPL_DEVICE_FULL=f"{rank} {after}"):
                 done = lpl_rate(*arguments, ranks=ranks, timeout=60)
@@ -176,7 +177,7 @@ class Device(RateTest):
         for error, advice in ((35, "install a newer driver"), (802, "nvidia-fabricmanager"), (46, "for itself"), (999, "")):
             for device in ([], ["--device", "cuda"]):
                 with self.subTest(error=error, device=device):
-                    done = self.failing("driver", *device, ranks=2 if error == 802 else 1, LPL_DEVICE_ERROR=str(error),
+                    done = self.failing("driver", *device, ranks=min(DEVICES, 2) if error == 802 else 1, LPL_DEVICE_ERROR=str(error),
                                         LPL_DEVICE_DRIVER="12040")
                     self.assertEqual(done.returncode, 1, done.stderr)
                     self.assertRegex(done.stderr, rf", {error}\); the driver is for CUDA 12.4, lpl_rate uses CUDA \d+\.\d")
@@ -186,7 +187,11 @@ class Device(RateTest):
 
     @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own can be told to fail")
     def test_the_benchmark_says_what_the_program_said(self):
-        bench = [sys.executable, ROOT / "scripts/bench_rate.py", "--device", "cuda", "--images", "40", "--lpl-rate", LPL_RATE]
+        bench = [sys.executable, ROOT / "scripts/bench_rate.py", "--device", "cuda", "--images", "4", "--batch", "4", "--repeats", "1",
+                 "--lpl-rate", LPL_RATE]
+        well = subprocess.run(bench, capture_output=True, text=True, timeout=120)
+        self.assertEqual(well.returncode, 0, well.stderr)
+        self.assertRegex(well.stdout, r"(?s)device       CUDA device 0.*float32 +\d.*bf16 +\d")
         done = subprocess.run(bench, capture_output=True, text=True, timeout=60, env=dict(os.environ, LPL_DEVICE_ERROR="802"))
         self.assertEqual(done.returncode, 1)
         self.assertRegex(done.stderr, r"lpl_rate.* ended with 1:\nlpl_rate: the driver of the CUDA devices fails")
