@@ -176,6 +176,8 @@ class Backend {
   virtual void clear(Array& array) = 0;
   virtual void write(Array& array, const std::vector<float>& values) = 0;
   virtual std::vector<float> read(const Array& array) = 0;
+  virtual void add(const Array& from, Array& to) = 0;
+  virtual void scale(Array& array, float factor) = 0;
   // to[offset ...] = from.
   virtual void copy(const Array& from, Array& to, std::int64_t offset) = 0;
   virtual Indices indices(std::int64_t room) = 0;

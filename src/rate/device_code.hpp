@@ -1,5 +1,5 @@
-// Marks of functions that run on a CUDA device, and of loops that it shall have written out. Where no CUDA compiler reads
-// them they are functions and loops like others.
+// Marks of functions that run on a CUDA device, and of loops that it shall have written out. Where no CUDA compiler
+// reads them they are functions and loops like others.
 #pragma once
 
 #ifdef __CUDACC__

@@ -93,6 +93,19 @@ class Device(RateTest):
                     found[device] = [result[f"metrics/{name}"][()] for name in measures]
             np.testing.assert_allclose(found["cuda"], found["cpu"], rtol=1e-3)
 
+    def test_losses_on_the_validation_split(self):
+        for text, settings in ((description(STALE, data=self.images), []), (description(net=RESIDUAL), END_TO_END)):
+            found = []
+            for device in ("cpu", "cuda"):
+                self.train(device, "optimizer.learning_rate=1e-9", "record.validation_every=1", *settings, text=text,
+                           arguments=["--device", device])
+                with h5py.File(self.folder / f"{device}.h5", "r") as result:
+                    found.append(result["validation/total"][()])
+            np.testing.assert_allclose(*found, rtol=1e-3)
+
+    def test_accumulated_gradients(self):
+        self.check(description(STALE, data=self.images), "training.accumulate=2")
+
     def test_ojas_rule(self):
         text = description(OJA, LINEAR, CLUSTERS)
         weights = []

@@ -89,6 +89,12 @@ class CpuBackend final : public MapOperations {
     std::copy(values.begin(), values.end(), array.data.get());
   }
   std::vector<float> read(const Array& array) override { return {array.data.get(), array.data.get() + array.size}; }
+  void add(const Array& from, Array& to) override {
+    std::transform(from.data.get(), from.data.get() + from.size, to.data.get(), to.data.get(), std::plus<>());
+  }
+  void scale(Array& array, float factor) override {
+    std::for_each(array.data.get(), array.data.get() + array.size, [factor](float& value) { value *= factor; });
+  }
   void copy(const Array& from, Array& to, std::int64_t offset) override {
     std::copy_n(from.data.get(), from.size, to.data.get() + offset);
   }

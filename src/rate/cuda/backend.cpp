@@ -137,6 +137,12 @@ class CudaBackend final : public Backend {
     return values;
   }
 
+  void add(const Array& from, Array& to) override {
+    launch(*device_, "the kernel of sums", from.size, Sum<float>{to.data.get(), from.data.get(), to.data.get()});
+  }
+  void scale(Array& array, float factor) override {
+    launch(*device_, "the scaling kernel", array.size, Scale<float>{array.data.get(), factor, array.data.get()});
+  }
   void copy(const Array& from, Array& to, std::int64_t offset) override {
     device_->copy(to.data.get() + offset, from.data.get(), from.size * 4);
   }
