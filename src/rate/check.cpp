@@ -7,6 +7,7 @@
 
 #include "rate/pairs.hpp"
 #include "rate/plan.hpp"
+#include "rate/schedule.hpp"
 #include "rate/trainer.hpp"
 
 namespace lpl::rate {
@@ -53,12 +54,12 @@ double rows_of(std::int64_t rows, std::int64_t width) {
 void print_result_size(const TrainingDescription& d, PairSource& pairs, std::int64_t parameters, std::int64_t blocks) {
   const std::int64_t copies = std::holds_alternative<AdamOptimizer>(d.optimizer.kind) ? 3 : 2;
   const auto inspected = static_cast<std::int64_t>(d.record.gradients.size() + d.record.parameters.size());
-  std::int64_t steps = d.epochs * pairs.steps_per_epoch();
-  if (d.steps > 0) steps = std::min(steps, d.steps);
-  const std::int64_t epochs = (steps + pairs.steps_per_epoch() - 1) / pairs.steps_per_epoch();
-  const std::int64_t losses =
-      1 + (std::holds_alternative<SupervisedRule>(d.rule) ? 1 : 3) * (d.scope == Scope::end_to_end ? 1 : blocks);
+  const std::int64_t per_epoch = Steps{pairs.batches_per_epoch(), d.accumulate}.per_epoch();
+  const std::int64_t steps = planned_steps(d, per_epoch), epochs = (steps + per_epoch - 1) / per_epoch;
+  const std::int64_t hooks = d.scope == Scope::end_to_end ? 1 : blocks;
+  const std::int64_t losses = 1 + static_cast<std::int64_t>(d.objective->terms().size()) * hooks;
   double history = rows_of(epochs, 3 + losses) + (d.record.losses ? rows_of(steps, losses) : 0);
+  if (d.record.validation_every > 0) history += rows_of(epochs / d.record.validation_every + 1, 1 + losses);
   if (d.readout.wanted && pairs.judged()) {
     const auto columns = static_cast<std::int64_t>(pairs.judged()->columns.size());
     const std::int64_t evaluations = d.readout.every > 0 ? epochs / d.readout.every + 1 : 1;
@@ -86,8 +87,9 @@ void check_training(const TrainingDescription& d, Communicator& comm) {
   for (const std::string& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
 
   const Shape input = encoder.input;
-  fmt::print("samples      {} x {} x {}, batches of {}, {} steps an epoch, {} epochs\n", input.channels, input.height,
-             input.width, d.batch, pairs->steps_per_epoch(), d.epochs);
+  fmt::print("samples      {} x {} x {}, batches of {}{}, {} steps an epoch, {} epochs\n", input.channels, input.height,
+             input.width, d.batch, d.accumulate > 1 ? fmt::format(", {} a step", d.accumulate) : "",
+             Steps{pairs->batches_per_epoch(), d.accumulate}.per_epoch(), d.epochs);
   fmt::print("{:<12} {:>6} {:>10} {:>12} {:>14}\n", "layer", "units", "map", "parameters", "Mmac a sample");
   std::int64_t parameters = 0, held = 0, largest = 0, given = input.size();
   Shape x = input;
@@ -105,11 +107,12 @@ void check_training(const TrainingDescription& d, Communicator& comm) {
   }
   const std::int64_t samples = 2 * (d.batch + comm.size() - 1) / comm.size();
   const std::int64_t maps = samples * (d.scope == Scope::end_to_end ? held + input.size() : largest);
+  const std::int64_t copies = d.accumulate > 1 ? 4 : 3;
   fmt::print("parameters   {}\n", parameters);
   print_result_size(d, *pairs, parameters, static_cast<std::int64_t>(encoder.blocks.size()));
   fmt::print("memory       about {:.0f} MiB a rank: parameters with their optimiser {:.0f}, maps {:.0f}\n",
-             static_cast<double>(4 * (3 * parameters + maps)) / (1 << 20),
-             static_cast<double>(12 * parameters) / (1 << 20), static_cast<double>(4 * maps) / (1 << 20));
+             static_cast<double>(4 * (copies * parameters + maps)) / (1 << 20),
+             static_cast<double>(4 * copies * parameters) / (1 << 20), static_cast<double>(4 * maps) / (1 << 20));
 }
 
 }  // namespace lpl::rate

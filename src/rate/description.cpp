@@ -225,15 +225,13 @@ StepRecords read_records(Table& table) {
   r.parameters = table.integers("parameters", 1, kMany, std::vector<std::int64_t>{});
   r.estimates = table.integers("estimates", 1, kMany, std::vector<std::int64_t>{});
   r.hooks = table.integers("hooks", 1, kMany, std::vector<std::int64_t>{});
+  r.validation_every = table.integer("validation_every", 0, kMany, 0);
   table.finish();
   return r;
 }
 
 // Combinations that mean nothing, with the reason.
 void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& network, Table& training) {
-  const auto* lpl = std::get_if<LplRule>(&d.rule);
-  const bool contrastive = std::holds_alternative<ContrastiveRule>(d.rule);
-  const bool stale = lpl && lpl->rate.stale_estimates;
   if (d.net.residual() && d.scope == Scope::layer_local)
     network.fail("net", fmt::format("'{}' has skip connections, which have no layer-local form; set learning.scope = "
                                     "\"end_to_end\", or use vgg11 or alexnet",
@@ -251,39 +249,32 @@ void refuse_nonsense(const TrainingDescription& d, Table& learning, Table& netwo
       network.fail("pooling",
                    "a projector for unpooled maps would not fit into memory; set network.pooling = true or "
                    "network.projector_size = 0");
-    if (std::holds_alternative<SupervisedRule>(d.rule))
-      network.fail("pooling", "classifiers judge whole samples, not positions; set network.pooling = true");
-    if (contrastive)
-      network.fail("pooling", "the contrastive rule compares whole samples, not positions; set network.pooling = true");
-    if (stale)
-      network.fail("pooling",
-                   "stale estimates are kept by unit, not by position; set network.pooling = true or "
-                   "rate.estimates = \"batch\" in the rule");
+    if (const std::string reason = d.objective->needs_pooling(); !reason.empty()) network.fail("pooling", reason);
     if (d.positives == Positives::shuffled)
       network.fail("pooling",
                    "shuffled positives are not defined for unpooled maps; set network.pooling = true or "
                    "learning.positives = \"next\"");
   }
-  if (d.positives == Positives::shuffled && !lpl && !contrastive)
+  if (d.positives == Positives::shuffled && !d.objective->needs().pairs)
     learning.fail("positives",
                   "shuffled positives change the predictive term, which this rule does not have; set "
                   "learning.positives = \"next\"");
-  if (std::holds_alternative<OjaRule>(d.rule) &&
-      (d.scope == Scope::end_to_end || d.projector.size > 0 || !d.net.dense || d.net.blocks.size() != 1 ||
-       d.net.blocks[0].layers[0].convolution.rectified || !std::holds_alternative<SgdOptimizer>(d.optimizer.kind)))
-    learning.fail("rule",
-                  "Oja's rule is defined for one linear layer trained by gradient steps; use network.net = "
-                  "\"linear\", optimizer.type = \"sgd\", learning.scope = \"layer_local\" and no projector");
+  if (const std::string reason = d.objective->misfit(d); !reason.empty()) learning.fail("rule", reason);
 }
 
 // What is wanted of a run and never exists in it.
 void refuse_records_of_nothing(const TrainingDescription& d, Table& record) {
-  const auto* lpl = std::get_if<LplRule>(&d.rule);
-  if (!d.record.estimates.empty() && !(lpl && lpl->rate.stale_estimates))
+  if (!d.record.estimates.empty() && !d.objective->needs().estimates)
     record.fail("estimates", "stale estimates are kept by the rule lpl with rate.estimates = \"stale\" only");
-  if (!d.record.hooks.empty() &&
-      (std::holds_alternative<OjaRule>(d.rule) || std::holds_alternative<SupervisedRule>(d.rule)))
+  if (!d.record.hooks.empty() && !d.objective->needs().pairs)
     record.fail("hooks", "this rule has no losses of activities at hooks; there is nothing to record");
+  if (d.record.validation_every == 0) return;
+  if (d.objective->terms().empty())
+    record.fail("validation_every", "this rule has no losses; there is nothing to record");
+  if (!has_images(d.data))
+    record.fail("validation_every", record.stated("validation_every") +
+                                        "; only data sets of images (cifar10, stl10, images, shapes3d or scenes) have "
+                                        "a validation split");
 }
 
 // A toy step draws its samples by its number.
@@ -291,7 +282,7 @@ void refuse_too_many_toy_steps(const TrainingDescription& d, Table& training) {
   std::int64_t per_epoch = 0;
   if (const auto* clusters = std::get_if<ClusterPairs>(&d.data)) per_epoch = clusters->steps_per_epoch;
   if (const auto* digits = std::get_if<DigitPairs>(&d.data)) per_epoch = digits->steps_per_epoch;
-  if (per_epoch == 0 || (d.steps > 0 && d.steps <= kMostToySteps)) return;
+  if (per_epoch == 0 || (d.steps > 0 && d.steps <= kMostToySteps / d.accumulate)) return;
   if (d.epochs > kMostToySteps / per_epoch)
     training.fail("epochs", fmt::format("{}, of data.steps_per_epoch = {} steps: at most {} steps are possible in all",
                                         training.stated("epochs"), per_epoch, kMostToySteps));
@@ -310,6 +301,7 @@ TrainingDescription read_tables(Document& document, const std::string& name, Use
   d.seed = static_cast<std::uint64_t>(training.integer("seed", 0, kMany, 1));
   d.batch = training.integer("batch", 1, 1 << 20, 1024);
   d.epochs = training.integer("epochs", 1, 10'000'000, 800);
+  d.accumulate = training.integer("accumulate", 1, 1 << 20, 1);
   d.steps = training.integer("steps", 0, kMany, 0);
   d.precision =
       training.choice("precision", {"float32", "bf16"}, "float32") == 0 ? Precision::float32 : Precision::bfloat16;
@@ -330,7 +322,7 @@ TrainingDescription read_tables(Document& document, const std::string& name, Use
   Table learning = root.table("learning");
   learning.rename("learning");
   const std::string rule = learning.text("rule");
-  d.rule = read_rule(model_table(root, learning, "rule", "rule", rule));
+  d.objective = read_objective(model_table(root, learning, "rule", "rule", rule));
   d.scope = static_cast<Scope>(learning.choice("scope", {"layer_local", "end_to_end"}, "layer_local"));
   d.positives = static_cast<Positives>(learning.choice("positives", {"next", "shuffled"}, "next"));
   d.label_column = static_cast<std::size_t>(learning.integer("label", 0, 100, 0));
@@ -353,7 +345,7 @@ TrainingDescription read_tables(Document& document, const std::string& name, Use
                                     {&data, of_data},
                                     {&learning, {"label"}},
                                     {&readout, {"batch"}},
-                                    {&record, {"gradients", "parameters", "estimates", "hooks"}}})
+                                    {&record, {"gradients", "parameters", "estimates", "hooks", "validation_every"}}})
     for (const char* key : keys) {
       const std::string whole = fmt::format("{}.{}", table->who(), key);
       d.places[whole] = table->place(key);

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <variant>
@@ -10,7 +11,7 @@
 
 #include "config/table.hpp"
 #include "rate/encoder.hpp"
-#include "rate/rule.hpp"
+#include "rate/objectives/objective.hpp"
 
 namespace lpl::rate {
 
@@ -99,19 +100,21 @@ struct StepRecords {
   std::vector<std::int64_t> parameters;  // after these steps
   std::vector<std::int64_t> estimates;   // stale estimates held after these steps
   std::vector<std::int64_t> hooks;       // activities at these steps
+  std::int64_t validation_every;         // [epochs] between losses on the validation split; 0: never
 };
 
 struct TrainingDescription {
   std::string name;  // of the file, for messages
   std::uint64_t seed;
   std::int64_t batch, epochs;
-  std::int64_t steps;  // at most so many in all; 0: as many as the epochs have
+  std::int64_t accumulate;  // batches a step
+  std::int64_t steps;       // at most so many in all; 0: as many as the epochs have
   Precision precision;
   NetDescription net;
   bool biases;
   bool pooled;  // hooks average over space
   Projector projector;
-  Rule rule;
+  std::shared_ptr<const Objective> objective;
   Scope scope;
   Positives positives;
   std::size_t label_column;  // that classifiers learn

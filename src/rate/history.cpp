@@ -39,6 +39,8 @@ bool fits(const History& history, const HistoryLayout& layout) {
   const auto all = [](const auto& rows, auto&& fit) { return std::ranges::all_of(rows, fit); };
   return all(history.epochs, [&](const EpochRow& row) { return row.losses.terms.size() == terms; }) &&
          all(history.steps, [&](const LossRow& row) { return layout.steps && row.terms.size() == terms; }) &&
+         all(history.validation,
+             [&](const ValidationRow& row) { return layout.validation && row.losses.terms.size() == terms; }) &&
          all(history.evaluations,
              [&](const EvaluationRow& row) { return columns > 0 && row.layers.size() == layers; }) &&
          all(history.baselines,
@@ -66,6 +68,9 @@ void TrainingFile::create_training() {
   speed_ = file.create_series<double>("/training/images_per_second", 0, kChunk);
   epochs_ = create_losses("/training");
   if (layout_.steps) steps_ = create_losses("/steps");
+  if (!layout_.validation) return;
+  validation_epoch_ = file.create_series<std::int64_t>("/validation/epoch", 0, kChunk);
+  validation_ = create_losses("/validation");
 }
 
 TrainingFile::Losses TrainingFile::create_losses(const std::string& group) {
@@ -96,6 +101,11 @@ void TrainingFile::add(const EpochRow& row) {
 }
 
 void TrainingFile::add(const LossRow& row) { append(steps_, row); }
+
+void TrainingFile::add(const ValidationRow& row) {
+  validation_epoch_.append(std::vector<std::int64_t>{row.epoch});
+  append(validation_, row.losses);
+}
 
 void TrainingFile::create_evaluations() {
   const std::vector<std::string>& layers = layout_.layers;
@@ -184,6 +194,7 @@ void TrainingFile::add(const ImageActivity& activity) {
 void TrainingFile::add(const History& history) {
   for (const EpochRow& row : history.epochs) add(row);
   for (const LossRow& row : history.steps) add(row);
+  for (const ValidationRow& row : history.validation) add(row);
   for (const EvaluationRow& row : history.evaluations) add(row);
   for (const Baseline& baseline : history.baselines) add(baseline);
   for (const NamedValues& values : history.values) add(values);

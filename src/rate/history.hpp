@@ -1,6 +1,6 @@
 // What a training run has found so far, and how it stands in the result file (docs/formats.md): /training, one row an
-// epoch; /steps, one row a step where asked for; /readout and /metrics, one row an evaluation; /inspection, what
-// [record] names.
+// epoch; /steps, one row a step, and /validation, where asked for; /readout and /metrics, one row an evaluation;
+// /inspection, what [record] names.
 #pragma once
 
 #include <cstdint>
@@ -34,6 +34,17 @@ struct EpochRow {
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
     archive& epoch& learning_rate& images_per_second& losses;
+  }
+};
+
+// Mean losses over the batches of the validation split.
+struct ValidationRow {
+  std::int64_t epoch = 0;  // epochs trained before it
+  LossRow losses;
+
+  template <class Archive>
+  void serialize(Archive& archive, unsigned) {
+    archive& epoch& losses;
   }
 };
 
@@ -80,13 +91,14 @@ struct ImageActivity {
 struct History {
   std::vector<EpochRow> epochs;
   std::vector<LossRow> steps;
+  std::vector<ValidationRow> validation;
   std::vector<EvaluationRow> evaluations;
   std::vector<Baseline> baselines;
   std::vector<NamedValues> values;
 
   template <class Archive>
   void serialize(Archive& archive, unsigned) {
-    archive& epochs& steps& evaluations& baselines& values;
+    archive& epochs& steps& validation& evaluations& baselines& values;
   }
 };
 
@@ -101,6 +113,7 @@ struct HistoryLayout {
   std::vector<std::string> layers;   // that are evaluated
   std::vector<LabelColumn> columns;  // of the labels that readouts learn
   bool steps;                        // losses of every step are kept
+  bool validation = false;           // and those on the validation split
 };
 
 // Writes the rows of a run to its result file.
@@ -109,6 +122,7 @@ class TrainingFile {
   TrainingFile(const std::string& path, const RunFacts& facts, const HistoryLayout& layout);
   void add(const EpochRow& row);
   void add(const LossRow& row);  // of a step
+  void add(const ValidationRow& row);
   void add(const EvaluationRow& row);
   void add(const Baseline& baseline);
   void add(const NamedValues& values);
@@ -133,7 +147,8 @@ class TrainingFile {
   ResultFile file_;
   HistoryLayout layout_;
   h5::Series epoch_, learning_rate_, speed_;
-  Losses epochs_, steps_;
+  h5::Series validation_epoch_;
+  Losses epochs_, steps_, validation_;
   h5::Series readout_epoch_, accuracy_, training_accuracy_, late_rise_, top5_accuracy_, metrics_epoch_;
   std::vector<h5::Series> metrics_;  // in the order of kMetrics
   h5::Series within_histogram_, across_histogram_;

@@ -20,7 +20,7 @@ namespace lpl::rate {
 namespace {
 
 Stl10Training stl10_training(const TrainingDescription& d) {
-  const bool labelled = d.only_judged || std::holds_alternative<SupervisedRule>(d.rule);
+  const bool labelled = d.only_judged || d.objective->needs().labels;
   return labelled ? Stl10Training::labelled : Stl10Training::unlabelled;
 }
 
@@ -96,28 +96,123 @@ AugmentChoices switched(AugmentChoices choices, const Augmentation& on, int side
 
 // Two random views of each image, or one of each of two frames of a sequence; in a new order every epoch. An incomplete
 // last batch is kept as published (lightning-bolts' default), unless it has a single sample.
-class Augmented final : public PairSource {
+class Views : public PairSource {
  public:
-  Augmented(ImagesToView data, const TrainingDescription& d)
-      : seed_(d.seed),
-        batch_(d.batch),
-        set_(std::move(data.set)),
-        source_{set_.train.store, data.side, set_.normalisation},
-        name_(data.name),
-        measured_(data.measured),
+  // Of `images`, which stand in `data`.
+  Views(const ImagesToView& data, const ImageSubset& images, const TrainingDescription& d)
+      : source_{images.store, data.side, data.set.normalisation},
+        seed_(d.seed),
         augmentation_(data.augmentation),
         gap_(data.gap),
-        first_(gap_ > 0 ? with_partner(set_.train, gap_) : set_.train.images),
-        classes_(classes_of(*set_.train.store, d)),
-        column_(d.label_column) {
-    if (gap_ > 0 && source_.store->groups().empty())
+        first_(gap_ > 0 ? with_partner(images, gap_) : images.images),
+        batch_(std::clamp<std::int64_t>(this->images(), 1, d.batch)),
+        classes_(classes_of(*images.store, d)),
+        column_(d.label_column) {}
+
+  // Before the first sample.
+  void normalise(const ChannelNormalisation& normalisation) {
+    source_.normalisation = normalisation;
+    maker_.emplace(source_.store->side(), static_cast<int>(source_.side), normalisation);
+  }
+
+  Shape sample() const override { return {1, 3, source_.side, source_.side}; }
+  std::int64_t classes() const override { return classes_; }
+  std::int64_t batches_per_epoch() const override { return images() / batch_ + (images() % batch_ > 1 ? 1 : 0); }
+  std::int64_t batch(std::int64_t step) const override {
+    return std::min(batch_, images() - step % batches_per_epoch() * batch_);
+  }
+
+  std::vector<float> make(std::int64_t step, const Slice& slice) override {
+    const std::vector<ViewRequest> requests = views(step, slice);
+    const ImageStore& store = *source_.store;
+    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(slice.count) * store.bytes_per_image());
+    std::vector<AugmentChoices> choices;
+    for (const ViewRequest& request : requests) choices.push_back(request.choices);
+    const std::size_t half = requests.size() / 2,
+                      size = half * static_cast<std::size_t>(3 * source_.side * source_.side);
+    std::vector<float> made(2 * size);
+    for (const std::size_t view : {0u, 1u}) {
+      if (view == 0 || gap_ > 0) store.fetch(images_of(step, slice, static_cast<std::int64_t>(view)), pixels.data());
+      maker_->augment(std::span(choices).subspan(view * half, half), pixels.data(), made.data() + view * size);
+    }
+    return made;
+  }
+
+  const ViewSource* view_source() const override { return &source_; }
+  std::vector<ViewRequest> views(std::int64_t step, const Slice& slice) override {
+    const auto epoch = static_cast<std::uint32_t>(step / batches_per_epoch());
+    std::vector<ViewRequest> requests;
+    for (const std::uint32_t view : {0u, 1u})
+      for (const std::int64_t image : images_of(step, slice, view)) {
+        const auto index = static_cast<std::uint32_t>(image);
+        const int side = source_.store->side();
+        requests.push_back(
+            {index, switched(draw_training_view({seed_, epoch, index, view}, side), augmentation_, side)});
+      }
+    return requests;
+  }
+
+  std::vector<std::int32_t> labels(std::int64_t step) override {
+    std::vector<std::int32_t> labels;
+    if (classes_ > 0)
+      for (const std::int64_t image : images_of(step, {0, batch(step)}, 0))
+        labels.push_back(source_.store->label(image, column_));
+    return labels;
+  }
+  std::vector<std::int64_t> shuffled(std::int64_t step) override {
+    return shuffled_positives(batch(step), seed_, step);
+  }
+
+  std::int64_t images() const { return static_cast<std::int64_t>(first_.size()); }  // that begin a pair
+
+ protected:
+  ViewSource source_;
+
+ private:
+  std::vector<std::int64_t> images_of(std::int64_t step, const Slice& slice, std::int64_t view) {
+    const std::int64_t epoch = step / batches_per_epoch();
+    if (epoch != order_epoch_) {
+      order_ = epoch_order(images(), seed_, static_cast<std::uint32_t>(epoch));
+      order_epoch_ = epoch;
+    }
+    std::vector<std::int64_t> chosen;
+    const std::int64_t first = step % batches_per_epoch() * batch_ + slice.first;
+    for (std::int64_t i = first; i < first + slice.count; ++i)
+      chosen.push_back(first_[static_cast<std::size_t>(order_[static_cast<std::size_t>(i)])] + view * gap_);
+    return chosen;
+  }
+
+  std::uint64_t seed_;
+  Augmentation augmentation_;
+  std::int64_t gap_;
+  std::vector<std::int64_t> first_;  // of each pair
+  std::int64_t batch_;
+  std::int64_t classes_;
+  std::size_t column_;
+  std::optional<ViewMaker> maker_;
+  std::vector<std::int64_t> order_;
+  std::int64_t order_epoch_ = -1;
+};
+
+// A data set of images: views of those to train on, and of those held out, and what readouts see.
+class Augmented final : public Views {
+ public:
+  Augmented(const ImagesToView& data, const TrainingDescription& d)
+      : Views(data, data.set.train, d), set_(data.set), name_(data.name), measured_(data.measured) {
+    const char* const what = data.gap > 0 ? "pairs of frames" : "images";
+    if (data.gap > 0 && set_.train.store->groups().empty())
       throw ConfigError(fmt::format("{}; {} has no sequences (/groups); lpl_rate import --sequences makes such a set",
                                     d.stated.at("data.gap"), name_));
-    if (!d.only_judged && images() < batch_)
+    if (!d.only_judged && images() < d.batch)
       throw ConfigError(fmt::format("{}; {} has {} {} to train on: give a batch of 2 to so many",
-                                    d.stated.at("training.batch"), name_, images(),
-                                    gap_ > 0 ? "pairs of frames" : "images"));
+                                    d.stated.at("training.batch"), name_, images(), what));
     if (d.readout.wanted || d.only_judged) check_readouts(d);
+    if (d.record.validation_every > 0 && !d.only_judged) {
+      validation_.emplace(data, set_.validation, d);
+      if (validation_->images() < 2)
+        throw ConfigError(fmt::format("{}; {} has {} {} for validation: 2 or more have losses",
+                                      d.stated.at("record.validation_every"), name_, validation_->images(), what));
+    }
     judged_.columns = set_.test.store->columns();
     judged_.train = judged(set_.readout_train);
     judged_.test = judged(set_.test);
@@ -131,56 +226,13 @@ class Augmented final : public PairSource {
       progress.finish();
     }
     if (!measured_) return;
-    set_.normalisation = source_.normalisation = measure_normalisation(*set_.train.store, set_.train.images);
+    set_.normalisation = measure_normalisation(*set_.train.store, set_.train.images);
     refuse_constant_channels(set_.normalisation, name_, "images");
     make_makers();
   }
 
-  Shape sample() const override { return {1, 3, source_.side, source_.side}; }
-  std::int64_t classes() const override { return classes_; }
-  std::int64_t steps_per_epoch() const override { return images() / batch_ + (images() % batch_ > 1 ? 1 : 0); }
-  std::int64_t batch(std::int64_t step) const override {
-    return std::min(batch_, images() - step % steps_per_epoch() * batch_);
-  }
-
-  std::vector<float> make(std::int64_t step, const Slice& slice) override {
-    const std::vector<ViewRequest> requests = views(step, slice);
-    const ImageStore& store = *source_.store;
-    std::vector<std::uint8_t> pixels(static_cast<std::size_t>(slice.count) * store.bytes_per_image());
-    std::vector<AugmentChoices> choices;
-    for (const ViewRequest& request : requests) choices.push_back(request.choices);
-    const std::size_t half = requests.size() / 2,
-                      size = half * static_cast<std::size_t>(3 * source_.side * source_.side);
-    std::vector<float> made(2 * size);
-    const ViewMaker& maker = makers_.at(store.side());
-    for (const std::size_t view : {0u, 1u}) {
-      if (view == 0 || gap_ > 0) store.fetch(images_of(step, slice, static_cast<std::int64_t>(view)), pixels.data());
-      maker.augment(std::span(choices).subspan(view * half, half), pixels.data(), made.data() + view * size);
-    }
-    return made;
-  }
-
-  const ViewSource* view_source() const override { return &source_; }
-  std::vector<ViewRequest> views(std::int64_t step, const Slice& slice) override {
-    const auto epoch = static_cast<std::uint32_t>(step / steps_per_epoch());
-    std::vector<ViewRequest> requests;
-    for (const std::uint32_t view : {0u, 1u})
-      for (const std::int64_t image : images_of(step, slice, view)) {
-        const auto index = static_cast<std::uint32_t>(image);
-        const int side = source_.store->side();
-        requests.push_back(
-            {index, switched(draw_training_view({seed_, epoch, index, view}, side), augmentation_, side)});
-      }
-    return requests;
-  }
-
-  std::vector<std::int32_t> labels(std::int64_t step) override {
-    return labels_of(images_of(step, {0, batch(step)}, 0));
-  }
-  std::vector<std::int64_t> shuffled(std::int64_t step) override {
-    return shuffled_positives(batch(step), seed_, step);
-  }
   JudgedSets* judged() override { return &judged_; }
+  PairSource* validation() override { return validation_ ? &*validation_ : nullptr; }
 
  private:
   // Readouts need labelled images of both kinds, with the same labels.
@@ -207,7 +259,9 @@ class Augmented final : public PairSource {
 
   // Of every side that images have.
   void make_makers() {
-    for (const ImageSubset* subset : {&set_.train, &set_.readout_train, &set_.test}) {
+    normalise(set_.normalisation);
+    if (validation_) validation_->normalise(set_.normalisation);
+    for (const ImageSubset* subset : {&set_.readout_train, &set_.test}) {
       const int side = subset->store->side();
       if (!makers_.contains(side))
         makers_.emplace(side, ViewMaker(side, static_cast<int>(source_.side), set_.normalisation));
@@ -222,77 +276,40 @@ class Augmented final : public PairSource {
         });
   }
 
-  std::int64_t images() const { return static_cast<std::int64_t>(first_.size()); }
-
-  std::vector<std::int64_t> images_of(std::int64_t step, const Slice& slice, std::int64_t view) {
-    const std::int64_t epoch = step / steps_per_epoch();
-    if (epoch != order_epoch_) {
-      order_ = epoch_order(images(), seed_, static_cast<std::uint32_t>(epoch));
-      order_epoch_ = epoch;
-    }
-    std::vector<std::int64_t> chosen;
-    const std::int64_t first = step % steps_per_epoch() * batch_ + slice.first;
-    for (std::int64_t i = first; i < first + slice.count; ++i)
-      chosen.push_back(first_[static_cast<std::size_t>(order_[static_cast<std::size_t>(i)])] + view * gap_);
-    return chosen;
-  }
-
-  std::vector<std::int32_t> labels_of(const std::vector<std::int64_t>& chosen) const {
-    std::vector<std::int32_t> labels;
-    if (classes_ > 0)
-      for (const std::int64_t image : chosen) labels.push_back(set_.train.store->label(image, column_));
-    return labels;
-  }
-
-  std::uint64_t seed_;
-  std::int64_t batch_;
   ImageDataSet set_;
-  ViewSource source_;
   std::string name_;  // of the data, for messages
   bool measured_;
-  Augmentation augmentation_;
-  std::int64_t gap_;
-  std::vector<std::int64_t> first_;  // of each pair
-  std::int64_t classes_;
-  std::size_t column_;
-  std::map<int, ViewMaker> makers_;  // by the side of the images
+  std::optional<Views> validation_;  // where its losses are wanted
+  std::map<int, ViewMaker> makers_;  // of readouts, by the side of the images
   JudgedSets judged_;
-  std::vector<std::int64_t> order_;
-  std::int64_t order_epoch_ = -1;
 };
 
-// Neighbouring frames of walks through the factors of 3D Shapes. An epoch is a number of blocks of the training part
-// of the stream, drawn with replacement, as published. Labels are those of the earlier frame.
-class Frames final : public PairSource {
+// Neighbouring frames of walks through the factors of 3D Shapes. Labels are those of the earlier frame.
+class FramePairs : public PairSource {
  public:
-  Frames(const FrameSequences& data, const TrainingDescription& d)
-      : seed_(d.seed),
-        batch_(d.batch),
-        blocks_per_epoch_(data.blocks_per_epoch),
-        images_(open(data)),
-        source_{images_, data.side, {}},
-        stream_(d.seed, data.trajectories, static_cast<int>(data.frames)),
-        split_(split(data, d)),
-        classes_(classes_of(*source_.store, d)),
-        name_(data.file.empty() ? d.name : data.file),
-        column_(d.label_column) {
-    judged_.columns = source_.store->columns();
-    judged_.train = judged(split_.train, split_.validation);
-    judged_.test = judged(split_.train + split_.validation, split_.test);
-  }
+  // The block of the stream that is a step's batch.
+  using ChooseBlock = std::function<std::int64_t(std::int64_t step)>;
 
-  void load(ProgressStyle style, bool talks) override {
-    Progress progress(style, talks, static_cast<double>(images_->count()), ProgressUnit::images);
-    images_->hold(stream_.frames(), [&](std::int64_t done) { progress.show("reading", static_cast<double>(done)); });
-    progress.finish();
-    source_.normalisation = measured();
-    refuse_constant_channels(source_.normalisation, name_, "frames");
-    maker_.emplace(images_->side(), static_cast<int>(source_.side), source_.normalisation);
+  FramePairs(std::shared_ptr<const ImageStore> images, std::shared_ptr<const FrameStream> stream, std::int64_t side,
+             std::int64_t steps_per_epoch, ChooseBlock choose, const TrainingDescription& d)
+      : source_{std::move(images), side, {}},
+        stream_(std::move(stream)),
+        batch_(d.batch),
+        seed_(d.seed),
+        steps_per_epoch_(steps_per_epoch),
+        choose_(std::move(choose)),
+        classes_(classes_of(*source_.store, d)),
+        column_(d.label_column) {}
+
+  // Before the first sample.
+  void normalise(const ChannelNormalisation& normalisation) {
+    source_.normalisation = normalisation;
+    maker_.emplace(source_.store->side(), static_cast<int>(source_.side), normalisation);
   }
 
   Shape sample() const override { return {1, 3, source_.side, source_.side}; }
   std::int64_t classes() const override { return classes_; }
-  std::int64_t steps_per_epoch() const override { return blocks_per_epoch_; }
+  std::int64_t batches_per_epoch() const override { return steps_per_epoch_; }
   std::int64_t batch(std::int64_t) const override { return batch_; }
 
   std::vector<float> make(std::int64_t step, const Slice& slice) override {
@@ -326,9 +343,65 @@ class Frames final : public PairSource {
     return labels;
   }
   std::vector<std::int64_t> shuffled(std::int64_t step) override { return shuffled_positives(batch_, seed_, step); }
-  JudgedSets* judged() override { return &judged_; }
+
+ protected:
+  ViewSource source_;
+  std::shared_ptr<const FrameStream> stream_;
+  std::int64_t batch_;
+  std::optional<ViewMaker> maker_;  // loaded
 
  private:
+  // All samples of the slice, and the one that follows.
+  std::span<const std::int64_t> frames_of(std::int64_t step, const Slice& slice) const {
+    return block_of(step).subspan(static_cast<std::size_t>(slice.first), static_cast<std::size_t>(slice.count) + 1);
+  }
+
+  std::span<const std::int64_t> block_of(std::int64_t step) const { return stream_->block(choose_(step), batch_); }
+
+  std::uint64_t seed_;
+  std::int64_t steps_per_epoch_;
+  ChooseBlock choose_;
+  std::int64_t classes_;
+  std::size_t column_;
+};
+
+// An epoch is a number of blocks of the training part of the stream, drawn with replacement, as published.
+class Frames final : public FramePairs {
+ public:
+  Frames(const FrameSequences& data, const TrainingDescription& d)
+      : Frames(data, d, open(data),
+               std::make_shared<FrameStream>(d.seed, data.trajectories, static_cast<int>(data.frames))) {}
+
+  void load(ProgressStyle style, bool talks) override {
+    Progress progress(style, talks, static_cast<double>(images_->count()), ProgressUnit::images);
+    images_->hold(stream_->frames(), [&](std::int64_t done) { progress.show("reading", static_cast<double>(done)); });
+    progress.finish();
+    const ChannelNormalisation normalisation = measured();
+    refuse_constant_channels(normalisation, name_, "frames");
+    normalise(normalisation);
+    validation_.normalise(normalisation);
+  }
+
+  JudgedSets* judged() override { return &judged_; }
+  PairSource* validation() override { return &validation_; }
+
+ private:
+  Frames(const FrameSequences& data, const TrainingDescription& d, const std::shared_ptr<ImageStore>& images,
+         const std::shared_ptr<const FrameStream>& stream)
+      : FramePairs(
+            images, stream, data.side, data.blocks_per_epoch,
+            [this, seed = d.seed](std::int64_t step) { return drawn(seed, step); }, d),
+        images_(images),
+        split_(split(data, d)),
+        validation_(
+            images, stream, data.side, split_.validation,
+            [this](std::int64_t step) { return split_.train + step % split_.validation; }, d),
+        name_(data.file.empty() ? d.name : data.file) {
+    judged_.columns = source_.store->columns();
+    judged_.train = judged(split_.train, split_.validation);
+    judged_.test = judged(split_.train + split_.validation, split_.test);
+  }
+
   static std::shared_ptr<ImageStore> open(const FrameSequences& data) {
     if (data.file.empty()) return std::make_shared<SceneImages>(static_cast<int>(data.side));
     auto images = std::make_shared<ShapesFileImages>(data.file);
@@ -340,7 +413,7 @@ class Frames final : public PairSource {
   }
 
   BlockSplit split(const FrameSequences& data, const TrainingDescription& d) const {
-    const std::int64_t blocks = stream_.blocks(d.batch);
+    const std::int64_t blocks = stream_->blocks(d.batch);
     if (data.readout_blocks + data.test_blocks >= blocks)
       throw ConfigError(fmt::format(
           "{}: data.trajectories x data.frames, {} x {}, make {} blocks of training.batch + 1, {}, frames; {} of them "
@@ -355,14 +428,14 @@ class Frames final : public PairSource {
   // z-scores by channel, measured on frames of the training part.
   ChannelNormalisation measured() const {
     constexpr std::size_t kFrames = 4096;
-    const auto frames = std::span(stream_.frames()).first(static_cast<std::size_t>(split_.train * (batch_ + 1)));
+    const auto frames = std::span(stream_->frames()).first(static_cast<std::size_t>(split_.train * (batch_ + 1)));
     return measure_normalisation(*source_.store, frames.first(std::min(kFrames, frames.size())));
   }
 
   std::unique_ptr<JudgedImages> judged(std::int64_t first, std::int64_t count) const {
     ImageSubset subset{source_.store, {}};
     for (std::int64_t b = first; b < first + count; ++b) {
-      const auto frames = stream_.block(b, batch_);
+      const auto frames = stream_->block(b, batch_);
       subset.images.insert(subset.images.end(), frames.begin(), frames.end() - 1);
     }
     return std::make_unique<StoreImages>(
@@ -370,26 +443,15 @@ class Frames final : public PairSource {
         [this](std::size_t n, const std::uint8_t* pixels, float* views) { maker_->whole(n, pixels, views); });
   }
 
-  // All samples of the slice, and the one that follows.
-  std::span<const std::int64_t> frames_of(std::int64_t step, const Slice& slice) const {
-    return block_of(step).subspan(static_cast<std::size_t>(slice.first), static_cast<std::size_t>(slice.count) + 1);
+  std::int64_t drawn(std::uint64_t seed, std::int64_t step) const {
+    Random random(seed, Draw::epoch_order, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32));
+    return random.below(static_cast<std::uint32_t>(split_.train));
   }
 
-  std::span<const std::int64_t> block_of(std::int64_t step) const {
-    Random random(seed_, Draw::epoch_order, static_cast<std::uint32_t>(step), static_cast<std::uint32_t>(step >> 32));
-    return stream_.block(random.below(static_cast<std::uint32_t>(split_.train)), batch_);
-  }
-
-  std::uint64_t seed_;
-  std::int64_t batch_, blocks_per_epoch_;
   std::shared_ptr<ImageStore> images_;
-  ViewSource source_;
-  FrameStream stream_;
   BlockSplit split_;
-  std::int64_t classes_;
+  FramePairs validation_;
   std::string name_;  // of the data, for messages
-  std::size_t column_;
-  std::optional<ViewMaker> maker_;  // loaded
   JudgedSets judged_;
 };
 

@@ -41,22 +41,25 @@ class PairSource {
   virtual Shape sample() const = 0;
   // Classes of the labels; 0 without labels.
   virtual std::int64_t classes() const = 0;
-  virtual std::int64_t steps_per_epoch() const = 0;
-  // The number of samples of the batch of a step (from 0, counted over all epochs): as described, but the last batch
-  // of an epoch may be smaller.
-  virtual std::int64_t batch(std::int64_t step) const = 0;
+  virtual std::int64_t batches_per_epoch() const = 0;
+  // The number of samples of a batch (from 0, counted over all epochs): as described, but the last batch of an epoch
+  // may be smaller.
+  virtual std::int64_t batch(std::int64_t batch) const = 0;
   // The samples of a slice, (2 x count, height, width, channels): first all of view 1, then all of view 2; in sequences
   // view 1 is the earlier sample. Depends on the arguments only, so any rank can make any slice.
-  virtual std::vector<float> make(std::int64_t step, const Slice& slice) = 0;
+  virtual std::vector<float> make(std::int64_t batch, const Slice& slice) = 0;
   // Where samples are views of stored images: the images (else null), and what make() makes of them.
   virtual const ViewSource* view_source() const { return nullptr; }
   virtual std::vector<ViewRequest> views(std::int64_t, const Slice&) { return {}; }
   // Labels of the whole batch, of the column that classifiers learn.
-  virtual std::vector<std::int32_t> labels(std::int64_t step) = 0;
+  virtual std::vector<std::int32_t> labels(std::int64_t batch) = 0;
   // Null where the data have no labelled images.
   virtual JudgedSets* judged() { return nullptr; }
+  // Pairs of the images held out of training, with epochs of their own length. Null where there are none, or where
+  // their losses are not wanted.
+  virtual PairSource* validation() { return nullptr; }
   // For view 1's sample b, the sample of view 2 that shuffled positives pair it with.
-  virtual std::vector<std::int64_t> shuffled(std::int64_t step) = 0;
+  virtual std::vector<std::int64_t> shuffled(std::int64_t batch) = 0;
 };
 
 // The source that a run describes. Throws ConfigError or IoError where the data cannot be used.

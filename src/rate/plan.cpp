@@ -58,7 +58,8 @@ std::vector<std::string> check_readout(const TrainingDescription& d, PairSource&
 }
 
 std::vector<std::string> check_plan(const TrainingDescription& d, PairSource& pairs) {
-  const std::int64_t per_epoch = pairs.steps_per_epoch(), steps = planned_steps(d, per_epoch);
+  const std::int64_t per_epoch = Steps{pairs.batches_per_epoch(), d.accumulate}.per_epoch();
+  const std::int64_t steps = planned_steps(d, per_epoch);
   refuse_steps_beyond(d, steps);
   std::vector<std::string> warnings = check_readout(d, pairs);
   if (std::string text = too_short_for_schedule(d, (steps + per_epoch - 1) / per_epoch); !text.empty())

@@ -31,7 +31,7 @@ class Recorded final : public PairSource {
 
   Shape sample() const override { return sample_; }
   std::int64_t classes() const override { return classes_; }
-  std::int64_t steps_per_epoch() const override { return static_cast<std::int64_t>(order_.size()); }
+  std::int64_t batches_per_epoch() const override { return static_cast<std::int64_t>(order_.size()); }
   std::int64_t batch(std::int64_t) const override { return samples_; }
 
   std::vector<float> make(std::int64_t step, const Slice& slice) override {
@@ -52,7 +52,7 @@ class Recorded final : public PairSource {
 
   std::vector<std::int64_t> shuffled(std::int64_t step) override {
     if (permutations_.empty()) return shuffled_positives(samples_, seed_, step);
-    const auto first = permutations_.begin() + step % steps_per_epoch() * samples_;
+    const auto first = permutations_.begin() + step % batches_per_epoch() * samples_;
     return {first, first + samples_};
   }
 
@@ -103,7 +103,7 @@ class Recorded final : public PairSource {
   void read_permutations(const h5::File& file, hsize_t samples) {
     permutations_ = read_whole(file, "/batches/permutations", {order_.size(), samples},
                                "for each step, the partners of the samples", samples_);
-    for (std::int64_t step = 0; step < steps_per_epoch(); ++step) {
+    for (std::int64_t step = 0; step < batches_per_epoch(); ++step) {
       std::vector<std::int64_t> partners = shuffled(step);
       std::ranges::sort(partners);
       if (std::ranges::adjacent_find(partners) != partners.end())
@@ -112,7 +112,9 @@ class Recorded final : public PairSource {
     }
   }
 
-  std::int64_t batch_of(std::int64_t step) const { return order_[static_cast<std::size_t>(step % steps_per_epoch())]; }
+  std::int64_t batch_of(std::int64_t step) const {
+    return order_[static_cast<std::size_t>(step % batches_per_epoch())];
+  }
 
   std::uint64_t seed_;
   std::int64_t samples_ = 0, classes_;

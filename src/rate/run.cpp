@@ -29,16 +29,9 @@ double unix_time() {
   return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-std::vector<LossTerm> terms_of(const Rule& rule) {
-  if (std::holds_alternative<LplRule>(rule)) return {kPull, kPush, kDecorrelation};
-  if (std::holds_alternative<ContrastiveRule>(rule)) return {kPull, kPush};
-  if (std::holds_alternative<SupervisedRule>(rule)) return {kCrossEntropy};
-  return {};
-}
-
 // Everything that the rest of a run depends on.
 struct TrainingState {
-  static constexpr std::uint32_t kVersion = 3;
+  static constexpr std::uint32_t kVersion = 4;
   std::string run;                               // its name in the result file
   std::int64_t step = 0;                         // steps taken
   std::int64_t epochs = 0;                       // that were to be trained
@@ -65,8 +58,9 @@ class Session {
                         "(it takes AVX-512); use \"float32\"");
     encoder_ = fitted_encoder(description, *pairs_);
     trainer_ = std::make_unique<Trainer>(description, encoder_, backend, comm);
-    layout_.terms = terms_of(description.rule);
+    layout_.terms = description.objective->terms();
     layout_.steps = description.record.losses;
+    layout_.validation = description.record.validation_every > 0;
     for (std::size_t b = 0; b < encoder_.blocks.size(); ++b) layout_.layers.push_back(fmt::format("block {}", b + 1));
     layout_.hooks = trainer_->hooks() == 1 ? std::vector<std::string>{layout_.layers.back()} : layout_.layers;
     if (description.readout.wanted && pairs_->judged()) layout_.columns = pairs_->judged()->columns;
@@ -139,7 +133,8 @@ class Run : public Session {
         outputs_(outputs),
         checkpoint_(checkpoint),
         kind_{facts.program, TrainingState::kVersion, facts.fixed_text, facts.inputs},
-        schedule_(checkpoint) {
+        schedule_(checkpoint),
+        steps_{pairs_->batches_per_epoch(), description.accumulate} {
     for (const std::string& warning : check_plan(description, *pairs_))
       if (comm.rank() == 0) fmt::print(stderr, "warning: {}\n", warning);
     state_.epoch_sums = no_losses();
@@ -189,7 +184,7 @@ class Run : public Session {
     if (!o.listed.empty()) return o.listed[static_cast<std::size_t>(step) % o.listed.size()];
     if (!o.scheduled) return o.learning_rate;
     return Schedule{static_cast<int>(description_.epochs), o.warmup_epochs, o.start_rate, o.learning_rate, o.final_rate}
-        .rate(static_cast<int>(step / pairs_->steps_per_epoch()));
+        .rate(static_cast<int>(step / steps_.per_epoch()));
   }
 
   // Collective: writes a row or values, and remembers them where checkpoints need them.
@@ -201,15 +196,15 @@ class Run : public Session {
     if (!checkpoint_.path.empty()) remembered.push_back(row);
   }
 
-  std::int64_t last_step() const { return planned_steps(description_, pairs_->steps_per_epoch()); }
+  std::int64_t last_step() const { return planned_steps(description_, steps_.per_epoch()); }
 
   // Checkpoints at the end of an epoch are of before its readouts, so that the run can be resumed with more epochs.
   void run_all(ProgressStyle style) {
-    const std::int64_t per_epoch = pairs_->steps_per_epoch(), last = last_step();
+    const std::int64_t per_epoch = steps_.per_epoch(), last = last_step();
     if (state_.step == 0) add_baselines();
     Progress progress(style, comm_.rank() == 0, static_cast<double>(last), ProgressUnit::steps);
     while (!summary_.interrupted) {
-      if (state_.step > 0 && (state_.step == last || state_.step % per_epoch == 0)) read_out(state_.step == last);
+      if (state_.step > 0 && (state_.step == last || state_.step % per_epoch == 0)) judge(state_.step == last);
       if (state_.step == last) break;
       const std::int64_t epoch = state_.step / per_epoch;
       const std::int64_t end = std::min(last, (epoch + 1) * per_epoch);
@@ -224,7 +219,8 @@ class Run : public Session {
     epoch_start_ = wall_clock();
     epoch_samples_ = 0;
     while (state_.step < end) {
-      epoch_samples_ += pairs_->batch(state_.step);
+      const std::int64_t first = steps_.first_batch(state_.step);
+      for (std::int64_t b = first; b < first + steps_.batches(state_.step); ++b) epoch_samples_ += pairs_->batch(b);
       take_step();
       if (trainer_->losses_due() || state_.step == end) collect_losses();
       progress.show(fmt::format("epoch {}", epoch + 1), static_cast<double>(state_.step));
@@ -238,8 +234,7 @@ class Run : public Session {
     const double seconds = wall_clock() - epoch_start_;
     summary_.training_seconds += seconds;
     EpochRow row{epoch, rate_of(state_.step - 1), static_cast<double>(epoch_samples_) / seconds, state_.epoch_sums};
-    for (double& term : row.losses.terms) term /= static_cast<double>(steps);
-    row.losses.total /= static_cast<double>(steps);
+    divide(row.losses, steps);
     state_.epoch_sums = no_losses();
     summary_.final_total = row.losses.total;
     summary_.samples += epoch_samples_;
@@ -254,11 +249,13 @@ class Run : public Session {
     save_if_due(last || (checkpoint_.epochs > 0 && (epoch + 1) % checkpoint_.epochs == 0));
   }
 
-  // Readouts of the epoch that has just ended, where wanted.
-  void read_out(bool last) {
-    const std::int64_t per_epoch = pairs_->steps_per_epoch(), every = description_.readout.every;
+  // Losses on the validation split and readouts of the epoch that has just ended, where wanted.
+  void judge(bool last) {
+    const std::int64_t per_epoch = steps_.per_epoch();
     const std::int64_t epochs = (state_.step + per_epoch - 1) / per_epoch;
-    if (!layout_.columns.empty() && (last || (every > 0 && epochs % every == 0))) add_evaluation(epochs);
+    const auto due = [&](std::int64_t every) { return last || (every > 0 && epochs % every == 0); };
+    if (layout_.validation && due(description_.record.validation_every)) add_validation(epochs);
+    if (!layout_.columns.empty() && due(description_.readout.every)) add_evaluation(epochs);
   }
 
   void add_baselines() {
@@ -290,6 +287,17 @@ class Run : public Session {
     if (!text.empty()) summary_.accuracy.baseline_warnings.push_back(text);
   }
 
+  void add_validation(std::int64_t epochs) {
+    PairSource& pairs = *pairs_->validation();
+    const std::int64_t batches = pairs.batches_per_epoch();
+    ValidationRow row{epochs, no_losses()};
+    for (std::int64_t batch = (epochs - 1) * batches; batch < epochs * batches; ++batch)
+      add_losses(trainer_->judge(batch, pairs), row.losses);
+    divide(row.losses, batches);
+    add(row, state_.history.validation);
+    agree(comm_, [&] { write_events(row); });
+  }
+
   void add_evaluation(std::int64_t epochs) {
     const EvaluationRow row{epochs, evaluate_layers(Judged::all)};
     show(row.layers, summary_.accuracy);
@@ -305,11 +313,19 @@ class Run : public Session {
                             row.layers[l].accuracy[c], unix_time());
   }
 
+  void write_events(const ValidationRow& row) {
+    if (!events_) return;
+    events_->add_scalar("validation/total", state_.step, row.losses.total, unix_time());
+    write_terms("validation/", row.losses);
+  }
+
   // What was said of the step at which a resumed run begins.
   void repeat_events() {
     const History& history = state_.history;
-    const std::int64_t epochs = state_.step / pairs_->steps_per_epoch();
+    const std::int64_t epochs = state_.step / steps_.per_epoch();
     if (!history.epochs.empty() && history.epochs.back().epoch + 1 == epochs) write_events(history.epochs.back());
+    if (!history.validation.empty() && history.validation.back().epoch == epochs)
+      write_events(history.validation.back());
     if (!history.evaluations.empty() && history.evaluations.back().epoch == epochs)
       write_events(history.evaluations.back());
   }
@@ -318,10 +334,14 @@ class Run : public Session {
     if (!events_) return;
     if (!layout_.terms.empty()) events_->add_scalar("training/total", state_.step, row.losses.total, unix_time());
     events_->add_scalar("training/learning_rate", state_.step, row.learning_rate, unix_time());
+    write_terms("", row.losses);
+  }
+
+  void write_terms(const std::string& group, const LossRow& losses) {
     for (const LossTerm term : layout_.terms)
       for (std::size_t h = 0; h < layout_.hooks.size(); ++h)
-        events_->add_scalar(fmt::format("{}/{}", kLossNames[term], layout_.hooks[h]), state_.step,
-                            row.losses.terms[h * kLossTerms + term], unix_time());
+        events_->add_scalar(fmt::format("{}{}/{}", group, kLossNames[term], layout_.hooks[h]), state_.step,
+                            losses.terms[h * kLossTerms + term], unix_time());
   }
 
   void take_step() {
@@ -379,7 +399,7 @@ class Run : public Session {
         for (const std::string& bytes : comm_.gather(own)) all += bytes;
         std::vector<float> values(all.size() / sizeof(float));
         std::copy(all.begin(), all.end(), reinterpret_cast<char*>(values.data()));
-        const std::int64_t samples = pairs_->batch(state_.step);
+        const std::int64_t samples = pairs_->batch(steps_.first_batch(state_.step) + steps_.batches(state_.step) - 1);
         add({fmt::format("/inspection/hooks/step_{}/z_{}/{}", state_.step + 1, view + 1, h),
              values,
              {samples, static_cast<std::int64_t>(values.size()) / samples}},
@@ -396,6 +416,11 @@ class Run : public Session {
     for (std::size_t h = 0; h < losses.hooks.size(); ++h)
       for (std::size_t t = 0; t < kLossTerms; ++t) row.terms[h * kLossTerms + t] += losses.hooks[h][t];
     row.total += losses.total;
+  }
+
+  static void divide(LossRow& row, std::int64_t steps) {
+    for (double& term : row.terms) term /= static_cast<double>(steps);
+    row.total /= static_cast<double>(steps);
   }
 
   // Every rank holds the same losses, so every rank throws.
@@ -455,7 +480,7 @@ class Run : public Session {
                return static_cast<std::size_t>(size_of(*a)) == values.size();
              });
     };
-    const std::int64_t last = description_.epochs * pairs_->steps_per_epoch();
+    const std::int64_t last = description_.epochs * steps_.per_epoch();
     if (state.step < 0 || state.step > last || state.epoch_sums.terms.size() != no_losses().terms.size() ||
         !fit(arrays, state.value, [](const NamedArray& a) { return a.value.size; }) ||
         !fit(all, state.mean, [](const Parameter& p) { return p.mean.size; }) ||
@@ -484,7 +509,7 @@ class Run : public Session {
     if (state.step > last_step())
       throw ConfigError(fmt::format("{}: has taken {} steps, but this run ends after {}; give training.epochs more",
                                     path, state.step, last_step()));
-    const std::size_t whole = static_cast<std::size_t>(state.step / pairs_->steps_per_epoch());
+    const std::size_t whole = static_cast<std::size_t>(state.step / steps_.per_epoch());
     if (state.history.epochs.size() > whole && state.step < last_step())
       throw ConfigError(
           fmt::format("{}: training ended there in the middle of epoch {}, by training.steps, and its "
@@ -550,6 +575,7 @@ class Run : public Session {
   const CheckpointOptions& checkpoint_;
   CheckpointKind kind_;
   CheckpointSchedule schedule_;
+  Steps steps_;
   TrainingState state_;
   std::unique_ptr<TrainingFile> file_;  // on rank 0
   bool stored_ = false;                 // the network is in it

@@ -1,9 +1,25 @@
-// The learning rate of an epoch: linear warm-up, then half a cosine.
+// Steps of a training, and the learning rate of an epoch: linear warm-up, then half a cosine.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 
 namespace lpl::rate {
+
+// How the batches of an epoch are dealt to the steps of the optimiser: `accumulate` to each, to the last what remains.
+// All numbers count from 0, over all epochs.
+struct Steps {
+  std::int64_t batches_per_epoch = 1;
+  std::int64_t accumulate = 1;
+
+  std::int64_t per_epoch() const { return (batches_per_epoch + accumulate - 1) / accumulate; }
+  std::int64_t first_batch(std::int64_t step) const {
+    return step / per_epoch() * batches_per_epoch + step % per_epoch() * accumulate;
+  }
+  std::int64_t batches(std::int64_t step) const {
+    return std::min(accumulate, batches_per_epoch - step % per_epoch() * accumulate);
+  }
+};
 
 struct Schedule {
   std::int64_t epochs = 0;         // M

@@ -22,7 +22,7 @@ class Toy final : public PairSource {
 
   Shape sample() const override { return {1, dimensions_, 1, 1}; }
   std::int64_t classes() const override { return classes_; }
-  std::int64_t steps_per_epoch() const override { return steps_per_epoch_; }
+  std::int64_t batches_per_epoch() const override { return steps_per_epoch_; }
   std::int64_t batch(std::int64_t) const override { return batch_; }
 
   std::vector<float> make(std::int64_t step, const Slice& slice) override {

@@ -5,38 +5,22 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <utility>
 
 #include "core/errors.hpp"
 #include "core/text.hpp"
+#include "rate/schedule.hpp"
 
 namespace lpl::rate {
 namespace {
 
-LplObjective objective_of(const Rule& rule) {
-  if (const auto* lpl = std::get_if<LplRule>(&rule))
-    return {lpl->predictive_strength, lpl->hebbian_strength, lpl->rate.decorrelation_strength,
-            lpl->rate.form,           lpl->rate.epsilon,     lpl->rate.gradient};
-  LplObjective objective;
-  if (const auto* contrastive = std::get_if<ContrastiveRule>(&rule)) {
-    objective.predictive = contrastive->predictive_strength;
-    objective.hebbian = contrastive->hebbian_strength;
-  }
-  objective.decorrelation = 0;
-  return objective;
-}
-
 AdamForm form_of(const AdamOptimizer& adam, double decay) { return {adam.beta1, adam.beta2, adam.epsilon, decay}; }
-
-bool keeps_estimates(const Rule& rule) {
-  const auto* lpl = std::get_if<LplRule>(&rule);
-  return lpl && lpl->rate.stale_estimates;
-}
 
 }  // namespace
 
 EncoderDescription fitted_encoder(const TrainingDescription& d, const PairSource& pairs) {
-  const bool supervised = std::holds_alternative<SupervisedRule>(d.rule);
+  const bool supervised = d.objective->needs().labels;
   if (supervised && pairs.classes() == 0)
     throw ConfigError(d.name + ": supervised learning needs labels, and this data set has none");
   return make_encoder(d.net, pairs.sample(), d.biases, d.scope == Scope::end_to_end, d.projector,
@@ -50,11 +34,13 @@ Trainer::Trainer(const TrainingDescription& description, const EncoderDescriptio
       backend_(backend),
       comm_(comm),
       encoder_(encoder, backend, description.seed),
-      repeatable_(!std::holds_alternative<OjaRule>(description.rule)),
+      repeatable_(!description.objective->terms().empty()),
       batch_(description.batch, comm.rank(), comm.size(), backend.most_slices()) {
-  if (keeps_estimates(description.rule)) estimates_.resize(hooks());
+  if (description.objective->needs().estimates) estimates_.resize(hooks());
   losses_ = backend_.zeros(static_cast<std::int64_t>(hooks()) * kLossTerms);
-  log_ = backend_.zeros(backend_.steps_ahead() * losses_.size);
+  log_ = backend_.zeros(backend_.steps_ahead() * description.accumulate * losses_.size);
+  if (description.accumulate > 1)
+    for (const Parameter* p : encoder_.parameters()) sums_[p] = backend_.zeros(p->size());
   labels_ = backend_.indices(description.batch);
   positives_ = {backend_.indices(description.batch), backend_.indices(description.batch)};
   rates_ = backend_.zeros(2);
@@ -63,51 +49,74 @@ Trainer::Trainer(const TrainingDescription& description, const EncoderDescriptio
 }
 
 void Trainer::step(std::int64_t step, double learning_rate, PairSource& pairs, Inspection* inspection) {
-  step_ = step;
-  inspection_ = inspection;
-  batch_ = Batch(pairs.batch(step), comm_.rank(), comm_.size(), backend_.most_slices());
-  Slices x;
-  // Data may fail on one rank alone.
-  agree(comm_, [&] {
-    if (std::holds_alternative<SupervisedRule>(description_.rule)) backend_.write(labels_, pairs.labels(step));
-    if (description_.positives == Positives::shuffled) {
-      const std::vector<std::int64_t> positives = pairs.shuffled(step);
-      backend_.write(positives_.of_first, {positives.begin(), positives.end()});
-      backend_.write(positives_.of_second, inverse_positives(positives));
-    }
-    for (const Slice& slice : batch_.mine()) x.push_back(samples(pairs, slice));
-  });
-  const std::uint64_t seed = description_.seed + static_cast<std::uint64_t>(step) * 0x9e3779b97f4a7c15u;
-  backend_.write(seed_, {static_cast<std::int32_t>(seed), static_cast<std::int32_t>(seed >> 32)});
   const auto* adam = std::get_if<AdamOptimizer>(&description_.optimizer.kind);
   backend_.write(rates_, adam ? adam_rates(form_of(*adam, 0), learning_rate, step + 1) : sgd_rates(learning_rate));
 
-  if (repeatable_ && !inspection)
-    backend_.repeat(batch_, std::move(x), [this](Slices given) { learn(std::move(given)); });
-  else
-    learn(std::move(x));
-  backend_.copy(losses_, log_, logged_++ * losses_.size);
+  const Steps steps{pairs.batches_per_epoch(), description_.accumulate};
+  const std::int64_t first = steps.first_batch(step), batches = steps.batches(step);
+  std::int64_t row = std::accumulate(logged_.begin(), logged_.end(), std::int64_t{0});
+  for (std::int64_t batch = first; batch < first + batches; ++batch) {
+    inspection_ = batch + 1 == first + batches ? inspection : nullptr;
+    Slices x = take_batch(batch, pairs);
+    const std::uint64_t seed = description_.seed + static_cast<std::uint64_t>(batch) * 0x9e3779b97f4a7c15u;
+    backend_.write(seed_, {static_cast<std::int32_t>(seed), static_cast<std::int32_t>(seed >> 32)});
+    if (repeatable_ && !inspection_)
+      backend_.repeat(batch_, std::move(x), [this](Slices given) { learn(std::move(given)); });
+    else
+      learn(std::move(x));
+    backend_.copy(losses_, log_, row++ * losses_.size);
+  }
+  logged_.push_back(batches);
+  if (!sums_.empty()) learn_from_sums(batches);
 }
 
-Tensor Trainer::samples(PairSource& pairs, const Slice& slice) {
+StepLosses Trainer::judge(std::int64_t batch, PairSource& pairs) {
+  inspection_ = nullptr;
+  Slices x = take_batch(batch, pairs);
+  std::vector<Block>& blocks = encoder_.blocks();
+  for (std::size_t b = 0; b < blocks.size(); ++b) {
+    x = forward(blocks[b], x, nullptr);
+    if (description_.scope == Scope::layer_local || b + 1 == blocks.size()) judge_at_hook(b, x);
+  }
+  return losses_of(backend_.read(losses_));
+}
+
+Trainer::Slices Trainer::take_batch(std::int64_t batch, PairSource& pairs) {
+  batch_ = Batch(pairs.batch(batch), comm_.rank(), comm_.size(), backend_.most_slices());
+  Slices x;
+  // Data may fail on one rank alone.
+  agree(comm_, [&] {
+    if (description_.objective->needs().labels) backend_.write(labels_, pairs.labels(batch));
+    if (description_.positives == Positives::shuffled) {
+      const std::vector<std::int64_t> positives = pairs.shuffled(batch);
+      backend_.write(positives_.of_first, {positives.begin(), positives.end()});
+      backend_.write(positives_.of_second, inverse_positives(positives));
+    }
+    for (const Slice& slice : batch_.mine()) x.push_back(samples(pairs, batch, slice));
+  });
+  return x;
+}
+
+Tensor Trainer::samples(PairSource& pairs, std::int64_t batch, const Slice& slice) {
   Shape shape = encoder_description_.input;
   shape.samples = 2 * slice.count;
   const ViewSource* const source = pairs.view_source();
   if (!source || !backend_.makes_views(*source))
-    return backend_.upload(pairs.make(step_, slice), shape, description_.precision);
-  Tensor views = backend_.make_views(*source, pairs.views(step_, slice), description_.precision);
+    return backend_.upload(pairs.make(batch, slice), shape, description_.precision);
+  Tensor views = backend_.make_views(*source, pairs.views(batch, slice), description_.precision);
   views.shape = shape;  // a dense network takes them as vectors
   return views;
 }
 
 void Trainer::learn(Slices x) {
   std::vector<Block>& blocks = encoder_.blocks();
+  if (at_once()) backend_.clear(gradients_);
   if (description_.scope == Scope::layer_local) {
     for (std::size_t b = 0; b < blocks.size(); ++b) {
       BlockPass pass;
       Slices y = forward(blocks[b], x, &pass);
-      if (std::holds_alternative<OjaRule>(description_.rule))
-        learn_by_oja(blocks[b].layers.front(), x, y);
+      if (description_.objective->terms().empty())
+        learn_without_losses(blocks[b].layers.front(), x, y);
       else
         backward(blocks[b], pass, learn_at_hook(b, y), false);
       x = std::move(y);
@@ -121,24 +130,34 @@ void Trainer::learn(Slices x) {
       passes[b] = {};
     }
   }
+  if (at_once()) learn_at_once();
 }
 
 std::vector<StepLosses> Trainer::take_losses() {
-  const std::vector<float> terms = backend_.read({logged_ * losses_.size, log_.data});
-  const LplObjective objective = objective_of(description_.rule);
-  auto term = terms.begin();
-  std::vector<StepLosses> steps(static_cast<std::size_t>(std::exchange(logged_, 0)));
-  const bool has_losses = !std::holds_alternative<OjaRule>(description_.rule);
-  for (StepLosses& losses : steps) {
-    losses.total = has_losses ? 0 : std::numeric_limits<double>::quiet_NaN();
-    for (std::size_t h = 0; h < hooks(); ++h, term += kLossTerms) {
-      LossTerms& hook = losses.hooks.emplace_back();
-      std::copy_n(term, kLossTerms, hook.begin());
-      losses.total += objective.predictive * hook[kPull] + objective.hebbian * hook[kPush] +
-                      objective.decorrelation * hook[kDecorrelation] + hook[kCrossEntropy];
-    }
+  const std::int64_t rows = std::accumulate(logged_.begin(), logged_.end(), std::int64_t{0});
+  const std::vector<float> log = backend_.read({rows * losses_.size, log_.data});
+  std::vector<StepLosses> steps;
+  std::span<const float> left(log);
+  for (const std::int64_t batches : std::exchange(logged_, {})) {
+    const auto size = static_cast<std::size_t>(batches * losses_.size);
+    steps.push_back(losses_of(left.first(size)));
+    left = left.subspan(size);
   }
   return steps;
+}
+
+StepLosses Trainer::losses_of(std::span<const float> rows) const {
+  StepLosses losses;
+  const auto row = static_cast<std::size_t>(losses_.size);
+  const auto count = static_cast<double>(rows.size() / row);
+  for (std::size_t h = 0; h < hooks(); ++h) {
+    LossTerms& hook = losses.hooks.emplace_back();
+    for (std::size_t t = 0; t < kLossTerms; ++t)
+      for (std::size_t i = h * kLossTerms + t; i < rows.size(); i += row)
+        hook[t] += static_cast<double>(rows[i]) / count;
+    losses.total += description_.objective->total(hook);
+  }
+  return losses;
 }
 
 std::vector<StaleEstimates> Trainer::estimates() {
@@ -259,7 +278,8 @@ Trainer::Slices Trainer::backward(Norm& norm, NormPass& pass, Slices dy) {
   const std::int64_t channels = norm.weight.size();
   const Array sums = sum_moments(norm, pass.x, &dy, {2 * channels, pass.moments.data});
   const Array coefficients = backend_.zeros(8 * channels);
-  const Array weight = backend_.zeros(channels), bias = backend_.zeros(channels);
+  const Array weight = at_once() ? gradient_of(norm.weight) : backend_.zeros(channels);
+  const Array bias = at_once() ? gradient_of(norm.bias) : backend_.zeros(channels);
   backend_.normalise(NormalisationGradient{static_cast<std::uint32_t>(channels),
                                            static_cast<double>(batch_.samples() * norm.description.positions),
                                            sums.data.get(), pass.moments.data.get(), norm.weight.value.data.get(),
@@ -274,8 +294,7 @@ Trainer::Slices Trainer::backward(Layer& layer, Pass& pass, Slices dy, bool want
   const LayerDescription& d = layer.description;
   if (layer.norm) dy = backward(*layer.norm, pass.norm, std::move(dy));
   if (!wanted) pass.filters = {};  // room for the gradient
-  std::vector<Array> weight = clear_parts(weight_gradient_, layer.weight.size());
-  std::vector<Array> bias = clear_parts(bias_gradient_, layer.bias.size());
+  std::vector<Array> weight = weight_parts(layer), bias = bias_parts(layer);
   Slices gradients;
   for (std::size_t s = 0; s < dy.size(); ++s) {
     const std::size_t part = comm_.size() > 1 ? s : 0;
@@ -300,70 +319,75 @@ void Trainer::apply(Layer& layer, std::vector<Array>& weight, std::vector<Array>
 
 Trainer::Slices Trainer::learn_at_hook(std::size_t block, const Slices& y) {
   Block& b = encoder_.blocks()[block];
-  const std::size_t hook = description_.scope == Scope::end_to_end ? 0 : block;
-  Slices z;
-  for (const Tensor& slice : y) z.push_back(description_.pooled ? backend_.mean_over_space(slice) : slice);
+  const std::size_t hook = hook_of(block);
+  Slices z = at_hook(y);
   std::vector<Pass> passes(b.projector.size());
   for (std::size_t l = 0; l < b.projector.size(); ++l) z = forward(b.projector[l], z, &passes[l]);
 
-  Slices dz;
-  if (b.classifier) {
-    Pass pass;
-    const Slices logits = forward(*b.classifier, z, &pass);
-    dz = backward(
-        *b.classifier, pass,
-        backend_.cross_entropy(batch_, logits, labels_, losses_, static_cast<std::int64_t>(hook) * kLossTerms), true);
-  } else {
-    dz = hook_losses(hook, z);
-  }
+  if (inspection_) inspect(z);
+  Pass classified;
+  if (b.classifier) z = forward(*b.classifier, z, &classified);
+  Slices dz = hook_losses(hook, z, estimates_.empty() ? nullptr : &estimates_[hook]);
+  if (b.classifier) dz = backward(*b.classifier, classified, std::move(dz), true);
   for (std::size_t l = b.projector.size(); l-- > 0;) dz = backward(b.projector[l], passes[l], std::move(dz), true);
-  if (!description_.pooled) return dz;
-  Slices dy;
-  for (std::size_t s = 0; s < y.size(); ++s)
-    dy.push_back(backend_.scale(dz[s], 1.0f / static_cast<float>(y[s].shape.positions())));
-  return dy;
+  return dz;
 }
 
-Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z) {
-  if (inspection_)
-    for (int view = 0; view < 2; ++view) {
-      std::vector<float>& values = inspection_->hooks[view].emplace_back();
-      for (const Tensor& slice : z) {
-        const std::vector<float> both = backend_.download(slice);
-        const auto half = static_cast<std::ptrdiff_t>(both.size() / 2);
-        values.insert(values.end(), both.begin() + view * half, both.begin() + (view + 1) * half);
-      }
+void Trainer::judge_at_hook(std::size_t block, const Slices& y) {
+  Block& b = encoder_.blocks()[block];
+  const std::size_t hook = hook_of(block);
+  Slices z = at_hook(y);
+  for (Layer& layer : b.projector) z = forward(layer, z, nullptr);
+  if (b.classifier) z = forward(*b.classifier, z, nullptr);
+  if (estimates_.empty()) {
+    hook_losses(hook, z, nullptr);
+  } else {
+    EstimateArrays held{copy_of(estimates_[hook].mean), copy_of(estimates_[hook].variance)};
+    hook_losses(hook, z, &held);
+  }
+}
+
+Trainer::Slices Trainer::at_hook(const Slices& y) {
+  Slices z;
+  for (const Tensor& slice : y) z.push_back(description_.pooled ? backend_.mean_over_space(slice) : slice);
+  return z;
+}
+
+Array Trainer::copy_of(const Array& array) {
+  Array copy = backend_.zeros(array.size);
+  backend_.copy(array, copy, 0);
+  return copy;
+}
+
+void Trainer::inspect(const Slices& z) {
+  for (int view = 0; view < 2; ++view) {
+    std::vector<float>& values = inspection_->hooks[view].emplace_back();
+    for (const Tensor& slice : z) {
+      const std::vector<float> both = backend_.download(slice);
+      const auto half = static_cast<std::ptrdiff_t>(both.size() / 2);
+      values.insert(values.end(), both.begin() + view * half, both.begin() + (view + 1) * half);
     }
-  const std::int64_t offset = static_cast<std::int64_t>(hook) * kLossTerms;
-  const LplObjective objective = objective_of(description_.rule);
-  if (std::holds_alternative<ContrastiveRule>(description_.rule))
-    return backend_.contrastive_loss(objective, batch_, z, losses_, offset);
-  return backend_.lpl_loss(objective, batch_, z, description_.positives == Positives::shuffled ? &positives_ : nullptr,
-                           estimates_.empty() ? nullptr : &estimates_[hook], losses_, offset);
+  }
 }
 
-// Oja (1982), for every unit on its own: dw = mean over samples of z (x - z w); the optimiser's weight decay does the
-// rest. Both views are samples.
-void Trainer::learn_by_oja(Layer& layer, const Slices& x, const Slices& z) {
-  const std::int64_t units = layer.description.convolution.out;
-  const std::int64_t inputs = layer.description.convolution.in;
-  const std::vector<float> w = backend_.read(layer.weight.value);
-  std::vector<Array> gradients = clear_parts(weight_gradient_, layer.weight.size());
-  std::vector<Array> none = clear_parts(bias_gradient_, layer.bias.size());
+Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z, EstimateArrays* estimates) {
+  const Partners* const positives = description_.positives == Positives::shuffled ? &positives_ : nullptr;
+  const std::int64_t offset = static_cast<std::int64_t>(hook) * kLossTerms;
+  const bool rounded = description_.precision == Precision::bfloat16;
+  return description_.objective->evaluate(backend_, {batch_, positives, estimates, labels_, losses_, offset, rounded},
+                                          z);
+}
+
+// Both views are samples.
+void Trainer::learn_without_losses(Layer& layer, const Slices& x, const Slices& z) {
+  const std::vector<float> weights = backend_.read(layer.weight.value);
+  std::vector<Array> gradients = weight_parts(layer), none = bias_parts(layer);
   const double scale = 1.0 / static_cast<double>(2 * batch_.samples());
   for (std::size_t s = 0; s < x.size(); ++s) {
     Array& part = gradients[comm_.size() > 1 ? s : 0];
-    std::vector<float> sum = backend_.read(part), gradient(sum.size());
-    const std::vector<float> in = backend_.download(x[s]), out = backend_.download(z[s]);
-    for (std::int64_t n = 0; n < x[s].shape.samples; ++n)
-      for (std::int64_t o = 0; o < units; ++o) {
-        const double activity = out[static_cast<std::size_t>(n * units + o)];
-        for (std::int64_t i = 0; i < inputs; ++i)
-          gradient[static_cast<std::size_t>(o * inputs + i)] -=
-              static_cast<float>(scale * activity *
-                                 (static_cast<double>(in[static_cast<std::size_t>(n * inputs + i)]) -
-                                  activity * static_cast<double>(w[static_cast<std::size_t>(o * inputs + i)])));
-      }
+    std::vector<float> sum = backend_.read(part);
+    const std::vector<float> gradient = description_.objective->layer_gradient(
+        weights, backend_.download(x[s]), backend_.download(z[s]), layer.description.convolution.out, scale);
     // The slice's sum is complete before it is added, as in add_gradient().
     for (std::size_t i = 0; i < sum.size(); ++i) sum[i] += gradient[i];
     backend_.write(part, sum);
@@ -372,13 +396,42 @@ void Trainer::learn_by_oja(Layer& layer, const Slices& x, const Slices& z) {
 }
 
 void Trainer::update(Parameter& parameter, const Array& gradient) {
-  if (inspection_) inspection_->gradients[parameter.name] = to_torch_order(backend_.read(gradient), parameter.shape);
-  const OptimizerDescription& o = description_.optimizer;
-  const double decay = parameter.decayed ? o.weight_decay : 0.0;
-  if (const auto* adam = std::get_if<AdamOptimizer>(&o.kind))
-    backend_.adam(form_of(*adam, decay), rates_, gradient, parameter.value, parameter.mean, parameter.square);
+  if (sums_.empty())
+    optimise(parameter, gradient);
   else
-    backend_.sgd({std::get<SgdOptimizer>(o.kind).momentum, decay}, rates_, gradient, parameter.value, parameter.mean);
+    backend_.add(gradient, sums_.at(&parameter));
+}
+
+void Trainer::learn_from_sums(std::int64_t batches) {
+  for (Parameter* p : encoder_.parameters()) {
+    Array& gradient = sums_.at(p);
+    backend_.scale(gradient, 1.0f / static_cast<float>(batches));
+    optimise(*p, gradient);
+    backend_.clear(gradient);
+  }
+}
+
+void Trainer::optimise(Parameter& parameter, const Array& gradient) {
+  if (inspection_) inspection_->gradients[parameter.name] = to_torch_order(backend_.read(gradient), parameter.shape);
+  if (!at_once()) optimise(parameter.decayed, gradient, parameter.value, parameter.mean, parameter.square);
+}
+
+void Trainer::learn_at_once() {
+  const AllParameters& all = encoder_.all();
+  const std::int64_t size = all.value.size;
+  for (const auto& [first, end] : {std::pair{std::int64_t{0}, all.decayed}, {all.decayed, size}})
+    if (first < end)
+      optimise(first < all.decayed, part_of(gradients_, first, end - first), part_of(all.value, first, end - first),
+               part_of(all.mean, first, end - first), part_of(all.square, first, end - first));
+}
+
+void Trainer::optimise(bool decayed, const Array& gradient, Array value, Array mean, Array square) {
+  const OptimizerDescription& o = description_.optimizer;
+  const double decay = decayed ? o.weight_decay : 0.0;
+  if (const auto* adam = std::get_if<AdamOptimizer>(&o.kind))
+    backend_.adam(form_of(*adam, decay), rates_, gradient, value, mean, square);
+  else
+    backend_.sgd({std::get<SgdOptimizer>(o.kind).momentum, decay}, rates_, gradient, value, mean);
 }
 
 std::size_t Trainer::gradient_parts() const {
@@ -399,6 +452,10 @@ void Trainer::make_room_for_gradients() {
     for (const Layer& layer : block.projector) fit(layer);
     if (block.classifier) fit(*block.classifier);
   }
+  if (comm_.size() == 1 && description_.accumulate == 1) {
+    gradients_ = backend_.zeros(encoder_.all().value.size);
+    weights = 0;
+  }
   for (std::size_t p = 0; p < gradient_parts(); ++p) {
     weight_gradient_.push_back(backend_.zeros(weights));
     bias_gradient_.push_back(backend_.zeros(biases));
@@ -413,6 +470,17 @@ std::vector<Array> Trainer::clear_parts(const std::vector<Array>& store, std::in
     backend_.clear(room.back());
   }
   return room;
+}
+
+std::vector<Array> Trainer::weight_parts(const Layer& layer) {
+  if (at_once()) return {gradient_of(layer.weight)};
+  return clear_parts(weight_gradient_, layer.weight.size());
+}
+
+// Those of a layer without a bias are formed all the same, and not used.
+std::vector<Array> Trainer::bias_parts(const Layer& layer) {
+  if (at_once() && layer.description.convolution.biased) return {gradient_of(layer.bias)};
+  return clear_parts(bias_gradient_, layer.bias.size());
 }
 
 Dropout Trainer::dropout(const Layer& layer, std::size_t slice) const {

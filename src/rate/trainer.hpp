@@ -6,9 +6,13 @@
 // End to end: all blocks go forward and are held, the losses of the last hook go back through all of them.
 // Either way every gradient is taken at the parameters of before the step. Batch normalisation sees the whole batch in
 // training, and its running averages otherwise.
+//
+// Where a step has several batches (training.accumulate), each goes through the network by itself, at the parameters of
+// before the step, which learn from the mean of the gradients.
 #pragma once
 
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -41,13 +45,16 @@ class Trainer {
   Trainer(const TrainingDescription& description, const EncoderDescription& encoder, Backend& backend,
           Communicator& comm);
 
-  // Step `step` (0, 1, ...) at a learning rate. Collective. `inspection` may be null. May return before the step is
-  // done.
+  // Step `step` (0, 1, ...) at a learning rate, of the batches that Steps gives it. Collective. `inspection` may be
+  // null; its hooks are of the last batch. May return before the step is done.
   void step(std::int64_t step, double learning_rate, PairSource& pairs, Inspection* inspection);
-  // Losses of the steps since the last call, oldest first; waits for them. To be called before another step() where
-  // losses_due().
+  // Losses of a batch with the network as it is, which stays so: without dropout, and with the running averages of
+  // batch normalisation. Collective.
+  StepLosses judge(std::int64_t batch, PairSource& pairs);
+  // Mean losses over the batches of the steps since the last call, oldest first; waits for them. To be called before
+  // another step() where losses_due().
   std::vector<StepLosses> take_losses();
-  bool losses_due() const { return logged_ == backend_.steps_ahead(); }
+  bool losses_due() const { return static_cast<std::int64_t>(logged_.size()) == backend_.steps_ahead(); }
 
   // Mean activities of every block over space, samples x units each, for `samples` images (samples x height x width x
   // channels), with the network as it is.
@@ -81,9 +88,11 @@ class Trainer {
     std::vector<Trace> traces;  // of the rectified sum
   };
 
-  // Both views of a slice of the step.
-  Tensor samples(PairSource& pairs, const Slice& slice);
-  // What the step does once its samples are there.
+  // A batch with its labels and positives, and this rank's samples of it. Collective.
+  Slices take_batch(std::int64_t batch, PairSource& pairs);
+  // Both views of a slice of a batch.
+  Tensor samples(PairSource& pairs, std::int64_t batch, const Slice& slice);
+  // What is done with a batch once its samples are there.
   void learn(Slices x);
   // Without `pass` the network is used as it is, and nothing is collective.
   Slices forward(Block& block, const Slices& given, BlockPass* pass);
@@ -96,16 +105,37 @@ class Trainer {
   // Moments of the whole batch (Backend::add_moments), until the next call. Collective. `dy` may be null.
   Array sum_moments(const Norm& norm, const Slices& x, const Slices* dy, const Array& centre);
   Array array_of(const std::vector<float>& values);
-  // Losses at a block's hook; classifier and projector learn; returns the gradient with respect to the block's output.
+  Array copy_of(const Array& array);
+  // Losses at a block's hook; classifier and projector learn; returns the gradient with respect to the block's output,
+  // or to its means over space where losses see those.
   Slices learn_at_hook(std::size_t block, const Slices& y);
-  Slices hook_losses(std::size_t hook, const Slices& z);
-  void learn_by_oja(Layer& layer, const Slices& x, const Slices& z);
+  void judge_at_hook(std::size_t block, const Slices& y);
+  // What losses see of a block's output, before a projector.
+  Slices at_hook(const Slices& y);
+  std::size_t hook_of(std::size_t block) const { return description_.scope == Scope::end_to_end ? 0 : block; }
+  void inspect(const Slices& z);
+  // Gradients by slice; `estimates` may be null.
+  Slices hook_losses(std::size_t hook, const Slices& z, EstimateArrays* estimates);
+  // Means over the rows of a log.
+  StepLosses losses_of(std::span<const float> rows) const;
+  void learn_without_losses(Layer& layer, const Slices& x, const Slices& z);
+  // Learns, or where a step has several batches, adds to the sum of their gradients. Where all learn at once the
+  // gradient is where it should be.
   void update(Parameter& parameter, const Array& gradient);
+  void learn_from_sums(std::int64_t batches);
+  void optimise(Parameter& parameter, const Array& gradient);
+  void optimise(bool decayed, const Array& gradient, Array value, Array mean, Array square);
+  void learn_at_once();
   void apply(Layer& layer, std::vector<Array>& weight, std::vector<Array>& bias);
   // One a slice on several ranks.
   std::size_t gradient_parts() const;
   void make_room_for_gradients();
   std::vector<Array> clear_parts(const std::vector<Array>& store, std::int64_t size);
+  // Room for the gradients of a layer, in parts, 0.
+  std::vector<Array> weight_parts(const Layer& layer);
+  std::vector<Array> bias_parts(const Layer& layer);
+  bool at_once() const { return gradients_.size > 0; }
+  Array gradient_of(const Parameter& p) const { return part_of(gradients_, p.first, p.size()); }
   Dropout dropout(const Layer& layer, std::size_t slice) const;
 
   const TrainingDescription& description_;
@@ -113,16 +143,19 @@ class Trainer {
   Backend& backend_;
   Communicator& comm_;
   Encoder encoder_;
-  bool repeatable_;  // Backend::repeat(); Oja's rule learns on the host
+  bool repeatable_;  // Backend::repeat(); what learns without losses does on the host
   std::vector<EstimateArrays> estimates_;
-  Array losses_;  // hooks x kLossTerms
-  Array log_;     // of the losses of the last `logged_` steps
-  std::int64_t logged_ = 0;
+  Array losses_;                            // hooks x kLossTerms
+  Array log_;                               // of the losses of the last steps: a row a batch
+  std::vector<std::int64_t> logged_;        // batches of these steps
+  std::map<const Parameter*, Array> sums_;  // of the gradients of the step's batches; empty where it has one
+  // Of all parameters (AllParameters), which learn at once at the end of a step of one batch. Empty on several ranks,
+  // which reduce and learn layer by layer.
+  Array gradients_;
   // Room for the gradients of one layer, in parts.
   std::vector<Array> weight_gradient_, bias_gradient_, moments_;
 
-  // Of the step being taken.
-  std::int64_t step_ = 0;
+  // Of the batch being learned.
   Batch batch_;
   Indices labels_;
   Partners positives_;

@@ -36,7 +36,7 @@ void read_batches(const std::string& path) {
           path + "\"\n",
       fuzz::folder().path("f.rate"), {});
   const std::unique_ptr<rate::PairSource> pairs = make_pairs(description);
-  for (std::int64_t step = 0; step < 2 * pairs->steps_per_epoch(); ++step) {
+  for (std::int64_t step = 0; step < 2 * pairs->batches_per_epoch(); ++step) {
     pairs->make(step, {0, pairs->batch(step)});
     pairs->labels(step);
     rate::inverse_positives(pairs->shuffled(step));

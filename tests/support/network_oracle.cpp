@@ -162,7 +162,7 @@ double covariance_of(const Matrix& z, std::int64_t i, std::int64_t k) {
   return sum / static_cast<double>(z.rows - 1);
 }
 
-double push_of(const LplRateTerms& terms, double variance) {
+double push_of(const LplObjective& terms, double variance) {
   if (terms.form == HebbianForm::log_variance) return -std::log(variance + terms.epsilon);
   if (terms.form == HebbianForm::hinge) return std::max(0.0, 1 - std::sqrt(variance + 1e-8));
   return -variance;
@@ -204,6 +204,8 @@ OracleLosses oracle_losses(const TrainingDescription& d, const EncoderDescriptio
                            const std::vector<std::vector<double>>& stale_mean,
                            const std::vector<std::vector<double>>& stale_variance) {
   const std::int64_t samples = d.batch;
+  const LplObjective& rule = d.objective->weights();
+  const bool contrastive = d.objective->terms() == std::vector{kPull, kPush};
   Maps x[2];
   for (int view = 0; view < 2; ++view)
     x[view] = {samples, encoder.input.channels, encoder.input.height, encoder.input.width, batch.views[view]};
@@ -244,16 +246,15 @@ OracleLosses oracle_losses(const TrainingDescription& d, const EncoderDescriptio
               0.5 / n_samples * (std::log(sum) - flat[view].at(n, batch.labels[static_cast<std::size_t>(n)]));
         }
       losses.total += terms[kCrossEntropy];
-    } else if (const auto* contrastive = std::get_if<ContrastiveRule>(&d.rule)) {
+    } else if (contrastive) {
       for (std::int64_t n = 0; n < samples; ++n) terms[kPull] -= cosine(flat[0], n, flat[1], n) / n_samples;
       for (int view = 0; view < 2; ++view)
         for (std::int64_t i = 0; i < samples; ++i)
           for (std::int64_t k = 0; k < samples; ++k)
             if (i != k)
               terms[kPush] += 0.5 * std::pow(cosine(flat[view], i, flat[view], k), 2) / (n_samples * (n_samples - 1));
-      losses.total += contrastive->predictive_strength * terms[kPull] + contrastive->hebbian_strength * terms[kPush];
+      losses.total += rule.predictive * terms[kPull] + rule.hebbian * terms[kPush];
     } else {
-      const auto& rule = std::get<LplRule>(d.rule);
       const auto entries = static_cast<double>(flat[0].columns);
       for (std::int64_t n = 0; n < samples; ++n)
         for (std::int64_t c = 0; c < flat[0].columns; ++c)
@@ -264,9 +265,9 @@ OracleLosses oracle_losses(const TrainingDescription& d, const EncoderDescriptio
             const auto unit = static_cast<std::size_t>(c);
             for (std::int64_t n = 0; n < samples; ++n)
               terms[kPush] -= 0.5 * std::pow(flat[view].at(n, c) - stale_mean[h][unit], 2) /
-                              (stale_variance[h][unit] + rule.rate.epsilon) / ((n_samples - 1) * entries);
+                              (stale_variance[h][unit] + rule.epsilon) / ((n_samples - 1) * entries);
           } else {
-            terms[kPush] += 0.5 * push_of(rule.rate, covariance_of(flat[view], c, c)) / entries;
+            terms[kPush] += 0.5 * push_of(rule, covariance_of(flat[view], c, c)) / entries;
           }
         }
         for (std::int64_t i = 0; i < units; ++i)
@@ -275,8 +276,8 @@ OracleLosses oracle_losses(const TrainingDescription& d, const EncoderDescriptio
               terms[kDecorrelation] +=
                   0.5 * std::pow(covariance_of(stacked[view], i, k), 2) / static_cast<double>(units * units - units);
       }
-      losses.total += rule.predictive_strength * terms[kPull] + rule.hebbian_strength * terms[kPush] +
-                      rule.rate.decorrelation_strength * terms[kDecorrelation];
+      losses.total +=
+          rule.predictive * terms[kPull] + rule.hebbian * terms[kPush] + rule.decorrelation * terms[kDecorrelation];
     }
     losses.terms.push_back(std::move(terms));
   }

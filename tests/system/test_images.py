@@ -2,6 +2,8 @@
 """Images of one's own: lpl_rate import makes a set of them from what people have, and trainings read it."""
 
 import gzip
+import itertools
+import re
 import signal
 import struct
 import subprocess
@@ -9,8 +11,8 @@ import time
 import unittest
 import zlib
 
-from support import LPL_RATE, environment, h5py, lpl_rate
-from test_rate import SUPERVISED, RateTest, description
+from support import LPL_RATE, ROOT, environment, h5py, lpl_rate
+from test_rate import LINEAR, SUPERVISED, RateTest, description
 
 import numpy as np
 
@@ -204,6 +206,27 @@ class Import(ImagesTest):
         np.testing.assert_array_equal(stored["images"], records[:, 2:].reshape(3, 3, 32, 32).transpose(0, 2, 3, 1))
         self.assertEqual(list(stored["classes"]), [20, 100])
 
+    def test_imported_cifar10_is_seen_as_cifar10(self):
+        """Decision 13: the same test images, labels and normalisation, and so the same activity of a trained network."""
+        folder = self.cifar10()
+        self.convert(*(folder / f"data_batch_{i}.bin" for i in range(1, 6)))
+        self.convert(folder / "test_batch.bin", out="test.h5")
+        text = (ROOT / "docs/decisions/0013-named-image-sets.md").read_text()
+        mean, deviation = (re.search(rf"^{key} = (\[.*?\])", text, re.MULTILINE)[1] for key in ("mean", "deviation"))
+        self.train("run", text=description(data=f'set = "cifar10"\nfolder = "{folder}"'))
+        imported = ['data.set="images"', f'data.file="{self.folder}/set.h5"', f'data.test="{self.folder}/test.h5"',
+                    f"data.mean={mean}", f"data.deviation={deviation}"]
+        found = []
+        for name, settings in (("named", []), ("imported", imported)):
+            arguments = [part for setting in settings for part in ("--set", setting)]
+            done = lpl_rate("eval", self.folder / "run.h5", "--activity", "--out", self.folder / f"{name}.h5", *arguments)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with h5py.File(self.folder / f"{name}.h5") as file:
+                found.append({key: values[()] for key, values in file["activity"].items()})
+        self.assertEqual(found[0]["pixels"].shape, (8, 32, 32, 3))
+        for key, values in found[0].items():
+            np.testing.assert_array_equal(found[1][key], values, key)
+
     def test_grey(self):
         self.file("flat/1.png", png(np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [10, 20, 30]]], np.uint8)))
         self.convert(self.folder / "flat", "--grey")
@@ -380,6 +403,38 @@ class Trained(ImagesTest):
             np.testing.assert_allclose(result["steps/total"][:], expected, rtol=1e-5)
         self.assertIn("given together", self.refused("data.mean=[0.5]", text=text))
         self.assertIsNotNone(measured)
+
+    def test_validation_losses_are_of_the_images_held_out(self):
+        """Images of one value each, a unit that only sums: losses say how the two parts of them vary."""
+        values = np.array([10, 35, 90, 100, 180, 250], np.uint8)
+        path = self.folder / "values.h5"
+        with h5py.File(path, "w") as file:
+            file["images"] = np.broadcast_to(values[:, None, None, None], (6, 8, 8, 3))
+        data = f'set = "images"\nfile = "{path}"\nvalidation_fraction = 0.334\nmean = [0.5]\ndeviation = [0.25]\naugmentation = {{}}'
+        settings = ["training.batch=4", "training.epochs=1", "optimizer.learning_rate=0", "readout.wanted=false",
+                    "record.validation_every=1", *self.OFF]
+        found = self.train("run", *settings, text=description(net=LINEAR, data=data))
+        with h5py.File(self.folder / "run.h5") as result:
+            weight = result["network/network.encoder.blocks.0.module.0.weight"][()].astype(float).sum()
+            push = [result[f"{group}/push"][0, 0] for group in ("training", "validation")]
+            self.assertAlmostEqual(result["validation/pull"][0, 0], 0, 12)
+        activity = weight * (values / 255 - 0.5) / 0.25
+
+        def loss(part):
+            return -np.log(np.var(activity[part], ddof=1) + 1e-4)
+
+        parts = [([i for i in range(6) if i not in held_out], list(held_out))
+                 for held_out in itertools.combinations(range(6), 2)]
+        fitting = [held_out for trained, held_out in parts
+                   if np.allclose([loss(trained), loss(held_out)], push, rtol=1e-4)]
+        self.assertEqual(len(fitting), 1, push)
+        self.assertEqual(found["validation/total"][0], (1,))
+
+    def test_validation_losses_of_no_images_are_refused(self):
+        message = self.refused("record.validation_every=2", "data.validation_fraction=0", text=self.text("test_fraction = 0.2"),
+                               arguments=["--set", "readout.wanted=false"])
+        self.assertIn("record: 'validation_every' is 2", message)
+        self.assertIn("has 0 images for validation", message)
 
     def test_augmentation_can_be_switched_off(self):
         """Without any, both views are the same: nothing to predict."""

@@ -163,6 +163,22 @@ class OneResult(RateTest):
         for ranks in (2, 5):
             self.assert_same(expected, self.train("several", text=text, ranks=ranks, threads=2))
 
+    def test_accumulated_gradients_are_the_same(self):
+        """Five batches an epoch in steps of two, two and one."""
+        net = VGG + "\ndropouts = [0, 0.2, 0, 0, 0.5, 0, 0, 0]"
+        settings = ["training.accumulate=2", "data.blocks_per_epoch=5"]
+        for way, rule, more in (("stale", STALE, []), ("end_to_end", SUPERVISED, END_TO_END)):
+            with self.subTest(way):
+                checkpoint = self.folder / "accumulate.checkpoint"
+                text = description(rule, net)
+                expected = self.train("one", *settings, *more, text=text,
+                                      arguments=["--checkpoint", checkpoint, "--checkpoint-every", "1us"])
+                self.assertEqual(expected["steps/total"][0], (6,))
+                self.assert_same(expected, self.train("three", *settings, *more, text=text, ranks=3))
+                checkpoint.write_bytes(b"broken")  # of the end; the one before it is of the end of the first epoch
+                self.assert_same(expected, self.train("resumed", *settings, *more, text=text,
+                                                      arguments=["--resume", checkpoint, "--fall-back"]))
+
     def test_toys_are_the_same(self):
         expected = self.train("one", text=description(net=LINEAR, data=CLUSTERS))
         self.assert_same(expected, self.train("four", text=description(net=LINEAR, data=CLUSTERS), ranks=4))
@@ -322,7 +338,7 @@ class Outputs(RateTest):
                     np.testing.assert_array_equal(judged[name][-1], run[name][-1])
 
     def test_event_files_tell_what_the_result_file_does(self):
-        self.train("run", arguments=["--events", self.folder / "events"])
+        self.train("run", "record.validation_every=2", arguments=["--events", self.folder / "events"])
         (path,) = (self.folder / "events").iterdir()
         version, scalars = read_events(path)
         self.assertEqual(version, "brain.Event:2")
@@ -332,6 +348,8 @@ class Outputs(RateTest):
         with h5py.File(self.folder / "run.h5", "r") as result:
             for tag, values in (("training/total", result["training/total"][:]), ("push/block 8", result["training/push"][:, 7])):
                 self.assertEqual(found[tag], [(3 * (e + 1), float(np.float32(v))) for e, v in enumerate(values)])
+            held_out = result["validation/push"][:, 7]
+            self.assertEqual(found["validation/push/block 8"], [(6, float(np.float32(held_out[0])))])
             accuracy = result["readout/accuracy"][-1]
             self.assertEqual(found["readout/wall_hue/block 2"], [(6, float(np.float32(accuracy[1, 1])))])
 
@@ -404,11 +422,70 @@ class Outputs(RateTest):
             self.assertEqual(result["readout/baselines/random"].shape, (8, 6))
             self.assertEqual(result["readout/baselines/pixels"].shape, (6,))
 
+    def test_losses_on_the_validation_split(self):
+        """They change nothing else, are the same on any number of ranks, and after a resumed run."""
+        images = f'set = "cifar10"\nfolder = "{self.cifar10()}"'
+        for name, text, settings in (("scenes", description(STALE), ["training.epochs=5"]),
+                                     ("images", description(SUPERVISED, data=images), ["training.epochs=5"]),
+                                     ("residual", description(net=RESIDUAL), ["training.epochs=5", *END_TO_END])):
+            with self.subTest(name):
+                plain = self.train("plain", *settings, text=text)
+                settings = [*settings, "record.validation_every=2"]
+                checkpoint = self.folder / "validation.checkpoint"
+                run = self.train("run", *settings, text=text, arguments=["--checkpoint", checkpoint, "--checkpoint-epochs", "1"])
+                own = {key: values for key, values in run.items() if key.startswith("validation/")}
+                self.assert_same(plain, {key: values for key, values in run.items() if key not in own},
+                                 ignore={"config/description"})
+                self.assertEqual(len(own), 3 if name == "images" else 5, own.keys())
+                self.assert_same(run, self.train("ranks", *settings, text=text, ranks=3))
+                self.assert_same(run, self.train("resumed", *settings, text=text,
+                                                 arguments=["--resume", f"{checkpoint}.previous"]))
+                with h5py.File(self.folder / "run.h5") as result:
+                    self.assertEqual(list(result["validation/epoch"]), [2, 4, 5])
+                    self.assertTrue(np.all(np.isfinite(result["validation/total"])))
+                    self.assertEqual(result["validation"].attrs["layers"], result["training"].attrs["layers"])
+
     def test_check_runs_nothing(self):
         done = lpl_rate(*self.command(description(), "checked", [], ["--check"]))
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("parameters", done.stdout)
         self.assertFalse((self.folder / "checked.h5").exists())
+
+
+class Accumulate(RateTest):
+    """training.accumulate, on recorded batches of the same samples, cut in different ways."""
+
+    def gradients(self, name, batches, samples, *settings, step=1, rule=SUPERVISED):
+        data = f'set = "batches"\nfile = "{self.batches(name + "_data.h5", samples, batches)}"'
+        text = description(rule, data=data).replace("batch = 10", f"batch = {samples}")
+        self.train(name, "training.epochs=1", "optimizer.learning_rate=0", f"record.gradients=[{step}]", *settings, text=text)
+        with h5py.File(self.folder / f"{name}.h5") as result:
+            group = result[f"inspection/gradients/step_{step}"]
+            return {key: values[()] for key, values in group.items()}, result["steps/total"][()]
+
+    def test_batches_of_a_mean_loss_are_one_batch(self):
+        for settings in ([], END_TO_END):
+            whole, (loss,) = self.gradients("whole", 1, 20, *settings)
+            parts, (mean,) = self.gradients("parts", 4, 5, "training.accumulate=4", *settings)
+            self.assertAlmostEqual(loss, mean, delta=1e-6 * loss)
+            self.assertEqual(whole.keys(), parts.keys())
+            for name, values in whole.items():
+                np.testing.assert_allclose(parts[name], values, rtol=1e-4, atol=1e-5 * np.abs(values).max(), err_msg=name)
+
+    def test_statistics_are_of_each_batch(self):
+        whole, (loss,) = self.gradients("whole", 1, 20, rule=LPL)
+        parts, (mean,) = self.gradients("parts", 4, 5, "training.accumulate=4", rule=LPL)
+        _, single = self.gradients("single", 4, 5, rule=LPL)
+        self.assertNotAlmostEqual(loss, mean, delta=1e-3 * abs(loss))
+        self.assertAlmostEqual(mean, np.mean(single), delta=1e-12 * abs(mean))
+
+    def test_the_last_step_of_an_epoch_takes_what_remains(self):
+        last, losses = self.gradients("last", 3, 5, "training.accumulate=2", step=2)
+        alone, single = self.gradients("alone", 3, 5, step=3)
+        self.assertEqual(losses.shape, (2,))
+        self.assertEqual(losses[1], single[2])
+        for name, values in alone.items():
+            np.testing.assert_array_equal(last[name], values, name)
 
 
 class EveryOption(RateTest):
@@ -483,6 +560,7 @@ class Refusals(RateTest):
             (CONTRASTIVE + "\ndecorrelation = { strength = 1 }", [], "no decorrelation term"),
             (SUPERVISED, ['learning.positives="shuffled"'], "predictive term"),
             (LPL, ["training.batch=1"], "variance"),
+            (LPL, ["record.validation_every=1", 'data={set="clusters"}', "readout.wanted=false"], "validation split"),
             (OJA, [], "one linear layer"),
         ):
             with self.subTest(rule=rule, settings=settings):

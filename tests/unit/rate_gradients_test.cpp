@@ -188,7 +188,7 @@ class GivenPairs final : public PairSource {
       : sample_(sample), batch_(std::move(batch)), samples_(samples) {}
   Shape sample() const override { return sample_; }
   std::int64_t classes() const override { return 3; }
-  std::int64_t steps_per_epoch() const override { return 1; }
+  std::int64_t batches_per_epoch() const override { return 1; }
   std::int64_t batch(std::int64_t) const override { return samples_; }
   std::vector<float> make(std::int64_t, const Slice& slice) override {
     std::vector<float> made;
@@ -237,7 +237,7 @@ class Networks : public testing::TestWithParam<NetworkCase> {
 TEST_P(Networks, GradientsAreTheSlopesOfTheTwin) {
   const NetworkCase& c = GetParam();
   const TrainingDescription d = describe(c);
-  const bool supervised = std::holds_alternative<SupervisedRule>(d.rule);
+  const bool supervised = d.objective->needs().labels;
   const EncoderDescription encoder =
       make_encoder(d.net, c.sample, d.biases, d.scope == Scope::end_to_end, d.projector, supervised ? 3 : 0);
   const auto comm = make_serial_communicator();
@@ -291,14 +291,10 @@ TEST_P(Networks, GradientsAreTheSlopesOfTheTwin) {
     const auto own_loss = [&] {
       OracleLosses found = losses();
       if (!local) return found.total;
-      const auto* rule = std::get_if<LplRule>(&d.rule);
-      const auto* contrastive = std::get_if<ContrastiveRule>(&d.rule);
+      const LplObjective& rule = d.objective->weights();
       const std::vector<double>& t = found.terms[hook];
-      if (rule)
-        return rule->predictive_strength * t[kPull] + rule->hebbian_strength * t[kPush] +
-               rule->rate.decorrelation_strength * t[kDecorrelation];
-      return contrastive ? contrastive->predictive_strength * t[kPull] + contrastive->hebbian_strength * t[kPush]
-                         : t[kCrossEntropy];
+      return rule.predictive * t[kPull] + rule.hebbian * t[kPush] + rule.decorrelation * t[kDecorrelation] +
+             t[kCrossEntropy];
     };
     double norm = 0;
     for (const float g : gradient) norm += static_cast<double>(g) * static_cast<double>(g);
@@ -371,6 +367,54 @@ INSTANTIATE_TEST_SUITE_P(
         NetworkCase{
             .name = "linear", .net = "type = \"dense\"\nunits = [2]\nrectified = false\n", .sample = {1, 2, 1, 1}}),
     [](const auto& c) { return std::string(c.param.name); });
+
+// ---- losses without learning
+
+// Where nothing differs between training and use, losses of both are the same; and a network is left as it was.
+TEST_P(Networks, LossesWithoutLearningAreThoseOfAStep) {
+  const NetworkCase& c = GetParam();
+  const TrainingDescription d = describe(c);
+  const int classes = d.objective->needs().labels ? 3 : 0;
+  const EncoderDescription encoder =
+      make_encoder(d.net, c.sample, d.biases, d.scope == Scope::end_to_end, d.projector, classes);
+  const auto comm = make_serial_communicator();
+  const auto backend = make_cpu_backend(*comm);
+  Trainer trainer(d, encoder, *backend, *comm);
+  GivenPairs pairs(c.sample, draw(c.sample, d.positives == Positives::shuffled), kSamples);
+  const auto state = [&] {
+    std::vector<std::vector<float>> values;
+    for (const NamedArray* a : trainer.encoder().state()) values.push_back(backend->read(a->value));
+    for (const StaleEstimates& e : trainer.estimates()) values.insert(values.end(), {e.mean, e.variance});
+    return values;
+  };
+  trainer.step(0, 0.0, pairs, nullptr);  // so that there are estimates
+  trainer.take_losses();
+  const auto before = state();
+  const StepLosses judged = trainer.judge(0, pairs);
+  EXPECT_EQ(state(), before);
+  EXPECT_TRUE(trainer.take_losses().empty());
+  trainer.step(0, 0.0, pairs, nullptr);
+  const StepLosses trained = trainer.take_losses().at(0);
+  if (d.net.residual()) {
+    EXPECT_NE(judged.hooks, trained.hooks);  // by running averages, not by those of the batch
+  } else {
+    EXPECT_EQ(judged.hooks, trained.hooks);
+    EXPECT_EQ(judged.total, trained.total);
+  }
+}
+
+TEST_F(Networks, LossesWithoutLearningAreWithoutDropout) {
+  const auto losses = [&](const std::string& dropouts) {
+    const NetworkCase c{.name = "dropout", .net = "type = \"convolutional\"\nchannels = [6, 5]\n" + dropouts};
+    const TrainingDescription d = describe(c);
+    const auto comm = make_serial_communicator();
+    const auto backend = make_cpu_backend(*comm);
+    Trainer trainer(d, make_encoder(d.net, c.sample, d.biases, false, d.projector, 0), *backend, *comm);
+    GivenPairs pairs(c.sample, draw(c.sample, false), kSamples);
+    return trainer.judge(0, pairs).hooks;
+  };
+  EXPECT_EQ(losses("dropouts = [0.2, 0.5]\n"), losses(""));
+}
 
 // ---- dropout
 // The twin does not draw what is silenced, so slopes are those of the network's own loss, in float32: rounding makes
