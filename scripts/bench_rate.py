@@ -127,16 +127,23 @@ GIVEN = 'set = "batches"\nfile = "batch.h5"'
 AUGMENTED = 'set = "cifar10"\nfolder = "."'
 
 
+def run(command, **options):
+    """What it prints; ends with what it says where it fails."""
+    done = subprocess.run(command, capture_output=True, text=True, **options)
+    if done.returncode != 0:
+        sys.exit(f"{command[0]} ended with {done.returncode}:\n{done.stderr.rstrip()}")
+    return done.stdout
+
+
 def train(args, folder, precision, data, epochs, device):
     """Images a second by epoch, and what lpl_rate printed."""
     path = folder / f"{precision}.rate"
     path.write_text(description(args.batch, precision, data, epochs))
-    command = [str(args.lpl_rate.resolve()), str(path), "--out", str(folder / "out.h5"), "--progress", "none",
+    command = [str(args.lpl_rate.resolve()), str(path), "--out", str(folder / "out.h5"), "--overwrite", "--progress", "none",
                "--device", device]
-    done = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True,
-                          env=environment(args.threads))
+    printed = run(command, cwd=folder, env=environment(args.threads))
     with h5py.File(folder / "out.h5", "r") as result:
-        return result["training/images_per_second"][()], done.stdout
+        return result["training/images_per_second"][()], printed
 
 
 def run_ours(args, folder, precision, data=GIVEN):
@@ -158,9 +165,9 @@ def time_epochs(args, folder):
 
 
 def run_torch(args):
-    done = subprocess.run(["/usr/bin/python3", "-c", TORCH, str(args.batch), str(args.threads), str(STEPS)], check=True,
-                          capture_output=True, text=True, env=environment(args.threads))
-    seconds, memory = (float(word) for word in done.stdout.split())
+    printed = run(["/usr/bin/python3", "-c", TORCH, str(args.batch), str(args.threads), str(STEPS)],
+                  env=environment(args.threads))
+    seconds, memory = (float(word) for word in printed.split())
     return seconds, memory
 
 

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # Installs what is missing, from the packages of Debian or Ubuntu. Elsewhere: names it. Arguments are parts; without any:
-#   run      to build and run (the default)
-#   test     what the tests use beyond that
-#   browser  one test looks at a report in a browser, and is skipped where there is none
-#   package  to make the Debian package (scripts/make_package.sh)
-#   fresh    to make a minimal system in a folder (scripts/fresh_root.sh)
-#   data     photographs to train on: Fashion-MNIST (examples/fashion.rate)
-#   check    what scripts/check_style.sh and .ci/run use beyond that
+#   run        to build and run (the default)
+#   test       what the tests use beyond that
+#   browser    one test looks at a report in a browser, and is skipped where there is none
+#   package    to make the Debian package (scripts/make_package.sh)
+#   fresh      to make a minimal system in a folder (scripts/fresh_root.sh)
+#   container  to build images of containers (scripts/test_container.sh)
+#   data       photographs to train on: Fashion-MNIST (examples/fashion.rate)
+#   check      what scripts/check_style.sh and .ci/run use beyond that
 set -euo pipefail
 
 run=(
@@ -20,14 +21,15 @@ test=(libgtest-dev libgmock-dev munge slurmctld slurmd slurm-client)
 browser=(chromium)
 package=(dpkg-dev file)
 fresh=(mmdebstrap)
+container=(buildah)
 data=(dataset-fashion-mnist)
 check=(git ccache clang clang-format clang-tidy libclang-rt-14-dev libomp-dev valgrind)
 
 packages=()
 for part in "${@:-run}"; do
   case $part in
-    run | test | browser | package | fresh | data | check) declare -n list=$part && packages+=("${list[@]}") ;;
-    *) echo "install_dependencies.sh: there is no part $part; there are run, test, browser, package, fresh, data and check" >&2; exit 2 ;;
+    run | test | browser | package | fresh | container | data | check) declare -n list=$part && packages+=("${list[@]}") ;;
+    *) echo "install_dependencies.sh: there is no part $part; there are run, test, browser, package, fresh, container, data and check" >&2; exit 2 ;;
   esac
 done
 

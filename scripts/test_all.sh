@@ -36,6 +36,7 @@ valgrind_runs() {
 
 stage "CI" .ci/run
 stage "package" scripts/test_package.sh build/release
+stage "container images" scripts/test_container.sh
 stage "clang's analyzer" scripts/check_style.sh --analyze
 stage "lpl_sim alone" alone spiking
 stage "lpl_rate alone" alone rate

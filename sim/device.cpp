@@ -64,9 +64,9 @@ std::unique_ptr<Backend> make_backend(const std::string& device, Communicator& c
   const std::string machine = host_name();
   const std::vector<std::string> machines = of_all_ranks(comm, machine);
   const auto turn = std::count(machines.begin(), machines.begin() + comm.rank(), machine);
-  const int count = cuda_device_count();
-  int number = 0;
+  int count = 0, number = 0;
   agree(comm, [&] {
+    count = cuda_device_count();
     const bool dealt = device.empty() || device == "cuda";
     number = dealt ? static_cast<int>(turn % std::max(count, 1)) : device_number(device);
   });

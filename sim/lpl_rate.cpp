@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
@@ -50,16 +51,32 @@ std::string or_dash(double value, fmt::string_view form) {
   return std::isnan(value) ? "-" : fmt::format(fmt::runtime(form), value);
 }
 
-void print_summary(const TrainingSummary& s, const std::string& device, const std::string& where, std::int64_t memory,
+// At the start: nobody should learn at the end that the CPU did it.
+void print_device(const Backend& backend, const Communicator& comm) {
+  if (comm.rank() != 0) return;
+  fmt::print("device       {}\n", backend.description());
+  std::fflush(stdout);
+}
+
+struct PeakMemory {
+  std::int64_t host, device;
+};
+
+PeakMemory peak_memory(const Backend& backend, Communicator& comm) {
+  return {lpl::peak_memory(comm), comm.max(backend.device_memory())};
+}
+
+void print_summary(const TrainingSummary& s, const std::string& where, const PeakMemory& memory,
                    const std::string& out) {
   fmt::print("ranks        {}, {}\n", where, mpi_library());
-  fmt::print("device       {}\n", device);
   fmt::print("network      {} parameters\n", s.parameters);
   fmt::print("training     {} epochs, {} steps, last loss {}\n", s.epochs, s.steps, or_dash(s.final_total, "{:.5g}"));
   print_accuracy(s.accuracy);
   fmt::print("time         {:.2f} s wall, {} pairs/s\n", s.wall_seconds,
              or_dash(static_cast<double>(s.samples) / s.training_seconds, "{:.4g}"));
-  fmt::print("peak memory  {:.1f} MiB per rank at most\n", static_cast<double>(memory) / (1 << 20));
+  const auto mebibytes = [](std::int64_t bytes) { return static_cast<double>(bytes) / (1 << 20); };
+  fmt::print("peak memory  {:.1f} MiB per rank at most\n", mebibytes(memory.host));
+  if (memory.device > 0) fmt::print("on a device  {:.1f} MiB at most\n", mebibytes(memory.device));
   fmt::print("output       {}\n", out);
 }
 
@@ -84,6 +101,7 @@ ExitCode train(const ProgramOptions& options, const std::string& device, const T
     check_training(training, comm);
     return ExitCode::done;
   }
+  print_device(*backend, comm);
   const TrainingOutputs outputs{options.out, more.events, behind_links(more.parameters), options.overwrite};
   std::vector<OutputFile> exports;
   if (!outputs.parameters.empty()) exports.push_back({"--export", outputs.parameters, more.parameters});
@@ -93,8 +111,8 @@ ExitCode train(const ProgramOptions& options, const std::string& device, const T
   const TrainingSummary summary =
       run_training(training, *backend, comm, facts, outputs, options.progress, options.checkpoint);
   const std::string where = placement(comm);
-  const std::int64_t memory = peak_memory(comm);
-  if (comm.rank() == 0) print_summary(summary, backend->description(), where, memory, options.out);
+  const PeakMemory memory = peak_memory(*backend, comm);
+  if (comm.rank() == 0) print_summary(summary, where, memory, options.out);
   return summary.interrupted ? interrupted(options, comm) : ExitCode::done;
 }
 
@@ -126,6 +144,7 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& device, cons
                         : read_imported(options.description, overrides, options.seed);
   });
   const std::unique_ptr<Backend> backend = make_backend(device, comm);
+  print_device(*backend, comm);
   std::vector<std::string> data = data_files(training);
   data.push_back(std::filesystem::absolute(options.description).lexically_normal().string());
   RunFacts facts = facts_of(options, comm, training);

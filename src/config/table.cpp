@@ -35,6 +35,11 @@ std::string shown(const toml::node& node) {
   return out.str();
 }
 
+// As a description has it, but for lists.
+std::string quoted(const toml::node& node) {
+  return node.is_string() ? '"' + node.as_string()->get() + '"' : shown(node);
+}
+
 // A list of lists.
 bool is_rows(const toml::array& list) {
   return !list.empty() && std::all_of(list.begin(), list.end(), [](const toml::node& row) { return row.is_array(); });
@@ -137,7 +142,12 @@ std::string Table::written(std::string_view key) const {
   const void* const found = node(key);
   const toml::node* const stands = found ? &as_node(found) : as_echo(echo_).get(key);
   if (!stands) return "nothing";
-  return stands->is_string() ? '"' + stands->as_string()->get() + '"' : shown(*stands);
+  constexpr std::size_t kFew = 4;
+  const toml::array* const list = stands->as_array();
+  if (!list || list->size() > kFew) return quoted(*stands);
+  std::vector<std::string> elements;
+  for (const toml::node& element : *list) elements.push_back(quoted(element));
+  return "[" + join(elements, ", ") + "]";
 }
 
 std::string Table::stated(std::string_view key) const { return stated(key, written(key)); }
@@ -422,9 +432,10 @@ std::vector<std::vector<double>> Table::number_rows(std::string_view key, Bounds
 
 std::vector<double> Table::quantities(std::string_view key, Dimension dimension, Bounds bounds) {
   if (dimension == Dimension::none) return numbers(key, bounds);
-  std::vector<double> values;
   const void* const found = find(key);
-  const toml::array* const list = found ? as_node(found).as_array() : nullptr;
+  if (!found) fail_missing(key);
+  std::vector<double> values;
+  const toml::array* const list = as_node(found).as_array();
   for (const std::string& text : texts(key)) {
     values.push_back(value_of(key, list ? list->get(values.size()) : found, dimension));
     check(key, values.back(), bounds, '"' + text + '"', ' ' + unit_of(dimension));

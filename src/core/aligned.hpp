@@ -1,5 +1,8 @@
-// Vectors aligned to a cache line, for arrays that vector kernels load.
+// Vectors aligned to a cache line, for arrays that vector kernels load; large ones lie on huge pages, where the system
+// has them, for arrays that are read here and there: each place would cost a walk through the page tables.
 #pragma once
+
+#include <sys/mman.h>
 
 #include <cstddef>
 #include <new>
@@ -8,20 +11,30 @@
 namespace lpl {
 
 template <class T>
-struct CacheLineAllocator {
+struct AlignedAllocator {
   using value_type = T;
-  CacheLineAllocator() = default;
+  AlignedAllocator() = default;
   template <class U>
-  CacheLineAllocator(const CacheLineAllocator<U>&) {}
-  T* allocate(std::size_t n) { return static_cast<T*>(::operator new (n * sizeof(T), std::align_val_t{64})); }
-  void deallocate(T* p, std::size_t) { ::operator delete (p, std::align_val_t{64}); }
+  AlignedAllocator(const AlignedAllocator<U>&) {}
+  T* allocate(std::size_t n) {
+    void* const place = ::operator new(n * sizeof(T), alignment(n));
+    if (alignment(n) == kHugePage) ::madvise(place, n * sizeof(T), MADV_HUGEPAGE);  // a hint: it may fail
+    return static_cast<T*>(place);
+  }
+  void deallocate(T* p, std::size_t n) { ::operator delete(p, alignment(n)); }
   template <class U>
-  bool operator==(const CacheLineAllocator<U>&) const {
+  bool operator==(const AlignedAllocator<U>&) const {
     return true;
+  }
+
+ private:
+  static constexpr std::align_val_t kCacheLine{64}, kHugePage{1u << 21};
+  static constexpr std::align_val_t alignment(std::size_t n) {
+    return n * sizeof(T) < std::size_t{8} << 20 ? kCacheLine : kHugePage;
   }
 };
 
 template <class T>
-using AlignedVector = std::vector<T, CacheLineAllocator<T>>;
+using AlignedVector = std::vector<T, AlignedAllocator<T>>;
 
 }  // namespace lpl

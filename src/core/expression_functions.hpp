@@ -14,10 +14,10 @@ inline constexpr int kLargestPower = 1024;
 
 struct ExpressionFunction {
   // Which dimensions it takes and gives.
-  enum class Shape { pure, same, root, alike, fused, pick, clip, steps, draw, poisson, noise };
+  enum class Shape : std::uint8_t { pure, same, root, alike, fused, pick, clip, steps, draw, poisson, noise };
   std::string_view name;
   Op op;
-  std::size_t operands;
+  std::uint8_t operands;
   Shape shape;
 };
 inline constexpr ExpressionFunction kExpressionFunctions[] = {

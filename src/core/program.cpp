@@ -63,6 +63,7 @@ void run(const Program& program, std::span<T> registers, NeuronStep<T>& step) {
                  [](double value) { return static_cast<T>(value); });
   step.fired = false;
   step.count = 0;
+  step.unsolved = false;
   for (std::size_t at = 0; at < program.code.size(); ++at) {
     const Instruction& i = program.code[at];
     const auto words = [&] { return step.noise.words(step.neuron, step.step, i.a); };
@@ -191,6 +192,9 @@ void run(const Program& program, std::span<T> registers, NeuronStep<T>& step) {
         break;
       case Op::clamp:
         if (!std::isnan(step.clamp)) set(step.clamp);
+        break;
+      case Op::unsolved:
+        step.unsolved |= truth(i.b);
         break;
       case Op::repeat:
         if (truth(i.b)) at -= i.a + std::size_t{1};

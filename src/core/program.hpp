@@ -51,14 +51,15 @@ enum class Op : std::uint8_t {
   normal,   // random numbers; `a` counts the draws of the text
   poisson,  // of mean b; `a` counts the draws of the text
   // What a step of a neuron meets; `a` is no register there.
-  time,     // to = time at the beginning of the step [s]
-  input,    // to = what devices add to input a in this step
-  arrival,  // to = the summed weights that arrive in this step at receptor a; once a step and receptor
-  hook,     // plasticity that acts within epochs may add to the arrivals of this step
-  fired,    // the neurons where register b is true spike, as often as register c says where a = 1 (at least once);
-            // what plasticity sees of the membrane is its value here
-  clamp,    // to = the clamp's value where one acts
-  repeat,   // the `a` instructions before it are done again while register b is true
+  time,      // to = time at the beginning of the step [s]
+  input,     // to = what devices add to input a in this step
+  arrival,   // to = the summed weights that arrive in this step at receptor a; once a step and receptor
+  hook,      // plasticity that acts within epochs may add to the arrivals of this step
+  fired,     // the neurons where register b is true spike, as often as register c says where a = 1 (at least once);
+             // what plasticity sees of the membrane is its value here
+  clamp,     // to = the clamp's value where one acts
+  unsolved,  // the neurons where register b is true could not do their step: it has no result
+  repeat,    // the `a` instructions before it are done again while register b is true
 };
 
 // Which of a, b and c an instruction reads as registers: bits 0, 1 and 2.
@@ -84,6 +85,7 @@ constexpr unsigned registers_read(Op op) {
     case Op::select:
       return 1 | 2 | 4;
     case Op::poisson:
+    case Op::unsolved:
     case Op::repeat:
       return 2;
     case Op::fired:
@@ -102,7 +104,7 @@ constexpr unsigned registers_read(Op op) {
 }
 
 // Does an instruction give a register a value?
-constexpr bool writes(Op op) { return op != Op::hook && op != Op::fired && op != Op::repeat; }
+constexpr bool writes(Op op) { return op != Op::hook && op != Op::fired && op != Op::unsolved && op != Op::repeat; }
 
 // Registers are numbered through: states, then values by neuron, then what repetitions carry on, then constants (the
 // same for all neurons), then temporaries.
@@ -138,6 +140,7 @@ struct NeuronStep {
   std::function<void()> hook;  // may change arrivals
   bool fired = false;
   std::uint32_t count = 0;  // of spikes
+  bool unsolved = false;
 };
 
 // How often a neuron spikes where Op::fired has a count.

@@ -57,6 +57,9 @@ void ProgramBuilder::fired(Value who) {
 void ProgramBuilder::fired(Value who, Value count) {
   add({.kind = Kind::result, .op = Op::fired, .index = 1, .b = who.id, .c = count.id, .effect = true});
 }
+void ProgramBuilder::unsolved(Value who) {
+  add({.kind = Kind::result, .op = Op::unsolved, .b = who.id, .effect = true});
+}
 
 void ProgramBuilder::commit(const std::vector<std::pair<std::uint16_t, Value>>& values) {
   // A value that lies in the register of another state, or is wanted twice, is copied before any register changes.

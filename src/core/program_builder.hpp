@@ -33,6 +33,7 @@ class ProgramBuilder {
   void hook();
   void fired(Value who);
   void fired(Value who, Value count);
+  void unsolved(Value who);
   // These states have these values from here on; what a state was before is read no more.
   void commit(const std::vector<std::pair<std::uint16_t, Value>>& values);
   // What a clamp leaves of a state that was committed.

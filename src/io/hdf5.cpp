@@ -71,8 +71,9 @@ void Series::append_raw(const void* values, std::size_t count, hid_t type) {
 
 void Dataset::write_raw(std::size_t first, std::size_t n, const void* values, hid_t type) {
   const std::string what = "cannot write " + name_;
-  const auto [file_space, memory_space] = select(rows(first, n), what);
-  checked(H5Dwrite(dataset_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, values), what);
+  const Selection selection = select(rows(first, n), what);
+  checked(H5Dwrite(dataset_.get(), type, selection.in_memory.get(), selection.in_file.get(), H5P_DEFAULT, values),
+          what);
 }
 
 File File::create(const std::string& path) {

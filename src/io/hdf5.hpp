@@ -147,7 +147,11 @@ class Dataset {
   void read_raw(const Block& block, void* values, hid_t type) const;
   void write_raw(std::size_t first, std::size_t n, const void* values, hid_t type);
   Block rows(std::size_t first, std::size_t n) const;
-  std::pair<Handle, Handle> select(const Block& block, const std::string& what) const;
+  // What is taken of the file, and its shape in memory.
+  struct Selection {
+    Handle in_file, in_memory;
+  };
+  Selection select(const Block& block, const std::string& what) const;
   Handle dataset_;
   std::vector<hsize_t> shape_;
   std::string name_;

@@ -217,8 +217,7 @@ Block Dataset::rows(std::size_t first, std::size_t n) const {
   return block;
 }
 
-// The selection in the file and its shape in memory.
-std::pair<Handle, Handle> Dataset::select(const Block& block, const std::string& what) const {
+Dataset::Selection Dataset::select(const Block& block, const std::string& what) const {
   Handle file_space(checked(H5Dget_space(dataset_.get()), what), H5Sclose);
   if (shape_.empty()) return {std::move(file_space), Handle(checked(H5Screate(H5S_SCALAR), what), H5Sclose)};
   checked(
@@ -231,8 +230,8 @@ std::pair<Handle, Handle> Dataset::select(const Block& block, const std::string&
 
 void Dataset::read_raw(const Block& block, void* values, hid_t type) const {
   const std::string what = "cannot read " + name_;
-  const auto [file_space, memory_space] = select(block, what);
-  checked(H5Dread(dataset_.get(), type, memory_space.get(), file_space.get(), H5P_DEFAULT, values), what);
+  const Selection selection = select(block, what);
+  checked(H5Dread(dataset_.get(), type, selection.in_memory.get(), selection.in_file.get(), H5P_DEFAULT, values), what);
 }
 
 namespace {

@@ -42,7 +42,8 @@ std::string head_of(const std::string& path) {
 
 // Looks for the run's name in the raw bytes: after a kill, HDF5 may be unable to open the file before it is restored.
 const std::string& checked_run(const std::string& path, const std::string& run) {
-  if (!std::ifstream(path)) throw IoError(fmt::format("{}: the result file of the checkpoint is not there", path));
+  if (!std::ifstream(path))
+    throw IoError(fmt::format("{}: the result file of the checkpoint is not there; name it with --out", path));
   if (head_of(path).find(run) == std::string::npos)
     throw IoError(
         fmt::format("{}: is not the result file of the run that wrote the checkpoint; name that with --out", path));

@@ -35,6 +35,7 @@ struct Tensor {
   Shape shape;
   Precision precision = Precision::float32;
   std::shared_ptr<void> data;
+  std::shared_ptr<float> means = {};  // over positions, where the backend formed them with the map
 };
 
 // Float32 numbers in the memory of a backend. Filters lie as out x row x column x in (PyTorch: out x in x row x
@@ -43,6 +44,11 @@ struct Array {
   std::int64_t size = 0;
   std::shared_ptr<float> data;
 };
+
+// `size` numbers of an array, which they keep alive.
+inline Array part_of(const Array& array, std::int64_t first, std::int64_t size) {
+  return {size, {array.data, array.data.get() + first}};
+}
 
 // Whole numbers in the memory of a backend: the first `size` of a room that never moves.
 struct Indices {
@@ -150,6 +156,8 @@ class Backend {
   virtual ~Backend() = default;
   // For the log, such as "CPU (oneDNN 2.6.3, 2 threads)".
   virtual std::string description() const = 0;
+  // Bytes of a device's own memory that this process had at most.
+  virtual std::int64_t device_memory() const { return 0; }
   // Whether this processor or device computes in a precision.
   virtual bool supports(Precision precision) const = 0;
   // How many slices a batch is best cut into (Batch).
@@ -189,7 +197,7 @@ class Backend {
   // y = pool(rectify(filters * x + bias)). Fills `trace` unless null.
   virtual Tensor forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) = 0;
   // Adds the gradient of one slice to `weight` and `bias` (out x row x column x in; out). `dy` is the gradient with
-  // respect to y; one of 1x1 maps stands for the same value at every position. The slice's sum is complete before it
+  // respect to y, or of 1x1 maps, that with respect to y's means over space. The slice's sum is complete before it
   // is added, so that ((s0 + s1) + s2) is the same number wherever the slices were computed.
   virtual void add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
                             Array& weight, Array& bias) = 0;

@@ -1,4 +1,5 @@
-// Marks of functions that run on a CUDA device. Where no CUDA compiler reads them they are functions like others.
+// Marks of functions that run on a CUDA device, and of loops that it shall have written out. Where no CUDA compiler
+// reads them they are functions and loops like others.
 #pragma once
 
 #ifdef __CUDACC__
@@ -7,4 +8,10 @@
 #else
 #define LPL_DEVICE
 #define LPL_DEVICE_ONLY
+#endif
+
+#ifdef __CUDA_ARCH__
+#define LPL_UNROLL _Pragma("unroll")
+#else
+#define LPL_UNROLL
 #endif

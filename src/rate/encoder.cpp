@@ -344,6 +344,30 @@ Encoder::Encoder(const EncoderDescription& description, Backend& backend, std::u
     if (b.classifier) block.classifier = make_layer(*b.classifier, false, backend, seed);
     blocks_.push_back(std::move(block));
   }
+  gather(backend);
+}
+
+void Encoder::gather(Backend& backend) {
+  constexpr std::int64_t kAligned = 64;  // numbers: 256 bytes
+  const std::vector<Parameter*> parameters = this->parameters();
+  std::int64_t size = 0;
+  for (const bool decayed : {true, false}) {
+    for (Parameter* p : parameters) {
+      if (p->decayed != decayed) continue;
+      p->first = size;
+      size += (p->size() + kAligned - 1) / kAligned * kAligned;
+    }
+    if (decayed) all_.decayed = size;
+  }
+  all_.value = backend.zeros(size);
+  all_.mean = backend.zeros(size);
+  all_.square = backend.zeros(size);
+  for (Parameter* p : parameters) {
+    backend.copy(p->value, all_.value, p->first);
+    p->value = part_of(all_.value, p->first, p->size());
+    p->mean = part_of(all_.mean, p->first, p->size());
+    p->square = part_of(all_.square, p->first, p->size());
+  }
 }
 
 template <class F>

@@ -85,8 +85,15 @@ struct NamedArray {
 
 // Weights or biases of a layer with the state of their optimiser.
 struct Parameter : NamedArray {
-  bool decayed = false;  // weight decay applies
-  Array mean, square;    // moments of Adam; `mean` is the buffer of SGD
+  bool decayed = false;    // weight decay applies
+  Array mean, square;      // moments of Adam; `mean` is the buffer of SGD
+  std::int64_t first = 0;  // where its numbers lie in AllParameters
+};
+
+// The numbers of all parameters, one after the other: those that decay first.
+struct AllParameters {
+  Array value, mean, square;
+  std::int64_t decayed = 0;
 };
 
 struct Norm {
@@ -122,6 +129,7 @@ class Encoder {
   std::vector<Block>& blocks() { return blocks_; }
   // All parameters: encoder, then projectors, then classifiers, in PyTorch's order.
   std::vector<Parameter*> parameters();
+  const AllParameters& all() const { return all_; }
   // The same with the running averages of batch normalisation: all that a trained network is.
   std::vector<NamedArray*> state();
 
@@ -129,8 +137,11 @@ class Encoder {
   // Calls f with every layer: of the encoder, then of projectors, then classifiers.
   template <class F>
   void for_each_layer(F f);
+  // Moves all parameters together.
+  void gather(Backend& backend);
 
   std::vector<Block> blocks_;
+  AllParameters all_;
 };
 
 }  // namespace lpl::rate

@@ -110,6 +110,7 @@ Tensor Trainer::samples(PairSource& pairs, std::int64_t batch, const Slice& slic
 
 void Trainer::learn(Slices x) {
   std::vector<Block>& blocks = encoder_.blocks();
+  if (at_once()) backend_.clear(gradients_);
   if (description_.scope == Scope::layer_local) {
     for (std::size_t b = 0; b < blocks.size(); ++b) {
       BlockPass pass;
@@ -129,6 +130,7 @@ void Trainer::learn(Slices x) {
       passes[b] = {};
     }
   }
+  if (at_once()) learn_at_once();
 }
 
 std::vector<StepLosses> Trainer::take_losses() {
@@ -276,7 +278,8 @@ Trainer::Slices Trainer::backward(Norm& norm, NormPass& pass, Slices dy) {
   const std::int64_t channels = norm.weight.size();
   const Array sums = sum_moments(norm, pass.x, &dy, {2 * channels, pass.moments.data});
   const Array coefficients = backend_.zeros(8 * channels);
-  const Array weight = backend_.zeros(channels), bias = backend_.zeros(channels);
+  const Array weight = at_once() ? gradient_of(norm.weight) : backend_.zeros(channels);
+  const Array bias = at_once() ? gradient_of(norm.bias) : backend_.zeros(channels);
   backend_.normalise(NormalisationGradient{static_cast<std::uint32_t>(channels),
                                            static_cast<double>(batch_.samples() * norm.description.positions),
                                            sums.data.get(), pass.moments.data.get(), norm.weight.value.data.get(),
@@ -291,8 +294,7 @@ Trainer::Slices Trainer::backward(Layer& layer, Pass& pass, Slices dy, bool want
   const LayerDescription& d = layer.description;
   if (layer.norm) dy = backward(*layer.norm, pass.norm, std::move(dy));
   if (!wanted) pass.filters = {};  // room for the gradient
-  std::vector<Array> weight = clear_parts(weight_gradient_, layer.weight.size());
-  std::vector<Array> bias = clear_parts(bias_gradient_, layer.bias.size());
+  std::vector<Array> weight = weight_parts(layer), bias = bias_parts(layer);
   Slices gradients;
   for (std::size_t s = 0; s < dy.size(); ++s) {
     const std::size_t part = comm_.size() > 1 ? s : 0;
@@ -328,11 +330,7 @@ Trainer::Slices Trainer::learn_at_hook(std::size_t block, const Slices& y) {
   Slices dz = hook_losses(hook, z, estimates_.empty() ? nullptr : &estimates_[hook]);
   if (b.classifier) dz = backward(*b.classifier, classified, std::move(dz), true);
   for (std::size_t l = b.projector.size(); l-- > 0;) dz = backward(b.projector[l], passes[l], std::move(dz), true);
-  if (!description_.pooled) return dz;
-  Slices dy;
-  for (std::size_t s = 0; s < y.size(); ++s)
-    dy.push_back(backend_.scale(dz[s], 1.0f / static_cast<float>(y[s].shape.positions())));
-  return dy;
+  return dz;
 }
 
 void Trainer::judge_at_hook(std::size_t block, const Slices& y) {
@@ -375,14 +373,15 @@ void Trainer::inspect(const Slices& z) {
 Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z, EstimateArrays* estimates) {
   const Partners* const positives = description_.positives == Positives::shuffled ? &positives_ : nullptr;
   const std::int64_t offset = static_cast<std::int64_t>(hook) * kLossTerms;
-  return description_.objective->evaluate(backend_, {batch_, positives, estimates, labels_, losses_, offset}, z);
+  const bool rounded = description_.precision == Precision::bfloat16;
+  return description_.objective->evaluate(backend_, {batch_, positives, estimates, labels_, losses_, offset, rounded},
+                                          z);
 }
 
 // Both views are samples.
 void Trainer::learn_without_losses(Layer& layer, const Slices& x, const Slices& z) {
   const std::vector<float> weights = backend_.read(layer.weight.value);
-  std::vector<Array> gradients = clear_parts(weight_gradient_, layer.weight.size());
-  std::vector<Array> none = clear_parts(bias_gradient_, layer.bias.size());
+  std::vector<Array> gradients = weight_parts(layer), none = bias_parts(layer);
   const double scale = 1.0 / static_cast<double>(2 * batch_.samples());
   for (std::size_t s = 0; s < x.size(); ++s) {
     Array& part = gradients[comm_.size() > 1 ? s : 0];
@@ -414,12 +413,25 @@ void Trainer::learn_from_sums(std::int64_t batches) {
 
 void Trainer::optimise(Parameter& parameter, const Array& gradient) {
   if (inspection_) inspection_->gradients[parameter.name] = to_torch_order(backend_.read(gradient), parameter.shape);
+  if (!at_once()) optimise(parameter.decayed, gradient, parameter.value, parameter.mean, parameter.square);
+}
+
+void Trainer::learn_at_once() {
+  const AllParameters& all = encoder_.all();
+  const std::int64_t size = all.value.size;
+  for (const auto& [first, end] : {std::pair{std::int64_t{0}, all.decayed}, {all.decayed, size}})
+    if (first < end)
+      optimise(first < all.decayed, part_of(gradients_, first, end - first), part_of(all.value, first, end - first),
+               part_of(all.mean, first, end - first), part_of(all.square, first, end - first));
+}
+
+void Trainer::optimise(bool decayed, const Array& gradient, Array value, Array mean, Array square) {
   const OptimizerDescription& o = description_.optimizer;
-  const double decay = parameter.decayed ? o.weight_decay : 0.0;
+  const double decay = decayed ? o.weight_decay : 0.0;
   if (const auto* adam = std::get_if<AdamOptimizer>(&o.kind))
-    backend_.adam(form_of(*adam, decay), rates_, gradient, parameter.value, parameter.mean, parameter.square);
+    backend_.adam(form_of(*adam, decay), rates_, gradient, value, mean, square);
   else
-    backend_.sgd({std::get<SgdOptimizer>(o.kind).momentum, decay}, rates_, gradient, parameter.value, parameter.mean);
+    backend_.sgd({std::get<SgdOptimizer>(o.kind).momentum, decay}, rates_, gradient, value, mean);
 }
 
 std::size_t Trainer::gradient_parts() const {
@@ -440,6 +452,10 @@ void Trainer::make_room_for_gradients() {
     for (const Layer& layer : block.projector) fit(layer);
     if (block.classifier) fit(*block.classifier);
   }
+  if (comm_.size() == 1 && description_.accumulate == 1) {
+    gradients_ = backend_.zeros(encoder_.all().value.size);
+    weights = 0;
+  }
   for (std::size_t p = 0; p < gradient_parts(); ++p) {
     weight_gradient_.push_back(backend_.zeros(weights));
     bias_gradient_.push_back(backend_.zeros(biases));
@@ -454,6 +470,17 @@ std::vector<Array> Trainer::clear_parts(const std::vector<Array>& store, std::in
     backend_.clear(room.back());
   }
   return room;
+}
+
+std::vector<Array> Trainer::weight_parts(const Layer& layer) {
+  if (at_once()) return {gradient_of(layer.weight)};
+  return clear_parts(weight_gradient_, layer.weight.size());
+}
+
+// Those of a layer without a bias are formed all the same, and not used.
+std::vector<Array> Trainer::bias_parts(const Layer& layer) {
+  if (at_once() && layer.description.convolution.biased) return {gradient_of(layer.bias)};
+  return clear_parts(bias_gradient_, layer.bias.size());
 }
 
 Dropout Trainer::dropout(const Layer& layer, std::size_t slice) const {

@@ -106,7 +106,8 @@ class Trainer {
   Array sum_moments(const Norm& norm, const Slices& x, const Slices* dy, const Array& centre);
   Array array_of(const std::vector<float>& values);
   Array copy_of(const Array& array);
-  // Losses at a block's hook; classifier and projector learn; returns the gradient with respect to the block's output.
+  // Losses at a block's hook; classifier and projector learn; returns the gradient with respect to the block's output,
+  // or to its means over space where losses see those.
   Slices learn_at_hook(std::size_t block, const Slices& y);
   void judge_at_hook(std::size_t block, const Slices& y);
   // What losses see of a block's output, before a projector.
@@ -118,15 +119,23 @@ class Trainer {
   // Means over the rows of a log.
   StepLosses losses_of(std::span<const float> rows) const;
   void learn_without_losses(Layer& layer, const Slices& x, const Slices& z);
-  // Learns, or where a step has several batches, adds to the sum of their gradients.
+  // Learns, or where a step has several batches, adds to the sum of their gradients. Where all learn at once the
+  // gradient is where it should be.
   void update(Parameter& parameter, const Array& gradient);
   void learn_from_sums(std::int64_t batches);
   void optimise(Parameter& parameter, const Array& gradient);
+  void optimise(bool decayed, const Array& gradient, Array value, Array mean, Array square);
+  void learn_at_once();
   void apply(Layer& layer, std::vector<Array>& weight, std::vector<Array>& bias);
   // One a slice on several ranks.
   std::size_t gradient_parts() const;
   void make_room_for_gradients();
   std::vector<Array> clear_parts(const std::vector<Array>& store, std::int64_t size);
+  // Room for the gradients of a layer, in parts, 0.
+  std::vector<Array> weight_parts(const Layer& layer);
+  std::vector<Array> bias_parts(const Layer& layer);
+  bool at_once() const { return gradients_.size > 0; }
+  Array gradient_of(const Parameter& p) const { return part_of(gradients_, p.first, p.size()); }
   Dropout dropout(const Layer& layer, std::size_t slice) const;
 
   const TrainingDescription& description_;
@@ -140,6 +149,9 @@ class Trainer {
   Array log_;                               // of the losses of the last steps: a row a batch
   std::vector<std::int64_t> logged_;        // batches of these steps
   std::map<const Parameter*, Array> sums_;  // of the gradients of the step's batches; empty where it has one
+  // Of all parameters (AllParameters), which learn at once at the end of a step of one batch. Empty on several ranks,
+  // which reduce and learn layer by layer.
+  Array gradients_;
   // Room for the gradients of one layer, in parts.
   std::vector<Array> weight_gradient_, bias_gradient_, moments_;
 

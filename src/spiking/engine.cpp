@@ -16,6 +16,8 @@ namespace {
 
 // Epochs between looks at the clock for checkpoints; an epoch takes from a microsecond to some milliseconds.
 constexpr std::uint64_t kEpochsPerClock = 16;
+// Epochs between looks at the numbers of all neurons.
+constexpr std::uint64_t kEpochsPerLook = 1024;
 
 }  // namespace
 
@@ -83,10 +85,11 @@ void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progres
       laps_.lap(Activity::stimulate);
       deliver(from, to, phase);
       update(from, to);
+      if (epoch % kEpochsPerLook == 0) look_at_neurons(to);
     });
     if (error_)
       for (EpochSpikes& spikes : local_spikes_) spikes.clear(static_cast<std::size_t>(to - from));
-    exchange_->begin(local_spikes_, {.failed = error_ != nullptr,
+    exchange_->begin(local_spikes_, {.failed = error_ || fault_,
                                      .wants_checkpoint = epoch % kEpochsPerClock == 0 && schedule_->due(),
                                      .is_full = recorder.is_full()});
     laps_.lap(Activity::exchange);
@@ -107,7 +110,7 @@ void Engine::run_phase(const Phase& phase, Recorder& recorder, Progress& progres
     now_ = to;
     if (leaves_limit(to)) break;
     if ((signals.wants_checkpoint || ends_interval(from, to)) && to < phase.end) save(recorder);
-    if (epoch % 1024 == 0) progress.show(phase.name, simulation_.seconds(to));
+    if (epoch % kEpochsPerLook == 0) progress.show(phase.name, simulation_.seconds(to));
   }
   if (!ended()) end_phase(phase, recorder);
   if (left_limit_.empty()) return;
@@ -143,9 +146,11 @@ void Engine::end_phase(const Phase& phase, Recorder& recorder) {
 // Collective: everything recorded so far is in the result file, or all ranks throw.
 void Engine::settle(Recorder& recorder) {
   guarded([&] {
+    look_at_neurons(now_);
     for (const Connection& connection : network_->connections)
       if (connection.plasticity) connection.plasticity->check();
   });
+  end_at_fault(fault_, simulation_, comm_);
   agree(comm_, error_);
   recorder.flush(now_);
   guarded([&] { recorder.check(); });
@@ -274,7 +279,7 @@ void Engine::deliver_connection(std::size_t index, Step begin, Step end, Step ep
   float* const input = network_->populations[description.to]->input(description.receptor);
   const auto slot = [&](Step step) { return input + (step - epoch_begin) * static_cast<Step>(kBlock); };
   ShortTerm* const short_term = connection.short_term.get();
-  if (!synapses.delay.empty()) return underway_[index].deliver(synapses, short_term, source, begin, end, slot(begin));
+  if (!synapses.run.empty()) return underway_[index].deliver(synapses, short_term, source, begin, end, slot(begin));
   const Step delay = synapses.shortest;
   if (source.between(begin - delay, end - delay).empty()) return;
   for (Step step = begin; step < end; ++step)
@@ -291,8 +296,17 @@ void Engine::update(Step from, Step to) {
     Hooks& hooks = hooks_[p];
     network_->populations[p]->advance(from, steps, hooks.members.empty() ? nullptr : &hooks, hooks.event_steps.data(),
                                       local_spikes_[p]);
+    note(network_->populations[p]->failed(p, from));
   }
   laps_.lap(Activity::update);
+}
+
+void Engine::look_at_neurons(Step now) {
+  for (std::size_t p = 0; p < network_->populations.size(); ++p) note(network_->populations[p]->unsound(p, now));
+}
+
+void Engine::note(const std::optional<NeuronFault>& fault) {
+  if (fault && (!fault_ || *fault < *fault_)) fault_ = fault;
 }
 
 void Engine::advance_traces(Step from, Step to) {
@@ -304,7 +318,10 @@ void Engine::advance_traces(Step from, Step to) {
 
 Signals Engine::finish_exchange(Step from, Step to) {
   const Signals signals = exchange_->end(local_spikes_, all_spikes_, static_cast<std::size_t>(to - from));
-  if (signals.failed) agree(comm_, error_);
+  if (signals.failed) {
+    end_at_fault(fault_, simulation_, comm_);
+    agree(comm_, error_);
+  }
   for (std::size_t p = 0; p < all_spikes_.size(); ++p) {
     spikes_[p].append(all_spikes_[p].ids, all_spikes_[p].count);
     if (!own_populations_.empty()) own_populations_[p].append(local_spikes_[p].ids, local_spikes_[p].count);

@@ -15,6 +15,7 @@
 #include "spiking/description.hpp"
 #include "spiking/limits.hpp"
 #include "spiking/network.hpp"
+#include "spiking/neuron_fault.hpp"
 #include "spiking/recorder.hpp"
 #include "spiking/routes.hpp"
 #include "spiking/spike_history.hpp"
@@ -83,6 +84,8 @@ class Engine {
   void deliver(Step from, Step to, const Phase& phase);
   void deliver_connection(std::size_t index, Step begin, Step end, Step epoch_begin);
   void update(Step from, Step to);
+  void look_at_neurons(Step now);
+  void note(const std::optional<NeuronFault>& fault);
   void advance_traces(Step from, Step to);
   Signals finish_exchange(Step from, Step to);
   std::int64_t spikes_of_all() const;
@@ -120,6 +123,7 @@ class Engine {
   std::string left_limit_;  // the same on all ranks
   Laps laps_;
   std::exception_ptr error_;
+  std::optional<NeuronFault> fault_;  // of this rank's neurons
   double build_seconds_ = 0;
   double earlier_wall_seconds_ = 0;     // before this run was resumed
   std::int64_t spike_count_ = 0;        // of this rank's neurons, on rank 0 with all of before this run was resumed

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 #include <limits>
 
 #include "core/noise.hpp"
@@ -44,6 +45,7 @@ Neurons::Neurons(const Population& population, LocalRange range, EpochLayout lay
   const std::size_t padded = blocks_ * kBlock, buffer = layout.size(blocks_);
   lanes_.resize(blocks_);
   for (std::size_t n = 0; n < range.count; ++n) lanes_[n / kBlock] |= static_cast<std::uint16_t>(1u << n % kBlock);
+  check(population, dt, seed);
   const Cell& cell = population.cell;
   const bool with_kernel = cell.kernel && needs.kept.empty();
   if (with_kernel)
@@ -114,7 +116,13 @@ std::unique_ptr<NeuronModel> Neurons::machine(const Population& population, doub
   for (std::size_t n = 0; n < range_.count && !by_neuron.empty(); ++n) {
     const auto id = static_cast<NeuronId>(range_.first + n);
     const std::vector<double> values = compiled.by_neuron(values_of(population, id, seed));
-    for (std::size_t i = 0; i < values.size(); ++i) by_neuron[i][n] = static_cast<T>(values[i]);
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      by_neuron[i][n] = static_cast<T>(values[i]);
+      if (!std::isfinite(by_neuron[i][n]))
+        refuse(population, id,
+               "with its parameters the equations divide by 0, or have numbers beyond all bounds: a time constant or a "
+               "capacitance is 0, or far too small for dt");
+    }
   }
   std::optional<std::uint16_t> membrane;
   if (text_->membrane) membrane = static_cast<std::uint16_t>(*text_->membrane);
@@ -123,8 +131,22 @@ std::unique_ptr<NeuronModel> Neurons::machine(const Population& population, doub
 }
 
 // The parameters of neurons that differ are checked here, where they live.
+void Neurons::check(const Population& population, double dt, std::uint64_t seed) const {
+  if (varying_parameters(population.cell).empty()) return;
+  for (std::size_t n = 0; n < range_.count; ++n) {
+    const auto id = static_cast<NeuronId>(range_.first + n);
+    const ParameterValues values = values_of(population, id, seed);
+    if (const auto fault = fault_in(*text_, values, dt)) {
+      if (!text_->parameter(fault->parameter)) refuse(population, id, "its values do not fit" + fault->message);
+      refuse(population, id, fmt::format("'{}' is {}{}", fault->parameter, values(fault->parameter), fault->message));
+    }
+    if (const std::string fault = fault_of_slow_membrane(population.cell, values, dt); !fault.empty())
+      refuse(population, id, fmt::format("'tau_membrane' is {} s{}", values("tau_membrane"), fault));
+  }
+}
+
 void Neurons::start(const Population& population, double dt, std::uint64_t seed) {
-  const bool differ = !varying_parameters(population.cell).empty(), alike = !differ && !starts_differ(*text_);
+  const bool alike = varying_parameters(population.cell).empty() && !starts_differ(*text_);
   std::vector<double> initial;
   for (std::size_t n = 0; n < range_.count; ++n) {
     const auto id = static_cast<NeuronId>(range_.first + n);
@@ -133,14 +155,6 @@ void Neurons::start(const Population& population, double dt, std::uint64_t seed)
     };
     if (!alike || initial.empty()) {
       const ParameterValues values = values_of(population, id, seed);
-      if (differ) {
-        if (const auto fault = fault_in(*text_, values, dt)) {
-          const double value = text_->parameter(fault->parameter) ? values(fault->parameter) : 0;
-          refuse(population, id, fmt::format("'{}' is {}{}", fault->parameter, value, fault->message));
-        }
-        if (const std::string fault = fault_of_slow_membrane(population.cell, values, dt); !fault.empty())
-          refuse(population, id, fmt::format("'tau_membrane' is {} s{}", values("tau_membrane"), fault));
-      }
       const auto draw = [&](Op op, std::uint16_t count, double mean) {
         Random random = own(fmt::format("{}", count));
         if (op == Op::uniform) return random.uniform();
@@ -150,10 +164,16 @@ void Neurons::start(const Population& population, double dt, std::uint64_t seed)
       initial = initial_values(*text_, values, dt, id, population.size, draw);
     }
     for (std::size_t s = 0; s < initial.size(); ++s) {
-      const auto given = population.initial.find(text_->states[s].name);
-      set_state(s, n,
-                given == population.initial.end() ? initial[s]
-                                                  : given->second.of(id, population.size, own(text_->states[s].name)));
+      const std::string& name = text_->states[s].name;
+      const auto given = population.initial.find(name);
+      const double value =
+          given == population.initial.end() ? initial[s] : given->second.of(id, population.size, own(name));
+      if (!std::isfinite(double_state_.empty() ? static_cast<float>(value) : value))
+        refuse(population, id,
+               fmt::format(
+                   "'{}' would begin at {}", name,
+                   std::isfinite(value) ? fmt::format("{:.6g}, which is beyond float32", value) : "no finite number"));
+      set_state(s, n, value);
     }
     if (const auto& membrane = population.initial_membrane) {
       Random random(seed, Draw::membrane, hash_name(population.name), id);
@@ -174,6 +194,7 @@ void Neurons::set_state(std::size_t state, std::size_t neuron, double value) {
 void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps,
                       EpochSpikes& spikes) {
   fired_.clear();
+  failed_.clear();
   const auto data_or_null = [](AlignedVector<float>& values) { return values.empty() ? nullptr : values.data(); };
   PopulationEpoch epoch;
   epoch.blocks = blocks_;
@@ -191,6 +212,7 @@ void Neurons::advance(Step first, std::uint32_t steps, BlockHook* hook, std::uin
   epoch.kept = kept_arrays_.empty() ? nullptr : kept_arrays_.data();
   epoch.injected = injected_.empty() ? nullptr : injected_.data();
   epoch.spikes = &fired_;
+  epoch.failed = &failed_;
   epoch.hook = hook;
   epoch.event_steps = event_steps;
   model_->advance(epoch);
@@ -220,6 +242,39 @@ void Neurons::sort_spikes(std::uint32_t steps, EpochSpikes& spikes) {
     for (std::uint32_t lanes = fired.lanes; lanes != 0; lanes &= lanes - 1)
       spikes.ids[next[fired.step]++] = static_cast<NeuronId>(range_.first + fired.block * kBlock +
                                                              static_cast<std::uint32_t>(std::countr_zero(lanes)));
+}
+
+std::optional<NeuronFault> Neurons::failed(std::size_t population, Step first) const {
+  std::optional<NeuronFault> fault;
+  for (const FailedStep& failed : failed_) {
+    const auto lane = static_cast<std::uint32_t>(std::countr_zero(failed.lanes));
+    const NeuronFault own{
+        .step = first + failed.step,
+        .population = population,
+        .neuron = static_cast<NeuronId>(range_.first + failed.block * kBlock + lane),
+        .what = failed.why == StepFault::substeps ? NeuronFault::What::substeps : NeuronFault::What::spikes,
+        .state = 0};
+    fault = fault ? std::min(*fault, own) : own;
+  }
+  return fault;
+}
+
+std::optional<NeuronFault> Neurons::unsound(std::size_t population, Step now) const {
+  std::optional<NeuronFault> fault;
+  const auto look = [&](std::size_t state, const auto& values) {
+    const auto end = values.begin() + static_cast<std::ptrdiff_t>(range_.count);
+    const auto bad = std::find_if(values.begin(), end, [](auto value) { return !std::isfinite(value); });
+    if (bad == end) return;
+    const NeuronFault own{.step = now,
+                          .population = population,
+                          .neuron = static_cast<NeuronId>(range_.first + (bad - values.begin())),
+                          .what = NeuronFault::What::state,
+                          .state = state};
+    fault = fault ? std::min(*fault, own) : own;
+  };
+  for (std::size_t s = 0; s < state_.size(); ++s) look(s, state_[s]);
+  for (std::size_t s = 0; s < double_state_.size(); ++s) look(s, double_state_[s]);
+  return fault;
 }
 
 void Neurons::list(Variables& variables, std::size_t population) {

@@ -12,6 +12,7 @@
 #include "spiking/layout.hpp"
 #include "spiking/model/kernel.hpp"
 #include "spiking/model/model.hpp"
+#include "spiking/neuron_fault.hpp"
 #include "spiking/synapses.hpp"
 #include "spiking/variables.hpp"
 
@@ -57,6 +58,11 @@ class Neurons {
   // Advances all neurons over `steps` steps from step `first`. `spikes` gets the spikes in (step, id) order.
   void advance(Step first, std::uint32_t steps, BlockHook* hook, std::uint32_t* event_steps, EpochSpikes& spikes);
 
+  // Of these neurons, which are population `population`: the first that could not do a step of the epoch that began at
+  // `first`, and the first with a state that is no finite number, before step `now`.
+  std::optional<NeuronFault> failed(std::size_t population, Step first) const;
+  std::optional<NeuronFault> unsound(std::size_t population, Step now) const;
+
   // A state as it is when steps of the epoch begin, [block][slot][16]; only with needs.kept.
   const float* kept(std::size_t state) const { return kept_[state].data(); }
   // The potential after integration, [block][slot][16], and spike lanes, [ring][block], for plasticity.
@@ -75,6 +81,7 @@ class Neurons {
   template <class T>
   std::unique_ptr<NeuronModel> machine(const Population& population, double dt, std::uint64_t seed) const;
   void gather_arrays(const KernelEntry* kernel);
+  void check(const Population& population, double dt, std::uint64_t seed) const;
   void start(const Population& population, double dt, std::uint64_t seed);
   void set_state(std::size_t state, std::size_t neuron, double value);
   void keep_spike_lanes(Step first, std::uint32_t steps);
@@ -100,6 +107,7 @@ class Neurons {
   std::vector<std::uint16_t> injected_;        // lanes by block and slot
   std::vector<std::uint16_t> spike_lanes_;
   std::vector<BlockSpikes> fired_;
+  std::vector<FailedStep> failed_;
 };
 
 }  // namespace lpl::spiking

@@ -85,12 +85,13 @@ void DescriptionReader::check_refractory(const Cell& cell, const ParameterValues
   const double time = steady.of(text.refractory);
   const double count = time / result_.dt, whole = std::round(count);
   const std::string about = text.parameter(text_of(text.refractory)) ? text_of(text.refractory) : "";
-  if (!(time >= 0)) fail(about, "; a refractory period cannot be below 0");
+  const std::string stated = about.empty() ? fmt::format(": the refractory period is {:.12g} ms", time * 1e3) : "";
+  if (!(time >= 0)) fail(about, stated + "; a refractory period cannot be below 0");
   if (whole > static_cast<double>(kLongestRefractory))
-    fail(about, fmt::format(", which is more than {} steps", kLongestRefractory));
+    fail(about, fmt::format("{}, which is more than {} steps", stated, kLongestRefractory));
   if (std::abs(count - whole) > Grid::on_grid(count))
-    fail(about, fmt::format(", which is no multiple of the step dt = {}; write a multiple, such as \"{:.12g} ms\"",
-                            grid_.stated, std::max(1.0, whole) * result_.dt * 1e3));
+    fail(about, fmt::format("{}, which is no multiple of the step dt = {}; write a multiple, such as \"{:.12g} ms\"",
+                            stated, grid_.stated, std::max(1.0, whole) * result_.dt * 1e3));
 }
 
 // A factor of a step that float32 rounds to 1 moves nothing.

@@ -1,6 +1,7 @@
 #include "spiking/synapses.hpp"
 
 #include <cmath>
+#include <limits>
 #include <span>
 
 #include "core/random.hpp"
@@ -23,7 +24,7 @@ void permute(std::span<T> values, const std::vector<std::uint64_t>& order, std::
 
 }  // namespace
 
-void Synapses::close(NeuronId pre_size) {
+void Synapses::close(NeuronId pre_size, bool delays_by_synapse) {
   std::vector<std::uint64_t> rows{0};
   for (NeuronId pre = 0; pre < pre_size; ++pre)
     if (row[pre + 1] > row[pre]) {
@@ -42,7 +43,9 @@ void Synapses::close(NeuronId pre_size) {
       before += static_cast<std::uint32_t>(std::popcount(bits));
     }
   }
-  if (!delay.empty()) sort_by_delay();
+  if (delay.empty()) return;
+  sort_by_delay();
+  if (!delays_by_synapse) make_runs();
 }
 
 // Targets of a row ascend, and stay so among those of the same delay.
@@ -62,6 +65,26 @@ void Synapses::sort_by_delay() {
   const auto [least, most] = std::ranges::minmax_element(delay);
   shortest = *least;
   longest = *most;
+}
+
+void Synapses::make_runs() {
+  constexpr int kMost = std::numeric_limits<std::uint8_t>::max();
+  first_run.push_back(0);
+  for (std::size_t r = 0; r + 1 < row.size(); ++r) {
+    int reached = 0;  // steps after emission
+    for (std::uint64_t s = row[r]; s < row[r + 1];) {
+      int later = delay[s] - reached;
+      for (; later > kMost; later -= kMost) run.push_back({.later = kMost, .count = 0});
+      reached = delay[s];
+      std::uint8_t count = 0;
+      for (; s < row[r + 1] && delay[s] == reached && count < kMost; ++s) ++count;
+      run.push_back({.later = static_cast<std::uint8_t>(later), .count = count});
+    }
+    first_run.push_back(run.size());
+  }
+  run.shrink_to_fit();
+  first_run.shrink_to_fit();
+  delay = {};
 }
 
 Synapses build_synapses(const SimulationDescription& simulation, const ConnectionDescription& connection,
@@ -99,7 +122,7 @@ Synapses build_synapses(const SimulationDescription& simulation, const Connectio
       if (connection.delays) synapses.delay[at] = delay_steps(connection.delays->draw(delays, place), simulation.dt);
     }
   });
-  synapses.close(pre_size);
+  synapses.close(pre_size, connection.rule != nullptr);
   return synapses;
 }
 

@@ -18,8 +18,17 @@ struct Synapses {
   std::vector<std::uint64_t> row;       // [heard + 1], into the arrays below
   AlignedVector<std::uint32_t> target;  // EpochLayout position of the postsynaptic neuron
   AlignedVector<float> weight;          // leak units
-  std::vector<std::uint16_t> delay;     // steps, ascending in a row; empty where all have the shortest
   Step shortest = 0, longest = 0;       // delays that occur; what the description says where there is no synapse
+
+  // Synapses of a row that a spike reaches in the same step: `later` steps after the run before, the first one after
+  // emission. More synapses are several runs of 0 steps; longer ways pass runs without synapses.
+  struct Run {
+    std::uint8_t later, count;
+  };
+  // Delays that differ, ascending in a row: by synapse where a rule asks for them, else by run.
+  std::vector<std::uint16_t> delay;  // steps
+  std::vector<Run> run;
+  std::vector<std::uint64_t> first_run;  // [heard + 1]
 
   struct Row {
     std::uint64_t begin, end;
@@ -47,8 +56,8 @@ struct Synapses {
 
   std::size_t size() const { return target.size(); }
   std::size_t wiring_bytes() const {
-    return heard.size() * 4 + row.size() * 8 + size() * 4 + delay.size() * 2 + heard_bits_.size() * 8 +
-           rows_before_.size() * 4;
+    return heard.size() * 4 + row.size() * 8 + size() * 4 + delay.size() * 2 + run.size() * sizeof(Run) +
+           first_run.size() * 8 + heard_bits_.size() * 8 + rows_before_.size() * 4;
   }
 
   // Where all delays are the same: adds a row's weights to the input of one step.
@@ -59,16 +68,6 @@ struct Synapses {
   // The same of row r, times what a spike transmits of its weights.
   void deliver(std::size_t r, float factor, float* input) const {
     for (std::uint64_t s = row[r]; s < row[r + 1]; ++s) input[target[s]] += weight[s] * factor;
-  }
-  // Where they are not: adds to the input, which begins with step `from`, what arrives of a spike of step `emitted`
-  // before step `to` at synapses s .. end-1 of a row: transmitted(weight). Returns the first one that it reaches later.
-  template <class Transmitted>
-  std::uint64_t deliver(std::uint64_t s, std::uint64_t end, Step emitted, Step from, Step to, float* input,
-                        Transmitted transmitted) const {
-    const std::uint16_t* const delays = delay.data();
-    float* const emission = input - (from - emitted) * static_cast<Step>(kBlock);
-    for (; s < end && delays[s] < to - emitted; ++s) emission[target[s] + delays[s] * kBlock] += transmitted(weight[s]);
-    return s;
   }
   // The first synapse of begin .. end-1, of a row, with at least this delay.
   std::uint64_t first_after(std::uint64_t begin, std::uint64_t end, Step least) const {
@@ -89,16 +88,18 @@ struct Synapses {
     for (std::size_t r = 0; r < heard.size(); ++r) {
       order.clear();
       for (std::uint64_t s = row[r]; s < row[r + 1]; ++s) order.push_back(s);
-      if (!delay.empty()) std::ranges::stable_sort(order, {}, [&](std::uint64_t s) { return target[s]; });
+      if (shortest < longest) std::ranges::stable_sort(order, {}, [&](std::uint64_t s) { return target[s]; });
       for (const std::uint64_t s : order) visit(heard[r], s);
     }
   }
 
-  // Puts rows in order and lets them be found, once `row` is by source, of 0 .. pre_size-1.
-  void close(NeuronId pre_size);
+  // Puts rows in order and lets them be found, once `row` is by source, of 0 .. pre_size-1. Keeps delays by synapse or
+  // makes runs of them.
+  void close(NeuronId pre_size, bool delays_by_synapse);
 
  private:
   void sort_by_delay();
+  void make_runs();
 
   std::vector<std::uint64_t> heard_bits_;   // a bit a source; empty where all are heard
   std::vector<std::uint32_t> rows_before_;  // each 64 sources

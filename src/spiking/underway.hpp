@@ -28,25 +28,38 @@ class Underway {
     }
     take_in(synapses, source, from, to);
     factors_.settle(synapses, source, to - memory_);
-    const auto advance = [&](const Spike& spike, auto transmitted) {
-      return synapses.deliver(spike.next, spike.end, spike.emitted, from, to, input, transmitted);
-    };
     std::size_t left = 0;
     for (std::size_t i = 0; i < spikes_.size(); ++i) {
-      if (i + kAhead < spikes_.size()) prefetch(synapses, spikes_[i + kAhead].next);
+      if (i + kAhead < spikes_.size() && spikes_[i + kAhead].due < to) prefetch(synapses, spikes_[i + kAhead]);
       Spike spike = spikes_[i];
-      spike.next = short_term ? advance(spike, [&](float weight) { return weight * spike.factor; })
-                              : advance(spike, [](float weight) { return weight; });
-      if (spike.next < spike.end) spikes_[left++] = spike;
+      if (short_term)
+        advance(synapses, spike, from, to, input, [&](float weight) { return weight * spike.factor; });
+      else
+        advance(synapses, spike, from, to, input, [](float weight) { return weight; });
+      if (spike.runs > 0) spikes_[left++] = spike;
     }
     spikes_.resize(left);
   }
 
  private:
+  // Where a spike goes next.
   struct Spike {
-    Step emitted;
-    std::uint64_t next, end;  // synapses that it has not reached
-    float factor;             // of what it transmits
+    Step due;               // of the run
+    std::uint64_t synapse;  // the run's first
+    std::uint64_t run;
+    std::uint32_t runs;   // that it has not reached
+    std::uint32_t count;  // of synapses of the run
+    float factor;         // of what it transmits
+
+    void pass(const Synapses& synapses) {
+      synapse += count;
+      ++run;
+      if (--runs > 0) reach(synapses.run[run]);
+    }
+    void reach(Synapses::Run next) {
+      due += next.later;
+      count = next.count;
+    }
   };
   static constexpr std::size_t kAhead = 16;
 
@@ -55,18 +68,38 @@ class Underway {
       for (const NeuronId pre : source.at(known_)) {
         const std::size_t row = synapses.row_of(pre);
         if (row == Synapses::kNoRow) continue;
-        const float factor = factors_.factor(row, known_);
-        const std::uint64_t end = synapses.row[row + 1];
-        const std::uint64_t next = synapses.first_after(synapses.row[row], end, from - known_);
-        if (next < end) spikes_.push_back({known_, next, end, factor});
+        const std::uint64_t run = synapses.first_run[row];
+        Spike spike{.due = known_,
+                    .synapse = synapses.row[row],
+                    .run = run,
+                    .runs = static_cast<std::uint32_t>(synapses.first_run[row + 1] - run),
+                    .count = 0,
+                    .factor = factors_.factor(row, known_)};
+        spike.reach(synapses.run[run]);
+        while (spike.runs > 0 && spike.due < from) spike.pass(synapses);
+        if (spike.runs > 0) spikes_.push_back(spike);
       }
   }
 
-  // What arrives of a spike in a step is some ten synapses: a cache line of each array, or little more.
-  static void prefetch(const Synapses& synapses, std::uint64_t at) {
-    __builtin_prefetch(synapses.target.data() + at);
-    __builtin_prefetch(synapses.weight.data() + at);
-    __builtin_prefetch(synapses.delay.data() + at);
+  template <class Transmitted>
+  static void advance(const Synapses& synapses, Spike& spike, Step from, Step to, float* input,
+                      Transmitted transmitted) {
+    for (; spike.runs > 0 && spike.due < to; spike.pass(synapses)) {
+      float* const slot = input + (spike.due - from) * static_cast<Step>(kBlock);
+      const std::uint64_t end = spike.synapse + spike.count;
+      for (std::uint64_t s = spike.synapse; s < end; ++s) slot[synapses.target[s]] += transmitted(synapses.weight[s]);
+    }
+  }
+
+  // Rows lie far from each other: without it, most of the time is waiting for memory.
+  static void prefetch(const Synapses& synapses, const Spike& spike) {
+    constexpr std::uint64_t kLine = 64 / sizeof(float);
+    __builtin_prefetch(synapses.run.data() + spike.run + 1);
+    const std::uint64_t end = spike.synapse + spike.count;
+    for (std::uint64_t s = spike.synapse / kLine * kLine; s < end; s += kLine) {
+      __builtin_prefetch(synapses.target.data() + s);
+      __builtin_prefetch(synapses.weight.data() + s);
+    }
   }
 
   Step memory_;

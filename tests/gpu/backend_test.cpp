@@ -209,7 +209,7 @@ TEST_F(CudaBackend, Maps) {
   }
 }
 
-// There and back, from maps and from a gradient that stands for every position.
+// There and back, from a gradient of maps and of their means.
 TEST_F(CudaBackend, RectifiersAndSums) {
   const Shape shape{4, 10, 7, 6};
   const std::vector<float> values = draw(shape.size(), 41), others = draw(shape.size(), 42);

@@ -9,7 +9,7 @@
 
 #include <bit>
 #include <cmath>
-#include <optional>
+#include <memory>
 #include <random>
 #include <string>
 
@@ -43,7 +43,7 @@ class CudaExchange : public testing::Test {
     if (count == 0) GTEST_SKIP() << "skipped: no device";
     if (count < comm_.size()) GTEST_SKIP() << "fewer devices than ranks";
     device_ = Device::open(comm_.rank());
-    exchange_.emplace(comm_, *device_);
+    exchange_ = make_device_exchange(comm_, *device_);
   }
 
   std::vector<float> download(const std::shared_ptr<float>& values, std::int64_t count) {
@@ -66,7 +66,7 @@ class CudaExchange : public testing::Test {
 
   Communicator& comm_ = test::world();
   std::shared_ptr<Device> device_;
-  std::optional<DeviceExchange> exchange_;
+  std::unique_ptr<DeviceExchange> exchange_;
 };
 
 TEST_F(CudaExchange, GathersInTheOrderOfTheRanks) {
@@ -122,7 +122,7 @@ TEST_F(CudaExchange, ErrorsNameTheCallAndTheDevice) {
   if (comm_.size() == 1 || device_->name() != name) GTEST_SKIP() << "nothing is wrong here";
   const std::unique_ptr<Communicator> alone = make_serial_communicator();
   try {
-    DeviceExchange exchange(*alone, *device_);
+    make_device_exchange(*alone, *device_);
     FAIL() << "accepted";
   } catch (const Error& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr(name + ": ncclCommInitRank failed: an error"));

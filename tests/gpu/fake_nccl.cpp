@@ -26,6 +26,7 @@ struct Call {
   int count;
   int peer;  // or root
   MPI_Comm ranks;
+  cudaStream_t stream;
 };
 
 // Of the group that is open.
@@ -122,17 +123,23 @@ ncclResult_t ncclGroupStart() {
 ncclResult_t ncclGroupEnd() {
   if (depth == 0) return ncclInvalidUsage;
   if (--depth > 0) return ncclSuccess;
-  enqueue([group = std::exchange(calls, {})] { perform(group); });
+  if (calls.empty()) return ncclSuccess;
+  const cudaStream_t stream = calls[0].stream;
+  for (const Call& call : calls)
+    if (call.stream != stream) fail("calls of a group on several streams");
+  enqueue(stream, [group = std::exchange(calls, {})] { perform(group); });
   return ncclSuccess;
 }
 
-ncclResult_t ncclSend(const void* from, std::size_t count, ncclDataType_t type, int to, ncclComm_t comm, cudaStream_t) {
-  return add({Call::Kind::send, from, nullptr, static_cast<int>(count), to, comm->ranks}, count, type);
+ncclResult_t ncclSend(const void* from, std::size_t count, ncclDataType_t type, int to, ncclComm_t comm,
+                      cudaStream_t stream) {
+  return add({Call::Kind::send, from, nullptr, static_cast<int>(count), to, comm->ranks, stream}, count, type);
 }
-ncclResult_t ncclRecv(void* to, std::size_t count, ncclDataType_t type, int from, ncclComm_t comm, cudaStream_t) {
-  return add({Call::Kind::receive, nullptr, to, static_cast<int>(count), from, comm->ranks}, count, type);
+ncclResult_t ncclRecv(void* to, std::size_t count, ncclDataType_t type, int from, ncclComm_t comm,
+                      cudaStream_t stream) {
+  return add({Call::Kind::receive, nullptr, to, static_cast<int>(count), from, comm->ranks, stream}, count, type);
 }
 ncclResult_t ncclBroadcast(const void* from, void* to, std::size_t count, ncclDataType_t type, int root,
-                           ncclComm_t comm, cudaStream_t) {
-  return add({Call::Kind::broadcast, from, to, static_cast<int>(count), root, comm->ranks}, count, type);
+                           ncclComm_t comm, cudaStream_t stream) {
+  return add({Call::Kind::broadcast, from, to, static_cast<int>(count), root, comm->ranks, stream}, count, type);
 }

@@ -14,6 +14,7 @@
 #include "spiking/plasticity/lpl_kernels.hpp"
 #include "spiking/plasticity/symmetric_stdp.hpp"
 #include "spiking/stimulus/stimulus.hpp"
+#include "support/delays.hpp"
 
 namespace lpl::spiking::oracle {
 namespace {
@@ -95,8 +96,8 @@ class Simulator {
       const Synapses& built = network_.connections[i].synapses;
       synapses_.emplace_back();
       built.by_target([&](NeuronId pre, std::uint64_t s) {
-        synapses_.back().push_back({pre, network_.layout.neuron_of(built.target[s]), built.weight[s],
-                                    built.delay.empty() ? built.shortest : built.delay[s]});
+        synapses_.back().push_back(
+            {pre, network_.layout.neuron_of(built.target[s]), built.weight[s], delay_of(built, s)});
       });
       // What arrives in a step is added by step of emission, then by source.
       std::ranges::stable_sort(synapses_.back(), std::ranges::greater{}, &Synapse::delay);

@@ -80,10 +80,10 @@ class ReferenceCell {
           to = std::fma(-a, b, c);
           break;
         case Op::min:
-          to = std::min(a, b);
+          to = a < b ? a : b;
           break;
         case Op::max:
-          to = std::max(a, b);
+          to = a > b ? a : b;
           break;
         case Op::abs:
           to = std::abs(a);
@@ -175,6 +175,7 @@ class ReferenceCell {
           break;
         case Op::hook:
         case Op::clamp:
+        case Op::unsolved:
           break;
       }
     }

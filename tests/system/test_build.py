@@ -2,9 +2,11 @@
 """The build: one program alone, flags of the user, the revision; and what its scripts say."""
 
 import os
+import pathlib
 import shutil
 import subprocess
 import unittest
+import unittest.mock
 
 from support import ROOT, InFolder
 
@@ -50,6 +52,84 @@ class Build(InFolder):
             done = self.configure(*options)
             self.assertEqual(done.returncode, 1)
             self.assertIn(message, " ".join(done.stderr.split()))
+
+    def cuda_libraries(self):
+        """Where the toolkit, if there is one, has cuDNN and NCCL: folders of libraries and of headers."""
+        if not shutil.which("nvcc") and not pathlib.Path("/usr/local/cuda/bin/nvcc").exists():
+            self.skipTest("no nvcc")
+        done = self.configure("-DLPL_CUDA=ON", "-DLPL_SPIKING=OFF")
+        if done.returncode != 0:
+            self.skipTest("the CUDA backend cannot be built here: " + done.stderr[-300:])
+        found = self.cache()
+        if not found["NCCL_LIBRARY"].endswith(".so"):
+            self.skipTest("no NCCL here")
+        return found
+
+    def cache(self):
+        lines = (self.folder / "build/CMakeCache.txt").read_text().splitlines()
+        return {line.split(":")[0]: line.partition("=")[2] for line in lines if ":" in line and "=" in line}
+
+    def wheel(self, folder, library, headers, include):
+        """A folder as a package of PyTorch's has it: a library of versioned name only, headers beside it."""
+        for part in ("lib", "include"):
+            (folder / part).mkdir(parents=True)
+        (folder / "lib" / library.resolve().name).symlink_to(library.resolve())
+        for path in pathlib.Path(include).glob(headers):
+            (folder / "include" / path.name).symlink_to(path)
+        return folder
+
+    def test_cuda_libraries_are_found_in_packages_of_python_and_where_they_are_told_to_be(self):
+        found = self.cuda_libraries()
+        packages = self.folder / "site-packages"
+        include = found["CUDNN_INCLUDE"]
+        library = {name: pathlib.Path(found[variable]) for name, variable in
+                   (("cudnn", "CUDNN_LIBRARY"), ("nccl", "NCCL_LIBRARY"), ("cublas", "CUDA_cublas_LIBRARY"))}
+        cudnn = self.wheel(packages / "nvidia/cudnn", library["cudnn"], "cudnn*.h", include)
+        nccl = self.wheel(packages / "nvidia/nccl", library["nccl"], "nccl.h", include)
+        cublas = self.wheel(packages / "nvidia/cublas", library["cublas"], "cublas*.h", include)
+        elsewhere = self.wheel(self.folder / "elsewhere", library["cudnn"], "cudnn*.h", include)
+        # The toolkit's own are out of sight, but for the runtime.
+        folder = library["cudnn"].parent
+        names = [name for name in folder.parent.iterdir() if name.resolve() == folder.resolve()]
+        hidden = ";".join(map(str, [*names, include]))
+        blind = ["-DLPL_CUDA=ON", "-DLPL_SPIKING=OFF", f"-DCMAKE_IGNORE_PATH={hidden}",
+                 *(f"-D{name}={found[name]}" for name in ("CUDA_CUDART", "CUDA_cudart_LIBRARY"))]
+        with unittest.mock.patch.dict(os.environ, {"PYTHONPATH": str(packages)}):
+            done = self.configure(*blind)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            cache = self.cache()
+            self.assertEqual([cache["CUDNN_LIBRARY"], cache["CUDNN_INCLUDE"], cache["NCCL_LIBRARY"], cache["NCCL_INCLUDE"]],
+                             [f"{cudnn}/lib/libcudnn.so.9", f"{cudnn}/include", f"{nccl}/lib/libnccl.so.2", f"{nccl}/include"])
+            self.assertEqual(pathlib.Path(cache["CUBLAS_LIBRARY"]).parent, cublas / "lib")
+            with unittest.mock.patch.dict(os.environ, {"CUDNN_PATH": str(elsewhere)}):
+                self.assertEqual(self.configure(*blind).returncode, 0)
+            self.assertEqual(self.cache()["CUDNN_LIBRARY"], f"{elsewhere}/lib/libcudnn.so.9")
+            # One device needs no NCCL, and none is linked.
+            shutil.rmtree(nccl)
+            done = self.configure(*blind)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("No NCCL: lpl_rate computes on one device. For several ranks set NCCL_HOME", done.stdout)
+            ninja = (self.folder / "build/build.ninja").read_text()
+            self.assertIn("no_exchange.cpp.o", ninja)
+            self.assertNotIn("libnccl", ninja)
+            shutil.rmtree(cudnn)
+            done = self.configure(*blind)
+            self.assertEqual(done.returncode, 1)
+            message = " ".join(done.stderr.split())
+            for part in ("cuDNN 9 was not found", "Set CUDNN_PATH to the folder above its lib and include",
+                         "-DCUDNN_LIBRARY=.../libcudnn.so.9"):
+                self.assertIn(part, message)
+
+    def test_the_check_of_a_gpu_says_what_it_needs(self):
+        script = ROOT / "scripts/gpu_check.sh"
+        for arguments, status, said in ((["--help"], 0, "FOLDER/gpu_check.sh rehearse"), (["pack"], 2, "gpu_check.sh pack FOLDER"),
+                                        (["tests", "test"], 2, "no phase test; known: probe, tests"),
+                                        (["pack", self.folder / "out", self.folder], 2, "gpu_check.sh pack: no ")):
+            with self.subTest(arguments):
+                done = run(script, *arguments)
+                self.assertEqual(done.returncode, status, done.stderr)
+                self.assertIn(said, done.stdout + done.stderr)
+        self.assertFalse((self.folder / "out").exists())
 
     def test_flags_of_the_user_are_kept(self):
         done = self.configure("-DCMAKE_CXX_FLAGS=-g3", "-DCMAKE_CXX_FLAGS_RELEASE=-O1 -DNDEBUG", "-DLPL_RATE=OFF")

@@ -11,9 +11,10 @@ import sys
 import unittest
 import unittest.mock
 
-import numpy as np
+from support import LPL_RATE, ROOT, h5py, lpl_rate, status
 
-from support import h5py, lpl_rate, status
+import numpy as np  # noqa: E402, of the Python that support found
+
 from test_rate import CLUSTERS, END_TO_END, LINEAR, OJA, RESIDUAL, STALE, VGG, WAYS, RateTest, description
 
 
@@ -30,8 +31,11 @@ DEVICES = devices()
 # Epochs of three steps: the last batch of images is smaller, so it is first taken in step 3, recorded in step 6 and
 # repeated in step 9.
 EPOCHS = ["training.epochs=4", "readout.every=2"]
-# float32 sums in another order, and then eleven steps of Adam, which divides small gradients by their size.
-FIRST_STEP, LATER_STEPS = 2e-5, 2e-3
+# float32 sums in another order. Adam divides gradients by their size, so that the sign of one that is all rounding would
+# decide a whole step: with this epsilon the eleven later steps differ by 1e-5 in the orders that the host has, by 4e-4
+# with 1e-8.
+STEADY = "optimizer.epsilon=1e-4"
+FIRST_STEP, LATER_STEPS = 2e-5, 2e-4
 
 
 class Device(RateTest):
@@ -41,6 +45,7 @@ class Device(RateTest):
             return result["steps/total"][()]
 
     def check(self, text, *settings, ranks=(1, 3), later_steps=LATER_STEPS):
+        settings = (STEADY, *settings)
         expected = self.losses("cpu", "cpu", *settings, text=text)
         bounds = np.full(len(expected), later_steps)
         bounds[0] = FIRST_STEP
@@ -66,8 +71,8 @@ class Device(RateTest):
         net = 'type = "convolutional"\nchannels = [6, 8]\nkernels = [5, 3]\nstrides = [2, 1]\npaddings = [2, 1]\n' \
               "pools = [3, 0]\nadaptive_pools = [0, 3]\ndropouts = [0, 0.5]"
         self.check(description(net=net, data=self.images))
-        # Normalisation divides by deviations of few values: 1e-7 in the first five steps, more in those that follow.
-        self.check(description(net=RESIDUAL), *END_TO_END, later_steps=1e-2)
+        # Normalisation divides by deviations of few values: 1e-7 in the first steps, more in those that follow.
+        self.check(description(net=RESIDUAL), *END_TO_END, later_steps=1e-3)
         self.check(description(net='type = "dense"\nunits = [20, 10]', data=self.images))
 
     def test_more_steps_than_are_taken_without_a_look_at_their_losses(self):
@@ -137,11 +142,22 @@ class Device(RateTest):
         self.assertEqual(done.returncode, 1, done.stderr)
         self.assertRegex(done.stderr, r"the \w+ loss of block 1 is -?(nan|inf) at step 2")
 
+    # docs/gpu.md says what they are. Of the device, they take most of the time that convolutions leave.
+    @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own says what is recorded")
+    @unittest.mock.patch.dict(os.environ, LPL_DEVICE_COUNTS="1")
+    def test_a_recorded_step_is_made_of_as_few_operations_as_is_documented(self):
+        settings = [*EPOCHS, 'training.precision="bf16"']
+        done = lpl_rate(*self.command(description(), "counted", settings, ["--device", "cuda"]))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertEqual({line for line in done.stderr.splitlines() if line.startswith("recorded: ")},
+                         {"recorded: 107 operations, 122 allocations"})
+
     @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own can be told to be full")
     def test_a_device_that_fails_ends_the_job_with_the_cause(self):
         arguments = self.command(description(), "full", EPOCHS, ["--device", "cuda"])
         # While the network is made, in a step, and while one is recorded.
-        for ranks, rank, after in ((1, 0, 3), (1, 0, 600), (3, 1, 3), (3, 1, 250), (3, 2, 350)):
+        cases = ((1, 0, 3), (1, 0, 320), (3, 1, 3), (3, 1, 250), (3, 2, 350))
+        for ranks, rank, after in (case for case in cases if case[0] <= DEVICES):
             with self.subTest(ranks=ranks, after=after), unittest.mock.patch.dict(
                     os.environ, LPL_DEVICE_FULL=f"{rank} {after}"):
                 done = lpl_rate(*arguments, ranks=ranks, timeout=60)
@@ -150,6 +166,90 @@ class Device(RateTest):
                 self.assertIn(f"rank {rank}" if ranks > 1 else "use a smaller batch", done.stderr)
                 if after > 3:
                     self.assertIn(status(self.folder / "full.h5"), ("failed", "running"))
+
+    def failing(self, name, *arguments, ranks=1, **environment):
+        """What lpl_rate says and how it ends on a device of the tests' own that is told to fail."""
+        with unittest.mock.patch.dict(os.environ, environment):
+            return lpl_rate(*self.command(description(), name, EPOCHS, arguments), ranks=ranks, timeout=60)
+
+    @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own can be told to fail")
+    def test_a_driver_that_fails_is_no_reason_to_compute_on_the_cpu(self):
+        for error, advice in ((35, "install a newer driver"), (802, "nvidia-fabricmanager"), (46, "for itself"), (999, "")):
+            for device in ([], ["--device", "cuda"]):
+                with self.subTest(error=error, device=device):
+                    done = self.failing("driver", *device, ranks=min(DEVICES, 2) if error == 802 else 1, LPL_DEVICE_ERROR=str(error),
+                                        LPL_DEVICE_DRIVER="12040")
+                    self.assertEqual(done.returncode, 1, done.stderr)
+                    self.assertRegex(done.stderr, rf", {error}\); the driver is for CUDA 12.4, lpl_rate uses CUDA \d+\.\d")
+                    self.assertIn(advice, done.stderr)
+                    self.assertIn("--device cpu", done.stderr)
+                    self.assertFalse((self.folder / "driver.h5").exists())
+
+    @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own can be told to fail")
+    def test_the_benchmark_says_what_the_program_said(self):
+        bench = [sys.executable, ROOT / "scripts/bench_rate.py", "--device", "cuda", "--images", "4", "--batch", "4", "--repeats", "1",
+                 "--lpl-rate", LPL_RATE]
+        well = subprocess.run(bench, capture_output=True, text=True, timeout=120)
+        self.assertEqual(well.returncode, 0, well.stderr)
+        self.assertRegex(well.stdout, r"(?s)device       CUDA device 0.*float32 +\d.*bf16 +\d")
+        done = subprocess.run(bench, capture_output=True, text=True, timeout=60, env=dict(os.environ, LPL_DEVICE_ERROR="802"))
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stderr, r"lpl_rate.* ended with 1:\nlpl_rate: the driver of the CUDA devices fails")
+
+    @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own can be told to be absent")
+    def test_without_devices_the_cpu_computes_and_is_named_first(self):
+        for answer in ({"LPL_DEVICE_ERROR": "100"}, {"LPL_DEVICE_ERROR": "35", "LPL_DEVICE_DRIVER": "0"}):
+            with self.subTest(answer=answer):
+                done = self.failing("absent", "--overwrite", **answer)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertRegex(done.stdout, r"\Adevice       CPU \(")
+                done = self.failing("absent", "--device", "cuda", "--overwrite", **answer)
+                self.assertEqual(done.returncode, 2, done.stderr)
+                self.assertIn("no CUDA device: there is none here", done.stderr)
+
+    @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own can be told to be full")
+    def test_a_graph_without_memory_is_tried_again_and_then_told(self):
+        cuda = ["--device", "cuda", "--overwrite"]
+        done = self.failing("graph", *cuda)
+        self.assertRegex(done.stdout, r"\Adevice       CUDA device 0 \(host\)")
+        self.assertRegex(done.stdout, r"on a device  [1-9][0-9.]+ MiB at most\n")
+        with h5py.File(self.folder / "graph.h5", "r") as result:
+            expected = result["steps/total"][()]
+        done = self.failing("graph", *cuda, LPL_GRAPH_FULL="0 2 1")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with h5py.File(self.folder / "graph.h5", "r") as result:
+            np.testing.assert_array_equal(result["steps/total"][()], expected)
+        done = self.failing("graph", *cuda, LPL_GRAPH_FULL="0 2 1000")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, r"out of memory: a step that was recorded does not fit \(.*\); use a smaller batch")
+
+    @unittest.skipUnless("LPL_DEVICES" in os.environ, "a device of the tests' own can be told to fail")
+    def test_waiting_after_each_call_names_the_one_that_failed(self):
+        cuda = ["--device", "cuda", "--overwrite"]
+        done = self.failing("sync", *cuda, LPL_DEVICE_FAULT="200")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, r"failed: an illegal memory access .* LPL_CUDA_SYNC=1 tells which")
+        done = self.failing("sync", *cuda, LPL_DEVICE_FAULT="200", LPL_CUDA_SYNC="1")
+        self.assertEqual(done.returncode, 1, done.stderr)
+        self.assertRegex(done.stderr, r"(the \w.*|by cuDNN|cudaMem\w+.*|cublas\w+) failed: an illegal memory access .*, 700\)\n")
+        self.assertNotIn("LPL_CUDA_SYNC", done.stderr)
+
+        # Otherwise the numbers are the same, step by step.
+        self.assertEqual(self.failing("straight", *cuda).returncode, 0)
+        self.assertEqual(self.failing("waited", *cuda, LPL_CUDA_SYNC="1").returncode, 0)
+        losses = []
+        for name in ("straight", "waited"):
+            with h5py.File(self.folder / f"{name}.h5", "r") as result:
+                losses.append(result["steps/total"][()])
+        np.testing.assert_array_equal(*losses)
+
+    @unittest.skipUnless("LPL_DEVICES" in os.environ, "which algorithms a device has is its own affair")
+    def test_chosen_algorithms_are_told_if_asked(self):
+        done = self.failing("log", "--device", "cuda", LPL_CUDA_LOG="1")
+        told = [line for line in done.stderr.splitlines() if "of cuDNN, algorithm" in line]
+        self.assertTrue(any("the forward pass of a 3x3 convolution from 3 to" in line for line in told), done.stderr)
+        self.assertTrue(any("gradient of the filters" in line for line in told), done.stderr)
+        self.assertNotIn("algorithm", self.failing("log", "--device", "cuda", "--overwrite").stderr)
 
     @unittest.skipUnless(DEVICES >= 3, "three ranks need three devices")
     def test_a_map_that_is_too_large_for_one_rank_alone_ends_the_job(self):

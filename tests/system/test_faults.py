@@ -50,6 +50,124 @@ class BadInput(InFolder):
         self.assertEqual(lpl_sim("--help").returncode, 0)
 
 
+DIVERGING = """simulation = {{ seed = 1, dt = "0.1 ms", min_delay = "0.8 ms" }}
+phase = [{{ name = "run", duration = "{duration}" }}]
+record = [{{ what = "spikes", of = "e" }}]
+[[population]]
+name = "quiet"
+cell = "if"
+size = 20
+[[population]]
+name = "e"
+cell = "c"
+size = 40
+[cell.c]
+model = "equations"
+parameters = {{ first = "{first}", second = "{second}" }}
+[cell.c.states]
+V = "select(i == 37, first, select(i == 3, second, 0 mV))"
+[cell.c.dynamics]
+V = "V * V / 1 mV / 1 ms"
+[cell.c.method]
+V = {method}
+"""
+
+
+class NumbersThatDiverge(InFolder):
+    """V' = V^2 ends at the time 1/V; of two neurons, of which each has a rank of its own, the earlier one is named."""
+
+    def ends(self, message, ranks, **what):
+        self.write("diverging.sim", DIVERGING.format(**what))
+        done = lpl_sim("diverging.sim", "--overwrite", ranks=ranks, cwd=self.folder)
+        self.assertEqual(done.returncode, 1, done.stderr)
+        lines = [line for line in done.stderr.splitlines() if line.startswith("lpl_sim:")]
+        self.assertEqual(len(lines), 1, done.stderr)
+        self.assertTrue(lines[0].startswith(f"lpl_sim: population 'e': {message}"), lines[0])
+        self.assertEqual(status(self.folder / "diverging.h5"), "failed")
+
+    def test_a_step_that_adaptive_substeps_cannot_do(self):
+        for ranks in (1, 2, 3):
+            self.ends("neuron 37 needs more than 1000 sub-steps of rkf45 in the step at 0.0006 s", ranks, first="1.6 mV",
+                      second="1.4 mV", method='{ rkf45 = "1e-6 mV" }', duration="1 s")
+            self.ends("neuron 3 needs more than 1000 sub-steps of rkf45 in the step at 0.0006 s", ranks, first="1.4 mV",
+                      second="1.6 mV", method='{ rkf45 = "1e-6 mV" }', duration="1 s")
+
+    def test_a_state_that_is_no_number(self):
+        # It is found at the end of a phase, and in a long one before.
+        for ranks, duration, time in ((1, "50 ms", "0.05 s"), (3, "50 ms", "0.05 s"), (1, "1000 s", "0.82"), (3, "1000 s", "0.82")):
+            self.ends(f"'V' of neuron 3 is no finite number at {time}", ranks, first="1.6 mV", second="1.4 mV", method='"euler"',
+                      duration=duration)
+
+
+CELL = """simulation = {{ seed = 1, dt = "0.1 ms", min_delay = "0.8 ms" }}
+phase = [{{ name = "run", duration = "20 ms" }}]
+population = [{{ name = "e", cell = "c", size = 40 }}]
+[cell.c]
+model = "equations"
+require = [{{ that = "tau > 0 ms or tau < 0 ms", otherwise = "nothing would move" }}]
+[cell.c.parameters]
+tau = "{tau}"
+error = "{error}"
+[cell.c.states]
+V = "{initial}"
+[cell.c.dynamics]
+V = "{dynamics}"
+[cell.c.method]
+V = {method}
+[cell.c.spike]
+when = "V > 10 mV"
+then = {{ V = "0 mV" }}
+{spike}
+"""
+USUAL = {"tau": "10 ms", "error": "1 mV", "initial": "0 mV", "dynamics": "20 mV / tau - V / tau", "method": '"automatic"', "spike": ""}
+# What a text makes of its values, and what is said.
+MADE = {
+    "an initial value that is no number": (
+        {"initial": "log(-1) * 1 mV"}, "population 'e': neuron 0: 'V' would begin at no finite number"),
+    "one of a single neuron": (
+        {"initial": "1 mV / (i - 35)"}, "population 'e': neuron 35: 'V' would begin at no finite number"),
+    "one beyond single precision": (
+        {"initial": "1e300 mV"}, "population 'e': neuron 0: 'V' would begin at 1e+297, which is beyond float32"),
+    "a time constant of 0 of a single neuron": (
+        {"error": "1 mV * (35 - i)", "dynamics": "-V * 1 mV / tau / error"},
+        "population 'e': neuron 35: with its parameters the equations divide by 0"),
+    "a requirement of all neurons": (
+        {"tau": "0 ms"}, "cell 'c': the values of model 'c' do not fit: nothing would move"),
+    "a requirement of a single neuron": (
+        {"tau": "1 ms * (i - 35)"}, "population 'e': neuron 35: its values do not fit: nothing would move"),
+    "an allowed error of 0": (
+        {"method": '{ rkf45 = "0 mV" }'},
+        "cell 'c': the values of model 'c' do not fit: the error that rkf45 allows 'V' must be above 0"),
+    "one below 0 of a single neuron": (
+        {"error": "1 mV * (34.5 - i)", "method": '{ rkf45 = "error" }'},
+        "population 'e': neuron 35: 'error' is -0.0005: the error that rkf45 allows 'V' must be above 0"),
+    "a refractory period off the grid": (
+        {"spike": 'refractory = "0.25 ms"'},
+        "cell 'c': the values of model 'c' do not fit: the refractory period is 0.25 ms, which is no multiple of the step"),
+}
+
+
+class ValuesOfTexts(InFolder):
+    def test_what_cannot_be_is_refused_with_the_neuron(self):
+        for ranks in (1, 3):
+            for mistake, (parts, message) in MADE.items():
+                with self.subTest(mistake=mistake, ranks=ranks):
+                    self.write("made.sim", CELL.format(**(USUAL | parts)))
+                    done = lpl_sim("made.sim", ranks=ranks, cwd=self.folder)
+                    self.assertEqual(done.returncode, 2, done.stderr)
+                    self.assertEqual(done.stderr.count("lpl_sim:"), 1, done.stderr)
+                    self.assertIn(message, done.stderr)
+
+    def test_a_number_of_spikes_beyond_all_bounds(self):
+        for ranks in (1, 3):
+            for count in ("1e12", "log(0 - 1)"):
+                self.write("many.sim", CELL.format(**(USUAL | {"initial": "11 mV", "spike": f'count = "{count}"'})))
+                done = lpl_sim("many.sim", "--overwrite", ranks=ranks, cwd=self.folder)
+                self.assertEqual(done.returncode, 1, done.stderr)
+                self.assertIn("lpl_sim: population 'e': neuron 0 would spike more than 65535 times in the step at 0 s, or no number of times",
+                              done.stderr)
+
+
 class BadDisk(InFolder):
     def test_unwritable_output(self):
         for ranks in (1, 3):

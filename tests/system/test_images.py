@@ -180,6 +180,11 @@ class Import(ImagesTest):
         (self.folder / "set.h5").unlink()
         np.save(self.folder / "float.npy", pictures / 255)
         self.assertIn("NumPy's type <f8", self.refusal(self.folder / "float.npy"))
+        np.save(self.folder / "flat.npy", pictures.reshape(6, -1).astype(int))
+        self.assertRegex(self.refusal(self.folder / "flat.npy"), r"holds no images: .*; it has other numbers \(6, \d+\)$")
+        np.save(self.folder / "few.npy", labels[:5])
+        self.assertIn("holds no labels of 6 images, one or a row each; it has other numbers (5, 2)",
+                      self.refusal(self.folder / "x.npy", "--labels", self.folder / "few.npy"))
 
     def test_hdf5_and_several_sources(self):
         pictures = images_of(7, 8)

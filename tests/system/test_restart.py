@@ -291,7 +291,7 @@ class Restart:
         self.assertIn("run.checkpoint: is of another description: ", refused.stderr)
         refused = self.run_to_end("--resume", self.checkpoint, out="other.h5")
         self.assertEqual(refused.returncode, 1, refused.stderr)
-        self.assertIn("other.h5: the result file of the checkpoint is not there", refused.stderr)
+        self.assertIn("other.h5: the result file of the checkpoint is not there; name it with --out", refused.stderr)
         refused = self.run_to_end("--resume", "run" + self.suffix)
         self.assertEqual(refused.returncode, 2)
         self.assertIn(f"run{self.suffix}: is no checkpoint", refused.stderr)

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "rate/cpu/losses.hpp"
+#include "support/column_block.hpp"
 
 namespace lpl::rate::cuda {
 namespace {
@@ -40,10 +41,10 @@ std::vector<double> column_parts(Index rows, Index columns, const Value& value) 
 }
 
 template <class Value>
-std::vector<double> column_sums(Index rows, Index columns, const Value& value, double factor = 1) {
+std::vector<double> column_sums(Index rows, Index columns, const Value& value) {
   const std::vector<double> parts = column_parts(rows, columns, value);
-  std::vector<double> sums(columns);
-  for_each(columns, FinishSums{{parts.data(), chunks_of(rows), columns}, factor, sums.data()});
+  std::vector<double> sums;
+  for (Index c = 0; c < columns; ++c) sums.push_back(ColumnParts{parts.data(), chunks_of(rows), columns}.sum(c));
   return sums;
 }
 
@@ -172,35 +173,14 @@ void check_pooling_and_its_gradient(const Layer& layer) {
   std::vector<Element> dx(layer.inputs());
   for_each(dx.size(), Unpool<float, Element>{gradient, w, dx.data()});
   EXPECT_EQ(dx, elements<Element>(expected_dx));
-  if (w.tile()) {
-    std::vector<Element> by_window(layer.inputs(), elements<Element>({7.0f})[0]);
-    for_each(dx.size() / (w.side * w.side), UnpoolTiles<float, Element>{gradient, w, by_window.data()});
-    EXPECT_EQ(by_window, dx);
-  }
   const std::vector<double> bias_gradient = column_sums(layer.samples * positions, layer.channels, gradient);
   for (Index k = 0; k < layer.channels; ++k) EXPECT_NEAR(bias_gradient[k], expected_bias[k], 1e-12);
 }
 
 TEST(CudaBodies, PoolingAndItsGradientFollowTheWinners) {
-  std::vector<bool> tiled;
   for (const Layer& layer : kLayers) {
     check_pooling_and_its_gradient<float>(layer);
     check_pooling_and_its_gradient<Bfloat>(layer);
-    tiled.push_back(layer.windows().tile());
-  }
-  EXPECT_EQ(tiled, std::vector<bool>({true, false, false, false, true, false, false, false}));
-}
-
-TEST(CudaBodies, TheRectifierPassesOnWhatIsNoNumber) {
-  const float none = std::numeric_limits<float>::quiet_NaN(), bias = 0;
-  for (const float given : {none, -none}) {
-    float y = given;
-    AddBias<float>{&bias, 1, true, &y}(0);
-    EXPECT_TRUE(std::isnan(y));
-    Bfloat narrow_y = 0;
-    narrow(given, narrow_y);
-    AddBias<Bfloat>{&bias, 1, true, &narrow_y}(0);
-    EXPECT_TRUE(std::isnan(widen(narrow_y)));
   }
 }
 
@@ -216,26 +196,23 @@ TEST(CudaBodies, PoolingPassesOnWhatIsNoNumber) {
   EXPECT_TRUE(std::isnan(y));
 }
 
-TEST(CudaBodies, WithoutPoolingGradientFlowsThroughActiveOutputs) {
-  const Layer layer{2, 3, 4, 5, 1, 1};
-  std::vector<float> y = draw(layer.outputs(), 4);
-  const std::vector<float> bias = draw(layer.channels, 5), before = y;
-  for_each(y.size(), AddBias<float>{bias.data(), layer.channels, true, y.data()});
-  const std::vector<float> dy = draw(std::size_t{layer.samples} * layer.channels, 6);  // the same at every position
-  for (const bool rectified : {true, false}) {
-    std::vector<float> dx(layer.inputs());
-    const FlowingGradient<float, float> gradient{
-        dy.data(), nullptr, rectified ? y.data() : nullptr, layer.rows * layer.columns, layer.channels, true};
-    for_each(dx.size(), Unpool<float, float>{gradient, layer.windows(), dx.data()});
-    std::vector<float> by_window(layer.inputs());
-    for_each(dx.size(), UnpoolTiles<float, float>{gradient, layer.windows(), by_window.data()});
-    EXPECT_EQ(by_window, dx);
-    for_all(layer.samples, layer.windows().in, [&](Index n, Index r, Index c, Index k) {
-      const std::size_t i = at(layer.windows().in, n, r, c, k);
-      EXPECT_EQ(y[i], std::max(before[i] + bias[k], 0.0f));
-      EXPECT_EQ(dx[i], !rectified || y[i] > 0 ? dy[n * layer.channels + k] : 0.0f);
-    });
-  }
+TEST(CudaBodies, AGradientOfMeansIsSharedByPositions) {
+  const Layer layer{2, 3, 4, 5, 3, 1};
+  const Windows w = layer.windows();
+  std::vector<std::uint8_t> winners(layer.outputs());
+  for (std::size_t i = 0; i < winners.size(); ++i) winners[i] = i % 4 == 3 ? kSilent : static_cast<std::uint8_t>(i % 9);
+  const std::vector<float> one = draw(std::size_t{layer.samples} * layer.channels, 6);
+  std::vector<float> all(layer.outputs());
+  for_all(layer.samples, w.out,
+          [&](Index n, Index r, Index c, Index k) { all[at(w.out, n, r, c, k)] = one[n * layer.channels + k] * 0.5f; });
+  const Index positions = w.out.rows * w.out.columns;
+  ASSERT_EQ(positions, 2u);
+  std::vector<float> dx(layer.inputs()), expected(layer.inputs());
+  for_each(dx.size(),
+           Unpool<float, float>{{one.data(), winners.data(), nullptr, positions, layer.channels, true}, w, dx.data()});
+  for_each(dx.size(), Unpool<float, float>{
+                          {all.data(), winners.data(), nullptr, positions, layer.channels, false}, w, expected.data()});
+  EXPECT_EQ(dx, expected);
 }
 
 TEST(CudaBodies, MeansOverSpace) {
@@ -367,10 +344,9 @@ struct HostLoss {
 // Of both views' matrices: the loss, and the gradient in their place.
 double push_entries_down(std::vector<float>& matrices, Index side, double norm, double weight) {
   const double pairs = side * (side - 1.0);
-  const double loss =
-      total(column_sums(side, 2 * side, OffDiagonalSquares{matrices.data(), side, norm}, 1.0 / pairs), 0.5);
-  for_each(matrices.size(), ScaleOffDiagonal{matrices.data(), side, 0.5 * weight * 4.0 * norm * norm / pairs});
-  return loss;
+  return total(column_parts(side, 2 * side,
+                            PushEntriesDown{matrices.data(), side, norm, 0.5 * weight * 4.0 * norm * norm / pairs}),
+               0.5 / pairs);
 }
 
 // op(a) op(b) of both views, whose matrices lie one after the other.
@@ -393,53 +369,31 @@ HostLoss host_lpl_loss(const LplObjective& objective, const HookShape& hook, con
   if (positives) pulled_by = inverse_positives({positives->begin(), positives->end()});
   const std::int32_t* const to = positives ? positives->data() : nullptr;
   const double scale = 1.0 / static_cast<double>(hook.size());
-  loss.terms[kPull] = total(column_sums(samples, columns, PairSquares{z.data(), to, samples, columns}), scale);
-
-  const auto centred = [&](Index rows, Index width, const std::vector<double>& means) {
-    std::vector<float> d(z.size());
-    for_each(d.size(), Centre{z.data(), means.data(), rows, width, d.data()});
-    return d;
-  };
-  const auto means_of = [&](Index rows, Index width) {
-    return column_sums(rows, 2 * width, ViewColumns{z.data(), rows, width}, 1.0 / rows);
-  };
-  const std::vector<double> means = means_of(samples, columns);
-  std::vector<float> deviations = centred(samples, columns, means);
-  const std::vector<double> variances =
-      column_sums(samples, 2 * columns, ViewSquares{{deviations.data(), samples, columns}}, 1.0 / (samples - 1.0));
-  std::vector<double> losses(2 * std::size_t{columns});
-  std::vector<float> factors(losses.size());
-  const double weight = 0.5 * objective.hebbian / columns;
-  if (stale && !stale->mean.empty()) {
-    const auto twice = [&](const std::vector<float>& v) {
-      std::vector<double> both(2 * v.size());
-      for_each(both.size(), Twice{v.data(), columns, both.data()});
-      return both;
-    };
-    deviations = centred(samples, columns, twice(stale->mean));
-    const std::vector<double> squares =
-        column_sums(samples, 2 * columns, ViewSquares{{deviations.data(), samples, columns}});
-    for_each(losses.size(), StalePushColumns{objective.epsilon, static_cast<double>(samples), weight, squares.data(),
-                                             twice(stale->variance).data(), losses.data(), factors.data()});
-  } else {
-    for_each(losses.size(), PushColumns{objective.form, objective.epsilon, static_cast<double>(samples), weight,
-                                        variances.data(), losses.data(), factors.data()});
-  }
-  loss.terms[kPush] = total(losses, 0.5 / columns);
-  if (stale) {
-    stale->mean.resize(columns);
-    stale->variance.resize(columns);
-    for_each(columns, MeanOfViews{means.data(), columns, stale->mean.data()});
-    for_each(columns, MeanOfViews{variances.data(), columns, stale->variance.data()});
-  }
+  const bool known = stale && !stale->mean.empty();
+  if (stale) stale->mean.resize(columns), stale->variance.resize(columns);
+  std::vector<float> d(z.size());
+  std::vector<double> pull(columns), push(2 * std::size_t{columns});
   loss.dz.resize(z.size());
-  for_each(z.size(),
-           LplGradient{z.data(), deviations.data(), factors.data(), to, positives ? pulled_by.data() : nullptr, samples,
-                       columns, static_cast<float>(objective.predictive * 2.0 * scale),
-                       objective.gradient == PredictiveGradient::both, loss.dz.data()});
+  walk_columns(PullAndPush{{z.data(), samples, columns},
+                           to,
+                           positives ? pulled_by.data() : nullptr,
+                           static_cast<float>(objective.predictive * 2.0 * scale),
+                           objective.gradient == PredictiveGradient::both,
+                           objective.form,
+                           objective.epsilon,
+                           0.5 * objective.hebbian / columns,
+                           stale ? stale->mean.data() : nullptr,
+                           stale ? stale->variance.data() : nullptr,
+                           known,
+                           hook.positions == 1 ? d.data() : nullptr,
+                           loss.dz.data(),
+                           pull.data(),
+                           push.data()});
+  loss.terms[kPull] = total(pull, scale);
+  loss.terms[kPush] = total(push, 0.5 / columns);
   if (units < 2) return loss;
   const auto rows = static_cast<Index>(hook.samples * hook.positions);
-  const std::vector<float> d = centred(rows, units, means_of(rows, units));
+  if (hook.positions > 1) walk_columns(CentreColumns{{z.data(), rows, units}, d.data()});
   std::vector<float> covariances = multiply_views(true, false, units, units, rows, d.data(), d.data());
   loss.terms[kDecorrelation] = push_entries_down(covariances, units, 1.0 / (rows - 1.0), objective.decorrelation);
   const std::vector<float> gradient = multiply_views(false, false, rows, units, units, d.data(), covariances.data());
@@ -462,10 +416,11 @@ TEST(CudaBodies, LatentPredictiveLosses) {
     PredictiveGradient gradient = PredictiveGradient::both;
     bool shuffled = false, stale = false;
   };
-  for (const Case& c : {Case{{10, 1, 6}}, Case{{9, 1, 1}}, Case{{12, 4, 3}}, Case{{10, 1, 6}, HebbianForm::hinge},
-                        Case{{10, 3, 2}, HebbianForm::variance}, Case{{80, 1, 5}, {}, PredictiveGradient::later},
-                        Case{{10, 1, 6}, {}, {}, true}, Case{{10, 1, 6}, {}, PredictiveGradient::later, true},
-                        Case{{10, 1, 6}, {}, {}, false, true}}) {
+  for (const Case& c :
+       {Case{{10, 1, 6}}, Case{{9, 1, 1}}, Case{{12, 4, 3}}, Case{{10, 1, 6}, HebbianForm::hinge},
+        Case{{10, 3, 2}, HebbianForm::variance}, Case{{80, 1, 5}, {}, PredictiveGradient::later},
+        Case{{10, 1, 6}, {}, {}, true}, Case{{10, 1, 6}, {}, PredictiveGradient::later, true},
+        Case{{10, 1, 6}, {}, {}, false, true}, Case{{11, 1, 21}}, Case{{11, 1, 21}, {}, {}, true, true}}) {
     LplObjective objective{0.7, 1.3, 10, c.form, 1e-4, c.gradient};
     const std::vector<float> z = draw(static_cast<std::size_t>(2 * c.hook.size()), 12);
     std::vector<std::int32_t> positives(static_cast<std::size_t>(c.hook.samples));

@@ -313,6 +313,20 @@ TEST(Equations, AdaptiveStepsMeetTheReference) {
   }
 }
 
+// Without the bound stages overshoot to where nothing is a number: the sub-step is tried again, and the neuron goes on.
+TEST(Equations, AdaptiveStepsSurviveAStageWithoutANumber) {
+  std::string text = adex("rkf45");
+  text = text.substr(text.find('\n')) +
+         "every_substep = true\n[method]\nV = { rkf45 = \"1e-6 mV\" }\nw = { rkf45 = \"1 pA\" }\n";
+  const std::string bound = "min(V, 0 mV)";
+  text.replace(text.find(bound), bound.size(), "V");
+  ReferenceCell cell(text, {}, 1e-3);
+  int spikes = 0;
+  for (int step = 0; step < 200; ++step) spikes += cell.step();
+  EXPECT_TRUE(std::isfinite(cell["V"]));
+  EXPECT_EQ(spikes, 15);
+}
+
 // A derivative that is a polynomial of the time is met exactly, in a single sub-step.
 TEST(Equations, AdaptiveStepsKnowTheTime) {
   ReferenceCell cell(

@@ -11,6 +11,7 @@
 #include <limits>
 #include <map>
 #include <random>
+#include <set>
 
 #include "core/denormals.hpp"
 #include "spiking/block_hook.hpp"
@@ -312,6 +313,7 @@ struct Twin {
   void compare(std::uint32_t steps) {
     auto expected = states;
     std::vector<std::array<std::uint32_t, 3>> expected_spikes;
+    std::set<std::pair<std::uint32_t, std::uint32_t>> expected_unsolved;  // step and neuron
     for (std::uint32_t n = 0; n < neurons; ++n) {
       std::vector<T> registers(program.registers());
       for (std::size_t s = 0; s < states.size(); ++s) registers[s] = states[s][n];
@@ -330,6 +332,7 @@ struct Twin {
                            .hook = {}};
         run<T>(program, registers, step);
         for (std::uint32_t spike = 0; spike < step.count; ++spike) expected_spikes.push_back({k, n, 0});
+        if (step.unsolved) expected_unsolved.insert({k, n});
       }
       for (std::size_t s = 0; s < states.size(); ++s) expected[s][n] = registers[s];
     }
@@ -346,11 +349,13 @@ struct Twin {
     float* const inputs[] = {input[0].data(), input[1].data(), nullptr};
     const float* const currents[] = {added[0].data(), nullptr};
     std::vector<BlockSpikes> spikes;
+    std::vector<FailedStep> failed;
     epoch.state = state_data.data();
     epoch.input = inputs;
     epoch.added = currents;
     epoch.clamp = clamp.data();
     epoch.spikes = &spikes;
+    epoch.failed = &failed;
     machine.advance(epoch);
     for (std::size_t s = 0; s < states.size(); ++s)
       for (std::size_t n = 0; n < neurons; ++n) {
@@ -368,6 +373,12 @@ struct Twin {
     std::sort(expected_spikes.begin(), expected_spikes.end());
     std::stable_sort(got_spikes.begin(), got_spikes.end(), [](const auto& a, const auto& b) { return a[0] < b[0]; });
     ASSERT_EQ(got_spikes, expected_spikes);
+    std::set<std::pair<std::uint32_t, std::uint32_t>> got_unsolved;
+    for (const FailedStep& s : failed)
+      for (std::uint32_t left = s.lanes; left != 0; left &= left - 1)
+        got_unsolved.insert({s.step, static_cast<std::uint32_t>(s.block * kBlock) +
+                                         static_cast<std::uint32_t>(std::countr_zero(left))});
+    ASSERT_EQ(got_unsolved, expected_unsolved);
   }
 
   const Program& program;
@@ -466,7 +477,7 @@ Program random_program(std::mt19937_64& random) {
   std::uint16_t receptor = 0, draws = 0;
   for (int n = 0; n < 50; ++n) {
     if (random() % 40 == 0 && n > 20) add_repetition(p, readable, draws, random);
-    Instruction i{static_cast<Op>(random() % (static_cast<unsigned>(Op::clamp) + 1)), target(), any(), any(), any()};
+    Instruction i{static_cast<Op>(random() % (static_cast<unsigned>(Op::unsolved) + 1)), target(), any(), any(), any()};
     if (i.op == Op::arrival) {
       if (receptor == 3) continue;
       i.a = receptor++;
@@ -485,6 +496,7 @@ Program random_program(std::mt19937_64& random) {
       break;
     }
     p.code.push_back(i);
+    if (i.op == Op::unsolved) continue;
     if (std::find(readable.begin(), readable.end(), i.to) == readable.end()) readable.push_back(i.to);
     if (i.op == Op::arrival && random() % 2) {
       const auto sum = target();

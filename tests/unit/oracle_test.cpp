@@ -181,6 +181,30 @@ TEST_P(DrawnDelays, ArriveInTheirStepsWhereverEpochsEnd) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, DrawnDelays, testing::Range(1u, 31u));
 
+// Ways and numbers that no byte holds: 900 steps between two synapses of a row, 600 synapses that a spike reaches at
+// once.
+TEST(DelaysByRun, OfLongWaysAndOfManySynapsesAtOnce) {
+  const test::Scratch scratch;
+  const std::string text =
+      "simulation = { seed = 5 }\n"
+      "[[stimulus]]\nname = \"input\"\ntype = \"poisson\"\nsize = 3\nrate = \"100 Hz\"\n"
+      "[[population]]\nname = \"exc\"\ncell = \"if\"\nsize = 600\n[[population]]\nname = \"inh\"\ncell = \"if\"\nsize "
+      "= 5\n"
+      "[[connection]]\nname = \"input_exc\"\nfrom = \"input\"\nto = \"exc\"\nall_to_all = true\nweight = 2.0\n"
+      "delay = { by_source = [\"1 ms\", \"27 ms\", \"1.3 ms\"] }\n"
+      "[[connection]]\nname = \"exc_inh\"\nfrom = \"exc\"\nto = \"inh\"\ndensity = 0.3\nweight = 0.1\n"
+      "delay = { uniform = [\"1 ms\", \"95 ms\"] }\n"
+      "[[phase]]\nname = \"run\"\nduration = \"400 ms\"\n[[record]]\nwhat = \"spikes\"\nof = [\"exc\", \"inh\"]\n";
+  const SimulationDescription simulation = read_simulation_text(text, scratch.path("delays.sim"));
+  const oracle::Outcome expected = oracle::run(simulation);
+  ASSERT_GT(expected.spikes[1].size(), 20u);
+  const std::string path = scratch.path("result.h5");
+  const auto comm = make_serial_communicator();
+  test::run_to_file(simulation, *comm, path);
+  expect_same_spikes(expected.spikes[0], test::read_recorded_spikes(path, "exc", simulation.dt));
+  expect_same_spikes(expected.spikes[1], test::read_recorded_spikes(path, "inh", simulation.dt));
+}
+
 // Gives the connections of a description forms and parameters of short-term plasticity.
 std::string with_short_term(std::string text, std::uint32_t seed) {
   Draws draw(seed + 2000);

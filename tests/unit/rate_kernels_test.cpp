@@ -303,7 +303,7 @@ TEST_F(CpuBackendTest, Bfloat16FollowsFloat32) {
   EXPECT_LT(relative(rounded.second, exact.second), 5e-2);
 }
 
-TEST_F(CpuBackendTest, OneGradientForAllPositionsEqualsThatGradientAtEach) {
+TEST_F(CpuBackendTest, AGradientOfMeansEqualsItsShareAtEachPosition) {
   const Convolution layer{16, 20, 3, 1, 1, true, true, 2, 2};
   const Shape shape{3, 16, 6, 6}, y = layer.output(shape);
   const std::vector<float> x = rectified(static_cast<std::size_t>(shape.size()), 11);
@@ -311,7 +311,8 @@ TEST_F(CpuBackendTest, OneGradientForAllPositionsEqualsThatGradientAtEach) {
   std::vector<float> spread;
   for (std::int64_t n = 0; n < y.samples; ++n)
     for (std::int64_t p = 0; p < y.positions(); ++p)
-      for (std::int64_t c = 0; c < y.channels; ++c) spread.push_back(g[static_cast<std::size_t>(n * y.channels + c)]);
+      for (std::int64_t c = 0; c < y.channels; ++c)
+        spread.push_back(g[static_cast<std::size_t>(n * y.channels + c)] * (1.0f / 9));
   Array weight = backend_->zeros(layer.weights()), bias = backend_->zeros(layer.out);
   backend_->write(weight, rectified(static_cast<std::size_t>(layer.weights()), 13));
   const Tensor in = backend_->upload(x, shape, Precision::float32);

@@ -223,7 +223,8 @@ TEST(ResultFile, RefusesToGoOnInAnotherRunsFile) {
   std::filesystem::resize_file(path, 700);
   EXPECT_THAT(refusal(), testing::MatchesRegex(".*r.h5: (has 700 bytes, but|is not the result file).*"));
   std::filesystem::remove(path);
-  EXPECT_THAT(refusal(), testing::HasSubstr("r.h5: the result file of the checkpoint is not there"));
+  EXPECT_THAT(refusal(),
+              testing::HasSubstr("r.h5: the result file of the checkpoint is not there; name it with --out"));
   ResultFile(path, facts).flush();
   EXPECT_THAT(refusal(), testing::HasSubstr("r.h5: is not the result file of the run that wrote the checkpoint"));
 }

@@ -13,6 +13,7 @@
 #include "spiking/plasticity/text_rule.hpp"
 #include "spiking/plasticity/traces.hpp"
 #include "io/hdf5.hpp"
+#include "support/delays.hpp"
 #include "support/spiking_run.hpp"
 #include "support/world.hpp"
 
@@ -44,9 +45,7 @@ class Plain {
     const Network network(simulation, 0, 1);
     const Synapses& built = network.connections[connection].synapses;
     built.by_target([&](NeuronId pre, std::uint64_t s) {
-      Synapse synapse{
-          pre, network.layout.neuron_of(built.target[s]), built.delay.empty() ? built.shortest : built.delay[s], {}, {},
-          {}};
+      Synapse synapse{pre, network.layout.neuron_of(built.target[s]), delay_of(built, s), {}, {}, {}};
       synapse.state["w"] = built.weight[s];
       for (std::size_t i = 1; i < text_.states.size(); ++i)
         synapse.state[text_.states[i].name] = value(text_.states[i].initial, synapse);
@@ -768,6 +767,10 @@ TEST(RuleText, TimesLieOnTheGrid) {
   EXPECT_THAT(error_of(own("[rule.r.each]\nevery = \"0.25 ms\"\nw = \"w\"\n")), HasSubstr("no multiple of the step"));
   EXPECT_THAT(error_of(own("y = { of = \"post\", tau = \"0 ms\" }\n[rule.r.on_spike]\nw = \"w + eta * x\"\n")),
               HasSubstr("trace 'y': 'tau' is 0 s"));
+  EXPECT_THAT(error_of(own("y = { follows = \"V\", initial = \"0 mV\", tau = \"3400 s\" }\n[rule.r.on_spike]\nw = "
+                           "\"w + eta * x\"\n")),
+              HasSubstr("trace 'y': 'tau' is 3400 s; at this dt the longest time constant that float32 can follow is "
+                        "3355.44 s"));
 }
 
 }  // namespace

@@ -369,7 +369,7 @@ void CpuBackend::add_gradient(const Convolution& layer, const Trace& trace, cons
     throw Error(fmt::format("a slice of {} maps of {} x {} pixels is too large; use a smaller training.batch",
                             x.shape.samples, x.shape.height, x.shape.width));
   const std::int64_t capacity = dy.shape.samples * layer.output(x.shape).positions();
-  list_active_outputs(layer, kept, x.shape, dy, bias.data.get());
+  list_active_outputs(layer, kept, x.shape, by_position(dy, layer.output(x.shape)), bias.data.get());
   const std::int64_t tap_count = layer.kernel * layer.kernel;
   std::vector<std::int32_t> taps(static_cast<std::size_t>(tap_count));
   for (std::int64_t t = 0; t < tap_count; ++t)
@@ -418,9 +418,10 @@ void CpuBackend::add_dense_gradient(const Convolution& layer, const Trace& trace
   for (std::size_t o = 0; o < total.size(); ++o) bias.data.get()[o] += total[o];
 }
 
-Tensor CpuBackend::unpooled_gradient(const Convolution& layer, const Trace& trace, const Shape& x, const Tensor& dy,
+Tensor CpuBackend::unpooled_gradient(const Convolution& layer, const Trace& trace, const Shape& x, const Tensor& given,
                                      Precision precision) {
   const auto& kept = *as<ConvolutionTrace>(trace.data);
+  const Tensor dy = by_position(given, layer.output(x));
   const Shape shape = layer.convolved(x);
   const std::uint8_t* const winners = kept.winners.get();
   if (layer.pool)

@@ -186,9 +186,14 @@ Tensor MapOperations::rectify(const Pooling& pooling, const Tensor& x, Trace* tr
   return y;
 }
 
+Tensor MapOperations::by_position(const Tensor& dy, const Shape& y) {
+  if (dy.shape.positions() == y.positions()) return dy;
+  return scale(dy, 1.0f / static_cast<float>(y.positions()));
+}
+
 Tensor MapOperations::rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) {
   const auto& kept = *as<RectifierTrace>(trace.data);
-  return gradient_of_winners(pooling, kept.shape, dy, kept.precision,
+  return gradient_of_winners(pooling, kept.shape, by_position(dy, pooling.output(kept.shape)), kept.precision,
                              [winners = kept.winners.get()](std::int64_t at) { return winners[at]; });
 }
 

@@ -76,6 +76,11 @@ Tensor gradient_of_winners(const Pooling& pooling, const Shape& shape, const Ten
 
 // The operations of the interface that are made of loops over maps.
 class MapOperations : public Backend {
+ protected:
+  // A gradient with respect to maps like y: `dy` itself, or what stands for the same at every position where it is that
+  // with respect to their means.
+  Tensor by_position(const Tensor& dy, const Shape& y);
+
  public:
   Tensor mean_over_space(const Tensor& x) override;
   Tensor adaptive_mean(const Tensor& x, std::int64_t side) override;

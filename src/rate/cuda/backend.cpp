@@ -55,6 +55,28 @@ Windows windows_of(const Pooling& pooling, const Shape& x) {
           to_index(pooling.padding)};
 }
 
+// Whether the bodies of rate/cuda/tile_bodies.hpp know windows.
+bool tiles(const Windows& windows) { return windows.tile() && windows.side <= 2; }
+
+Tiles tiles_of(const Windows& windows) {
+  return {windows.out.rows * windows.out.columns, windows.out.channels, Divisor(windows.out.columns)};
+}
+
+// Calls f(side, width) with what the bodies are made for.
+template <class F>
+void with_tiles(const Windows& windows, F f) {
+  const auto with_side = [&](auto side) {
+    if (windows.out.channels % 8 == 0)
+      f(side, std::integral_constant<Index, 8>());
+    else
+      f(side, std::integral_constant<Index, 1>());
+  };
+  if (windows.side == 1)
+    with_side(std::integral_constant<Index, 1>());
+  else
+    with_side(std::integral_constant<Index, 2>());
+}
+
 struct DeviceFilters {
   std::shared_ptr<void> weights;
   std::shared_ptr<float> bias;
@@ -77,13 +99,13 @@ struct RectifierTrace {
 struct Views {
   HookSize hook;
   SliceOrder order;
-  std::shared_ptr<float> z, gradient;
+  std::shared_ptr<float> z, gradient;  // z may be what was given
 };
 
 class CudaBackend final : public Backend {
  public:
   CudaBackend(Communicator& comm, int device) : comm_(comm), device_(open(comm, device)), convolutions_(*device_) {
-    if (comm.size() > 1) exchange_ = std::make_unique<DeviceExchange>(comm, *device_);
+    if (comm.size() > 1) exchange_ = make_device_exchange(comm, *device_);
   }
 
   std::string description() const override {
@@ -92,6 +114,8 @@ class CudaBackend final : public Backend {
     return fmt::format("{}, CUDA {}.{}, cuDNN {}.{}.{}", device_->name(), runtime / 1000, runtime % 1000 / 10,
                        dnn / 10000, dnn % 10000 / 100, dnn % 100);
   }
+
+  std::int64_t device_memory() const override { return device_->peak_memory(); }
 
   bool supports(Precision) const override { return true; }  // of every architecture that is compiled for
 
@@ -190,18 +214,22 @@ class CudaBackend final : public Backend {
   // Calls f with the gradient with respect to the outputs of a layer, where it flows.
   template <class F>
   void with_flowing_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy, F f);
-  // Brings a gradient from the outputs of windows to the map `dx` that they lie on.
+  void pool(const Windows& windows, const float* bias, bool rectified, const Tensor& x, Tensor& y,
+            std::uint8_t* winners);
+  // Brings a gradient from the outputs of windows to the map `dx` that they lie on, and adds its sums by channel to
+  // `bias` unless null.
   template <class Gradient, class Element>
-  void unpool(const FlowingGradient<Gradient, Element>& gradient, const Windows& windows, const Tensor& dx) {
-    auto* const to = static_cast<Element*>(dx.data.get());
-    if (windows.tile())
-      launch(*device_, "the unpooling kernel", dx.shape.size() / (windows.side * windows.side),
-             UnpoolTiles<Gradient, Element>{gradient, windows, to});
-    else
-      launch(*device_, "the unpooling kernel", dx.shape.size(), Unpool<Gradient, Element>{gradient, windows, to});
+  void unpool(const FlowingGradient<Gradient, Element>& gradient, const Windows& windows, const Tensor& dx,
+              Array* bias);
+  // Sums over rows, added to `to`.
+  template <class Value>
+  void add_sums(std::int64_t rows, std::int64_t columns, const Value& value, Array& to) {
+    const SummedColumns sums = summed_columns(*device_, "the kernel of the bias gradient", rows, columns, value);
+    launch(*device_, "the kernel of the bias gradient", columns, AddSums{sums.parts, to.data.get()});
   }
-  // The gradient before pooling and rectifier, in the precision of x.
-  Tensor unpooled_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy);
+  // The gradient before pooling and rectifier, in the precision of x. The bias's is added to `bias` unless null.
+  Tensor unpooled_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
+                           Array* bias);
   Views gather(const Batch& batch, const std::vector<Tensor>& z);
   std::vector<Tensor> scatter(const Batch& batch, const std::vector<Tensor>& z, const Views& views);
 
@@ -221,12 +249,13 @@ class CudaBackend final : public Backend {
   std::unique_ptr<ResidentImages> images_;
 };
 
-// The first time everything is done call by call: libraries choose their algorithms, memory is made. The second time
-// it is recorded.
+// The first time everything is done call by call: libraries choose their algorithms, memory is made, beside which that
+// of recorded steps may not fit. The second time it is recorded.
 void CudaBackend::repeat(const Batch& batch, std::vector<Tensor> x,
                          const std::function<void(std::vector<Tensor>)>& step) {
   const auto [place, first] = recordings_.try_emplace(batch.samples());
-  if (first) return step(std::move(x));
+  if (first) device_->trim();
+  if (first || device_->synchronous()) return step(std::move(x));
   Recording& known = place->second;
   if (!known.graph) {
     known.x = std::move(x);
@@ -301,25 +330,33 @@ Tensor CudaBackend::forward(const Convolution& layer, const Filters& filters, co
   else
     convolutions_.forward(layer, x, own.weights.get(), convolved.data.get());
 
+  const Windows windows = windows_of(layer, x.shape);
   const auto kept = std::make_shared<DeviceTrace>();
   if (trace) trace->data = kept;
-  if (layer.pool == 0) {
-    with_elements(convolved, [&](auto* y) {
-      launch(*device_, "the kernel of bias and rectifier", convolved.shape.size(),
-             AddBias<ElementOf<decltype(y)>>{own.bias.get(), to_index(layer.out), layer.rectified, y});
-    });
-    if (layer.rectified) kept->y = convolved.data;
-    return convolved;
-  }
-  Tensor y = new_tensor(layer.output(x.shape), x.precision);
-  if (trace) kept->winners = allocate<std::uint8_t>(*device_, y.shape.size());
+  Tensor y = layer.pool == 0 ? convolved : new_tensor(layer.output(x.shape), x.precision);
+  if (trace && layer.pool > 0) kept->winners = allocate<std::uint8_t>(*device_, y.shape.size());
+  pool(windows, own.bias.get(), layer.rectified, convolved, y, kept->winners.get());
+  if (layer.pool == 0 && layer.rectified) kept->y = y.data;
+  return y;
+}
+
+// y = max over windows of rectify(x + bias), and its means over space where they come with it.
+void CudaBackend::pool(const Windows& windows, const float* bias, bool rectified, const Tensor& x, Tensor& y,
+                       std::uint8_t* winners) {
   with_elements(y, [&](auto* to) {
     using Element = ElementOf<decltype(to)>;
-    launch(*device_, "the pooling kernel", y.shape.size(),
-           PoolMax<Element>{windows_of(layer, x.shape), own.bias.get(), static_cast<Element*>(convolved.data.get()), to,
-                            kept->winners.get()});
+    const auto* const from = static_cast<const Element*>(x.data.get());
+    if (!tiles(windows)) {
+      launch(*device_, "the pooling kernel", y.shape.size(), PoolMax<Element>{windows, bias, from, to, winners});
+      return;
+    }
+    y.means = allocate<float>(*device_, y.shape.samples * y.shape.channels);
+    with_tiles(windows, [&](auto side, auto width) {
+      launch_samples(
+          *device_, "the pooling kernel", y.shape.samples,
+          PoolTiles<Element, side, width>{tiles_of(windows), bias, rectified, from, to, winners, y.means.get()});
+    });
   });
-  return y;
 }
 
 template <class F>
@@ -337,24 +374,36 @@ void CudaBackend::with_flowing_gradient(const Convolution& layer, const Trace& t
   });
 }
 
-Tensor CudaBackend::unpooled_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy) {
-  const Tensor dense = new_tensor(layer.convolved(x.shape), x.precision);
-  with_flowing_gradient(layer, trace, x, dy, [&]<class G, class E>(const FlowingGradient<G, E>& gradient) {
-    unpool(gradient, windows_of(layer, x.shape), dense);
+template <class Gradient, class Element>
+void CudaBackend::unpool(const FlowingGradient<Gradient, Element>& gradient, const Windows& windows, const Tensor& dx,
+                         Array* bias) {
+  auto* const to = static_cast<Element*>(dx.data.get());
+  const std::int64_t samples = dx.shape.samples, channels = dx.shape.channels;
+  if (!tiles(windows)) {
+    launch(*device_, "the unpooling kernel", dx.shape.size(), Unpool<Gradient, Element>{gradient, windows, to});
+    if (bias) add_sums(samples * windows.out.rows * windows.out.columns, channels, gradient, *bias);
+    return;
+  }
+  const std::shared_ptr<float> totals = bias ? allocate<float>(*device_, samples * channels) : nullptr;
+  with_tiles(windows, [&](auto side, auto width) {
+    launch_samples(*device_, "the unpooling kernel", samples,
+                   UnpoolTiles<Gradient, Element, side, width>{tiles_of(windows), gradient.dy, gradient.everywhere,
+                                                               gradient.winners, gradient.y, to, totals.get()});
   });
+  if (bias) add_sums(samples, channels, Rows{totals.get(), to_index(channels)}, *bias);
+}
+
+Tensor CudaBackend::unpooled_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
+                                      Array* bias) {
+  const Tensor dense = new_tensor(layer.convolved(x.shape), x.precision);
+  with_flowing_gradient(layer, trace, x, dy,
+                        [&](const auto& gradient) { unpool(gradient, windows_of(layer, x.shape), dense, bias); });
   return dense;
 }
 
 void CudaBackend::add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
                                Array& weight, Array& bias) {
-  const Shape y = layer.output(x.shape);
-  with_flowing_gradient(layer, trace, x, dy, [&](const auto& gradient) {
-    const SummedColumns sums =
-        summed_columns(*device_, "the kernel of the bias gradient", y.samples * y.positions(), y.channels, gradient);
-    launch(*device_, "the kernel of the bias gradient", y.channels, AddSums{sums.parts, bias.data.get()});
-  });
-
-  const Tensor dense = unpooled_gradient(layer, trace, x, dy);
+  const Tensor dense = unpooled_gradient(layer, trace, x, dy, &bias);
   // cuDNN gives the gradient of a slice in the precision of its maps, a matrix product in float32.
   const Precision precision = is_product(layer, x.shape) ? Precision::float32 : x.precision;
   const Tensor sum = new_tensor({1, layer.weights(), 1, 1}, precision);
@@ -372,7 +421,7 @@ void CudaBackend::add_gradient(const Convolution& layer, const Trace& trace, con
 Tensor CudaBackend::input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace,
                                    const Tensor& x, const Tensor& dy) {
   const auto& own = *static_cast<const DeviceFilters*>(filters.data.get());
-  const Tensor dense = unpooled_gradient(layer, trace, x, dy);
+  const Tensor dense = unpooled_gradient(layer, trace, x, dy, nullptr);
   Tensor dx = new_tensor(x.shape, x.precision);
   if (is_product(layer, x.shape))
     multiply(*device_, false, false, x.shape.samples, layer.in, layer.out, dense.data.get(), own.weights.get(),
@@ -383,6 +432,7 @@ Tensor CudaBackend::input_gradient(const Convolution& layer, const Filters& filt
 }
 
 Tensor CudaBackend::mean_over_space(const Tensor& x) {
+  if (x.means) return {{x.shape.samples, x.shape.channels, 1, 1}, Precision::float32, x.means};
   Tensor means = new_tensor({x.shape.samples, x.shape.channels, 1, 1}, Precision::float32);
   with_elements(x, [&](const auto* from) {
     launch(*device_, "the kernel of means over space", means.shape.size(),
@@ -454,12 +504,7 @@ Tensor CudaBackend::rectify(const Pooling& pooling, const Tensor& x, Trace* trac
     kept->winners = allocate<std::uint8_t>(*device_, y.shape.size());
     trace->data = kept;
   }
-  with_elements(y, [&](auto* to) {
-    using Element = ElementOf<decltype(to)>;
-    launch(*device_, "the rectifying kernel", y.shape.size(),
-           PoolMax<Element>{windows_of(pooling, x.shape), nullptr, static_cast<const Element*>(x.data.get()), to,
-                            kept->winners.get()});
-  });
+  pool(windows_of(pooling, x.shape), nullptr, true, x, y, kept->winners.get());
   return y;
 }
 
@@ -477,7 +522,7 @@ Tensor CudaBackend::rectifier_gradient(const Pooling& pooling, const Trace& trac
                                                        to_index(y.positions()),
                                                        to_index(y.channels),
                                                        dy.shape.positions() == 1};
-      unpool(flowing, windows_of(pooling, kept.shape), dx);
+      unpool(flowing, windows_of(pooling, kept.shape), dx, nullptr);
     });
   });
   return dx;
@@ -517,8 +562,13 @@ Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
   refuse_large(2 * views.hook.view(), "a hook");
   const std::int64_t row = views.hook.columns();
   views.order = {to_index(batch.samples()), to_index(batch.slices()[0].count), to_index(row)};
-  views.z = allocate<float>(*device_, 2 * views.hook.view());
   views.gradient = allocate<float>(*device_, 2 * views.hook.view());
+  // One slice is the views.
+  if (comm_.size() == 1 && z.size() == 1 && z[0].precision == Precision::float32) {
+    views.z = std::static_pointer_cast<float>(z[0].data);
+    return views;
+  }
+  views.z = allocate<float>(*device_, 2 * views.hook.view());
   if (comm_.size() == 1) {
     const std::vector<Slice>& slices = batch.slices();
     for (std::size_t s = 0; s < z.size(); ++s)
@@ -548,6 +598,7 @@ Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
 }
 
 std::vector<Tensor> CudaBackend::scatter(const Batch& batch, const std::vector<Tensor>& z, const Views& views) {
+  if (batch.slices().size() == 1 && z.size() == 1) return {{z[0].shape, Precision::float32, views.gradient}};
   const std::shared_ptr<float> slices = allocate<float>(*device_, 2 * views.hook.view());
   launch(*device_, "the kernel that deals out slices", 2 * views.hook.view(),
          ToSlices{views.order, views.gradient.get(), slices.get()});

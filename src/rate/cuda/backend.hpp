@@ -13,13 +13,14 @@
 
 namespace lpl::rate {
 
-// How many devices this process sees; 0 where there is no driver.
+// How many devices this process sees; 0 where there is no driver. Throws Error where the driver fails.
 int cuda_device_count();
 
 // Where the device is on this machine's bus, the same for every process that sees it; "" where there is no such device.
 std::string cuda_device_address(int device);
 
-// Collective, each rank with a device of its own. Throws ConfigError where there is no such device.
+// Collective, each rank with a device of its own. Throws ConfigError where there is no such device, Error where the
+// driver fails.
 std::unique_ptr<Backend> make_cuda_backend(Communicator& comm, int device);
 
 }  // namespace lpl::rate

@@ -36,7 +36,12 @@ struct Choice {
 };
 
 constexpr float kOne = 1, kZero = 0;
-constexpr std::size_t kLargestWorkspace = std::size_t{1} << 30;
+
+// The share of a device that a workspace may take. Of all its memory, not of what is free: what is chosen, and with it
+// the last bits of the numbers, must not depend on who else uses the device, or on whether a run was interrupted.
+constexpr std::int64_t kWorkspaceShare = 8;
+
+bool is_unsupported(cudnnStatus_t status) { return CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED; }
 
 // Algorithms that transform the maps save products, and lose digits.
 bool transforms(cudnnConvolutionFwdAlgo_t a) {
@@ -79,11 +84,23 @@ struct Convolutions::Plan {
       const auto workspace = device.allocate(static_cast<std::int64_t>(known->workspace));
       return device.check(execute(*known, workspace.get()), fmt::format("the {} of {} by cuDNN", operation, name));
     }
+    known = choose<Offer>(device, fmt::format("the {} of {}", operation, name), list, size_workspace, execute);
+  }
+
+  template <class Offer, class List, class SizeWorkspace, class Execute>
+  auto choose(Device& device, const std::string& what, List list, SizeWorkspace size_workspace, Execute execute) {
     std::array<Offer, 16> offers{};
     int count = 0;
     set_math(device, precision == Precision::float32 ? CUDNN_FMA_MATH : CUDNN_TENSOR_OP_MATH);
     device.check(list(static_cast<int>(offers.size()), &count, offers.data()),
-                 fmt::format("asking cuDNN for algorithms of the {} of {}", operation, name));
+                 fmt::format("asking cuDNN for algorithms of {}", what));
+    std::string why = "none of its algorithms is deterministic";
+    // Whether the call succeeded; throws where the cause is not that the algorithm cannot.
+    const auto can = [&](cudnnStatus_t status) {
+      if (status == CUDNN_STATUS_SUCCESS || !is_unsupported(status)) device.check(status, what + " by cuDNN");
+      if (status != CUDNN_STATUS_SUCCESS) why = Device::text_of(status);
+      return status == CUDNN_STATUS_SUCCESS;
+    };
     for (int i = 0; i < count; ++i) {
       const Offer& offer = offers[static_cast<std::size_t>(i)];
       if (offer.status != CUDNN_STATUS_SUCCESS || offer.determinism != CUDNN_DETERMINISTIC) continue;
@@ -91,15 +108,27 @@ struct Convolutions::Plan {
       Choice<decltype(offer.algo)> choice{offer.algo, offer.mathType};
       if (precision == Precision::float32) choice.math = CUDNN_FMA_MATH;
       set_math(device, choice.math);
-      if (size_workspace(choice.algorithm, &choice.workspace) != CUDNN_STATUS_SUCCESS) continue;
-      if (choice.workspace > kLargestWorkspace) continue;
-      const auto workspace = device.allocate(static_cast<std::int64_t>(choice.workspace));
-      if (execute(choice, workspace.get()) != CUDNN_STATUS_SUCCESS) continue;
-      known = choice;
-      return;
+      if (!can(size_workspace(choice.algorithm, &choice.workspace))) continue;
+      const auto bytes = static_cast<std::int64_t>(choice.workspace);
+      if (bytes > device.memory() / kWorkspaceShare) {
+        why = fmt::format("algorithm {} needs a workspace of {} MiB", static_cast<int>(choice.algorithm), bytes >> 20);
+        continue;
+      }
+      try {
+        const auto workspace = device.allocate(bytes);
+        if (!can(execute(choice, workspace.get()))) continue;
+      } catch (const OutOfMemory& error) {
+        why = error.what();
+        continue;
+      }
+      device.log(fmt::format("{}: offer {} of {} of cuDNN, algorithm {}, {}, workspace {} KiB", what, i + 1, count,
+                             static_cast<int>(choice.algorithm),
+                             choice.math == CUDNN_FMA_MATH ? "no tensor cores" : "tensor cores where it can",
+                             (bytes + 1023) >> 10));
+      return choice;
     }
-    throw DeviceError(fmt::format("{}: cuDNN has no deterministic algorithm for the {} of {}; use --device cpu",
-                                  device.name(), operation, name));
+    throw DeviceError(
+        fmt::format("{}: cuDNN has no deterministic algorithm for {}: {}; use --device cpu", device.name(), what, why));
   }
 };
 

@@ -3,18 +3,61 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
 #include <exception>
 
 #include "core/errors.hpp"
 #include "rate/cuda/backend.hpp"
 
 namespace lpl::rate {
+namespace {
+
+std::string version(int number) { return fmt::format("{}.{}", number / 1000, number % 1000 / 10); }
+
+// What is known of some errors, as what to do.
+std::string_view advice(cudaError_t status) {
+  switch (status) {
+    case cudaErrorInsufficientDriver:
+      return "; install a newer driver, or build lpl_rate with the driver's CUDA";
+    case cudaErrorDevicesUnavailable:
+      return "; another process may have the device for itself (see nvidia-smi)";
+    case cudaErrorInvalidDevice:
+      return "; look at CUDA_VISIBLE_DEVICES";
+    case cudaErrorSystemNotReady:
+      return "; see whether the fabric manager (nvidia-fabricmanager) is up";
+    case cudaErrorSystemDriverMismatch:
+      return "; the driver was changed while it ran: start this machine again";
+    default:
+      return "";
+  }
+}
+
+std::string described(cudaError_t status) {
+  return fmt::format("{} ({}, {})", cudaGetErrorString(status), cudaGetErrorName(status), static_cast<int>(status));
+}
+
+}  // namespace
 
 int cuda_device_count() {
-  int count = 0;
-  if (cudaGetDeviceCount(&count) == cudaSuccess) return count;
-  cudaGetLastError();  // no driver is no error
-  return 0;
+  int driver = 0, runtime = 0, count = 0;
+  if (cudaDriverGetVersion(&driver) == cudaSuccess && driver == 0) return 0;
+  const cudaError_t status = cudaGetDeviceCount(&count);
+  if (status == cudaSuccess) return count;
+  cudaGetLastError();
+  if (status == cudaErrorNoDevice) return 0;
+  cudaRuntimeGetVersion(&runtime);
+  throw Error(
+      fmt::format("the driver of the CUDA devices fails: cudaGetDeviceCount: {}; the driver is for CUDA {}, lpl_rate "
+                  "uses CUDA {}{}; nvidia-smi may say more, and --device cpu does without",
+                  described(status), version(driver), version(runtime), advice(status)));
+}
+
+std::string cuda_device_address(int device) {
+  char address[32] = {};
+  if (cudaDeviceGetPCIBusId(address, sizeof address, device) == cudaSuccess) return address;
+  cudaGetLastError();
+  return "";
 }
 
 }  // namespace lpl::rate
@@ -23,6 +66,29 @@ namespace lpl::rate::cuda {
 namespace {
 
 constexpr std::size_t kBlasWorkspace = 32 << 20;  // what cuBLAS recommends for the newest devices
+
+bool is_on(const char* variable) {
+  const char* const value = std::getenv(variable);
+  return value && std::string_view(value) != "" && std::string_view(value) != "0";
+}
+
+// Of work that was enqueued: a call that follows reports it.
+bool is_fault_of_work(cudaError_t status) {
+  switch (status) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorLaunchFailure:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorHardwareStackError:
+    case cudaErrorAssert:
+      return true;
+    default:
+      return false;
+  }
+}
 
 }  // namespace
 
@@ -34,10 +100,12 @@ std::shared_ptr<Device> Device::open(int index) {
   return std::shared_ptr<Device>(new Device(index));
 }
 
-Device::Device(int index) : name_(fmt::format("CUDA device {}", index)) {
+Device::Device(int index)
+    : name_(fmt::format("CUDA device {}", index)), index_(index), logging_(is_on("LPL_CUDA_LOG")) {
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
   name_ += fmt::format(" ({})", properties.name);
+  memory_ = static_cast<std::int64_t>(properties.totalGlobalMem);
   check(cudaSetDevice(index), "cudaSetDevice");
   check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
   check(cublasCreate(&blas_), "cublasCreate");
@@ -53,6 +121,7 @@ Device::Device(int index) : name_(fmt::format("CUDA device {}", index)) {
   check(cudaDeviceGetDefaultMemPool(&pool_, index), "cudaDeviceGetDefaultMemPool");
   std::uint64_t keep = UINT64_MAX;
   check(cudaMemPoolSetAttribute(pool_, cudaMemPoolAttrReleaseThreshold, &keep), "cudaMemPoolSetAttribute");
+  synchronous_ = is_on("LPL_CUDA_SYNC");
 }
 
 // The process is about to end, or an error is on its way: nobody could do anything about another one.
@@ -68,34 +137,83 @@ Device::~Device() {
   cudaStreamDestroy(stream_);
 }
 
+void Device::log(std::string_view text) const {
+  if (logging_) fmt::print(stderr, "{}: {}\n", name_, text);
+}
+
+std::int64_t Device::peak_memory() const {
+  std::uint64_t pool = 0, graphs = 0;
+  check(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemHigh, &pool), "cudaMemPoolGetAttribute");
+  check(cudaDeviceGetGraphMemAttribute(index_, cudaGraphMemAttrReservedMemHigh, &graphs),
+        "cudaDeviceGetGraphMemAttribute");
+  return static_cast<std::int64_t>(pool + graphs + kBlasWorkspace);
+}
+
+// What is told here is not to be blamed on the kernel that comes next.
+void Device::fail(cudaError_t status, std::string_view call) const {
+  cudaGetLastError();
+  const bool elsewhere = is_fault_of_work(status) && !synchronous_;
+  throw DeviceError(
+      fmt::format("{}: {} failed: {}{}", name_, call, described(status),
+                  elsewhere ? "; the cause may be a call before it: LPL_CUDA_SYNC=1 tells which" : advice(status)));
+}
+
+void Device::fail_for_memory(std::string_view what) const {
+  std::size_t free = 0, total = 0;
+  check(cudaMemGetInfo(&free, &total), "cudaMemGetInfo");
+  throw OutOfMemory(
+      fmt::format("{}: out of memory: {} ({} of {} MiB are free); use a smaller batch, "
+                  "training.precision = \"bf16\" or more devices",
+                  name_, what, free >> 20, total >> 20));
+}
+
+void Device::settle(std::string_view call) const {
+  if (!synchronous_ || recording_) return;
+  const cudaError_t status = cudaStreamSynchronize(stream_);
+  if (status != cudaSuccess) fail(status, call);
+}
+
 void Device::check(cudaError_t status, std::string_view call) const {
-  if (status != cudaSuccess)
-    throw DeviceError(
-        fmt::format("{}: {} failed: {} ({})", name_, call, cudaGetErrorString(status), cudaGetErrorName(status)));
+  if (freeing_ != cudaSuccess) fail(freeing_, "cudaFreeAsync");
+  if (status != cudaSuccess) fail(status, call);
+  settle(call);
 }
 void Device::check(cublasStatus_t status, std::string_view call) const {
   if (status != CUBLAS_STATUS_SUCCESS)
     throw DeviceError(fmt::format("{}: {} failed: {}", name_, call, cublasGetStatusString(status)));
+  settle(call);
 }
 void Device::check(cudnnStatus_t status, std::string_view call) const {
-  if (status == CUDNN_STATUS_SUCCESS) return;
+  if (status != CUDNN_STATUS_SUCCESS) throw DeviceError(fmt::format("{}: {} failed: {}", name_, call, text_of(status)));
+  settle(call);
+}
+
+std::string Device::text_of(cudnnStatus_t status) {
   char detail[512] = {};
   cudnnGetLastErrorString(detail, sizeof detail);
-  throw DeviceError(fmt::format("{}: {} failed: {} {}", name_, call, cudnnGetErrorString(status), detail));
+  return fmt::format("{} {}", cudnnGetErrorString(status), detail);
 }
 
 std::shared_ptr<void> Device::allocate(std::int64_t bytes) {
   void* memory = nullptr;
-  const cudaError_t status =
-      cudaMallocAsync(&memory, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)), stream_);
-  if (status == cudaErrorMemoryAllocation)
-    throw DeviceError(
-        fmt::format("{}: out of memory: another {} MiB do not fit; use a smaller batch, "
-                    "training.precision = \"bf16\" or more devices",
-                    name_, (bytes >> 20) + 1));
+  const auto take = [&] {
+    return cudaMallocAsync(&memory, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)), stream_);
+  };
+  cudaError_t status = take();
+  if (status == cudaErrorMemoryAllocation && !recording_) {
+    cudaGetLastError();
+    trim();
+    status = take();
+  }
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    fail_for_memory(fmt::format("another {} MiB do not fit", (bytes >> 20) + 1));
+  }
   check(status, "cudaMallocAsync");
-  // A failure to free shows in the next call: errors of a device stay.
-  return {memory, [device = shared_from_this()](void* p) { cudaFreeAsync(p, device->stream_); }};
+  return {memory, [device = shared_from_this()](void* p) {
+            const cudaError_t freed = cudaFreeAsync(p, device->stream_);
+            if (device->freeing_ == cudaSuccess) device->freeing_ = freed;
+          }};
 }
 
 void Device::clear(void* memory, std::int64_t bytes) {
@@ -107,11 +225,10 @@ void Device::copy(void* to, const void* from, std::int64_t bytes) {
         "cudaMemcpyAsync on the device");
 }
 
-// Relaxed: libraries may do on the way what cannot be recorded but does no harm, such as loading a kernel. A graph has
-// memory of its own, as much as the same calls took before; that goes back first.
+// Relaxed: libraries may do on the way what cannot be recorded but does no harm, such as loading a kernel. Graphs have
+// memory of their own, as much as the same calls took before; that goes back first.
 Device::Graph Device::record(const std::function<void()>& enqueue) {
-  check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
-  check(cudaMemPoolTrimTo(pool_, 0), "cudaMemPoolTrimTo");
+  trim();
   check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
   recording_ = true;
   std::exception_ptr failure;
@@ -124,7 +241,10 @@ Device::Graph Device::record(const std::function<void()>& enqueue) {
   cudaGraph_t graph = nullptr;
   const cudaError_t ended = cudaStreamEndCapture(stream_, &graph);
   const std::unique_ptr<CUgraph_st, decltype(&cudaGraphDestroy)> owner(graph, &cudaGraphDestroy);
-  if (failure) std::rethrow_exception(failure);
+  if (failure) {
+    cudaGetLastError();
+    std::rethrow_exception(failure);
+  }
   check(ended, "cudaStreamEndCapture");
   cudaGraphExec_t executable = nullptr;
   check(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
@@ -135,7 +255,26 @@ Device::Graph Device::record(const std::function<void()>& enqueue) {
           }};
 }
 
-void Device::launch(const Graph& graph) { check(cudaGraphLaunch(graph.get(), stream_), "cudaGraphLaunch"); }
+// A graph takes its memory when it is launched.
+void Device::launch(const Graph& graph) {
+  cudaError_t status = cudaGraphLaunch(graph.get(), stream_);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    trim();
+    status = cudaGraphLaunch(graph.get(), stream_);
+  }
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    fail_for_memory("a step that was recorded does not fit");
+  }
+  check(status, "cudaGraphLaunch");
+}
+
+void Device::trim() {
+  check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+  check(cudaDeviceGraphMemTrim(index_), "cudaDeviceGraphMemTrim");
+  check(cudaMemPoolTrimTo(pool_, 0), "cudaMemPoolTrimTo");
+}
 
 void Device::refuse_recording(std::string_view call) const {
   if (recording_)

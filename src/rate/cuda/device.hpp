@@ -1,6 +1,9 @@
 // One CUDA device as the backend uses it: a stream on which everything is enqueued, memory that is given and taken in
 // the order of the stream, and the handles of cuBLAS and cuDNN. Only download() and the destructor wait for the device.
 // What is enqueued can be recorded instead, as a graph that is launched at once and any number of times.
+//
+// To look for faults: LPL_CUDA_SYNC=1 waits for the device after every call, so that an error names the call that it
+// comes from; LPL_CUDA_LOG=1 says on stderr what was chosen.
 #pragma once
 
 #include <cublas_v2.h>
@@ -24,9 +27,14 @@ class DeviceError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+class OutOfMemory : public DeviceError {
+ public:
+  using DeviceError::DeviceError;
+};
+
 class Device : public std::enable_shared_from_this<Device> {
  public:
-  // Throws ConfigError where there is no such device.
+  // Throws ConfigError where there is no such device, Error where the driver fails.
   static std::shared_ptr<Device> open(int index);
   ~Device();
   Device(const Device&) = delete;
@@ -37,13 +45,23 @@ class Device : public std::enable_shared_from_this<Device> {
   cudnnHandle_t dnn() const { return dnn_; }
   // Such as "CUDA device 0 (NVIDIA H100)".
   const std::string& name() const { return name_; }
+  // Whether every call is waited for; then nothing should be recorded.
+  bool synchronous() const { return synchronous_; }
+  // Only under LPL_CUDA_LOG.
+  void log(std::string_view text) const;
+  // Bytes of the device, whoever uses them.
+  std::int64_t memory() const { return memory_; }
+  // Bytes that this process had of it at most.
+  std::int64_t peak_memory() const;
 
-  // Throw DeviceError that names the call and the device, unless `status` is success.
+  // Throw DeviceError that names the call and the device, unless `status` is success and nothing failed before.
   void check(cudaError_t status, std::string_view call) const;
   void check(cublasStatus_t status, std::string_view call) const;
   void check(cudnnStatus_t status, std::string_view call) const;
+  // Of a call of cuDNN that failed last.
+  static std::string text_of(cudnnStatus_t status);
 
-  // Not initialised. Outlives the device's owner where it must.
+  // Not initialised. Throws OutOfMemory. Outlives the device's owner where it must.
   std::shared_ptr<void> allocate(std::int64_t bytes);
   void clear(void* memory, std::int64_t bytes);
   // From memory of the device to other memory of it.
@@ -54,6 +72,8 @@ class Device : public std::enable_shared_from_this<Device> {
   using Graph = std::shared_ptr<CUgraphExec_st>;
   Graph record(const std::function<void()>& enqueue);
   void launch(const Graph& graph);
+  // Gives back memory that is kept for what is allocated or launched next.
+  void trim();
 
   // Page-locked memory for `bytes` bytes, which send() copies to the device. It is used again a while later.
   void* staging(std::int64_t bytes);
@@ -63,6 +83,10 @@ class Device : public std::enable_shared_from_this<Device> {
 
  private:
   explicit Device(int index);
+  [[noreturn]] void fail(cudaError_t status, std::string_view call) const;
+  [[noreturn]] void fail_for_memory(std::string_view what) const;
+  // What enqueued work is to blame for is the call's where calls are waited for.
+  void settle(std::string_view call) const;
   // Throws Error while a graph is being recorded.
   void refuse_recording(std::string_view call) const;
 
@@ -73,12 +97,16 @@ class Device : public std::enable_shared_from_this<Device> {
   };
 
   std::string name_;
+  int index_;
+  bool synchronous_ = false, logging_ = false;
+  std::int64_t memory_ = 0;
   cudaStream_t stream_ = nullptr;
   cudaMemPool_t pool_ = nullptr;
   cublasHandle_t blas_ = nullptr;
   cudnnHandle_t dnn_ = nullptr;
   void* blas_workspace_ = nullptr;
   bool recording_ = false;
+  cudaError_t freeing_ = cudaSuccess;  // the first failure of it, which could not be thrown
   // Taken in turn; who comes round to one that is still being sent waits for it.
   std::array<Staging, 32> stagings_;
   std::size_t turn_ = 0;

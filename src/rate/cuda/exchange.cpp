@@ -1,27 +1,17 @@
 #include "rate/cuda/exchange.hpp"
 
 #include <fmt/format.h>
+#include <nccl.h>
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <string>
+#include <string_view>
 
 #include "core/errors.hpp"
-#include "rate/cuda/backend.hpp"
 #include "rate/cuda/launch.hpp"
-
-namespace lpl::rate {
-
-std::string cuda_device_address(int device) {
-  char address[32] = {};
-  if (cudaDeviceGetPCIBusId(address, sizeof address, device) == cudaSuccess) return address;
-  cudaGetLastError();
-  return "";
-}
-
-}  // namespace lpl::rate
 
 namespace lpl::rate::cuda {
 namespace {
@@ -39,24 +29,44 @@ struct Pieces {
   std::int64_t count(int rank) const { return first(rank + 1) - first(rank); }
 };
 
-}  // namespace
+class NcclExchange final : public DeviceExchange {
+ public:
+  NcclExchange(Communicator& comm, Device& device);
+  void gather(const std::vector<std::int64_t>& counts, const float* own, float* all) override;
+  void sum(const Batch& batch, std::int64_t size, const std::vector<const float*>& own, float* to) override;
+
+ private:
+  struct Leave {
+    void operator()(ncclComm* nccl) const;
+  };
+
+  void check(ncclResult_t status, std::string_view call) const;
+  // Adds a call to the open group.
+  void send(const float* from, std::int64_t count, int to);
+  void receive(float* to, std::int64_t count, int from);
+  void broadcast(const float* from, float* to, std::int64_t count, int root);
+
+  Device& device_;
+  int rank_, ranks_;
+  std::unique_ptr<ncclComm, Leave> nccl_;
+};
 
 // Destroying waits until the operations under way are done, here and on the other ranks. Where an exception is on its
 // way nobody knows whether they ever will be.
-void DeviceExchange::Leave::operator()(ncclComm* nccl) const {
+void NcclExchange::Leave::operator()(ncclComm* nccl) const {
   if (std::uncaught_exceptions() > 0)
     ncclCommAbort(nccl);
   else
     ncclCommDestroy(nccl);
 }
 
-void DeviceExchange::check(ncclResult_t status, std::string_view call) const {
+void NcclExchange::check(ncclResult_t status, std::string_view call) const {
   if (status != ncclSuccess)
     throw DeviceError(fmt::format("{}: {} failed: {} {}", device_.name(), call, ncclGetErrorString(status),
                                   ncclGetLastError(nccl_.get())));
 }
 
-DeviceExchange::DeviceExchange(Communicator& comm, Device& device)
+NcclExchange::NcclExchange(Communicator& comm, Device& device)
     : device_(device), rank_(comm.rank()), ranks_(comm.size()) {
   // In a graph NCCL would let devices reach into each other's buffers, which memory of the stream does not allow: it
   // may lie elsewhere on every rank, and that of the graph itself is there only while it runs.
@@ -74,23 +84,23 @@ DeviceExchange::DeviceExchange(Communicator& comm, Device& device)
   });
 }
 
-void DeviceExchange::send(const float* from, std::int64_t count, int to) {
+void NcclExchange::send(const float* from, std::int64_t count, int to) {
   if (count > 0)
     check(ncclSend(from, static_cast<std::size_t>(count), ncclFloat32, to, nccl_.get(), device_.stream()), "ncclSend");
 }
 
-void DeviceExchange::receive(float* to, std::int64_t count, int from) {
+void NcclExchange::receive(float* to, std::int64_t count, int from) {
   if (count > 0)
     check(ncclRecv(to, static_cast<std::size_t>(count), ncclFloat32, from, nccl_.get(), device_.stream()), "ncclRecv");
 }
 
-void DeviceExchange::broadcast(const float* from, float* to, std::int64_t count, int root) {
+void NcclExchange::broadcast(const float* from, float* to, std::int64_t count, int root) {
   if (count > 0)
     check(ncclBroadcast(from, to, static_cast<std::size_t>(count), ncclFloat32, root, nccl_.get(), device_.stream()),
           "ncclBroadcast");
 }
 
-void DeviceExchange::gather(const std::vector<std::int64_t>& counts, const float* own, float* all) {
+void NcclExchange::gather(const std::vector<std::int64_t>& counts, const float* own, float* all) {
   check(ncclGroupStart(), "ncclGroupStart");
   float* to = all;
   for (int r = 0; r < ranks_; ++r) {
@@ -101,7 +111,7 @@ void DeviceExchange::gather(const std::vector<std::int64_t>& counts, const float
   check(ncclGroupEnd(), "ncclGroupEnd");
 }
 
-void DeviceExchange::sum(const Batch& batch, std::int64_t size, const std::vector<const float*>& own, float* to) {
+void NcclExchange::sum(const Batch& batch, std::int64_t size, const std::vector<const float*>& own, float* to) {
   const Pieces pieces(size, ranks_);
   const std::size_t slices = batch.slices().size();
   // The parts of this rank's piece, slice by slice.
@@ -122,6 +132,12 @@ void DeviceExchange::sum(const Batch& batch, std::int64_t size, const std::vecto
   check(ncclGroupStart(), "ncclGroupStart");
   for (int r = 0; r < ranks_; ++r) broadcast(to + pieces.first(r), to + pieces.first(r), pieces.count(r), r);
   check(ncclGroupEnd(), "ncclGroupEnd");
+}
+
+}  // namespace
+
+std::unique_ptr<DeviceExchange> make_device_exchange(Communicator& comm, Device& device) {
+  return std::make_unique<NcclExchange>(comm, device);
 }
 
 }  // namespace lpl::rate::cuda

@@ -6,11 +6,8 @@
 // calls connect the ranks, for which the hosts wait for each other.
 #pragma once
 
-#include <nccl.h>
-
 #include <cstdint>
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "comm/communicator.hpp"
@@ -21,31 +18,18 @@ namespace lpl::rate::cuda {
 
 class DeviceExchange {
  public:
-  // Collective; for more than one rank, each with a device of its own: NCCL refuses two ranks on one. `device` must
-  // outlive this. Throws Error on all ranks.
-  DeviceExchange(Communicator& comm, Device& device);
+  virtual ~DeviceExchange() = default;
 
   // all = the counts[r] numbers of every rank r, one rank after the other. `own` are those of this rank.
-  void gather(const std::vector<std::int64_t>& counts, const float* own, float* all);
+  virtual void gather(const std::vector<std::int64_t>& counts, const float* own, float* all) = 0;
 
   // to[i] = sum over all slices of part[i], i < size; `own` are the parts of this rank's slices. `to` may be one of
   // them.
-  void sum(const Batch& batch, std::int64_t size, const std::vector<const float*>& own, float* to);
-
- private:
-  struct Leave {
-    void operator()(ncclComm* nccl) const;
-  };
-
-  void check(ncclResult_t status, std::string_view call) const;
-  // Adds a call to the open group.
-  void send(const float* from, std::int64_t count, int to);
-  void receive(float* to, std::int64_t count, int from);
-  void broadcast(const float* from, float* to, std::int64_t count, int root);
-
-  Device& device_;
-  int rank_, ranks_;
-  std::unique_ptr<ncclComm, Leave> nccl_;
+  virtual void sum(const Batch& batch, std::int64_t size, const std::vector<const float*>& own, float* to) = 0;
 };
+
+// Collective; for more than one rank, each with a device of its own: NCCL refuses two ranks on one. `device` must
+// outlive this. Throws Error on all ranks, also where the build has no NCCL.
+std::unique_ptr<DeviceExchange> make_device_exchange(Communicator& comm, Device& device);
 
 }  // namespace lpl::rate::cuda

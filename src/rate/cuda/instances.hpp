@@ -1,4 +1,5 @@
-// Instances of for_each and sum_columns for every body, and of make_views. Included once, after their definitions.
+// Instances of all ways to hand out indices for every body, and of make_views. Included once, after their
+// definitions.
 #pragma once
 
 #include <cstdint>
@@ -9,20 +10,15 @@ namespace lpl::rate::cuda {
 
 #define LPL_FOR_EACH(...) template cudaError_t for_each(cudaStream_t, std::int64_t, const __VA_ARGS__&)
 #define LPL_SUM_COLUMNS(...) template cudaError_t sum_columns(cudaStream_t, Index, Index, const __VA_ARGS__&, double*)
+#define LPL_FOR_EACH_SAMPLE(...) template cudaError_t for_each_sample(cudaStream_t, std::int64_t, const __VA_ARGS__&)
 using Bfloat = std::uint16_t;
 
-LPL_FOR_EACH(AddBias<float>);
-LPL_FOR_EACH(AddBias<Bfloat>);
 LPL_FOR_EACH(PoolMax<float>);
 LPL_FOR_EACH(PoolMax<Bfloat>);
 LPL_FOR_EACH(Unpool<float, float>);
 LPL_FOR_EACH(Unpool<float, Bfloat>);
 LPL_FOR_EACH(Unpool<Bfloat, float>);
 LPL_FOR_EACH(Unpool<Bfloat, Bfloat>);
-LPL_FOR_EACH(UnpoolTiles<float, float>);
-LPL_FOR_EACH(UnpoolTiles<float, Bfloat>);
-LPL_FOR_EACH(UnpoolTiles<Bfloat, float>);
-LPL_FOR_EACH(UnpoolTiles<Bfloat, Bfloat>);
 LPL_FOR_EACH(MeanOverSpace<float>);
 LPL_FOR_EACH(MeanOverSpace<Bfloat>);
 LPL_FOR_EACH(AdaptiveMean<float>);
@@ -50,18 +46,10 @@ LPL_FOR_EACH(Widen<float>);
 LPL_FOR_EACH(Widen<Bfloat>);
 LPL_FOR_EACH(Accumulate<float>);
 LPL_FOR_EACH(Accumulate<Bfloat>);
-LPL_FOR_EACH(FinishSums);
 LPL_FOR_EACH(AddSums);
 LPL_FOR_EACH(FromSlice<float>);
 LPL_FOR_EACH(FromSlice<Bfloat>);
 LPL_FOR_EACH(ToSlices);
-LPL_FOR_EACH(Centre);
-LPL_FOR_EACH(PushColumns);
-LPL_FOR_EACH(StalePushColumns);
-LPL_FOR_EACH(MeanOfViews);
-LPL_FOR_EACH(Twice);
-LPL_FOR_EACH(LplGradient);
-LPL_FOR_EACH(ScaleOffDiagonal);
 LPL_FOR_EACH(NormaliseRows);
 LPL_FOR_EACH(CosinePull);
 LPL_FOR_EACH(ThroughNormalisation);
@@ -70,6 +58,32 @@ LPL_FOR_EACH(AdamUpdate);
 LPL_FOR_EACH(SgdUpdate);
 LPL_FOR_EACH(SumParts);
 
+LPL_FOR_EACH_SAMPLE(PoolTiles<float, 1, 1>);
+LPL_FOR_EACH_SAMPLE(PoolTiles<float, 1, 8>);
+LPL_FOR_EACH_SAMPLE(PoolTiles<float, 2, 1>);
+LPL_FOR_EACH_SAMPLE(PoolTiles<float, 2, 8>);
+LPL_FOR_EACH_SAMPLE(PoolTiles<Bfloat, 1, 1>);
+LPL_FOR_EACH_SAMPLE(PoolTiles<Bfloat, 1, 8>);
+LPL_FOR_EACH_SAMPLE(PoolTiles<Bfloat, 2, 1>);
+LPL_FOR_EACH_SAMPLE(PoolTiles<Bfloat, 2, 8>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<float, float, 1, 1>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<float, float, 1, 8>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<float, float, 2, 1>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<float, float, 2, 8>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<float, Bfloat, 1, 1>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<float, Bfloat, 1, 8>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<float, Bfloat, 2, 1>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<float, Bfloat, 2, 8>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<Bfloat, float, 1, 1>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<Bfloat, float, 1, 8>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<Bfloat, float, 2, 1>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<Bfloat, float, 2, 8>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<Bfloat, Bfloat, 1, 1>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<Bfloat, Bfloat, 1, 8>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<Bfloat, Bfloat, 2, 1>);
+LPL_FOR_EACH_SAMPLE(UnpoolTiles<Bfloat, Bfloat, 2, 8>);
+
+LPL_SUM_COLUMNS(Rows);
 LPL_SUM_COLUMNS(FlowingGradient<float, float>);
 LPL_SUM_COLUMNS(FlowingGradient<float, Bfloat>);
 LPL_SUM_COLUMNS(FlowingGradient<Bfloat, float>);
@@ -78,16 +92,17 @@ LPL_SUM_COLUMNS(Moments<float, float>);
 LPL_SUM_COLUMNS(Moments<float, Bfloat>);
 LPL_SUM_COLUMNS(Moments<Bfloat, float>);
 LPL_SUM_COLUMNS(Moments<Bfloat, Bfloat>);
-LPL_SUM_COLUMNS(ViewColumns);
-LPL_SUM_COLUMNS(ViewSquares);
-LPL_SUM_COLUMNS(PairSquares);
-LPL_SUM_COLUMNS(OffDiagonalSquares);
+LPL_SUM_COLUMNS(PushEntriesDown);
 LPL_SUM_COLUMNS(PairProducts);
+
+template cudaError_t for_each_column(cudaStream_t, const CentreColumns&);
+template cudaError_t for_each_column(cudaStream_t, const PullAndPush&);
 
 template cudaError_t make_views(cudaStream_t, std::int64_t, const ViewBatch&, float*);
 template cudaError_t make_views(cudaStream_t, std::int64_t, const ViewBatch&, Bfloat*);
 
 #undef LPL_FOR_EACH
+#undef LPL_FOR_EACH_SAMPLE
 #undef LPL_SUM_COLUMNS
 
 }  // namespace lpl::rate::cuda

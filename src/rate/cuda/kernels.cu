@@ -3,13 +3,27 @@
 namespace lpl::rate::cuda {
 namespace {
 
-constexpr Index kBlock = 256;
-constexpr Index kColumns = 32;  // of a block that sums columns: one warp reads neighbouring columns
-
 template <class Body>
 __global__ void for_each_kernel(Index count, Body body) {
   const Index i = blockIdx.x * kBlock + threadIdx.x;
   if (i < count) body(i);
+}
+
+template <class Body>
+__global__ void __launch_bounds__(kSampleThreads) for_each_sample_kernel(Index groups, Body body) {
+  __shared__ float parts[Body::kSums * kSampleThreads];
+  const Index group = blockIdx.y * blockDim.x + threadIdx.x;
+  float sums[Body::kSums] = {};
+  if (group < groups) body.lane(blockIdx.x, group, threadIdx.y, blockDim.y, sums);
+  const auto part = [&](Index k, Index lane) { return (k * blockDim.y + lane) * blockDim.x + threadIdx.x; };
+  for (Index k = 0; k < Body::kSums; ++k) parts[part(k, threadIdx.y)] = sums[k];
+  __syncthreads();
+  if (group >= groups) return;
+  for (Index k = threadIdx.y; k < Body::kSums; k += blockDim.y) {
+    float total = 0;
+    for (Index lane = 0; lane < blockDim.y; ++lane) total += parts[part(k, lane)];
+    body.finish(blockIdx.x, group, k, total);
+  }
 }
 
 template <class Value>
@@ -24,14 +38,59 @@ __global__ void sum_columns_kernel(Index rows, Index columns, Index chunks, Valu
   parts[blockIdx.y * columns + column] = total;
 }
 
-__global__ void sum_terms_kernel(const double* terms, Index count, double factor, float* to) {
+__global__ void sum_losses_kernel(LossSums all, float* to) {
   __shared__ double sums[kBlock];
-  sums[threadIdx.x] = thread_sum(terms, count, threadIdx.x, kBlock);
+  const LossSum loss = all.losses[blockIdx.x];
+  sums[threadIdx.x] = thread_sum(loss.terms, loss.count, threadIdx.x, kBlock);
   for (Index half = kBlock / 2; half > 0; half /= 2) {
     __syncthreads();
     if (threadIdx.x < half) sums[threadIdx.x] += sums[threadIdx.x + half];
   }
-  if (threadIdx.x == 0) *to = static_cast<float>(factor * sums[0]);
+  if (threadIdx.x == 0) to[blockIdx.x] = static_cast<float>(loss.factor * sums[0]);
+}
+
+// The threads of a block of columns: neighbouring ones read neighbouring columns.
+struct ColumnBlock {
+  Index column;
+  bool there;
+  double (*parts)[kColumnLanes][kBlockColumns];
+
+  template <Index kCount, class Value>
+  __device__ void sums(Index rows, Value value, double* to) const {
+    static_assert(kCount <= kMostColumnSums);
+    const Index c = threadIdx.x, lane = threadIdx.y;
+    double terms[kCount] = {};
+    if (there)
+      for (Index row = lane; row < rows; row += kColumnLanes) value(row, column, c, terms);
+    for (Index i = 0; i < kCount; ++i) parts[i][lane][c] = terms[i];
+    for (Index half = kColumnLanes / 2; half > 0; half /= 2) {
+      __syncthreads();
+      if (lane < half)
+        for (Index i = 0; i < kCount; ++i) parts[i][lane][c] += parts[i][lane + half][c];
+    }
+    if (lane == 0)
+      for (Index i = 0; i < kCount; ++i) to[i * kBlockColumns + c] = parts[i][0][c];
+    __syncthreads();
+  }
+  template <class Body>
+  __device__ void each(Index rows, Body body) const {
+    if (there)
+      for (Index row = threadIdx.y; row < rows; row += kColumnLanes) body(row, column, threadIdx.x);
+    __syncthreads();
+  }
+  template <class Body>
+  __device__ void once(Body body) const {
+    if (there && threadIdx.y == 0) body(column, threadIdx.x);
+    __syncthreads();
+  }
+};
+
+template <class Body>
+__global__ void __launch_bounds__(kBlockColumns* kColumnLanes) for_each_column_kernel(Index columns, Body body) {
+  __shared__ double parts[kMostColumnSums][kColumnLanes][kBlockColumns];
+  __shared__ double memory[kColumnMemory];
+  const Index column = blockIdx.x * kBlockColumns + threadIdx.x;
+  body(ColumnBlock{column, column < columns, parts}, memory);
 }
 
 // The threads of a block, for ViewCanvas. Sums of whole numbers have no order.
@@ -70,7 +129,18 @@ cudaError_t for_each(cudaStream_t stream, std::int64_t count, const Body& body) 
   if (count == 0) return cudaSuccess;
   if (count < 0 || count > INT32_MAX) return cudaErrorInvalidValue;
   const auto size = static_cast<Index>(count);
-  for_each_kernel<<<(size + kBlock - 1) / kBlock, kBlock, 0, stream>>>(size, body);
+  for_each_kernel<<<blocks_of(size), kBlock, 0, stream>>>(size, body);
+  return cudaGetLastError();
+}
+
+template <class Body>
+cudaError_t for_each_sample(cudaStream_t stream, std::int64_t samples, const Body& body) {
+  if (samples == 0) return cudaSuccess;
+  if (samples < 0 || samples > INT32_MAX || body.tiles.positions == 0) return cudaErrorInvalidValue;
+  const Index groups = body.tiles.channels / Body::kGroup;
+  const SampleBlock block = sample_block(groups, body.tiles.positions);
+  const dim3 grid(static_cast<unsigned>(samples), (groups + block.groups - 1) / block.groups);
+  for_each_sample_kernel<<<grid, dim3(block.groups, block.lanes), 0, stream>>>(groups, body);
   return cudaGetLastError();
 }
 
@@ -78,13 +148,23 @@ template <class Value>
 cudaError_t sum_columns(cudaStream_t stream, Index rows, Index columns, const Value& value, double* parts) {
   const Index chunks = chunks_of(rows);
   if (chunks == 0 || columns == 0) return cudaErrorInvalidValue;
-  const dim3 grid((columns + kColumns - 1) / kColumns, chunks);
+  const dim3 grid(column_blocks_of(columns), chunks);
   sum_columns_kernel<<<grid, dim3(kColumns, kLanes), 0, stream>>>(rows, columns, chunks, value, parts);
   return cudaGetLastError();
 }
 
-cudaError_t sum_terms(cudaStream_t stream, const double* terms, Index count, double factor, float* to) {
-  sum_terms_kernel<<<1, kBlock, 0, stream>>>(terms, count, factor, to);
+template <class Body>
+cudaError_t for_each_column(cudaStream_t stream, const Body& body) {
+  const Index columns = body.z.columns;
+  if (columns == 0) return cudaErrorInvalidValue;
+  const dim3 block(kBlockColumns, kColumnLanes);
+  for_each_column_kernel<<<(columns + kBlockColumns - 1) / kBlockColumns, block, 0, stream>>>(columns, body);
+  return cudaGetLastError();
+}
+
+cudaError_t sum_losses(cudaStream_t stream, const LossSums& sums, Index count, float* to) {
+  if (count == 0 || count > kMostLosses) return cudaErrorInvalidValue;
+  sum_losses_kernel<<<count, kBlock, 0, stream>>>(sums, to);
   return cudaGetLastError();
 }
 

@@ -40,6 +40,11 @@ void launch(const Device& device, std::string_view kernel, std::int64_t count, c
   device.check(for_each(device.stream(), count, body), kernel);
 }
 
+template <class Body>
+void launch_samples(const Device& device, std::string_view kernel, std::int64_t samples, const Body& body) {
+  device.check(for_each_sample(device.stream(), samples, body), kernel);
+}
+
 // Sums over the rows of each column, cut into parts; `parts` points into `memory`.
 struct SummedColumns {
   std::shared_ptr<double> memory;
@@ -58,14 +63,9 @@ SummedColumns summed_columns(Device& device, std::string_view kernel, std::int64
   return sums;
 }
 
-// The sums of the columns, each times `factor`.
-template <class Value>
-std::shared_ptr<double> column_sums(Device& device, std::string_view kernel, std::int64_t rows, std::int64_t columns,
-                                    const Value& value, double factor) {
-  const SummedColumns summed = summed_columns(device, kernel, rows, columns, value);
-  const std::shared_ptr<double> sums = allocate<double>(device, columns);
-  launch(device, kernel, columns, FinishSums{summed.parts, factor, sums.get()});
-  return sums;
+template <class Body>
+void launch_columns(const Device& device, std::string_view kernel, const Body& body) {
+  device.check(for_each_column(device.stream(), body), kernel);
 }
 
 inline cublasOperation_t operation(bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; }
@@ -85,17 +85,18 @@ inline void multiply(const Device& device, bool transposed_a, bool transposed_b,
       "cublasGemmEx");
 }
 
-// The same in float32 for both views, whose matrices lie one after the other.
-inline void multiply_views(const Device& device, bool transposed_a, bool transposed_b, std::int64_t rows,
+// The same in float32 for both views, whose matrices lie one after the other. `coarse`: factors may be rounded to TF32.
+inline void multiply_views(const Device& device, bool coarse, bool transposed_a, bool transposed_b, std::int64_t rows,
                            std::int64_t columns, std::int64_t inner, const float* a, const float* b, float beta,
                            float* c) {
   const ProductByColumns p = by_columns(transposed_a, transposed_b, rows, columns, inner);
   const float one = 1;
-  device.check(
-      cublasSgemmStridedBatched_64(device.blas(), operation(p.transposed_first), operation(p.transposed_second), p.rows,
-                                   p.columns, p.inner, &one, b, p.first_stride, inner * columns, a, p.second_stride,
-                                   rows * inner, &beta, c, p.stride, rows * columns, 2),
-      "cublasSgemmStridedBatched");
+  device.check(cublasGemmStridedBatchedEx_64(
+                   device.blas(), operation(p.transposed_first), operation(p.transposed_second), p.rows, p.columns,
+                   p.inner, &one, b, CUDA_R_32F, p.first_stride, inner * columns, a, CUDA_R_32F, p.second_stride,
+                   rows * inner, &beta, c, CUDA_R_32F, p.stride, rows * columns, 2,
+                   coarse ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUBLAS_GEMM_DEFAULT),
+               "cublasGemmStridedBatchedEx");
 }
 
 }  // namespace lpl::rate::cuda

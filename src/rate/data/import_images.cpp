@@ -267,11 +267,32 @@ auto chosen(const std::string& path, Arrays& arrays, const std::string& name, co
   return found;
 }
 
+// An array of an HDF5 file.
+struct StoredMember {
+  std::string name;
+  std::vector<std::int64_t> shape;
+  bool bytes;
+};
+
+bool is_uint8(const NumberArray& array) { return !array.bytes.empty(); }
+bool is_uint8(const StoredMember& member) { return member.bytes; }
+
+// What a file has in place of what is wanted.
+template <class Arrays>
+std::string contents(const Arrays& arrays) {
+  std::vector<std::string> texts;
+  for (const auto& array : arrays)
+    texts.push_back(fmt::format("{}{} ({})", array.name.empty() ? "" : array.name + ": ",
+                                is_uint8(array) ? "uint8" : "other numbers", fmt::join(array.shape, ", ")));
+  return texts.empty() ? "it has no arrays" : "it has " + join(texts, "; ");
+}
+
 NumberArray& only_labels(const std::string& path, std::vector<NumberArray>& arrays, std::int64_t images) {
   const auto found = chosen(path, arrays, "", "labels", "--label-array",
                             [&](const NumberArray& array) { return are_labels(array.shape, images); });
   if (found == arrays.end())
-    throw ConfigError(fmt::format("{}: holds no labels of {} images, one or a row each", path, images));
+    throw ConfigError(
+        fmt::format("{}: holds no labels of {} images, one or a row each; {}", path, images, contents(arrays)));
   return *found;
 }
 
@@ -295,13 +316,13 @@ std::unique_ptr<ImageSource> open_arrays(const std::string& path, const std::str
                                          const ImportOptions& options) {
   std::vector<NumberArray> arrays = read_arrays(path, bytes);
   const auto images = chosen(path, arrays, options.array, "images", "--array", [](const NumberArray& array) {
-    return !array.bytes.empty() && image_extents(array.shape).has_value();
+    return is_uint8(array) && image_extents(array.shape).has_value();
   });
   if (images == arrays.end())
     throw ConfigError(
         fmt::format("{}: holds no images: uint8 (images, rows, columns), with 1 or 3 channels after the "
-                    "columns or before the rows",
-                    path));
+                    "columns or before the rows; {}",
+                    path, contents(arrays)));
   const Extents extents = image_extents(images->shape).value();
   auto source = std::make_unique<Array>(std::move(images->bytes), extents);
   const auto labels = chosen(path, arrays, options.label_array, "labels", "--label-array",
@@ -314,14 +335,9 @@ std::unique_ptr<ImageSource> open_arrays(const std::string& path, const std::str
 }
 
 std::unique_ptr<ImageSource> open_hdf5(const std::string& path, const ImportOptions& options) {
-  struct Member {
-    std::string name;
-    std::vector<std::int64_t> shape;
-    bool bytes;
-  };
   return h5::of_user([&] {
     h5::File file = h5::File::open_read_only(path);
-    std::vector<Member> members;
+    std::vector<StoredMember> members;
     for (const std::string& name : file.children("/")) {
       const h5::Dataset* dataset = nullptr;
       h5::Dataset opened;
@@ -334,14 +350,15 @@ std::unique_ptr<ImageSource> open_hdf5(const std::string& path, const ImportOpti
       members.push_back({name, {dataset->shape().begin(), dataset->shape().end()}, dataset->holds<std::uint8_t>()});
     }
     const auto images = chosen(path, members, options.array, "images", "--array",
-                               [](const Member& m) { return m.bytes && image_extents(m.shape).has_value(); });
+                               [](const StoredMember& m) { return is_uint8(m) && image_extents(m.shape).has_value(); });
     if (images == members.end())
       throw ConfigError(path +
                         ": holds no images at its root: uint8 (images, rows, columns), with 1 or 3 channels after "
-                        "the columns or before the rows");
+                        "the columns or before the rows; " +
+                        contents(members));
     const Extents extents = image_extents(images->shape).value();
     const auto labels = chosen(path, members, options.label_array, "labels", "--label-array",
-                               [&](const Member& m) { return are_labels(m.shape, extents.n); });
+                               [&](const StoredMember& m) { return are_labels(m.shape, extents.n); });
     Labels found;
     if (labels != members.end()) found = labels_of(path, labels->shape, file.read<std::int32_t>("/" + labels->name));
     h5::Dataset dataset = file.open_dataset("/" + images->name);

@@ -15,7 +15,7 @@ class Contrastive final : public Objective {
     return "the contrastive rule compares whole samples, not positions; set network.pooling = true";
   }
   std::vector<Tensor> evaluate(Backend& backend, const HookBatch& hook, const std::vector<Tensor>& z) const override {
-    return backend.contrastive_loss(weights(), hook.batch, z, hook.losses, hook.offset);
+    return backend.contrastive_loss(weights_at(hook), hook.batch, z, hook.losses, hook.offset);
   }
 };
 

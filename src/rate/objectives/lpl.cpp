@@ -20,7 +20,7 @@ class Lpl final : public Objective {
            "rate.estimates = \"batch\" in the rule";
   }
   std::vector<Tensor> evaluate(Backend& backend, const HookBatch& hook, const std::vector<Tensor>& z) const override {
-    return backend.lpl_loss(weights(), hook.batch, z, hook.positives, hook.estimates, hook.losses, hook.offset);
+    return backend.lpl_loss(weights_at(hook), hook.batch, z, hook.positives, hook.estimates, hook.losses, hook.offset);
   }
 
  private:

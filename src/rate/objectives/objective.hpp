@@ -21,6 +21,7 @@ struct HookBatch {
   const Indices& labels;
   Array& losses;
   std::int64_t offset;
+  bool rounded;  // LplObjective
 };
 
 class Objective {
@@ -39,6 +40,11 @@ class Objective {
   double total(const LossTerms& terms) const;
   // Coefficients and forms of the terms.
   const LplObjective& weights() const { return weights_; }
+  LplObjective weights_at(const HookBatch& hook) const {
+    LplObjective weights = weights_;
+    weights.rounded = hook.rounded;
+    return weights;
+  }
 
   // Why it cannot learn from what is described, and what to do; "" where it can.
   virtual std::string misfit(const TrainingDescription&) const { return {}; }

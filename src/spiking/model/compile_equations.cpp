@@ -17,9 +17,6 @@ namespace {
 
 using Values = std::vector<Value>;
 
-// Sub-steps of rkf45 in a step, with those that are tried again.
-constexpr double kMostTrials = 1000;
-
 bool is_noise(const std::string& name) { return name.starts_with("noise()"); }
 
 // x' = sum of factor * name + constant, all steady; nothing where it is no such sum.
@@ -454,7 +451,7 @@ class Compiler {
   // --- Sub-steps of a length that errors decide --------------------------------------------------------------------
   // Fehlberg's method of fifth order, with one of fourth order for its error E, the largest of all states in units of
   // their tolerances. E > 1.1: again, shorter by 0.9 E^(-1/5); E < 0.5: the next one is longer by 0.9 E^(-1/6); never
-  // by more than five.
+  // by more than five. An error that is no number is too large.
 
   bool is_adaptive() const { return std::find(method_.begin(), method_.end(), Method::rkf45) != method_.end(); }
 
@@ -480,14 +477,12 @@ class Compiler {
     const Values old = x;
     const Value left = carried[changing.size()], planned = carried[changing.size() + 1],
                 trials = carried[changing.size() + 2], before = spikes_;
-    // The last trial takes what is left, whatever the error.
-    const Value is_last = program_.emit(Op::greater_equal, trials, constant(kMostTrials));
-    const Value h = program_.emit(Op::select, is_last, left, program_.emit(Op::min, planned, left));
+    const Value h = program_.emit(Op::min, planned, left);
     const Value error = fehlberg(x, old, left, h);
     const auto both = [&](Value a, Value b) { return program_.emit(Op::both, a, b); };
     const auto no = [&](Value a) { return program_.emit(Op::negation, a); };
     const auto either_of = [&](Value which, Value a, Value b) { return program_.emit(Op::select, which, a, b); };
-    const Value fails = both(program_.emit(Op::greater, error, constant(1.1)), no(is_last));
+    const Value fails = no(program_.emit(Op::less_equal, error, constant(1.1)));
     const Value power = product(
         constant(0.9), program_.emit(Op::power, error, either_of(fails, constant(-1.0 / 5), constant(-1.0 / 6))));
     const Value longer = program_.emit(Op::min, program_.emit(Op::max, power, constant(1)), constant(5));
@@ -499,9 +494,11 @@ class Compiler {
     Values next;
     for (const std::size_t i : changing) next.push_back(either_of(counts, x[i], old[i]));
     const Value rest = either_of(counts, program_.emit(Op::subtract, left, h), left);
-    next.insert(next.end(), {rest, product(h, factor), sum(trials, constant(1)), either_of(counts, spikes_, before)});
-    carried = program_.repeat(next, program_.emit(Op::greater, rest, constant(0)));
+    const Value done = sum(trials, constant(1)), goes_on = program_.emit(Op::greater, rest, constant(0));
+    next.insert(next.end(), {rest, product(h, factor), done, either_of(counts, spikes_, before)});
+    carried = program_.repeat(next, both(goes_on, program_.emit(Op::less, done, constant(kMostTrials))));
     take();
+    program_.unsolved(program_.emit(Op::greater, carried[changing.size()], constant(0)));
   }
 
   // Moves the states of rkf45 by h, `left` before the end of the step. Gives the error in units of tolerances.

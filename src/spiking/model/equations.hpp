@@ -18,6 +18,8 @@
 namespace lpl::spiking {
 
 enum class Method : std::uint8_t { automatic, exact, exponential_euler, rk4, rkf45, heun, euler };
+// Sub-steps of rkf45 in a step, with those that are tried again; a step that takes more has no result.
+inline constexpr int kMostTrials = 1000;
 enum class WeightSign : std::uint8_t { any, positive, negative };
 // When the arrivals of a step are added: before states move, after they moved, at the end of the step.
 enum class ArrivalOrder : std::uint8_t { last, before_threshold, first };

@@ -46,6 +46,10 @@ struct Place : Frame<T> {
   // Of block b of the group in this step, in buffers of the epoch.
   std::size_t cell(std::size_t b) const { return ((block + b) * epoch.slots + step) * kBlock; }
   Step now() const { return epoch.first + step; }
+  void fail(std::size_t b, unsigned lanes, StepFault why) const {
+    epoch.failed->push_back({static_cast<std::uint32_t>(block + b), static_cast<std::uint16_t>(step),
+                             static_cast<std::uint16_t>(lanes), why});
+  }
   NeuronId first_neuron(std::size_t b) const {
     return static_cast<NeuronId>(epoch.first_neuron + (block + b) * kBlock);
   }
@@ -127,9 +131,14 @@ void append_counted(const Place<T>& place, std::size_t b, const T* counts) {
     place.epoch.spikes->push_back({static_cast<std::uint32_t>(place.block + b), static_cast<std::uint16_t>(place.step),
                                    static_cast<std::uint16_t>(lanes)});
   };
-  for (unsigned left = place.fired[b]; left != 0; left &= left - 1)
-    for (std::uint32_t n = spike_count(static_cast<double>(counts[std::countr_zero(left)])); n > 0; --n)
-      append(left & -left);
+  for (unsigned left = place.fired[b]; left != 0; left &= left - 1) {
+    const auto count = static_cast<double>(counts[std::countr_zero(left)]);
+    if (!(count <= kMostSpikes)) {
+      place.fail(b, left & -left, StepFault::spikes);
+      continue;
+    }
+    for (std::uint32_t n = spike_count(count); n > 0; --n) append(left & -left);
+  }
 }
 template <class T, unsigned kConstants>
 void fire(const LaneInstruction& code, Place<T>& place) {
@@ -158,6 +167,14 @@ void fire(const LaneInstruction& code, Place<T>& place) {
     }
   }
   if (place.epoch.hook && !place.program.hook_last) tell_spikes(place);
+}
+
+template <class T, unsigned kConstants>
+void tell_unsolved(const LaneInstruction& code, Place<T>& place) {
+  const Operand<T, (kConstants & 2) != 0> unsolved(place, code.b);
+  for (std::size_t b = 0; b < place.blocks; ++b)
+    if (const unsigned lanes = bits_of(truth(unsolved[b])) & place.epoch.lanes[place.block + b])
+      place.fail(b, lanes, StepFault::substeps);
 }
 
 // --- Random numbers ------------------------------------------------------------------------------------------------
@@ -259,6 +276,8 @@ constexpr Handler<Place<T>> handler_of() {
     return arrive<T>;
   else if constexpr (op == Op::fired)
     return fire<T, kConstants>;
+  else if constexpr (op == Op::unsolved)
+    return tell_unsolved<T, kConstants>;
   else if constexpr (op == Op::clamp)
     return apply_clamps<T>;
   else if constexpr (op == Op::repeat)
@@ -437,7 +456,7 @@ void Machine<T>::advance(const PopulationEpoch& epoch) const {
       if (code.b == code.to && code.constants == 0) continue;
       code = {static_cast<Action>(Op::copy), static_cast<std::uint8_t>(code.constants >> 1), code.to, code.b};
     }
-    if (code.action != static_cast<Action>(Op::hook) && code.action != static_cast<Action>(Op::fired)) {
+    if (code.action == Action::add_arrival || writes(static_cast<Op>(code.action))) {
       known_[code.to].reset();
       if (code.to >= program_.first_temporary) known_[code.to] = constant_of(code, epoch);
       if (known_[code.to]) continue;

@@ -20,6 +20,16 @@ struct BlockSpikes {
   std::uint16_t lanes;
 };
 
+// Neurons of one block that could not do a step: rkf45 needs more sub-steps than it may take, or the number of spikes
+// is none.
+enum class StepFault : std::uint8_t { substeps, spikes };
+struct FailedStep {
+  std::uint32_t block;
+  std::uint16_t step, lanes;
+  StepFault why;
+};
+inline constexpr std::uint32_t kMostSpikes = 65535;  // of a neuron in a step
+
 // One population's epoch. Arrays of states and of values by neuron hold 16 numbers a block; buffers are
 // [block][slot][16].
 struct PopulationEpoch {
@@ -45,6 +55,7 @@ struct PopulationEpoch {
   // By state of the text, as it is when a step begins; nullptr where nobody asks, or for none.
   float* const* kept = nullptr;
   std::vector<BlockSpikes>* spikes = nullptr;  // appended
+  std::vector<FailedStep>* failed = nullptr;   // appended
   BlockHook* hook = nullptr;
   std::uint32_t* event_steps = nullptr;  // by block, bit s: the hook is due at step s; cleared
 };

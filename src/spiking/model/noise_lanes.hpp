@@ -47,8 +47,8 @@ HWY_INLINE NoiseWords noise_words(const Noise& noise, NeuronId first, Step step,
   NoiseWords words;
   for (std::size_t lane = 0; lane < kBlock; lane += hn::MaxLanes(d)) {
     NoiseVector w0 = hn::Set(d, static_cast<std::uint32_t>(step)),
-                w1 = hn::Iota(d, first + static_cast<std::uint32_t>(lane)), w2 = hn::Set(d, noise.object),
-                w3 = hn::Set(d, Noise::what(step, draw));
+                w1 = hn::Add(hn::Set(d, first + static_cast<std::uint32_t>(lane)), hn::Iota(d, 0)),
+                w2 = hn::Set(d, noise.object), w3 = hn::Set(d, Noise::what(step, draw));
     auto key0 = static_cast<std::uint32_t>(noise.seed), key1 = static_cast<std::uint32_t>(noise.seed >> 32);
     for (int round = 0; round < 10; ++round) {  // Philox 4x32-10
       const Halves p = product(w0, m0), q = product(w2, m1);

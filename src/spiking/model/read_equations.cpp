@@ -292,6 +292,10 @@ class ModelReader : private TextReader {
         Table own = entry(table, name);
         state.method = Method::rkf45;
         state.tolerance = value(own, "rkf45", steady_, state.dimension);
+        model_.requirements.push_back(
+            {.that = operation(Op::greater, {state.tolerance, number(0, state.dimension)}, Dimension::none, true),
+             .of = model_.parameter(text_of(state.tolerance)) ? text_of(state.tolerance) : "",
+             .otherwise = fmt::format("the error that rkf45 allows '{}' must be above 0", name)});
         own.finish();
       } else {
         state.method = static_cast<Method>(table.choice(name, kMethods));

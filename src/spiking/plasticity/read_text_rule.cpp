@@ -126,6 +126,12 @@ void read_traces(const RuleReading& reading, bool own, Table& from, TextRule& ru
     if (!(tau > 0 && tau >= least && std::isfinite(tau)))
       from.fail("traces", fmt::format("trace '{}': 'tau' is {} s; it must be {}", trace.name, tau,
                                       least > 0 ? fmt::format("at least the step, {} s", least) : "above 0"));
+    // The others decay from spike to spike, or in float64.
+    if (trace.of == TraceText::Of::state && static_cast<float>(std::exp(-rule.dt / tau)) == 1.0f)
+      from.fail("traces",
+                fmt::format("trace '{}': 'tau' is {} s; at this dt the longest time constant that float32 can "
+                            "follow is {:.6g} s",
+                            trace.name, tau, rule.dt * 0x1p25));
     if (trace.of != TraceText::Of::source) continue;
     SourceTrace source;
     source.source = source_of(reading, own, rule.text, trace, from);

@@ -90,7 +90,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       list_arrivals(epoch);
     if (condition_ && !rule_.text.dendritic)
       for (std::size_t b = 0; b < place_.post.blocks(); ++b)
-        epoch.event_steps[b] |= (std::uint32_t{2} << (epoch.steps - 1)) - 1;
+        epoch.event_steps[b] |= static_cast<std::uint32_t>((std::uint64_t{1} << epoch.steps) - 1);
   }
 
   BlockHook* hook() override { return rule_.text.dendritic ? nullptr : this; }

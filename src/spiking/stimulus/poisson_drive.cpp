@@ -39,20 +39,30 @@ struct DrivenSteps {
 HWY_BEFORE_NAMESPACE();
 namespace lpl::spiking::HWY_NAMESPACE {
 
+// Thresholds that a draw has reached; they ascend, and few draws reach many of them.
+HWY_INLINE NoiseVector reached(const std::vector<std::uint32_t>& thresholds, const NoiseVector& draw) {
+  const NoiseTag tag;
+  NoiseVector events = hn::Zero(tag);
+  for (const std::uint32_t threshold : thresholds) {
+    const auto is_below = hn::Lt(draw, hn::Set(tag, threshold));
+    if (hn::AllTrue(tag, is_below)) break;
+    events = hn::IfThenElse(is_below, events, hn::Add(events, hn::Set(tag, 1)));
+  }
+  return events;
+}
+
 void CountEvents(const DrivenSteps& d) {
-  const std::uint32_t* const thresholds = d.thresholds.data();
-  const std::size_t count = d.thresholds.size();
+  const NoiseTag tag;
+  const hn::Rebind<std::uint8_t, NoiseTag> bytes;
   for (std::size_t block = 0; block < d.blocks; ++block) {
     const auto neuron = static_cast<NeuronId>(d.first_neuron + block * kBlock);
     const NoiseWords words = noise_words(d.noise, neuron, d.four, 0);
-    for (std::size_t step = 0; step < 4; ++step) {
-      const std::uint32_t* const bits = words.word[step];
-      std::uint32_t events[kBlock] = {};
-      for (std::size_t t = 0; t < count; ++t)
-        for (std::size_t lane = 0; lane < kBlock; ++lane) events[lane] += bits[lane] >= thresholds[t];
-      std::uint8_t* const to = d.events + (step * d.blocks + block) * kBlock;
-      for (std::size_t lane = 0; lane < kBlock; ++lane) to[lane] = static_cast<std::uint8_t>(events[lane]);
-    }
+    for (std::size_t step = 0; step < 4; ++step)
+      for (std::size_t lane = 0; lane < kBlock; lane += hn::MaxLanes(tag)) {
+        const NoiseVector events = reached(d.thresholds, hn::Load(tag, words.word[step] + lane));
+        hn::StoreU(hn::DemoteTo(bytes, hn::BitCast(hn::RebindToSigned<NoiseTag>(), events)), bytes,
+                   d.events + (step * d.blocks + block) * kBlock + lane);
+      }
   }
 }
 

@@ -42,8 +42,7 @@ std::optional<ValueFault> fault_in(const SteadyText& text, const ParameterValues
     return ValueFault{parameter.name, "; it " + allowed};
   }
   for (const RequirementText& requirement : text.requirements)
-    if (steady.of(requirement.that) == 0)
-      return ValueFault{requirement.of, (requirement.of.empty() ? "" : ": ") + requirement.otherwise};
+    if (steady.of(requirement.that) == 0) return ValueFault{requirement.of, ": " + requirement.otherwise};
   return {};
 }
 

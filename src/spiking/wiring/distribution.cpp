@@ -17,6 +17,11 @@ constexpr double kLeastShare = 1e-3;
 // Of a standard normal number.
 double probability_below(double z) { return 0.5 * std::erfc(-z / std::numbers::sqrt2); }
 
+std::string range(double low, double high, Dimension dimension) {
+  const std::string unit = dimension == Dimension::none ? "" : " " + unit_of(dimension);
+  return fmt::format("{:.9g} and {:.9g}{}", low, high, unit);
+}
+
 }  // namespace
 
 Distribution Distribution::read(Table& table, std::string_view key, Dimension dimension, Bounds bounds,
@@ -64,11 +69,15 @@ void Distribution::read_shape(Table& table, std::string_view key, Dimension dime
       table.quantities(key, {dimension, kind_ == Kind::lognormal ? Dimension::none : dimension});
   a_ = values[0];
   b_ = values[1];
-  if (kind_ == Kind::lognormal && !(a_ > 0)) table.fail(key, "the median of a lognormal distribution must be above 0");
-  if (kind_ != Kind::uniform && !(b_ >= 0)) table.fail(key, "the deviation cannot be below 0");
-  if (kind_ == Kind::uniform && !(a_ <= b_ && a_ >= bounds.low && b_ <= bounds.high))
-    table.fail(key,
-               fmt::format("'{}' must rise, within {} and {} {}", key, bounds.low, bounds.high, unit_of(dimension)));
+  const auto refuse = [&](const std::string& allowed) {
+    table.fail(key, fmt::format("{}; {}", table.stated(key), allowed));
+  };
+  if (kind_ == Kind::lognormal && !(a_ > 0)) refuse("the median, its first number, must be above 0");
+  if (kind_ != Kind::uniform && !(b_ >= 0)) refuse("the deviation, its second number, cannot be below 0");
+  if (kind_ != Kind::uniform) return;
+  if (!(a_ <= b_)) refuse("its two numbers must rise");
+  if (!(a_ >= bounds.low && b_ <= bounds.high))
+    refuse("its numbers must lie within " + range(bounds.low, bounds.high, dimension));
 }
 
 void Distribution::read_bounds(Table& table, std::string_view key, Dimension dimension, Bounds bounds) {
@@ -82,8 +91,8 @@ void Distribution::read_bounds(Table& table, std::string_view key, Dimension dim
   }
   if (!clip_ && share_within() < kLeastShare)
     table.fail(key, fmt::format("of the numbers drawn from '{}' less than one in {:.0f} would lie within its bounds of "
-                                "{} and {} {}; widen them, or set beyond = \"clip\"",
-                                key, 1 / kLeastShare, low_, high_, unit_of(dimension)));
+                                "{}; widen them, or set beyond = \"clip\"",
+                                key, 1 / kLeastShare, range(low_, high_, dimension)));
 }
 
 // The share of draws that lie in [low_, high_].

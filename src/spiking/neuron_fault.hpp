@@ -1,0 +1,26 @@
+// What of a neuron ends a run.
+#pragma once
+
+#include <compare>
+#include <optional>
+
+#include "comm/communicator.hpp"
+#include "spiking/description.hpp"
+
+namespace lpl::spiking {
+
+// A neuron that could not do a step, or has a state that is no finite number. They are ordered as runs name them.
+struct NeuronFault {
+  enum class What : std::uint8_t { substeps, spikes, state };
+  Step step = 0;  // that could not be done, or before which the state was seen
+  std::size_t population = 0;
+  NeuronId neuron = 0;
+  What what{};
+  std::size_t state = 0;
+  auto operator<=>(const NeuronFault&) const = default;
+};
+
+// Collective. Where any rank has a fault, all throw the first one.
+void end_at_fault(const std::optional<NeuronFault>& fault, const SimulationDescription& simulation, Communicator& comm);
+
+}  // namespace lpl::spiking

@@ -1,0 +1,477 @@
+// The CUDA runtime on the host: everything is done at once, and while a stream is captured calls are kept and not done.
+// Stricter than a device, which would compute something: whoever uses a stream that is none, memory that was freed, has
+// no room yet in a graph or ends earlier, or the host's memory where the device's belongs, ends the test. Fresh memory
+// is filled with what is no number.
+//
+// The environment makes it fail, to test what is said then:
+//   LPL_DEVICE_ERROR=E         cudaGetDeviceCount answers with error E; the driver is for CUDA LPL_DEVICE_DRIVER
+//   (13000) LPL_DEVICE_MEMORY=N        it has N MiB (4096) LPL_DEVICE_FULL="R N"      rank R has no memory from the
+//   N-th time on that it asks LPL_GRAPH_FULL="R N M"     M launches of graphs from the N-th on have no memory on rank R
+//   LPL_DEVICE_COUNTS=1        it tells on stderr what recorded graphs are made of
+//   LPL_DEVICE_FAULT=N         the N-th piece of work goes wrong, which shows when somebody waits for the device
+#include <signal.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fake_stream.hpp"
+
+struct CUstream_st {};
+struct CUevent_st {
+  bool captured = false;
+};
+struct CUgraph_st {
+  std::vector<std::function<void()>> calls;
+  std::vector<void*> memory;
+  std::set<void*> taken;  // and not given back
+  std::size_t bytes = 0, most_bytes = 0, allocations = 0;
+  bool valid = true;
+  ~CUgraph_st();
+};
+// A graph and what can be launched of it are the same thing here. One that frees memory from before it, or keeps memory
+// of its own, could not be launched twice on a device.
+struct CUgraphExec_st : CUgraph_st {};
+
+namespace {
+
+constexpr int kDevices = 4;                       // a rank takes one of its own
+constexpr std::size_t kSharedMemory = 163 << 10;  // of a block, as of an A100
+constexpr std::size_t kPage = 4096;
+// As CUDA aligns, and no more.
+constexpr std::size_t kAlignment = 256;
+// Of room for a whole data set most is never touched.
+constexpr std::size_t kFilled = 64 << 20;
+// Blocks whose addresses are not used again yet.
+constexpr std::size_t kQuarantine = 512;
+
+// Pages of a block's own, which ends where they do; then one that nobody may touch.
+struct Block {
+  char* pages;
+  std::size_t size;  // of the pages
+  std::size_t bytes;
+  bool there;
+  bool of_pool;
+};
+std::map<const char*, Block>& blocks() {
+  static std::map<const char*, Block> all;
+  return all;
+}
+std::deque<const char*> freed;
+
+// Bytes of the device. The pool keeps what was freed, and so do graphs, which share, after they ran: until they are
+// trimmed.
+std::size_t fixed = 0, pool = 0, pool_kept = 0, graphs_kept = 0, most_pool = 0, most_graphs = 0;
+
+std::set<cudaStream_t> streams;
+CUgraphExec_st* capture = nullptr;
+cudaStream_t captured_stream = nullptr;
+cudaError_t last_error = cudaSuccess;
+cudaError_t fault_of_work = cudaSuccess;
+
+void touched_wrongly(int, siginfo_t* info, void*) {
+  const auto* const at = static_cast<const char*>(info->si_addr);
+  for (const auto& [start, block] : blocks())
+    if (at >= block.pages && at < block.pages + block.size + kPage)
+      end_test(block.there ? "memory of the device is used beyond its end"
+                           : "memory of the device is used that is freed, or not yet there");
+  signal(SIGSEGV, SIG_DFL);
+}
+
+void protect(const Block& block, bool there) {
+  if (mprotect(block.pages, block.size, there ? PROT_READ | PROT_WRITE : PROT_NONE) != 0) end_test("mprotect failed");
+}
+
+void* new_block(std::size_t bytes, bool of_pool) {
+  static const bool watching = [] {
+    struct sigaction action {};
+    action.sa_sigaction = touched_wrongly;
+    action.sa_flags = SA_SIGINFO;
+    return sigaction(SIGSEGV, &action, nullptr) == 0;
+  }();
+  if (!watching) end_test("no handler of faults");
+  const std::size_t room = (std::max<std::size_t>(bytes, 1) + kAlignment - 1) / kAlignment * kAlignment;
+  const std::size_t size = (room + kPage - 1) / kPage * kPage;
+  void* const pages = mmap(nullptr, size + kPage, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  if (pages == MAP_FAILED) end_test("the host has no memory for the device");
+  const Block block{static_cast<char*>(pages), size, bytes, false, of_pool};
+  char* const start = block.pages + size - room;
+  blocks()[start] = block;
+  return start;
+}
+
+void show(void* memory) {
+  Block& block = blocks().at(static_cast<const char*>(memory));
+  block.there = true;
+  protect(block, true);
+  std::memset(memory, 0xff, std::min(block.bytes, kFilled));
+}
+
+void hide(void* memory) {
+  Block& block = blocks().at(static_cast<const char*>(memory));
+  block.there = false;
+  protect(block, false);
+}
+
+void forget(const char* memory) {
+  const auto found = blocks().find(memory);
+  munmap(found->second.pages, found->second.size + kPage);
+  blocks().erase(found);
+}
+
+void free_block(void* memory) {
+  const auto found = blocks().find(static_cast<const char*>(memory));
+  if (found == blocks().end() || !found->second.there) end_test("memory is freed that is not allocated");
+  (found->second.of_pool ? pool : fixed) -= found->second.bytes;
+  hide(memory);
+  freed.push_back(found->first);
+  if (freed.size() <= kQuarantine) return;
+  forget(freed.front());
+  freed.pop_front();
+}
+
+// The block that holds an address, if it is the device's.
+const Block* block_of(const void* memory) {
+  const auto* const at = static_cast<const char*>(memory);
+  const auto next = blocks().upper_bound(at);
+  if (next == blocks().begin()) return nullptr;
+  const auto& [start, block] = *std::prev(next);
+  return at < start + std::max<std::size_t>(block.bytes, 1) ? &block : nullptr;
+}
+
+cudaError_t remember(cudaError_t status) {
+  if (status != cudaSuccess) last_error = status;
+  return status;
+}
+
+// What waits for a stream cannot be recorded, and spoils the recording.
+cudaError_t wait(bool for_captured) {
+  if (capture && for_captured) {
+    capture->valid = false;
+    return remember(cudaErrorStreamCaptureUnsupported);
+  }
+  return remember(fault_of_work);
+}
+
+int own_rank() {
+  const char* const rank = std::getenv("OMPI_COMM_WORLD_RANK");
+  return std::atoi(rank ? rank : "0");
+}
+
+bool is_full() {
+  static const char* const when = std::getenv("LPL_DEVICE_FULL");
+  static int asked = 0;
+  int rank = 0, after = 0;
+  if (!when || std::sscanf(when, "%d %d", &rank, &after) != 2) return false;
+  return own_rank() == rank && ++asked >= after;
+}
+
+bool is_full_for_graphs() {
+  static const char* const when = std::getenv("LPL_GRAPH_FULL");
+  static int launches = 0;
+  int rank = 0, after = 0, count = 0;
+  if (!when || std::sscanf(when, "%d %d %d", &rank, &after, &count) != 3) return false;
+  ++launches;
+  return own_rank() == rank && launches >= after && launches < after + count;
+}
+
+bool goes_wrong() {
+  static const char* const when = std::getenv("LPL_DEVICE_FAULT");
+  static int pieces = 0;
+  return when && ++pieces == std::atoi(when);
+}
+
+int number_of(const char* variable, int otherwise) {
+  const char* const value = std::getenv(variable);
+  return value ? std::atoi(value) : otherwise;
+}
+
+std::size_t all_memory() { return static_cast<std::size_t>(number_of("LPL_DEVICE_MEMORY", 4096)) << 20; }
+
+// Whether the pool and graphs may keep so much; if so, they do.
+bool keep(std::size_t of_pool, std::size_t of_graphs) {
+  if (fixed + of_pool + of_graphs > all_memory()) return false;
+  pool_kept = of_pool;
+  graphs_kept = of_graphs;
+  most_pool = std::max(most_pool, pool_kept);
+  most_graphs = std::max(most_graphs, graphs_kept);
+  return true;
+}
+
+}  // namespace
+
+CUgraph_st::~CUgraph_st() {
+  for (void* m : memory) forget(static_cast<const char*>(m));
+}
+
+void end_test(const char* why) {
+  std::fprintf(stderr, "device on the host: %s\n", why);
+  signal(SIGABRT, SIG_DFL);
+  std::abort();
+}
+
+void enqueue(cudaStream_t stream, std::function<void()> call) {
+  if (!streams.contains(stream)) end_test("a call on no stream of the device");
+  if (capture && stream == captured_stream)
+    capture->calls.push_back(std::move(call));
+  else if (goes_wrong())
+    fault_of_work = cudaErrorIllegalAddress;
+  else
+    call();
+}
+
+void check_launch(std::size_t blocks_x, std::size_t blocks_y, std::size_t threads, std::size_t shared_bytes) {
+  if (blocks_x == 0 || blocks_y == 0 || threads == 0) end_test("a launch without threads");
+  if (blocks_x > INT32_MAX || blocks_y > 65535) end_test("a grid that is too large");
+  if (threads > 1024) end_test("a block of too many threads");
+  if (shared_bytes > kSharedMemory) end_test("a block with too much shared memory");
+}
+
+void check_aligned(const void* address, std::size_t bytes) {
+  const std::size_t unit = bytes % 16 == 0 ? 16 : bytes % 8 == 0 ? 8 : 1;
+  if (reinterpret_cast<std::uintptr_t>(address) % unit != 0)
+    end_test("elements are moved together from a misaligned address");
+}
+
+void check_memory(const void* memory, std::size_t bytes, const char* call) {
+  if (bytes == 0) return;
+  const auto* const at = static_cast<const char*>(memory);
+  const Block* const block = block_of(at);
+  const char* const why = !block                                    ? "not the device's"
+                          : !block->there                           ? "freed, or not yet there"
+                          : at + bytes > block->pages + block->size ? "smaller"
+                                                                    : nullptr;
+  if (!why) return;
+  std::fprintf(stderr, "%s of %zu bytes: ", call, bytes);
+  end_test((std::string("memory that is ") + why).c_str());
+}
+
+cudaError_t cudaDriverGetVersion(int* version) {
+  *version = number_of("LPL_DEVICE_DRIVER", 13000);
+  return cudaSuccess;
+}
+cudaError_t cudaRuntimeGetVersion(int* version) {
+  *version = CUDART_VERSION;
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceCount(int* count) {
+  *count = kDevices;
+  return remember(static_cast<cudaError_t>(number_of("LPL_DEVICE_ERROR", cudaSuccess)));
+}
+cudaError_t cudaDeviceGetPCIBusId(char* address, int size, int device) {
+  if (device < 0 || device >= kDevices) return remember(cudaErrorInvalidDevice);
+  std::snprintf(address, static_cast<std::size_t>(size), "host:%d", device);
+  return cudaSuccess;
+}
+cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int) {
+  *properties = {};
+  std::strcpy(properties->name, "host");
+  properties->totalGlobalMem = all_memory();
+  return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int) { return cudaSuccess; }
+cudaError_t cudaGetDevice(int* device) {
+  *device = 0;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
+  *value = kSharedMemory;
+  return cudaSuccess;
+}
+cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
+  *total = all_memory();
+  *free = *total - fixed - pool_kept - graphs_kept;
+  return cudaSuccess;
+}
+cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
+const char* cudaGetErrorName(cudaError_t status) {
+  switch (status) {
+    case cudaErrorMemoryAllocation:
+      return "cudaErrorMemoryAllocation";
+    case cudaErrorInsufficientDriver:
+      return "cudaErrorInsufficientDriver";
+    case cudaErrorIllegalAddress:
+      return "cudaErrorIllegalAddress";
+    default:
+      return "cudaErrorOfTheHost";
+  }
+}
+const char* cudaGetErrorString(cudaError_t status) {
+  switch (status) {
+    case cudaErrorMemoryAllocation:
+      return "out of memory";
+    case cudaErrorInsufficientDriver:
+      return "CUDA driver version is insufficient for CUDA runtime version";
+    case cudaErrorIllegalAddress:
+      return "an illegal memory access was encountered";
+    case cudaErrorStreamCaptureUnsupported:
+      return "operation not permitted when stream is capturing";
+    default:
+      return "an error";
+  }
+}
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  *stream = *streams.insert(new CUstream_st).first;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t stream) {
+  if (streams.erase(stream) == 0) end_test("a stream is destroyed that is none");
+  delete stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+  if (!streams.contains(stream)) end_test("no stream of the device is waited for");
+  return wait(stream == captured_stream);
+}
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
+  *event = new CUevent_st;
+  return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t event) {
+  delete event;
+  return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
+  if (!streams.contains(stream)) end_test("an event of no stream of the device");
+  event->captured = capture && stream == captured_stream;
+  return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t event) { return wait(event->captured); }
+cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
+  *pool = nullptr;
+  return cudaSuccess;
+}
+cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) {
+  pool_kept = pool;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGraphMemTrim(int) {
+  graphs_kept = 0;
+  return cudaSuccess;
+}
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr attribute, void*) {
+  if (attribute == cudaMemPoolAttrReservedMemHigh) most_pool = pool_kept;
+  return cudaSuccess;
+}
+cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
+  *static_cast<std::uint64_t*>(value) = most_pool;
+  return cudaSuccess;
+}
+cudaError_t cudaDeviceGetGraphMemAttribute(int, cudaGraphMemAttributeType, void* value) {
+  *static_cast<std::uint64_t*>(value) = most_graphs;
+  return cudaSuccess;
+}
+cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
+  *memory = new_block(bytes, false);
+  show(*memory);
+  fixed += bytes;
+  return cudaSuccess;
+}
+cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t stream) {
+  if (!streams.contains(stream)) end_test("memory is allocated on no stream of the device");
+  if (is_full()) return remember(cudaErrorMemoryAllocation);
+  if (!capture || stream != captured_stream) {
+    if (!keep(std::max(pool_kept, pool + bytes), graphs_kept)) return remember(cudaErrorMemoryAllocation);
+    pool += bytes;
+    *memory = new_block(bytes, true);
+    show(*memory);
+    return cudaSuccess;
+  }
+  *memory = new_block(bytes, false);
+  capture->memory.push_back(*memory);
+  capture->taken.insert(*memory);
+  ++capture->allocations;
+  capture->most_bytes = std::max(capture->most_bytes, capture->bytes += bytes);
+  enqueue(stream, [fresh = *memory] { show(fresh); });
+  return cudaSuccess;
+}
+cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
+  *memory = std::malloc(bytes);
+  std::memset(*memory, 0xff, bytes);
+  return cudaSuccess;
+}
+cudaError_t cudaFree(void* memory) {
+  if (memory) free_block(memory);
+  return cudaSuccess;
+}
+cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
+  if (capture && stream == captured_stream) {
+    if (capture->taken.erase(memory) == 0) {
+      capture->valid = false;
+      return remember(cudaErrorInvalidValue);
+    }
+    capture->bytes -= blocks().at(static_cast<const char*>(memory)).bytes;
+    enqueue(stream, [memory] { hide(memory); });
+    return cudaSuccess;
+  }
+  if (!streams.contains(stream)) end_test("memory is freed on no stream of the device");
+  return cudaFree(memory);
+}
+cudaError_t cudaFreeHost(void* memory) {
+  std::free(memory);
+  return cudaSuccess;
+}
+cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaMemcpyKind kind, cudaStream_t stream) {
+  if (capture && stream == captured_stream && kind != cudaMemcpyDeviceToDevice)
+    end_test("a recorded copy from or to the host, whose memory changes meanwhile");
+  enqueue(stream, [=] {
+    if (kind != cudaMemcpyHostToDevice) check_memory(from, bytes, "cudaMemcpyAsync");
+    if (kind != cudaMemcpyDeviceToHost) check_memory(to, bytes, "cudaMemcpyAsync");
+    std::memcpy(to, from, bytes);
+  });
+  return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
+  enqueue(stream, [=] {
+    check_memory(memory, bytes, "cudaMemsetAsync");
+    std::memset(memory, value, bytes);
+  });
+  return cudaSuccess;
+}
+
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode) {
+  if (!streams.contains(stream) || capture) return remember(cudaErrorStreamCaptureUnsupported);
+  capture = new CUgraphExec_st;
+  captured_stream = stream;
+  return cudaSuccess;
+}
+cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
+  CUgraphExec_st* const made = std::exchange(capture, nullptr);
+  captured_stream = nullptr;
+  *graph = made;
+  return remember(made->valid && made->taken.empty() ? cudaSuccess : cudaErrorStreamCaptureInvalidated);
+}
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
+  *executable = new CUgraphExec_st;
+  std::swap(**executable, *static_cast<CUgraphExec_st*>(graph));
+  // All memory is given back.
+  if (std::getenv("LPL_DEVICE_COUNTS"))
+    std::fprintf(stderr, "recorded: %zu operations, %zu allocations\n",
+                 (*executable)->calls.size() - 2 * (*executable)->allocations, (*executable)->allocations);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
+  delete static_cast<CUgraphExec_st*>(graph);
+  return cudaSuccess;
+}
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
+  delete executable;
+  return cudaSuccess;
+}
+cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
+  if (stream == captured_stream) return wait(true);
+  if (is_full_for_graphs() || !keep(pool_kept, std::max(graphs_kept, executable->most_bytes)))
+    return remember(cudaErrorMemoryAllocation);
+  for (const auto& call : executable->calls) enqueue(stream, call);
+  return cudaSuccess;
+}
