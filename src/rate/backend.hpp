@@ -213,7 +213,6 @@ class Backend {
   // x with a share of its elements silenced and the others scaled up to make good for them. The same elements every
   // time, so it is also the way back of a gradient.
   virtual Tensor dropout(const Dropout& dropout, const Tensor& x) = 0;
-  virtual Tensor scale(const Tensor& x, float factor) = 0;
   virtual Tensor sum(const Tensor& x, const Tensor& y) = 0;
 
   // y = pool(rectify(x)). Fills `trace` unless null.

@@ -145,13 +145,8 @@ void Engine::end_phase(const Phase& phase, Recorder& recorder) {
 
 // Collective: everything recorded so far is in the result file, or all ranks throw.
 void Engine::settle(Recorder& recorder) {
-  guarded([&] {
-    look_at_neurons(now_);
-    for (const Connection& connection : network_->connections)
-      if (connection.plasticity) connection.plasticity->check();
-  });
-  end_at_fault(fault_, simulation_, comm_);
-  agree(comm_, error_);
+  guarded([&] { look_at_neurons(now_); });
+  refuse_broken_numbers();
   recorder.flush(now_);
   guarded([&] { recorder.check(); });
   agree(comm_, error_);
@@ -309,6 +304,17 @@ void Engine::note(const std::optional<NeuronFault>& fault) {
   if (fault && (!fault_ || *fault < *fault_)) fault_ = fault;
 }
 
+// Collective. Throws on all ranks where one has failed. Rules come first: what they made of weights may be the cause of
+// what neurons show.
+void Engine::refuse_broken_numbers() {
+  guarded([&] {
+    for (const Connection& connection : network_->connections)
+      if (connection.plasticity) connection.plasticity->check();
+  });
+  agree(comm_, error_);
+  end_at_fault(fault_, simulation_, comm_);
+}
+
 void Engine::advance_traces(Step from, Step to) {
   for (Connection& connection : network_->connections)
     if (connection.plasticity)
@@ -318,10 +324,7 @@ void Engine::advance_traces(Step from, Step to) {
 
 Signals Engine::finish_exchange(Step from, Step to) {
   const Signals signals = exchange_->end(local_spikes_, all_spikes_, static_cast<std::size_t>(to - from));
-  if (signals.failed) {
-    end_at_fault(fault_, simulation_, comm_);
-    agree(comm_, error_);
-  }
+  if (signals.failed) refuse_broken_numbers();
   for (std::size_t p = 0; p < all_spikes_.size(); ++p) {
     spikes_[p].append(all_spikes_[p].ids, all_spikes_[p].count);
     if (!own_populations_.empty()) own_populations_[p].append(local_spikes_[p].ids, local_spikes_[p].count);

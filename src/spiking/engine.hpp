@@ -85,6 +85,7 @@ class Engine {
   void deliver_connection(std::size_t index, Step begin, Step end, Step epoch_begin);
   void update(Step from, Step to);
   void look_at_neurons(Step now);
+  void refuse_broken_numbers();
   void note(const std::optional<NeuronFault>& fault);
   void advance_traces(Step from, Step to);
   Signals finish_exchange(Step from, Step to);

@@ -198,7 +198,6 @@ TEST_F(CudaBackend, Maps) {
       expect_near(on(*cuda_), on(*cpu_), bound, "maps");
     };
     both([](Backend& b, const Tensor& x) { return b.mean_over_space(x); });
-    both([](Backend& b, const Tensor& x) { return b.scale(x, -0.3f); });
     both([](Backend& b, const Tensor& x) { return b.dropout({0.3, 7, {5, 2}, indices(b, {-1234567, 89})}, x); });
     for (const std::int64_t side : {1, 3, 8}) {
       both([&](Backend& b, const Tensor& x) { return b.adaptive_mean(x, side); });

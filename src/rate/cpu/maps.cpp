@@ -117,15 +117,6 @@ Tensor MapOperations::dropout(const Dropout& dropout, const Tensor& x) {
   return y;
 }
 
-Tensor MapOperations::scale(const Tensor& x, float factor) {
-  Tensor y = new_tensor(x.shape, x.precision);
-  with_elements(x, [&](const auto* from) {
-    using Element = std::remove_cvref_t<decltype(*from)>;
-    for (std::int64_t i = 0; i < padded_size(x.shape); ++i) narrow(widen(from[i]) * factor, as<Element>(y.data)[i]);
-  });
-  return y;
-}
-
 Tensor MapOperations::sum(const Tensor& x, const Tensor& y) {
   Tensor z = new_tensor(x.shape, x.precision);
   with_elements(x, [&](const auto* a) {
@@ -188,7 +179,14 @@ Tensor MapOperations::rectify(const Pooling& pooling, const Tensor& x, Trace* tr
 
 Tensor MapOperations::by_position(const Tensor& dy, const Shape& y) {
   if (dy.shape.positions() == y.positions()) return dy;
-  return scale(dy, 1.0f / static_cast<float>(y.positions()));
+  const float share = 1.0f / static_cast<float>(y.positions());
+  Tensor shared = new_tensor(dy.shape, dy.precision);
+  with_elements(dy, [&](const auto* from) {
+    using Element = std::remove_cvref_t<decltype(*from)>;
+    for (std::int64_t i = 0; i < padded_size(dy.shape); ++i)
+      narrow(widen(from[i]) * share, as<Element>(shared.data)[i]);
+  });
+  return shared;
 }
 
 Tensor MapOperations::rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) {

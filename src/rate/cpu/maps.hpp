@@ -86,7 +86,6 @@ class MapOperations : public Backend {
   Tensor adaptive_mean(const Tensor& x, std::int64_t side) override;
   Tensor adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) override;
   Tensor dropout(const Dropout& dropout, const Tensor& x) override;
-  Tensor scale(const Tensor& x, float factor) override;
   Tensor sum(const Tensor& x, const Tensor& y) override;
 
   Tensor rectify(const Pooling& pooling, const Tensor& x, Trace* trace) override;

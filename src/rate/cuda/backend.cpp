@@ -169,7 +169,6 @@ class CudaBackend final : public Backend {
   Tensor adaptive_mean(const Tensor& x, std::int64_t side) override;
   Tensor adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) override;
   Tensor dropout(const Dropout& dropout, const Tensor& x) override;
-  Tensor scale(const Tensor& x, float factor) override;
   Tensor sum(const Tensor& x, const Tensor& y) override;
 
   Tensor rectify(const Pooling& pooling, const Tensor& x, Trace* trace) override;
@@ -473,16 +472,6 @@ Tensor CudaBackend::dropout(const Dropout& dropout, const Tensor& x) {
                             static_cast<Index>(Draw::dropout), dropout.layer, dropout.seed.data.get(),
                             to_index(dropout.samples.first), to_index(dropout.samples.count),
                             to_index(x.shape.size() / x.shape.samples), from, static_cast<Element*>(y.data.get())});
-  });
-  return y;
-}
-
-Tensor CudaBackend::scale(const Tensor& x, float factor) {
-  Tensor y = new_tensor(x.shape, x.precision);
-  with_elements(x, [&](const auto* from) {
-    using Element = ElementOf<decltype(from)>;
-    launch(*device_, "the scaling kernel", x.shape.size(),
-           Scale<Element>{from, factor, static_cast<Element*>(y.data.get())});
   });
   return y;
 }

@@ -30,7 +30,6 @@ LPL_FOR_EACH(AdaptiveMeanGradient<Bfloat, Bfloat>);
 LPL_FOR_EACH(DropOut<float>);
 LPL_FOR_EACH(DropOut<Bfloat>);
 LPL_FOR_EACH(Scale<float>);
-LPL_FOR_EACH(Scale<Bfloat>);
 LPL_FOR_EACH(Sum<float>);
 LPL_FOR_EACH(Sum<Bfloat>);
 LPL_FOR_EACH(Combine<float, float>);
