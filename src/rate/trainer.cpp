@@ -149,7 +149,8 @@ std::vector<StepLosses> Trainer::take_losses() {
 StepLosses Trainer::losses_of(std::span<const float> rows) const {
   StepLosses losses;
   const auto row = static_cast<std::size_t>(losses_.size);
-  const auto count = static_cast<double>(rows.size() / row);
+  const std::size_t batches = rows.size() / row;
+  const auto count = static_cast<double>(batches);
   for (std::size_t h = 0; h < hooks(); ++h) {
     LossTerms& hook = losses.hooks.emplace_back();
     for (std::size_t t = 0; t < kLossTerms; ++t)

@@ -1,8 +1,8 @@
 // What of a neuron ends a run.
 #pragma once
 
-#include <compare>
 #include <optional>
+#include <tuple>
 
 #include "comm/communicator.hpp"
 #include "spiking/description.hpp"
@@ -17,7 +17,10 @@ struct NeuronFault {
   NeuronId neuron = 0;
   What what{};
   std::size_t state = 0;
-  auto operator<=>(const NeuronFault&) const = default;
+  bool operator<(const NeuronFault& other) const {
+    return std::tie(step, population, neuron, what, state) <
+           std::tie(other.step, other.population, other.neuron, other.what, other.state);
+  }
 };
 
 // Collective. Where any rank has a fault, all throw the first one.

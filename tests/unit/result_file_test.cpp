@@ -233,7 +233,7 @@ TEST(ResultFile, SaysWhatCannotBeCreated) {
   const test::Scratch scratch;
   const std::string path = scratch.path("absent/r.h5");
   try {
-    ResultFile(path, {.program = "", .command_line = "", .description = ""});
+    const ResultFile file(path, {.program = "", .command_line = "", .description = ""});
     FAIL();
   } catch (const IoError& error) {
     EXPECT_THAT(error.what(), testing::HasSubstr("cannot create " + path));
