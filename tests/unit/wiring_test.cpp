@@ -96,8 +96,9 @@ Degrees degrees_of(const std::vector<Synapse>& synapses, Size size) {
 double sum(const std::vector<double>& values) { return std::accumulate(values.begin(), values.end(), 0.0); }
 double mean(const std::vector<double>& values) { return sum(values) / static_cast<double>(values.size()); }
 double variance(const std::vector<double>& values) {
+  const double centre = mean(values);
   double squares = 0;
-  for (const double v : values) squares += (v - mean(values)) * (v - mean(values));
+  for (const double v : values) squares += (v - centre) * (v - centre);
   return squares / static_cast<double>(values.size() - 1);
 }
 
