@@ -7,6 +7,8 @@
 #include <cmath>
 #include <stdexcept>
 
+#include "rate/push.hpp"
+
 namespace lpl::rate {
 namespace {
 
@@ -72,25 +74,6 @@ std::vector<double> variance(std::int64_t rows, std::int64_t columns, const std:
   return sum;
 }
 
-// Value of the Hebbian loss at one variance, and the factor of (z - mean) in its gradient, before dividing by the
-// number of units and positions.
-struct Push {
-  double loss, factor;
-};
-Push push_of(const LplObjective& objective, double variance, double samples) {
-  switch (objective.form) {
-    case HebbianForm::log_variance:
-      return {-std::log(variance + objective.epsilon), -2.0 / ((samples - 1) * (variance + objective.epsilon))};
-    case HebbianForm::hinge: {
-      const double deviation = std::sqrt(variance + 1e-8);
-      return deviation >= 1 ? Push{0, 0} : Push{1 - deviation, -1.0 / ((samples - 1) * deviation)};
-    }
-    case HebbianForm::variance:
-      return {-variance, -2.0 / (samples - 1)};
-  }
-  return {0, 0};
-}
-
 template <class T>
 double add_push(const LplObjective& objective, const HookShape& shape, const std::vector<T>& deviations,
                 const std::vector<double>& variances, double weight, T* dz) {
@@ -99,7 +82,7 @@ double add_push(const LplObjective& objective, const HookShape& shape, const std
   double loss = 0;
   std::vector<T> factors(variances.size());
   for (std::size_t c = 0; c < variances.size(); ++c) {
-    const Push push = push_of(objective, variances[c], static_cast<double>(shape.samples));
+    const Push push = push_of(objective.form, objective.epsilon, variances[c], static_cast<double>(shape.samples));
     loss += push.loss;
     factors[c] = static_cast<T>(weight * push.factor / n);
   }

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #include "rate/cuda/elements.hpp"
-#include "rate/objective.hpp"
+#include "rate/push.hpp"
 
 namespace lpl::rate::cuda {
 
@@ -22,25 +22,6 @@ namespace lpl::rate::cuda {
 inline constexpr Index kBlockColumns = 8, kMostColumnSums = 4;
 // Of the memory of a block, in numbers.
 inline constexpr Index kColumnMemory = (kMostColumnSums + 6) * kBlockColumns;
-
-// Value of the Hebbian loss at one variance, and the factor of (z - mean) in its gradient, before dividing by the
-// number of units.
-struct Push {
-  double loss, factor;
-};
-LPL_DEVICE inline Push push_of(HebbianForm form, double epsilon, double variance, double samples) {
-  switch (form) {
-    case HebbianForm::log_variance:
-      return {-std::log(variance + epsilon), -2.0 / ((samples - 1) * (variance + epsilon))};
-    case HebbianForm::hinge: {
-      const double deviation = std::sqrt(variance + 1e-8);
-      return deviation >= 1 ? Push{0, 0} : Push{1 - deviation, -1.0 / ((samples - 1) * deviation)};
-    }
-    case HebbianForm::variance:
-      return {-variance, -2.0 / (samples - 1)};
-  }
-  return {0, 0};
-}
 
 // Two views of a matrix of rows x columns.
 struct TwoViews {
