@@ -39,8 +39,6 @@ Trainer::Trainer(const TrainingDescription& description, const EncoderDescriptio
   if (description.objective->needs().estimates) estimates_.resize(hooks());
   losses_ = backend_.zeros(static_cast<std::int64_t>(hooks()) * kLossTerms);
   log_ = backend_.zeros(backend_.steps_ahead() * description.accumulate * losses_.size);
-  if (description.accumulate > 1)
-    for (const Parameter* p : encoder_.parameters()) sums_[p] = backend_.zeros(p->size());
   labels_ = backend_.indices(description.batch);
   positives_ = {backend_.indices(description.batch), backend_.indices(description.batch)};
   rates_ = backend_.zeros(2);
@@ -67,7 +65,7 @@ void Trainer::step(std::int64_t step, double learning_rate, PairSource& pairs, I
     backend_.copy(losses_, log_, row++ * losses_.size);
   }
   logged_.push_back(batches);
-  if (!sums_.empty()) learn_from_sums(batches);
+  if (accumulates()) learn_from_sums(batches);
 }
 
 StepLosses Trainer::judge(std::int64_t batch, PairSource& pairs) {
@@ -397,24 +395,23 @@ void Trainer::learn_without_losses(Layer& layer, const Slices& x, const Slices& 
 }
 
 void Trainer::update(Parameter& parameter, const Array& gradient) {
-  if (sums_.empty())
-    optimise(parameter, gradient);
-  else
-    backend_.add(gradient, sums_.at(&parameter));
+  if (accumulates()) {
+    Array sum = gradient_of(parameter);
+    return backend_.add(gradient, sum);
+  }
+  inspect(parameter, gradient);
+  if (!at_once()) optimise(parameter.decayed, gradient, parameter.value, parameter.mean, parameter.square);
 }
 
 void Trainer::learn_from_sums(std::int64_t batches) {
-  for (Parameter* p : encoder_.parameters()) {
-    Array& gradient = sums_.at(p);
-    backend_.scale(gradient, 1.0f / static_cast<float>(batches));
-    optimise(*p, gradient);
-    backend_.clear(gradient);
-  }
+  backend_.scale(gradients_, 1.0f / static_cast<float>(batches));
+  for (const Parameter* p : encoder_.parameters()) inspect(*p, gradient_of(*p));
+  learn_at_once();
+  backend_.clear(gradients_);
 }
 
-void Trainer::optimise(Parameter& parameter, const Array& gradient) {
+void Trainer::inspect(const Parameter& parameter, const Array& gradient) {
   if (inspection_) inspection_->gradients[parameter.name] = to_torch_order(backend_.read(gradient), parameter.shape);
-  if (!at_once()) optimise(parameter.decayed, gradient, parameter.value, parameter.mean, parameter.square);
 }
 
 void Trainer::learn_at_once() {
@@ -453,10 +450,8 @@ void Trainer::make_room_for_gradients() {
     for (const Layer& layer : block.projector) fit(layer);
     if (block.classifier) fit(*block.classifier);
   }
-  if (comm_.size() == 1 && description_.accumulate == 1) {
-    gradients_ = backend_.zeros(encoder_.all().value.size);
-    weights = 0;
-  }
+  if (at_once() || accumulates()) gradients_ = backend_.zeros(encoder_.all().value.size);
+  if (at_once()) weights = 0;
   for (std::size_t p = 0; p < gradient_parts(); ++p) {
     weight_gradient_.push_back(backend_.zeros(weights));
     bias_gradient_.push_back(backend_.zeros(biases));

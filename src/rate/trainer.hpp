@@ -123,7 +123,7 @@ class Trainer {
   // gradient is where it should be.
   void update(Parameter& parameter, const Array& gradient);
   void learn_from_sums(std::int64_t batches);
-  void optimise(Parameter& parameter, const Array& gradient);
+  void inspect(const Parameter& parameter, const Array& gradient);
   void optimise(bool decayed, const Array& gradient, Array value, Array mean, Array square);
   void learn_at_once();
   void apply(Layer& layer, std::vector<Array>& weight, std::vector<Array>& bias);
@@ -134,7 +134,9 @@ class Trainer {
   // Room for the gradients of a layer, in parts, 0.
   std::vector<Array> weight_parts(const Layer& layer);
   std::vector<Array> bias_parts(const Layer& layer);
-  bool at_once() const { return gradients_.size > 0; }
+  bool accumulates() const { return description_.accumulate > 1; }
+  // Whether every gradient is formed where it lies among those of all parameters: several ranks reduce theirs first.
+  bool at_once() const { return comm_.size() == 1 && !accumulates(); }
   Array gradient_of(const Parameter& p) const { return part_of(gradients_, p.first, p.size()); }
   Dropout dropout(const Layer& layer, std::size_t slice) const;
 
@@ -145,12 +147,11 @@ class Trainer {
   Encoder encoder_;
   bool repeatable_;  // Backend::repeat(); what learns without losses does on the host
   std::vector<EstimateArrays> estimates_;
-  Array losses_;                            // hooks x kLossTerms
-  Array log_;                               // of the losses of the last steps: a row a batch
-  std::vector<std::int64_t> logged_;        // batches of these steps
-  std::map<const Parameter*, Array> sums_;  // of the gradients of the step's batches; empty where it has one
-  // Of all parameters (AllParameters), which learn at once at the end of a step of one batch. Empty on several ranks,
-  // which reduce and learn layer by layer.
+  Array losses_;                      // hooks x kLossTerms
+  Array log_;                         // of the losses of the last steps: a row a batch
+  std::vector<std::int64_t> logged_;  // batches of these steps
+  // Of all parameters (AllParameters), which learn at once at the end of a step: the gradients, or their sums over the
+  // step's batches. Empty where several ranks learn layer by layer.
   Array gradients_;
   // Room for the gradients of one layer, in parts.
   std::vector<Array> weight_gradient_, bias_gradient_, moments_;
