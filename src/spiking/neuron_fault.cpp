@@ -8,25 +8,24 @@
 
 #include "core/errors.hpp"
 #include "spiking/model/equations.hpp"
-#include "spiking/model/model.hpp"
 
 namespace lpl::spiking {
 
 namespace {
 
-std::string what_is_wrong(NeuronFault::What what, std::int64_t neuron, const std::string& state, double time) {
+std::string what_is_wrong(Fault what, std::int64_t neuron, const std::string& state, double time) {
   switch (what) {
-    case NeuronFault::What::substeps:
+    case Fault::substeps:
       return fmt::format(
           "neuron {} needs more than {} sub-steps of rkf45 in the step at {:.10g} s: its equations diverge there, or a "
           "tolerance is too small for their numbers; look at them, or allow a larger error",
           neuron, kMostTrials, time);
-    case NeuronFault::What::spikes:
+    case Fault::spikes:
       return fmt::format(
           "neuron {} would spike more than {} times in the step at {:.10g} s, or no number of times; look at "
           "'count' and the weights that arrive",
           neuron, kMostSpikes, time);
-    case NeuronFault::What::state:
+    case Fault::state:
       break;
   }
   return fmt::format(
@@ -55,9 +54,8 @@ void end_at_fault(const std::optional<NeuronFault>& fault, const SimulationDescr
   }
   const Population& population = simulation.populations[static_cast<std::size_t>(first[1])];
   const std::string& state = population.cell.text->states[static_cast<std::size_t>(first[4])].name;
-  throw Error(fmt::format(
-      "population '{}': {}", population.name,
-      what_is_wrong(static_cast<NeuronFault::What>(first[3]), first[2], state, simulation.seconds(first[0]))));
+  throw Error(fmt::format("population '{}': {}", population.name,
+                          what_is_wrong(static_cast<Fault>(first[3]), first[2], state, simulation.seconds(first[0]))));
 }
 
 }  // namespace lpl::spiking

@@ -1,4 +1,4 @@
-// What of a neuron ends a run.
+// A neuron that ends a run.
 #pragma once
 
 #include <optional>
@@ -6,16 +6,16 @@
 
 #include "comm/communicator.hpp"
 #include "spiking/description.hpp"
+#include "spiking/model/model.hpp"
 
 namespace lpl::spiking {
 
 // A neuron that could not do a step, or has a state that is no finite number. They are ordered as runs name them.
 struct NeuronFault {
-  enum class What : std::uint8_t { substeps, spikes, state };
   Step step = 0;  // that could not be done, or before which the state was seen
   std::size_t population = 0;
   NeuronId neuron = 0;
-  What what{};
+  Fault what{};
   std::size_t state = 0;
   bool operator<(const NeuronFault& other) const {
     return std::tie(step, population, neuron, what, state) <

@@ -248,12 +248,11 @@ std::optional<NeuronFault> Neurons::failed(std::size_t population, Step first) c
   std::optional<NeuronFault> fault;
   for (const FailedStep& failed : failed_) {
     const auto lane = static_cast<std::uint32_t>(std::countr_zero(failed.lanes));
-    const NeuronFault own{
-        .step = first + failed.step,
-        .population = population,
-        .neuron = static_cast<NeuronId>(range_.first + failed.block * kBlock + lane),
-        .what = failed.why == StepFault::substeps ? NeuronFault::What::substeps : NeuronFault::What::spikes,
-        .state = 0};
+    const NeuronFault own{.step = first + failed.step,
+                          .population = population,
+                          .neuron = static_cast<NeuronId>(range_.first + failed.block * kBlock + lane),
+                          .what = failed.why,
+                          .state = 0};
     fault = fault ? std::min(*fault, own) : own;
   }
   return fault;
@@ -268,7 +267,7 @@ std::optional<NeuronFault> Neurons::unsound(std::size_t population, Step now) co
     const NeuronFault own{.step = now,
                           .population = population,
                           .neuron = static_cast<NeuronId>(range_.first + (bad - values.begin())),
-                          .what = NeuronFault::What::state,
+                          .what = Fault::state,
                           .state = state};
     fault = fault ? std::min(*fault, own) : own;
   };

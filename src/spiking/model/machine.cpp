@@ -46,7 +46,7 @@ struct Place : Frame<T> {
   // Of block b of the group in this step, in buffers of the epoch.
   std::size_t cell(std::size_t b) const { return ((block + b) * epoch.slots + step) * kBlock; }
   Step now() const { return epoch.first + step; }
-  void fail(std::size_t b, unsigned lanes, StepFault why) const {
+  void fail(std::size_t b, unsigned lanes, Fault why) const {
     epoch.failed->push_back({static_cast<std::uint32_t>(block + b), static_cast<std::uint16_t>(step),
                              static_cast<std::uint16_t>(lanes), why});
   }
@@ -134,7 +134,7 @@ void append_counted(const Place<T>& place, std::size_t b, const T* counts) {
   for (unsigned left = place.fired[b]; left != 0; left &= left - 1) {
     const auto count = static_cast<double>(counts[std::countr_zero(left)]);
     if (!(count <= kMostSpikes)) {
-      place.fail(b, left & -left, StepFault::spikes);
+      place.fail(b, left & -left, Fault::spikes);
       continue;
     }
     for (std::uint32_t n = spike_count(count); n > 0; --n) append(left & -left);
@@ -174,7 +174,7 @@ void tell_unsolved(const LaneInstruction& code, Place<T>& place) {
   const Operand<T, (kConstants & 2) != 0> unsolved(place, code.b);
   for (std::size_t b = 0; b < place.blocks; ++b)
     if (const unsigned lanes = bits_of(truth(unsolved[b])) & place.epoch.lanes[place.block + b])
-      place.fail(b, lanes, StepFault::substeps);
+      place.fail(b, lanes, Fault::substeps);
 }
 
 // --- Random numbers ------------------------------------------------------------------------------------------------

@@ -20,13 +20,14 @@ struct BlockSpikes {
   std::uint16_t lanes;
 };
 
-// Neurons of one block that could not do a step: rkf45 needs more sub-steps than it may take, or the number of spikes
-// is none.
-enum class StepFault : std::uint8_t { substeps, spikes };
+// What of a neuron ends a run: rkf45 needs more sub-steps than it may take, the number of spikes is none, or a state is
+// no finite number.
+enum class Fault : std::uint8_t { substeps, spikes, state };
+// Neurons of one block that could not do a step.
 struct FailedStep {
   std::uint32_t block;
   std::uint16_t step, lanes;
-  StepFault why;
+  Fault why;
 };
 inline constexpr std::uint32_t kMostSpikes = 65535;  // of a neuron in a step
 
