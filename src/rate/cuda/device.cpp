@@ -194,21 +194,24 @@ std::string Device::text_of(cudnnStatus_t status) {
   return fmt::format("{} {}", cudnnGetErrorString(status), detail);
 }
 
-std::shared_ptr<void> Device::allocate(std::int64_t bytes) {
-  void* memory = nullptr;
-  const auto take = [&] {
-    return cudaMallocAsync(&memory, static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1)), stream_);
-  };
+// What is kept for later is given back before it is tried again.
+template <class Take>
+cudaError_t Device::take_memory(Take take) {
   cudaError_t status = take();
   if (status == cudaErrorMemoryAllocation && !recording_) {
     cudaGetLastError();
     trim();
     status = take();
   }
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    fail_for_memory(fmt::format("another {} MiB do not fit", (bytes >> 20) + 1));
-  }
+  if (status == cudaErrorMemoryAllocation) cudaGetLastError();
+  return status;
+}
+
+std::shared_ptr<void> Device::allocate(std::int64_t bytes) {
+  void* memory = nullptr;
+  const auto size = static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1));
+  const cudaError_t status = take_memory([&] { return cudaMallocAsync(&memory, size, stream_); });
+  if (status == cudaErrorMemoryAllocation) fail_for_memory(fmt::format("another {} MiB do not fit", (bytes >> 20) + 1));
   check(status, "cudaMallocAsync");
   return {memory, [device = shared_from_this()](void* p) {
             const cudaError_t freed = cudaFreeAsync(p, device->stream_);
@@ -257,16 +260,8 @@ Device::Graph Device::record(const std::function<void()>& enqueue) {
 
 // A graph takes its memory when it is launched.
 void Device::launch(const Graph& graph) {
-  cudaError_t status = cudaGraphLaunch(graph.get(), stream_);
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    trim();
-    status = cudaGraphLaunch(graph.get(), stream_);
-  }
-  if (status == cudaErrorMemoryAllocation) {
-    cudaGetLastError();
-    fail_for_memory("a step that was recorded does not fit");
-  }
+  const cudaError_t status = take_memory([&] { return cudaGraphLaunch(graph.get(), stream_); });
+  if (status == cudaErrorMemoryAllocation) fail_for_memory("a step that was recorded does not fit");
   check(status, "cudaGraphLaunch");
 }
 

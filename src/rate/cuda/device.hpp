@@ -85,6 +85,8 @@ class Device : public std::enable_shared_from_this<Device> {
   explicit Device(int index);
   [[noreturn]] void fail(cudaError_t status, std::string_view call) const;
   [[noreturn]] void fail_for_memory(std::string_view what) const;
+  template <class Take>
+  cudaError_t take_memory(Take take);
   // What enqueued work is to blame for is the call's where calls are waited for.
   void settle(std::string_view call) const;
   // Throws Error while a graph is being recorded.
