@@ -107,7 +107,8 @@ void check_training(const TrainingDescription& d, Communicator& comm) {
   }
   const std::int64_t samples = 2 * (d.batch + comm.size() - 1) / comm.size();
   const std::int64_t maps = samples * (d.scope == Scope::end_to_end ? held + input.size() : largest);
-  const std::int64_t copies = d.accumulate > 1 ? 4 : 3;
+  // One rank, and steps of several batches, hold the gradients of all parameters.
+  const std::int64_t copies = comm.size() == 1 || d.accumulate > 1 ? 4 : 3;
   fmt::print("parameters   {}\n", parameters);
   print_result_size(d, *pairs, parameters, static_cast<std::int64_t>(encoder.blocks.size()));
   fmt::print("memory       about {:.0f} MiB a rank: parameters with their optimiser {:.0f}, maps {:.0f}\n",

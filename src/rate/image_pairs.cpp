@@ -287,16 +287,16 @@ class Augmented final : public Views {
 // Neighbouring frames of walks through the factors of 3D Shapes. Labels are those of the earlier frame.
 class FramePairs : public PairSource {
  public:
-  // The block of the stream that is a step's batch.
-  using ChooseBlock = std::function<std::int64_t(std::int64_t step)>;
+  // The block of the stream that is a batch.
+  using ChooseBlock = std::function<std::int64_t(std::int64_t batch)>;
 
   FramePairs(std::shared_ptr<const ImageStore> images, std::shared_ptr<const FrameStream> stream, std::int64_t side,
-             std::int64_t steps_per_epoch, ChooseBlock choose, const TrainingDescription& d)
+             std::int64_t batches_per_epoch, ChooseBlock choose, const TrainingDescription& d)
       : source_{std::move(images), side, {}},
         stream_(std::move(stream)),
         batch_(d.batch),
         seed_(d.seed),
-        steps_per_epoch_(steps_per_epoch),
+        batches_per_epoch_(batches_per_epoch),
         choose_(std::move(choose)),
         classes_(classes_of(*source_.store, d)),
         column_(d.label_column) {}
@@ -309,7 +309,7 @@ class FramePairs : public PairSource {
 
   Shape sample() const override { return {1, 3, source_.side, source_.side}; }
   std::int64_t classes() const override { return classes_; }
-  std::int64_t batches_per_epoch() const override { return steps_per_epoch_; }
+  std::int64_t batches_per_epoch() const override { return batches_per_epoch_; }
   std::int64_t batch(std::int64_t) const override { return batch_; }
 
   std::vector<float> make(std::int64_t step, const Slice& slice) override {
@@ -359,7 +359,7 @@ class FramePairs : public PairSource {
   std::span<const std::int64_t> block_of(std::int64_t step) const { return stream_->block(choose_(step), batch_); }
 
   std::uint64_t seed_;
-  std::int64_t steps_per_epoch_;
+  std::int64_t batches_per_epoch_;
   ChooseBlock choose_;
   std::int64_t classes_;
   std::size_t column_;

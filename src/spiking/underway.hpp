@@ -48,7 +48,7 @@ class Underway {
     std::uint64_t synapse;  // the run's first
     std::uint64_t run;
     std::uint32_t runs;   // that it has not reached
-    std::uint32_t count;  // of synapses of the run
+    std::uint32_t count;  // of synapses of the run, which would have to be fetched
     float factor;         // of what it transmits
 
     void pass(const Synapses& synapses) {
