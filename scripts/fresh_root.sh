@@ -9,6 +9,22 @@ why_no_fresh_root() {
   "$(dirname "${BASH_SOURCE[0]}")/install_dependencies.sh" fresh >&2 || echo "mmdebstrap cannot be installed"
 }
 
+# skip_without_fresh_root WHAT: ends the script, aloud, where no such system can be made.
+skip_without_fresh_root() {
+  local why
+  why=$(why_no_fresh_root)
+  if [ -z "$why" ]; then return; fi
+  echo "skipped: $1 ($why)"
+  exit 0
+}
+
+# make_work NAME: `work`, a folder that goes when the script ends.
+make_work() {
+  work=$(mktemp -d "${TMPDIR:-/tmp}/lpl-$1-XXXXXX")
+  trap 'rm -rf --one-file-system "$work"' EXIT
+  trap 'exit 1' INT TERM
+}
+
 # make_fresh_root FOLDER: from the mirror, and through the proxy, that this machine uses.
 make_fresh_root() {
   local sources=() options=() extra=() line

@@ -6,16 +6,13 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/fresh_root.sh
 
-why=$(why_no_fresh_root)
-if [ -z "$why" ]; then scripts/install_dependencies.sh container >&2 || why="buildah cannot be installed"; fi
-if [ -n "$why" ]; then
-  echo "skipped: container images ($why)"
+skip_without_fresh_root "container images"
+if ! scripts/install_dependencies.sh container >&2; then
+  echo "skipped: container images (buildah cannot be installed)"
   exit 0
 fi
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/lpl-container-XXXXXX")
-trap 'rm -rf --one-file-system "$work"' EXIT
-trap 'exit 1' INT TERM
+make_work container
 
 # Neither overlay file systems nor namespaces are needed.
 images() { BUILDAH_ISOLATION=chroot buildah --storage-driver vfs --root "$work/storage" --runroot "$work/run" "$@"; }

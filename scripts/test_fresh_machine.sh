@@ -5,15 +5,9 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/fresh_root.sh
 
-why=$(why_no_fresh_root)
-if [ -n "$why" ]; then
-  echo "skipped: a fresh machine ($why)"
-  exit 0
-fi
+skip_without_fresh_root "a fresh machine"
 
-work=$(mktemp -d "${TMPDIR:-/tmp}/lpl-fresh-XXXXXX")
-trap 'rm -rf --one-file-system "$work"' EXIT
-trap 'exit 1' INT TERM
+make_work fresh
 root=$work/root log=$work/log
 
 stage() {  # NAME COMMAND...

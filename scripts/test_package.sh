@@ -7,16 +7,10 @@ cd "$(dirname "$0")/.."
 source scripts/fresh_root.sh
 build=${1:-build/package}
 
-why=$(why_no_fresh_root)
-if [ -n "$why" ]; then
-  echo "skipped: the package on a fresh machine ($why)"
-  exit 0
-fi
+skip_without_fresh_root "the package on a fresh machine"
 
 scripts/make_package.sh "$build"
-work=$(mktemp -d "${TMPDIR:-/tmp}/lpl-package-XXXXXX")
-trap 'rm -rf --one-file-system "$work"' EXIT
-trap 'exit 1' INT TERM
+make_work package
 root=$work/root
 echo "Making a minimal Debian ..."
 make_fresh_root "$root"
