@@ -1,3 +1,4 @@
+// The delay of a synapse, however delays are kept.
 #pragma once
 
 #include <algorithm>
