@@ -14,9 +14,8 @@ scripts/print_skipped.sh build/release
 # The CUDA backend, where its compiler is. Without a device, the tests that need one say that they were skipped.
 if command -v nvcc >/dev/null; then
   cmake --preset cuda -DLPL_TESTS=ON >/dev/null
-  cmake --build --preset cuda --target lpl_rate_program gpu_tests gpu_exchange_tests \
-    cuda_twin_tests cuda_twin_exchange_tests lpl_rate_twin
-  ctest --preset cuda -j "$(nproc)" -R '^(gpu|cuda_twin)' || status=$?
-  scripts/print_skipped.sh build/cuda
+  cmake --build --preset cuda --target lpl_rate_program tests/gpu/all
+  ctest --test-dir build/cuda/tests/gpu --output-on-failure --no-tests=error -j "$(nproc)" || status=$?
+  scripts/print_skipped.sh build/cuda/tests/gpu
 fi
 exit $status
