@@ -38,6 +38,7 @@ using Registers = std::array<F16, Model::kStates>;
 // The buffers of one block.
 template <class Model>
 struct BlockBuffers {
+  BlockBuffers() = default;
   BlockBuffers(const PopulationEpoch& e, std::size_t offset)
       : clamp(e.clamp ? e.clamp + offset : nullptr),
         unclamped(e.unclamped ? e.unclamped + offset : nullptr),
@@ -73,72 +74,91 @@ HWY_INLINE void finish_step(const BlockBuffers<Model>& buffers, std::size_t cell
   }
 }
 
-// Integrates steps from .. to-1 of one block and finishes all of them but the last. Nothing is called in here, so the
-// state stays in registers. fired[k] gets the lanes that spiked in step k; returns whether any did.
-template <class Model, class P>
+// Integrates steps from .. to-1 of some blocks and finishes all of them but the last. Nothing is called in here, so the
+// state stays in registers. fired[i][k] gets the lanes of block i that spiked in step k; returns whether any did.
+template <class Model, class P, std::size_t kBlocks>
 HWY_INLINE std::uint32_t integrate_steps(const typename Model::Constants& constants,
-                                         const BlockBuffers<Model>& block_buffers, std::uint32_t lanes,
-                                         std::uint32_t from, std::uint32_t to, Registers<Model>& state,
-                                         std::uint16_t* fired) {
+                                         const std::array<BlockBuffers<Model>, kBlocks>& block_buffers,
+                                         const std::uint16_t* lanes, std::uint32_t from, std::uint32_t to,
+                                         std::array<Registers<Model>, kBlocks>& state,
+                                         std::uint16_t (&fired)[kBlocks][kLongestEpoch]) {
   // Local copies: stores through float pointers cannot change them, so they stay in registers.
   const typename Model::Constants c = constants;
-  const BlockBuffers<Model> buffers = block_buffers;
-  Registers<Model> s = state;
+  const std::array<BlockBuffers<Model>, kBlocks> buffers = block_buffers;
+  std::array<Registers<Model>, kBlocks> s = state;
   std::uint32_t any = 0;
   const auto integrate = [&](std::uint32_t k) HWY_ATTR {
     const std::size_t cell = k * kBlock;
-    F16 rest = set(c.rest);
-    if constexpr (P::kDevices)
-      if (buffers.current) rest = rest + load(buffers.current + cell);
-    const std::uint32_t spiked = bits_of(Model::step(c, s, rest)) & lanes;
-    fired[k] = static_cast<std::uint16_t>(spiked);
-    any |= spiked;
-    if (buffers.V_integrated) store(s[0], buffers.V_integrated + cell);
+    for (std::size_t i = 0; i < kBlocks; ++i) {
+      F16 rest = set(c.rest);
+      if constexpr (P::kDevices)
+        if (buffers[i].current) rest = rest + load(buffers[i].current + cell);
+      const std::uint32_t spiked = bits_of(Model::step(c, s[i], rest)) & lanes[i];
+      fired[i][k] = static_cast<std::uint16_t>(spiked);
+      any |= spiked;
+      if (buffers[i].V_integrated) store(s[i][0], buffers[i].V_integrated + cell);
+    }
   };
   integrate(from);
   for (std::uint32_t k = from + 1; k < to; ++k) {
-    finish_step<Model, P>(buffers, (k - 1) * kBlock, s);
+    for (std::size_t i = 0; i < kBlocks; ++i) finish_step<Model, P>(buffers[i], (k - 1) * kBlock, s[i]);
     integrate(k);
   }
   state = s;
   return any;
 }
 
-// Time contract of one step k (docs/numerics.md section 1): neurons integrate with what step k-1 left (1), injected
-// current being part of the integration (2); the hook delivers and learns, then the input of step k is added (3);
-// V_integrated is what stage 4 sees; clamps overwrite V last (6). Only steps at which arrivals are due interrupt a
-// block: the hook hears of earlier spikes just before, in order.
-template <class Model, class P>
-void advance_blocks(const typename Model::Constants& c, const PopulationEpoch& e) {
-  std::uint16_t fired[kLongestEpoch];
-  float* state[Model::kStates];
-  for (std::size_t i = 0; i < Model::kStates; ++i) state[i] = static_cast<float*>(e.state[i]);
-  for (std::uint32_t block = 0; block < e.blocks; ++block) {
-    const std::size_t at = block * kBlock;
-    const BlockBuffers<Model> buffers(e, at * e.slots);
-    Registers<Model> s;
-    for (std::size_t i = 0; i < Model::kStates; ++i) s[i] = load(state[i] + at);
-    const std::uint32_t due = e.hook ? e.event_steps[block] : 0;
-    for (std::uint32_t from = 0; from < e.steps;) {
-      const std::uint32_t left = due >> from;
-      const std::uint32_t last = left ? from + static_cast<std::uint32_t>(std::countr_zero(left)) : e.steps - 1;
-      std::uint32_t any = integrate_steps<Model, P>(c, buffers, e.lanes[block], from, last + 1, s, fired);
-      if (e.injected)
-        for (std::uint32_t k = from; k <= last; ++k) any |= fired[k] |= e.injected[block * e.slots + k];
-      if (HWY_UNLIKELY(any | left)) {
+// Blocks first .. first + kBlocks-1. Time contract of one step k (docs/numerics.md section 1): neurons integrate with
+// what step k-1 left (1), injected current being part of the integration (2); the hook delivers and learns, then the
+// input of step k is added (3); V_integrated is what stage 4 sees; clamps overwrite V last (6). Only steps at which
+// arrivals are due interrupt blocks: the hook hears of earlier spikes just before, in order.
+template <class Model, class P, std::size_t kBlocks>
+void advance_some(const typename Model::Constants& c, const PopulationEpoch& e, std::uint32_t first) {
+  std::uint16_t fired[kBlocks][kLongestEpoch];
+  std::array<BlockBuffers<Model>, kBlocks> buffers;
+  std::array<Registers<Model>, kBlocks> s;
+  std::uint32_t due[kBlocks] = {}, due_any = 0;
+  for (std::uint32_t i = 0; i < kBlocks; ++i) {
+    const std::size_t at = (first + i) * kBlock;
+    buffers[i] = BlockBuffers<Model>(e, at * e.slots);
+    for (std::size_t state = 0; state < Model::kStates; ++state)
+      s[i][state] = load(static_cast<const float*>(e.state[state]) + at);
+    if (e.hook) due_any |= due[i] = e.event_steps[first + i];
+  }
+  for (std::uint32_t from = 0; from < e.steps;) {
+    const std::uint32_t left = due_any >> from;
+    const std::uint32_t last = left ? from + static_cast<std::uint32_t>(std::countr_zero(left)) : e.steps - 1;
+    std::uint32_t any = integrate_steps<Model, P>(c, buffers, e.lanes + first, from, last + 1, s, fired);
+    if (e.injected)
+      for (std::uint32_t i = 0; i < kBlocks; ++i)
+        for (std::uint32_t k = from; k <= last; ++k) any |= fired[i][k] |= e.injected[(first + i) * e.slots + k];
+    if (HWY_UNLIKELY(any | left)) {
+      for (std::uint32_t i = 0; i < kBlocks; ++i) {
         for (std::uint32_t k = from; k <= last; ++k) {
-          if (due >> k & 1u) e.hook->arrive(block, k);
-          if (!fired[k]) continue;
-          e.spikes->push_back({block, static_cast<std::uint16_t>(k), fired[k]});
-          if (e.hook) e.hook->spiked(block, k, fired[k]);
+          if (due[i] >> k & 1u) e.hook->arrive(first + i, k);
+          if (!fired[i][k]) continue;
+          e.spikes->push_back({first + i, static_cast<std::uint16_t>(k), fired[i][k]});
+          if (e.hook) e.hook->spiked(first + i, k, fired[i][k]);
         }
       }
-      finish_step<Model, P>(buffers, last * kBlock, s);
-      from = last + 1;
     }
-    if (e.hook) e.event_steps[block] = 0;
-    for (std::size_t i = 0; i < Model::kStates; ++i) store(s[i], state[i] + at);
+    for (std::size_t i = 0; i < kBlocks; ++i) finish_step<Model, P>(buffers[i], last * kBlock, s[i]);
+    from = last + 1;
   }
+  for (std::uint32_t i = 0; i < kBlocks; ++i) {
+    if (e.hook) e.event_steps[first + i] = 0;
+    for (std::size_t state = 0; state < Model::kStates; ++state)
+      store(s[i][state], static_cast<float*>(e.state[state]) + (first + i) * kBlock);
+  }
+}
+
+// A step of a block is a chain of operations that wait for each other: kTogether blocks keep the units busy.
+template <class Model, class P>
+void advance_blocks(const typename Model::Constants& c, const PopulationEpoch& e) {
+  std::uint32_t block = 0;
+  for (; block + kTogether <= e.blocks; block += kTogether) advance_some<Model, P, kTogether>(c, e, block);
+  if constexpr (kTogether > 1)
+    for (; block < e.blocks; ++block) advance_some<Model, P, 1>(c, e, block);
 }
 
 template <class Model>

@@ -40,6 +40,9 @@ struct Mask {
 };
 using M16 = Mask<float>;
 
+// Blocks that loops over time take side by side where one has too few independent operations to fill the units.
+inline constexpr std::size_t kTogether = kVectorsOf<float> == 1 ? 2 : 1;
+
 #define LPL_PARTWISE(Result, expression)                                         \
   Result result;                                                                 \
   for (std::size_t v = 0; v < kVectorsOf<T>; ++v) result.part[v] = (expression); \

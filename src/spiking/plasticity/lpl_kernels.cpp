@@ -11,98 +11,140 @@
 HWY_BEFORE_NAMESPACE();
 namespace lpl::spiking::HWY_NAMESPACE {
 
-// Stages 4 and 5 of the LPL rule, postsynaptic side (docs/numerics.md section 3).
-void AdvanceLplTraces(const LplConstants& constants, const LplTraceEpoch& epoch) {
+// Whether any neuron of a block spiked in `steps` steps from a slot of the ring on.
+bool any_spike(const LplTraceEpoch& e, const std::uint16_t* spikes, std::size_t slot) {
+  std::uint32_t any = 0;
+  for (std::uint32_t step = 0; step < e.steps; ++step) {
+    any |= spikes[slot * e.blocks];
+    if (++slot == e.ring) slot = 0;
+  }
+  return any != 0;
+}
+
+// One block. Where none of the spikes that are looked at is there, as in most epochs, their terms are left out, which
+// makes the same bits.
+template <bool kSpikes>
+void advance_block(const LplConstants& constants, const LplTraceEpoch& epoch, std::size_t block) {
   const LplConstants c = constants;
   const LplTraceEpoch e = epoch;
-  for (std::size_t block = 0; block < e.blocks; ++block) {
-    const std::size_t at = block * kBlock;
-    F16 mean = load(e.mean + at);
-    F16 variance = load(e.variance + at);
-    F16 rise = load(e.error_rise + at);
-    F16 error = load(e.error + at);
-    const std::uint16_t* const spikes = e.spike_lanes + block;
-    float* const errors = e.error_history + at * e.history;
-    float* const derivatives = e.derivative_history + at * e.history;
-    const float* const V = e.V_integrated + at * e.slots;
-    std::size_t now = e.now, late = e.late, past = e.past, slot = e.history_position;
-    for (std::uint32_t step = 0; step < e.steps; ++step) {
-      const F16 spiked_late = ones_at(spikes[late * e.blocks]);
-      const F16 deviation = fnma(set(c.mean_to_rate), mean, spiked_late);
-      const F16 spread = variance + set(c.epsilon);
-      const F16 voltage = load(V + step * kBlock);
-      const F16 side = fma(set(c.steepness), abs(voltage - set(c.surrogate_threshold)), set(1.0f));
-      const F16 side2 = side * side;
-      // One division serves both quotients: x / spread and steepness / side^2.
-      const F16 inverse = set(1.0f) / (spread * side2);
-      const F16 push = set(c.hebbian) * deviation * (side2 * inverse);
-      const F16 slope = set(c.steepness) * (spread * inverse);
-      const F16 pull = set(c.predictive) * (ones_at(spikes[past * e.blocks]) - spiked_late);
-      variance = fma(deviation * deviation, set(c.gain_variance), variance) * set(c.decay_variance);
-      mean = (mean + ones_at(spikes[now * e.blocks])) * set(c.decay_mean);
-      rise = fma(set(c.follow_rise), push + set(c.transmitter) + pull - rise, rise);
-      error = fma(set(c.follow_fall), rise - error, error);
-
-      store(select(voltage < set(c.surrogate_floor), set(0.0f), slope), derivatives + slot * kBlock);
-      if (++slot == e.history) slot = 0;
-      store(error, errors + slot * kBlock);
+  const std::size_t at = block * kBlock;
+  F16 mean = load(e.mean + at);
+  F16 variance = load(e.variance + at);
+  F16 rise = load(e.error_rise + at);
+  F16 error = load(e.error + at);
+  const std::uint16_t* const spikes = e.spike_lanes + block;
+  float* const errors = e.error_history + at * e.history;
+  float* const derivatives = e.derivative_history + at * e.history;
+  const float* const V = e.V_integrated + at * e.slots;
+  std::size_t now = e.now, late = e.late, past = e.past, slot = e.history_position;
+  for (std::uint32_t step = 0; step < e.steps; ++step) {
+    F16 spiked_late = set(0.0f);
+    if constexpr (kSpikes) spiked_late = ones_at(spikes[late * e.blocks]);
+    const F16 deviation = fnma(set(c.mean_to_rate), mean, spiked_late);
+    const F16 spread = variance + set(c.epsilon);
+    const F16 voltage = load(V + step * kBlock);
+    const F16 side = fma(set(c.steepness), abs(voltage - set(c.surrogate_threshold)), set(1.0f));
+    const F16 side2 = side * side;
+    // One division serves both quotients: x / spread and steepness / side^2.
+    const F16 inverse = set(1.0f) / (spread * side2);
+    const F16 push = set(c.hebbian) * deviation * (side2 * inverse);
+    const F16 slope = set(c.steepness) * (spread * inverse);
+    F16 drive = push + set(c.transmitter);
+    variance = fma(deviation * deviation, set(c.gain_variance), variance) * set(c.decay_variance);
+    if constexpr (kSpikes) {
+      drive = drive + set(c.predictive) * (ones_at(spikes[past * e.blocks]) - spiked_late);
+      mean = mean + ones_at(spikes[now * e.blocks]);
       if (++now == e.ring) now = 0;
       if (++late == e.ring) late = 0;
       if (++past == e.ring) past = 0;
     }
-    store(mean, e.mean + at);
-    store(variance, e.variance + at);
-    store(rise, e.error_rise + at);
-    store(error, e.error + at);
+    mean = mean * set(c.decay_mean);
+    rise = fma(set(c.follow_rise), drive - rise, rise);
+    error = fma(set(c.follow_fall), rise - error, error);
+
+    store(select(voltage < set(c.surrogate_floor), set(0.0f), slope), derivatives + slot * kBlock);
+    if (++slot == e.history) slot = 0;
+    store(error, errors + slot * kBlock);
+  }
+  store(mean, e.mean + at);
+  store(variance, e.variance + at);
+  store(rise, e.error_rise + at);
+  store(error, e.error + at);
+}
+
+// Stages 4 and 5 of the LPL rule, postsynaptic side (docs/numerics.md section 3).
+void AdvanceLplTraces(const LplConstants& c, const LplTraceEpoch& e) {
+  for (std::size_t block = 0; block < e.blocks; ++block) {
+    const std::uint16_t* const spikes = e.spike_lanes + block;
+    if (any_spike(e, spikes, e.now) || any_spike(e, spikes, e.late) || any_spike(e, spikes, e.past))
+      advance_block<true>(c, e, block);
+    else
+      advance_block<false>(c, e, block);
+  }
+}
+
+// Blocks first .. first + kBlocks-1, each a chain of operations that wait for each other.
+template <bool kWithError, std::size_t kBlocks>
+void filter_blocks(const LplConstants& c, const LplFilterChunk& chunk, std::size_t first) {
+  const LplFilterChunk k = chunk;
+  const F16 a = set(c.eligibility_decay), m = set(c.eligibility_follow), n = set(c.membrane_follow),
+            b = set(c.synapse_decay), m1 = set(1.0f - c.eligibility_follow), n1 = set(1.0f - c.membrane_follow);
+  const std::size_t of_block = k.history * kBlock, group = k.blocks * k.slots * kBlock, slots = k.slots * kBlock;
+  float* const adjoint = k.adjoint + first * 4 * kBlock;
+  const float* const errors = k.error_history + first * of_block;
+  const float* const derivatives = k.derivative_history + first * of_block;
+  F16 fall[kBlocks], rise[kBlocks], potential[kBlocks], current[kBlocks];
+  for (std::size_t i = 0; i < kBlocks; ++i) {
+    const float* const from = adjoint + i * 4 * kBlock;
+    fall[i] = load(from);
+    rise[i] = load(from + kBlock);
+    potential[i] = load(from + 2 * kBlock);
+    current[i] = load(from + 3 * kBlock);
+  }
+  std::size_t error_at = k.error_position, derivative_at = k.derivative_position;
+  float* sensitivity = k.sensitivity + first * slots;
+  const float* group_end = sensitivity + slots;
+  for (std::size_t t = 0; t < k.steps; ++t) {
+    for (std::size_t i = 0; i < kBlocks; ++i) {
+      if constexpr (kWithError) fall[i] = fall[i] + load(errors + i * of_block + error_at * kBlock);
+      const F16 eligibility = fma(a, rise[i], m * fall[i]);
+      fall[i] = m1 * fall[i];
+      rise[i] = eligibility;
+      const F16 arrival = b * current[i];
+      store(arrival, sensitivity + i * slots);
+      current[i] = fma(n, potential[i], arrival);
+      potential[i] = fma(eligibility, load(derivatives + i * of_block + derivative_at * kBlock), n1 * potential[i]);
+    }
+    if constexpr (kWithError) error_at = (error_at == 0 ? k.history : error_at) - 1;
+    derivative_at = (derivative_at == 0 ? k.history : derivative_at) - 1;
+    sensitivity += kBlock;
+    if (sensitivity == group_end) {
+      sensitivity += group - slots;
+      group_end += group;
+    }
+  }
+  for (std::size_t i = 0; i < kBlocks; ++i) {
+    float* const to = adjoint + i * 4 * kBlock;
+    store(fall[i], to);
+    store(rise[i], to + kBlock);
+    store(potential[i], to + 2 * kBlock);
+    store(current[i], to + 3 * kBlock);
   }
 }
 
 template <bool kWithError>
-void filter_blocks(const LplConstants& c, const LplFilterChunk& chunk) {
-  const LplFilterChunk k = chunk;
-  const F16 a = set(c.eligibility_decay), m = set(c.eligibility_follow), n = set(c.membrane_follow),
-            b = set(c.synapse_decay), m1 = set(1.0f - c.eligibility_follow), n1 = set(1.0f - c.membrane_follow);
-  for (std::size_t block = 0; block < k.blocks; ++block) {
-    float* const adjoint = k.adjoint + block * 4 * kBlock;
-    F16 fall = load(adjoint), rise = load(adjoint + kBlock), potential = load(adjoint + 2 * kBlock),
-        current = load(adjoint + 3 * kBlock);
-    const float* const errors = k.error_history + block * k.history * kBlock;
-    const float* const derivatives = k.derivative_history + block * k.history * kBlock;
-    std::size_t error_at = k.error_position, derivative_at = k.derivative_position;
-    const std::size_t group = k.blocks * k.slots * kBlock, slots = k.slots * kBlock;
-    float* sensitivity = k.sensitivity + block * slots;
-    const float* group_end = sensitivity + slots;
-    for (std::size_t t = 0; t < k.steps; ++t) {
-      if constexpr (kWithError) {
-        fall = fall + load(errors + error_at * kBlock);
-        error_at = (error_at == 0 ? k.history : error_at) - 1;
-      }
-      const F16 eligibility = fma(a, rise, m * fall);
-      fall = m1 * fall;
-      rise = eligibility;
-      const F16 arrival = b * current;
-      store(arrival, sensitivity);
-      sensitivity += kBlock;
-      if (sensitivity == group_end) {
-        sensitivity += group - slots;
-        group_end += group;
-      }
-      current = fma(n, potential, arrival);
-      potential = fma(eligibility, load(derivatives + derivative_at * kBlock), n1 * potential);
-      derivative_at = (derivative_at == 0 ? k.history : derivative_at) - 1;
-    }
-    store(fall, adjoint);
-    store(rise, adjoint + kBlock);
-    store(potential, adjoint + 2 * kBlock);
-    store(current, adjoint + 3 * kBlock);
-  }
+void filter_all(const LplConstants& c, const LplFilterChunk& k) {
+  std::size_t block = 0;
+  for (; block + kTogether <= k.blocks; block += kTogether) filter_blocks<kWithError, kTogether>(c, k, block);
+  if constexpr (kTogether > 1)
+    for (; block < k.blocks; ++block) filter_blocks<kWithError, 1>(c, k, block);
 }
 
 void FilterLplBackwards(const LplConstants& c, const LplFilterChunk& k) {
   if (k.with_error)
-    filter_blocks<true>(c, k);
+    filter_all<true>(c, k);
   else
-    filter_blocks<false>(c, k);
+    filter_all<false>(c, k);
 }
 
 }  // namespace lpl::spiking::HWY_NAMESPACE
