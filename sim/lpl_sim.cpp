@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <cmath>
-#include <numeric>
 
 #include "core/text.hpp"
 #include "program.hpp"
@@ -33,10 +32,10 @@ void print_summary(const RunSummary& s, const std::string& where, Balance comput
   fmt::print("network      {} neurons, {} synapses, built in {:.2f} s\n", s.neurons, s.synapses, s.build_seconds);
   fmt::print("spikes       {} of neurons, {} of stimuli\n", s.spikes, s.input_spikes);
   std::vector<std::string> shares;
-  for (std::size_t a = 0; a < s.activity_seconds.size(); ++a)
-    shares.push_back(fmt::format("{} {:.1f} %", kActivityNames[a], 100 * s.activity_seconds[a] / s.wall_seconds));
-  fmt::print("time         {:.3f} s wall for {:.6g} s model time, real-time factor {:.3g}\n", s.wall_seconds,
-             s.model_seconds, s.wall_seconds / s.model_seconds);
+  for (std::size_t a = 0; a < s.time.by_activity.size(); ++a)
+    shares.push_back(fmt::format("{} {:.1f} %", kActivityNames[a], 100 * s.time.by_activity[a] / s.time.wall));
+  fmt::print("time         {:.3f} s wall for {:.6g} s model time, real-time factor {:.3g}\n", s.time.wall,
+             s.model_seconds, s.time.wall / s.model_seconds);
   fmt::print("shares       {}\n", join(shares, ", "));
   fmt::print("by rank      computing {:.3f} to {:.3f} s, exchanging and waiting {:.3f} to {:.3f} s\n", computing.least,
              computing.most, exchanging.least, exchanging.most);
@@ -76,9 +75,8 @@ ExitCode run(const ProgramOptions& options, int dry_run, std::optional<ExchangeF
   const auto locks = claim_outputs(options, {}, simulation.files.texts, simulation.files.data, facts, comm);
   Engine engine(simulation, comm, form);
   const RunSummary summary = engine.run(options.out, facts, options.progress, options.checkpoint);
-  const double exchange = summary.activity_seconds[static_cast<std::size_t>(Activity::exchange)];
-  const double all = std::accumulate(summary.activity_seconds.begin(), summary.activity_seconds.end(), 0.0);
-  const Balance computing = balance(all - exchange, comm), exchanging = balance(exchange, comm);
+  const double exchange = summary.time.by_activity[static_cast<std::size_t>(Activity::exchange)];
+  const Balance computing = balance(summary.time.wall - exchange, comm), exchanging = balance(exchange, comm);
   const std::string where = placement(comm);
   const std::int64_t memory = peak_memory(comm);
   if (comm.rank() == 0) print_summary(summary, where, computing, exchanging, memory, options.out);

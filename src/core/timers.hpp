@@ -56,17 +56,24 @@ class Laps {
   }
   // Seconds since start().
   double wall() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - wall_start_).count(); }
-  // Estimate of the seconds spent on an activity since start(): those of all activities sum to wall().
-  double seconds(Activity activity) const {
+  // The seconds since start(), and an estimate of those spent on each activity, which sum to them unless no lap was
+  // taken.
+  struct Times {
+    double wall = 0;
+    std::array<double, kActivityNames.size()> by_activity{};
+  };
+  Times times() const {
     const auto sum = [](const auto& spent) {
       return static_cast<double>(std::accumulate(spent.begin(), spent.end(), Ticks{0}));
     };
-    const auto a = static_cast<std::size_t>(activity);
+    Times times{wall(), {}};
     const double all = static_cast<double>(ticks() - tick_start_), sampled = sum(sampled_),
                  rest = std::max(0.0, all - sum(charged_));
-    if (all <= 0) return 0;
-    const double share = sampled > 0 ? static_cast<double>(sampled_[a]) / sampled : 0;
-    return wall() * (static_cast<double>(charged_[a]) + rest * share) / all;
+    for (std::size_t a = 0; all > 0 && a < times.by_activity.size(); ++a) {
+      const double share = sampled > 0 ? static_cast<double>(sampled_[a]) / sampled : 0;
+      times.by_activity[a] = times.wall * (static_cast<double>(charged_[a]) + rest * share) / all;
+    }
+    return times;
   }
 
  private:

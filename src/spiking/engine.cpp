@@ -371,10 +371,10 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
     agree(comm_, error_);
     for (const Phase& phase : simulation_.phases)
       if (now_ <= phase.end && !ended()) run_phase(phase, recorder, progress);
-    summary.wall_seconds = laps_.wall();
+    summary.time = laps_.times();
     agree(comm_, [&] {
       const char* const unfinished = interrupted_ ? "interrupted" : "stopped";
-      recorder.finish(ended() ? unfinished : "complete", earlier_wall_seconds_ + summary.wall_seconds,
+      recorder.finish(ended() ? unfinished : "complete", earlier_wall_seconds_ + summary.time.wall,
                       simulation_.seconds(now_), left_limit_);
     });
   } catch (const Error&) {
@@ -395,8 +395,6 @@ RunSummary Engine::run(const std::string& path, const RunFacts& facts, ProgressS
   summary.build_seconds = build_seconds_;
   summary.exchange = exchange_->name();
   summary.traffic = traffic_of_all();
-  for (std::size_t a = 0; a < kActivityNames.size(); ++a)
-    summary.activity_seconds.push_back(laps_.seconds(static_cast<Activity>(a)));
   return summary;
 }
 

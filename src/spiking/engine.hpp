@@ -32,13 +32,12 @@ struct RunSummary {
   std::int64_t spikes = 0;        // of populations
   std::int64_t input_spikes = 0;  // of stimuli
   double build_seconds = 0;
-  double wall_seconds = 0;  // of the loop, since it was resumed
+  Laps::Times time;  // of the loop, since it was resumed; activities of this rank
   double model_seconds = 0;
-  bool interrupted = false;              // by a signal
-  std::string left_limit;                // what ended the run, if that did
-  std::vector<double> activity_seconds;  // by Activity, this rank
-  std::string exchange;                  // how spikes travelled,
-  Traffic traffic;                       // and how much, on all ranks
+  bool interrupted = false;  // by a signal
+  std::string left_limit;    // what ended the run, if that did
+  std::string exchange;      // how spikes travelled,
+  Traffic traffic;           // and how much, on all ranks
 };
 
 class Engine {

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Every example runs through the program, at reduced duration, and does what it is there for."""
 
+import re
 import subprocess
 import sys
 import unittest
@@ -39,6 +40,8 @@ class Examples(InFolder):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(status(out), "complete")
         self.assertIn("real-time factor", done.stdout)
+        shares = re.findall(r"([\d.]+) %", re.search("^shares .*", done.stdout, re.MULTILINE)[0])
+        self.assertAlmostEqual(sum(map(float, shares)), 100, delta=0.05 * len(shares) + 1e-9)
         return h5py.File(out, "r")
 
     def test_all_examples_run_and_check(self):
