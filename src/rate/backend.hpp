@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "rate/normalisation.hpp"
-#include "rate/objective.hpp"
+#include "rate/loss_terms.hpp"
 
 namespace lpl::rate {
 
@@ -233,10 +233,10 @@ class Backend {
 
   // Losses of the whole batch at one hook, from the slices of this rank. Collective. Writes the terms (LossTerm order)
   // to losses[offset ...] and returns the gradients by slice, weighted by the objective's coefficients.
-  virtual std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
+  virtual std::vector<Tensor> lpl_loss(const LossWeights& weights, const Batch& batch, const std::vector<Tensor>& z,
                                        const Partners* positives, EstimateArrays* stale, Array& losses,
                                        std::int64_t offset) = 0;
-  virtual std::vector<Tensor> contrastive_loss(const LplObjective& objective, const Batch& batch,
+  virtual std::vector<Tensor> contrastive_loss(const LossWeights& weights, const Batch& batch,
                                                const std::vector<Tensor>& z, Array& losses, std::int64_t offset) = 0;
   virtual std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
                                             const Indices& labels, Array& losses, std::int64_t offset) = 0;

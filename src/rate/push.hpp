@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "rate/device_code.hpp"
-#include "rate/objective.hpp"
+#include "rate/loss_terms.hpp"
 
 namespace lpl::rate {
 

@@ -253,22 +253,22 @@ TEST_F(CudaBackend, BatchNormalisation) {
 }
 
 TEST_F(CudaBackend, LatentPredictiveLosses) {
-  LplObjective objective{0.7, 1.3, 10, HebbianForm::log_variance, 1e-4, PredictiveGradient::both};
+  LossWeights weights{0.7, 1.3, 10, HebbianForm::log_variance, 1e-4, PredictiveGradient::both};
   const auto plain = [&](Backend& b, const std::vector<Tensor>& z, Array& losses) {
-    return b.lpl_loss(objective, Batch(20, 0, 1, 16), z, nullptr, nullptr, losses, kLossTerms);
+    return b.lpl_loss(weights, Batch(20, 0, 1, 16), z, nullptr, nullptr, losses, kLossTerms);
   };
   for (const HebbianForm form : {HebbianForm::log_variance, HebbianForm::hinge, HebbianForm::variance}) {
-    objective.form = form;
+    weights.form = form;
     compare_losses(20, {0, 33, 1, 1}, plain);
     compare_losses(20, {0, 5, 3, 4}, plain);
   }
   compare_losses(20, {0, 1, 1, 1}, plain);
-  objective.gradient = PredictiveGradient::later;
+  weights.gradient = PredictiveGradient::later;
   compare_losses(20, {0, 33, 1, 1}, plain);
   compare_losses(20, {0, 33, 1, 1}, [&](Backend& b, const std::vector<Tensor>& z, Array& losses) {
     const std::vector<std::int64_t> positives = shuffled_positives(20, 33, 0);
     const Partners partners{indices(b, {positives.begin(), positives.end()}), indices(b, inverse_positives(positives))};
-    return b.lpl_loss(objective, Batch(20, 0, 1, 16), z, &partners, nullptr, losses, 0);
+    return b.lpl_loss(weights, Batch(20, 0, 1, 16), z, &partners, nullptr, losses, 0);
   });
 }
 

@@ -359,7 +359,7 @@ std::vector<float> multiply_views(bool transposed_a, bool transposed_b, Index ro
   return both;
 }
 
-HostLoss host_lpl_loss(const LplObjective& objective, const HookShape& hook, const std::vector<float>& z,
+HostLoss host_lpl_loss(const LossWeights& weights, const HookShape& hook, const std::vector<float>& z,
                        const std::vector<std::int32_t>* positives, StaleEstimates* stale) {
   const auto samples = static_cast<Index>(hook.samples);
   const auto columns = static_cast<Index>(hook.positions * hook.units);
@@ -377,11 +377,11 @@ HostLoss host_lpl_loss(const LplObjective& objective, const HookShape& hook, con
   walk_columns(PullAndPush{{z.data(), samples, columns},
                            to,
                            positives ? pulled_by.data() : nullptr,
-                           static_cast<float>(objective.predictive * 2.0 * scale),
-                           objective.gradient == PredictiveGradient::both,
-                           objective.form,
-                           objective.epsilon,
-                           0.5 * objective.hebbian / columns,
+                           static_cast<float>(weights.predictive * 2.0 * scale),
+                           weights.gradient == PredictiveGradient::both,
+                           weights.form,
+                           weights.epsilon,
+                           0.5 * weights.hebbian / columns,
                            stale ? stale->mean.data() : nullptr,
                            stale ? stale->variance.data() : nullptr,
                            known,
@@ -395,7 +395,7 @@ HostLoss host_lpl_loss(const LplObjective& objective, const HookShape& hook, con
   const auto rows = static_cast<Index>(hook.samples * hook.positions);
   if (hook.positions > 1) walk_columns(CentreColumns{{z.data(), rows, units}, d.data()});
   std::vector<float> covariances = multiply_views(true, false, units, units, rows, d.data(), d.data());
-  loss.terms[kDecorrelation] = push_entries_down(covariances, units, 1.0 / (rows - 1.0), objective.decorrelation);
+  loss.terms[kDecorrelation] = push_entries_down(covariances, units, 1.0 / (rows - 1.0), weights.decorrelation);
   const std::vector<float> gradient = multiply_views(false, false, rows, units, units, d.data(), covariances.data());
   for (std::size_t i = 0; i < gradient.size(); ++i) loss.dz[i] += gradient[i];
   return loss;
@@ -421,7 +421,7 @@ TEST(CudaBodies, LatentPredictiveLosses) {
         Case{{10, 3, 2}, HebbianForm::variance}, Case{{80, 1, 5}, {}, PredictiveGradient::later},
         Case{{10, 1, 6}, {}, {}, true}, Case{{10, 1, 6}, {}, PredictiveGradient::later, true},
         Case{{10, 1, 6}, {}, {}, false, true}, Case{{11, 1, 21}}, Case{{11, 1, 21}, {}, {}, true, true}}) {
-    LplObjective objective{0.7, 1.3, 10, c.form, 1e-4, c.gradient};
+    LossWeights weights{0.7, 1.3, 10, c.form, 1e-4, c.gradient};
     const std::vector<float> z = draw(static_cast<std::size_t>(2 * c.hook.size()), 12);
     std::vector<std::int32_t> positives(static_cast<std::size_t>(c.hook.samples));
     std::iota(positives.begin(), positives.end(), 0);
@@ -434,9 +434,9 @@ TEST(CudaBodies, LatentPredictiveLosses) {
     // Twice: the second time with estimates of the first.
     for (int step = 0; step < (c.stale ? 2 : 1); ++step) {
       const LossTerms terms =
-          rate::lpl_loss(objective, c.hook, exact.data(), exact.data() + view, c.shuffled ? positives.data() : nullptr,
+          rate::lpl_loss(weights, c.hook, exact.data(), exact.data() + view, c.shuffled ? positives.data() : nullptr,
                          c.stale ? &theirs : nullptr, dz.data(), dz.data() + view);
-      const HostLoss loss = host_lpl_loss(objective, c.hook, z, pairs, c.stale ? &ours : nullptr);
+      const HostLoss loss = host_lpl_loss(weights, c.hook, z, pairs, c.stale ? &ours : nullptr);
       for (std::size_t t = 0; t < terms.size(); ++t)
         EXPECT_NEAR(loss.terms[t], terms[t], 1e-6 * (1 + std::abs(terms[t]))) << kLossNames[t];
       expect_close(loss.dz, dz);
@@ -452,23 +452,23 @@ TEST(CudaBodies, LatentPredictiveLosses) {
 TEST(CudaBodies, ContrastiveLosses) {
   const HookShape hook{7, 1, 5};
   const Index samples = 7, units = 5, size = 35;
-  LplObjective objective;
-  objective.predictive = 0.7;
-  objective.hebbian = 1.3;
+  LossWeights weights;
+  weights.predictive = 0.7;
+  weights.hebbian = 1.3;
   std::vector<float> z = draw(2 * size, 14);
   std::fill(z.begin(), z.begin() + units, 0.0f);  // a silent sample
   const std::vector<double> exact(z.begin(), z.end());
   std::vector<double> expected(z.size());
-  const LossTerms terms = rate::contrastive_loss(objective, hook, exact.data(), exact.data() + size, expected.data(),
-                                                 expected.data() + size);
+  const LossTerms terms =
+      rate::contrastive_loss(weights, hook, exact.data(), exact.data() + size, expected.data(), expected.data() + size);
   std::vector<float> a(z.size()), gradient(z.size()), dz(z.size());
   std::vector<double> lengths(2 * samples);
   for_each(2 * samples, NormaliseRows{z.data(), units, a.data(), lengths.data()});
   EXPECT_NEAR(total(column_sums(samples, units, PairProducts{a.data(), samples, units}), -1.0 / samples), terms[kPull],
               1e-6);
-  for_each(z.size(), CosinePull{a.data(), size, -objective.predictive / samples, gradient.data()});
+  for_each(z.size(), CosinePull{a.data(), size, -weights.predictive / samples, gradient.data()});
   std::vector<float> cosines = multiply_views(false, true, samples, samples, units, a.data(), a.data());
-  EXPECT_NEAR(push_entries_down(cosines, samples, 1.0, objective.hebbian), terms[kPush], 1e-6);
+  EXPECT_NEAR(push_entries_down(cosines, samples, 1.0, weights.hebbian), terms[kPush], 1e-6);
   const std::vector<float> more = multiply_views(false, false, samples, units, samples, cosines.data(), a.data());
   for (std::size_t i = 0; i < more.size(); ++i) gradient[i] += more[i];
   for_each(2 * samples, ThroughNormalisation{a.data(), gradient.data(), lengths.data(), units, dz.data()});

@@ -23,12 +23,12 @@ namespace {
 
 struct LossCase {
   const char* name;
-  LplObjective objective;
+  LossWeights weights;
   std::int64_t positions = 1;
   bool shuffled = false, stale = false;
 };
 
-LplObjective only(double pull, double push, double decorrelation, HebbianForm form = HebbianForm::log_variance) {
+LossWeights only(double pull, double push, double decorrelation, HebbianForm form = HebbianForm::log_variance) {
   return {pull, push, decorrelation, form, 1e-4, PredictiveGradient::both};
 }
 
@@ -60,10 +60,9 @@ TEST_P(Losses, GradientIsTheSlope) {
   }
   const auto total = [&](std::vector<double>& d1, std::vector<double>& d2) {
     StaleEstimates own = estimates;
-    const LossTerms t = lpl_loss(c.objective, shape, z1.data(), z2.data(), c.shuffled ? positives.data() : nullptr,
+    const LossTerms t = lpl_loss(c.weights, shape, z1.data(), z2.data(), c.shuffled ? positives.data() : nullptr,
                                  c.stale ? &own : nullptr, d1.data(), d2.data());
-    return c.objective.predictive * t[kPull] + c.objective.hebbian * t[kPush] +
-           c.objective.decorrelation * t[kDecorrelation];
+    return c.weights.predictive * t[kPull] + c.weights.hebbian * t[kPush] + c.weights.decorrelation * t[kDecorrelation];
   };
   std::vector<double> d1(z1.size()), d2(z1.size()), ignored1(z1.size()), ignored2(z1.size());
   total(d1, d2);
@@ -89,13 +88,13 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& c) { return std::string(c.param.name); });
 
 TEST(Losses, PredictiveGradientOfTheLaterSampleOnly) {
-  LplObjective objective = only(1, 0, 0);
+  LossWeights weights = only(1, 0, 0);
   const HookShape shape{3, 1, 2};
   const std::vector<double> z1{1, 2, 3, 4, 5, 6}, z2{2, 2, 2, 2, 2, 2};
   std::vector<double> d1(6), d2(6), both1(6), both2(6);
-  lpl_loss(objective, shape, z1.data(), z2.data(), nullptr, nullptr, both1.data(), both2.data());
-  objective.gradient = PredictiveGradient::later;
-  lpl_loss(objective, shape, z1.data(), z2.data(), nullptr, nullptr, d1.data(), d2.data());
+  lpl_loss(weights, shape, z1.data(), z2.data(), nullptr, nullptr, both1.data(), both2.data());
+  weights.gradient = PredictiveGradient::later;
+  lpl_loss(weights, shape, z1.data(), z2.data(), nullptr, nullptr, d1.data(), d2.data());
   EXPECT_EQ(d1, std::vector<double>(6, 0.0));
   EXPECT_EQ(d2, both2);
 }
@@ -291,7 +290,7 @@ TEST_P(Networks, GradientsAreTheSlopesOfTheTwin) {
     const auto own_loss = [&] {
       OracleLosses found = losses();
       if (!local) return found.total;
-      const LplObjective& rule = d.objective->weights();
+      const LossWeights& rule = d.objective->weights();
       const std::vector<double>& t = found.terms[hook];
       return rule.predictive * t[kPull] + rule.hebbian * t[kPush] + rule.decorrelation * t[kDecorrelation] +
              t[kCrossEntropy];

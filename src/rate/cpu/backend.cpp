@@ -121,10 +121,10 @@ class CpuBackend final : public MapOperations {
   Tensor input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
                         const Tensor& dy) override;
 
-  std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
+  std::vector<Tensor> lpl_loss(const LossWeights& weights, const Batch& batch, const std::vector<Tensor>& z,
                                const Partners* positives, EstimateArrays* stale, Array& losses,
                                std::int64_t offset) override;
-  std::vector<Tensor> contrastive_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
+  std::vector<Tensor> contrastive_loss(const LossWeights& weights, const Batch& batch, const std::vector<Tensor>& z,
                                        Array& losses, std::int64_t offset) override;
   std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits, const Indices& labels,
                                     Array& losses, std::int64_t offset) override;
@@ -496,16 +496,16 @@ std::vector<Tensor> CpuBackend::scatter(const Batch& batch, const std::vector<Te
   return gradients;
 }
 
-std::vector<Tensor> CpuBackend::lpl_loss(const LplObjective& objective, const Batch& batch,
-                                         const std::vector<Tensor>& z, const Partners* positives, EstimateArrays* stale,
-                                         Array& losses, std::int64_t offset) {
+std::vector<Tensor> CpuBackend::lpl_loss(const LossWeights& weights, const Batch& batch, const std::vector<Tensor>& z,
+                                         const Partners* positives, EstimateArrays* stale, Array& losses,
+                                         std::int64_t offset) {
   Views v = gather(batch, z);
   StaleEstimates estimates;
   if (stale && stale->mean.size != 0 && stale->mean.size != v.shape.units)
     throw IoError(
         fmt::format("the checkpoint holds estimates of {} units for a layer of {}", stale->mean.size, v.shape.units));
   if (stale) estimates = {read(stale->mean), read(stale->variance)};
-  const LossTerms terms = rate::lpl_loss(objective, v.shape, v.z[0].data(), v.z[1].data(),
+  const LossTerms terms = rate::lpl_loss(weights, v.shape, v.z[0].data(), v.z[1].data(),
                                          positives ? positives->of_first.data.get() : nullptr,
                                          stale ? &estimates : nullptr, v.gradient[0].data(), v.gradient[1].data());
   if (stale) {
@@ -518,10 +518,10 @@ std::vector<Tensor> CpuBackend::lpl_loss(const LplObjective& objective, const Ba
   return scatter(batch, z, v);
 }
 
-std::vector<Tensor> CpuBackend::contrastive_loss(const LplObjective& objective, const Batch& batch,
+std::vector<Tensor> CpuBackend::contrastive_loss(const LossWeights& weights, const Batch& batch,
                                                  const std::vector<Tensor>& z, Array& losses, std::int64_t offset) {
   Views v = gather(batch, z);
-  const LossTerms terms = rate::contrastive_loss(objective, v.shape, v.z[0].data(), v.z[1].data(), v.gradient[0].data(),
+  const LossTerms terms = rate::contrastive_loss(weights, v.shape, v.z[0].data(), v.z[1].data(), v.gradient[0].data(),
                                                  v.gradient[1].data());
   for (std::size_t t = 0; t < terms.size(); ++t)
     losses.data.get()[offset + static_cast<std::int64_t>(t)] = static_cast<float>(terms[t]);

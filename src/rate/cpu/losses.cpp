@@ -75,14 +75,14 @@ std::vector<double> variance(std::int64_t rows, std::int64_t columns, const std:
 }
 
 template <class T>
-double add_push(const LplObjective& objective, const HookShape& shape, const std::vector<T>& deviations,
+double add_push(const LossWeights& weights, const HookShape& shape, const std::vector<T>& deviations,
                 const std::vector<double>& variances, double weight, T* dz) {
   const std::int64_t columns = shape.positions * shape.units;
   const auto n = static_cast<double>(columns);
   double loss = 0;
   std::vector<T> factors(variances.size());
   for (std::size_t c = 0; c < variances.size(); ++c) {
-    const Push push = push_of(objective.form, objective.epsilon, variances[c], static_cast<double>(shape.samples));
+    const Push push = push_of(weights.form, weights.epsilon, variances[c], static_cast<double>(shape.samples));
     loss += push.loss;
     factors[c] = static_cast<T>(weight * push.factor / n);
   }
@@ -94,7 +94,7 @@ double add_push(const LplObjective& objective, const HookShape& shape, const std
 }
 
 template <class T>
-double add_stale_push(const LplObjective& objective, const HookShape& shape, const StaleEstimates& stale, const T* z,
+double add_stale_push(const LossWeights& weights, const HookShape& shape, const StaleEstimates& stale, const T* z,
                       double weight, T* dz) {
   const double scale = 1.0 / (static_cast<double>(shape.samples - 1) * static_cast<double>(shape.units));
   double loss = 0;
@@ -102,7 +102,7 @@ double add_stale_push(const LplObjective& objective, const HookShape& shape, con
     for (std::int64_t c = 0; c < shape.units; ++c) {
       const auto unit = static_cast<std::size_t>(c);
       const double deviation = static_cast<double>(z[b * shape.units + c]) - static_cast<double>(stale.mean[unit]);
-      const double precision = 1.0 / (static_cast<double>(stale.variance[unit]) + objective.epsilon);
+      const double precision = 1.0 / (static_cast<double>(stale.variance[unit]) + weights.epsilon);
       loss -= deviation * deviation * precision * scale;
       dz[b * shape.units + c] -= static_cast<T>(weight * 2.0 * deviation * precision * scale);
     }
@@ -130,18 +130,18 @@ double add_decorrelation(std::int64_t rows, std::int64_t units, const T* z, doub
 }
 
 template <class T>
-double add_pull(const LplObjective& objective, const HookShape& shape, const T* z1, const T* z2,
+double add_pull(const LossWeights& weights, const HookShape& shape, const T* z1, const T* z2,
                 const std::int32_t* positives, T* dz1, T* dz2) {
   const std::int64_t columns = shape.positions * shape.units;
   const double scale = 1.0 / static_cast<double>(shape.size());
-  const auto factor = static_cast<T>(objective.predictive * 2.0 * scale);
+  const auto factor = static_cast<T>(weights.predictive * 2.0 * scale);
   double loss = 0;
   for (std::int64_t b = 0; b < shape.samples; ++b) {
     const std::int64_t other = positives ? positives[b] : b;
     for (std::int64_t c = 0; c < columns; ++c) {
       const T difference = z1[b * columns + c] - z2[other * columns + c];
       loss += static_cast<double>(difference) * static_cast<double>(difference);
-      if (objective.gradient == PredictiveGradient::both) dz1[b * columns + c] += factor * difference;
+      if (weights.gradient == PredictiveGradient::both) dz1[b * columns + c] += factor * difference;
       dz2[other * columns + c] -= factor * difference;
     }
   }
@@ -244,13 +244,13 @@ void multiply(bool transposed_a, bool transposed_b, std::int64_t rows, std::int6
 }
 
 template <class T>
-LossTerms lpl_loss(const LplObjective& objective, const HookShape& shape, const T* z1, const T* z2,
+LossTerms lpl_loss(const LossWeights& weights, const HookShape& shape, const T* z1, const T* z2,
                    const std::int32_t* positives, StaleEstimates* stale, T* dz1, T* dz2) {
   const std::int64_t columns = shape.positions * shape.units;
   std::fill(dz1, dz1 + shape.size(), T(0));
   std::fill(dz2, dz2 + shape.size(), T(0));
   LossTerms terms{};
-  terms[kPull] = add_pull(objective, shape, z1, z2, positives, dz1, dz2);
+  terms[kPull] = add_pull(weights, shape, z1, z2, positives, dz1, dz2);
 
   std::vector<double> means[2], variances[2];
   for (const int view : {0, 1}) {
@@ -258,12 +258,12 @@ LossTerms lpl_loss(const LplObjective& objective, const HookShape& shape, const 
     T* dz = view == 0 ? dz1 : dz2;
     const std::vector<T> deviations = centred(shape.samples, columns, z, &means[view]);
     variances[view] = variance(shape.samples, columns, deviations);
-    const double weight = 0.5 * objective.hebbian;
+    const double weight = 0.5 * weights.hebbian;
     terms[kPush] +=
-        0.5 * (stale && !stale->mean.empty() ? add_stale_push(objective, shape, *stale, z, weight, dz)
-                                             : add_push(objective, shape, deviations, variances[view], weight, dz));
+        0.5 * (stale && !stale->mean.empty() ? add_stale_push(weights, shape, *stale, z, weight, dz)
+                                             : add_push(weights, shape, deviations, variances[view], weight, dz));
     terms[kDecorrelation] +=
-        0.5 * add_decorrelation(shape.samples * shape.positions, shape.units, z, 0.5 * objective.decorrelation, dz);
+        0.5 * add_decorrelation(shape.samples * shape.positions, shape.units, z, 0.5 * weights.decorrelation, dz);
   }
   if (stale) {
     stale->mean.resize(static_cast<std::size_t>(columns));
@@ -277,7 +277,7 @@ LossTerms lpl_loss(const LplObjective& objective, const HookShape& shape, const 
 }
 
 template <class T>
-LossTerms contrastive_loss(const LplObjective& objective, const HookShape& shape, const T* z1, const T* z2, T* dz1,
+LossTerms contrastive_loss(const LossWeights& weights, const HookShape& shape, const T* z1, const T* z2, T* dz1,
                            T* dz2) {
   std::vector<double> length1, length2;
   const std::vector<T> a = normalised(shape.samples, shape.units, z1, length1);
@@ -287,10 +287,10 @@ LossTerms contrastive_loss(const LplObjective& objective, const HookShape& shape
   LossTerms terms{};
   for (std::size_t i = 0; i < a.size(); ++i) {
     terms[kPull] -= static_cast<double>(a[i]) * static_cast<double>(b[i]) / samples;
-    da[i] = static_cast<T>(-objective.predictive * static_cast<double>(b[i]) / samples);
-    db[i] = static_cast<T>(-objective.predictive * static_cast<double>(a[i]) / samples);
+    da[i] = static_cast<T>(-weights.predictive * static_cast<double>(b[i]) / samples);
+    db[i] = static_cast<T>(-weights.predictive * static_cast<double>(a[i]) / samples);
   }
-  const double weight = 0.5 * objective.hebbian;
+  const double weight = 0.5 * weights.hebbian;
   terms[kPush] = 0.5 * (add_cosine_push(shape.samples, shape.units, a, weight, da) +
                         add_cosine_push(shape.samples, shape.units, b, weight, db));
   std::fill(dz1, dz1 + shape.size(), T(0));
@@ -310,12 +310,12 @@ double cross_entropy(const HookShape& shape, const T* logits1, const T* logits2,
 template void multiply(bool, bool, std::int64_t, std::int64_t, std::int64_t, const float*, const float*, float, float*);
 template void multiply(bool, bool, std::int64_t, std::int64_t, std::int64_t, const double*, const double*, double,
                        double*);
-template LossTerms lpl_loss(const LplObjective&, const HookShape&, const float*, const float*, const std::int32_t*,
+template LossTerms lpl_loss(const LossWeights&, const HookShape&, const float*, const float*, const std::int32_t*,
                             StaleEstimates*, float*, float*);
-template LossTerms lpl_loss(const LplObjective&, const HookShape&, const double*, const double*, const std::int32_t*,
+template LossTerms lpl_loss(const LossWeights&, const HookShape&, const double*, const double*, const std::int32_t*,
                             StaleEstimates*, double*, double*);
-template LossTerms contrastive_loss(const LplObjective&, const HookShape&, const float*, const float*, float*, float*);
-template LossTerms contrastive_loss(const LplObjective&, const HookShape&, const double*, const double*, double*,
+template LossTerms contrastive_loss(const LossWeights&, const HookShape&, const float*, const float*, float*, float*);
+template LossTerms contrastive_loss(const LossWeights&, const HookShape&, const double*, const double*, double*,
                                     double*);
 template double cross_entropy(const HookShape&, const float*, const float*, const std::int32_t*, float*, float*);
 template double cross_entropy(const HookShape&, const double*, const double*, const std::int32_t*, double*, double*);

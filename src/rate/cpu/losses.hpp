@@ -3,7 +3,7 @@
 // double where tests compare with finite differences.
 #pragma once
 
-#include "rate/objective.hpp"
+#include "rate/loss_terms.hpp"
 
 namespace lpl::rate {
 
@@ -24,13 +24,13 @@ struct HookShape {
 // positives: sample b of view 1 is pulled to positives[b] of view 2 (null: to b). stale: used where filled, then
 // replaced by this step's estimates (null: the ordinary form).
 template <class T>
-LossTerms lpl_loss(const LplObjective& objective, const HookShape& shape, const T* z1, const T* z2,
+LossTerms lpl_loss(const LossWeights& weights, const HookShape& shape, const T* z1, const T* z2,
                    const std::int32_t* positives, StaleEstimates* stale, T* dz1, T* dz2);
 
 // The contrastive baseline: pull = -mean cosine(z1, z2); push = mean over ordered pairs of different samples of the
 // squared cosine, averaged over the views. One position only.
 template <class T>
-LossTerms contrastive_loss(const LplObjective& objective, const HookShape& shape, const T* z1, const T* z2, T* dz1,
+LossTerms contrastive_loss(const LossWeights& weights, const HookShape& shape, const T* z1, const T* z2, T* dz1,
                            T* dz2);
 
 // Mean cross-entropy of both views; logits samples x classes. dlogits receives the gradient.

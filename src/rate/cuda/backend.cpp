@@ -179,10 +179,10 @@ class CudaBackend final : public Backend {
     std::visit([&](const auto& own) { launch(*device_, "the kernel of normalisation", own.calls(), own); }, step);
   }
 
-  std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
+  std::vector<Tensor> lpl_loss(const LossWeights& weights, const Batch& batch, const std::vector<Tensor>& z,
                                const Partners* positives, EstimateArrays* stale, Array& losses,
                                std::int64_t offset) override;
-  std::vector<Tensor> contrastive_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
+  std::vector<Tensor> contrastive_loss(const LossWeights& weights, const Batch& batch, const std::vector<Tensor>& z,
                                        Array& losses, std::int64_t offset) override;
   std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits, const Indices& labels,
                                     Array& losses, std::int64_t offset) override;
@@ -599,19 +599,18 @@ std::vector<Tensor> CudaBackend::scatter(const Batch& batch, const std::vector<T
   return gradients;
 }
 
-std::vector<Tensor> CudaBackend::lpl_loss(const LplObjective& objective, const Batch& batch,
-                                          const std::vector<Tensor>& z, const Partners* positives,
-                                          EstimateArrays* stale, Array& losses, std::int64_t offset) {
+std::vector<Tensor> CudaBackend::lpl_loss(const LossWeights& weights, const Batch& batch, const std::vector<Tensor>& z,
+                                          const Partners* positives, EstimateArrays* stale, Array& losses,
+                                          std::int64_t offset) {
   const Views v = gather(batch, z);
-  cuda::lpl_loss(*device_, objective, v.hook, v.z.get(), positives, stale, v.gradient.get(),
-                 losses.data.get() + offset);
+  cuda::lpl_loss(*device_, weights, v.hook, v.z.get(), positives, stale, v.gradient.get(), losses.data.get() + offset);
   return scatter(batch, z, v);
 }
 
-std::vector<Tensor> CudaBackend::contrastive_loss(const LplObjective& objective, const Batch& batch,
+std::vector<Tensor> CudaBackend::contrastive_loss(const LossWeights& weights, const Batch& batch,
                                                   const std::vector<Tensor>& z, Array& losses, std::int64_t offset) {
   const Views v = gather(batch, z);
-  cuda::contrastive_loss(*device_, objective, v.hook, v.z.get(), v.gradient.get(), losses.data.get() + offset);
+  cuda::contrastive_loss(*device_, weights, v.hook, v.z.get(), v.gradient.get(), losses.data.get() + offset);
   return scatter(batch, z, v);
 }
 

@@ -30,7 +30,7 @@ PushedEntries push_entries_down(Device& device, float* matrices, std::int64_t si
 
 }  // namespace
 
-void lpl_loss(Device& device, const LplObjective& objective, const HookSize& hook, const float* z,
+void lpl_loss(Device& device, const LossWeights& weights, const HookSize& hook, const float* z,
               const Partners* positives, EstimateArrays* stale, float* dz, float* losses) {
   const std::int64_t columns = hook.columns(), rows = hook.samples * hook.positions, units = hook.units;
   const double scale = 1.0 / static_cast<double>(hook.view());
@@ -44,11 +44,11 @@ void lpl_loss(Device& device, const LplObjective& objective, const HookSize& hoo
   local.z = {z, index_of(hook.samples), index_of(columns)};
   local.positives = positives ? positives->of_first.data.get() : nullptr;
   local.pulled_by = positives ? positives->of_second.data.get() : nullptr;
-  local.pull = static_cast<float>(objective.predictive * 2.0 * scale);
-  local.both = objective.gradient == PredictiveGradient::both;
-  local.form = objective.form;
-  local.epsilon = objective.epsilon;
-  local.weight = 0.5 * objective.hebbian / static_cast<double>(columns);
+  local.pull = static_cast<float>(weights.predictive * 2.0 * scale);
+  local.both = weights.gradient == PredictiveGradient::both;
+  local.form = weights.form;
+  local.epsilon = weights.epsilon;
+  local.weight = 0.5 * weights.hebbian / static_cast<double>(columns);
   local.mean = stale ? stale->mean.data.get() : nullptr;
   local.variance = stale ? stale->variance.data.get() : nullptr;
   local.known = known;
@@ -67,19 +67,19 @@ void lpl_loss(Device& device, const LplObjective& objective, const HookSize& hoo
     if (hook.positions > 1)
       launch_columns(device, "the centring kernel",
                      CentreColumns{{z, index_of(rows), index_of(units)}, deviations.get()});
-    const bool coarse = objective.rounded;
+    const bool coarse = weights.rounded;
     const std::shared_ptr<float> covariances = allocate<float>(device, 2 * units * units);
     multiply_views(device, coarse, true, false, units, units, rows, deviations.get(), deviations.get(), 0.0f,
                    covariances.get());
-    pushed = push_entries_down(device, covariances.get(), units, 1.0 / static_cast<double>(rows - 1),
-                               objective.decorrelation);
+    pushed =
+        push_entries_down(device, covariances.get(), units, 1.0 / static_cast<double>(rows - 1), weights.decorrelation);
     multiply_views(device, coarse, false, false, rows, units, units, deviations.get(), covariances.get(), 1.0f, dz);
     sums.losses[kDecorrelation] = pushed.loss;
   }
   sum_up(device, sums, kLossTerms, losses);
 }
 
-void contrastive_loss(Device& device, const LplObjective& objective, const HookSize& hook, const float* z, float* dz,
+void contrastive_loss(Device& device, const LossWeights& weights, const HookSize& hook, const float* z, float* dz,
                       float* losses) {
   const std::int64_t samples = hook.samples, units = hook.units, size = hook.view();
   const std::shared_ptr<float> unit_rows = allocate<float>(device, 2 * size);
@@ -89,15 +89,15 @@ void contrastive_loss(Device& device, const LplObjective& objective, const HookS
          NormaliseRows{z, index_of(units), unit_rows.get(), lengths.get()});
   const SummedColumns products = summed_columns(device, "the kernel of cosines", samples, units,
                                                 PairProducts{unit_rows.get(), index_of(samples), index_of(units)});
-  launch(device, "the kernel of cosines", 2 * size,
-         CosinePull{unit_rows.get(), index_of(size), -objective.predictive / static_cast<double>(samples),
-                    gradient.get()});
+  launch(
+      device, "the kernel of cosines", 2 * size,
+      CosinePull{unit_rows.get(), index_of(size), -weights.predictive / static_cast<double>(samples), gradient.get()});
 
   const std::shared_ptr<float> cosines = allocate<float>(device, 2 * samples * samples);
-  const bool coarse = objective.rounded;
+  const bool coarse = weights.rounded;
   multiply_views(device, coarse, false, true, samples, samples, units, unit_rows.get(), unit_rows.get(), 0.0f,
                  cosines.get());
-  const PushedEntries pushed = push_entries_down(device, cosines.get(), samples, 1.0, objective.hebbian);
+  const PushedEntries pushed = push_entries_down(device, cosines.get(), samples, 1.0, weights.hebbian);
   multiply_views(device, coarse, false, false, samples, units, samples, cosines.get(), unit_rows.get(), 1.0f,
                  gradient.get());
   launch(device, "the kernel of cosines", 2 * samples,

@@ -16,10 +16,10 @@ struct HookSize {
 };
 
 // `losses` receives kLossTerms terms, `dz` the gradient. Null where positives are not shuffled, estimates not stale.
-void lpl_loss(Device& device, const LplObjective& objective, const HookSize& hook, const float* z,
+void lpl_loss(Device& device, const LossWeights& weights, const HookSize& hook, const float* z,
               const Partners* positives, EstimateArrays* stale, float* dz, float* losses);
 
-void contrastive_loss(Device& device, const LplObjective& objective, const HookSize& hook, const float* z, float* dz,
+void contrastive_loss(Device& device, const LossWeights& weights, const HookSize& hook, const float* z, float* dz,
                       float* losses);
 
 // `loss` receives the mean cross-entropy.

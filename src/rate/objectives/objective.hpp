@@ -21,7 +21,7 @@ struct HookBatch {
   const Indices& labels;
   Array& losses;
   std::int64_t offset;
-  bool rounded;  // LplObjective
+  bool rounded;  // LossWeights
 };
 
 class Objective {
@@ -39,9 +39,9 @@ class Objective {
   // Weighted sum of the terms at a hook.
   double total(const LossTerms& terms) const;
   // Coefficients and forms of the terms.
-  const LplObjective& weights() const { return weights_; }
-  LplObjective weights_at(const HookBatch& hook) const {
-    LplObjective weights = weights_;
+  const LossWeights& weights() const { return weights_; }
+  LossWeights weights_at(const HookBatch& hook) const {
+    LossWeights weights = weights_;
     weights.rounded = hook.rounded;
     return weights;
   }
@@ -60,10 +60,10 @@ class Objective {
                                             std::span<const float> outputs, std::int64_t units, double scale) const;
 
  protected:
-  explicit Objective(const LplObjective& weights) : weights_(weights) {}
+  explicit Objective(const LossWeights& weights) : weights_(weights) {}
 
  private:
-  LplObjective weights_;
+  LossWeights weights_;
 };
 
 // Reads the table of a rule. Throws ConfigError.

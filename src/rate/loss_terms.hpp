@@ -1,5 +1,5 @@
-// What a layer-local (or end-to-end) network learns from: the terms of latent predictive learning with their
-// coefficients and forms (Halvagal & Zenke 2023, Methods; rule files hold them, see docs/language.md).
+// The terms of losses, with their coefficients and forms (Halvagal & Zenke 2023, Methods; rule files hold them, see
+// docs/language.md).
 #pragma once
 
 #include <array>
@@ -10,7 +10,7 @@
 
 namespace lpl::rate {
 
-struct LplObjective {
+struct LossWeights {
   double predictive = 1;      // coefficient of the pull term
   double hebbian = 1;         // of the push term
   double decorrelation = 10;  // of the decorrelation term
