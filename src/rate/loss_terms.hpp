@@ -17,7 +17,6 @@ struct LossWeights {
   HebbianForm form = HebbianForm::log_variance;
   double epsilon = 1e-4;  // added to the variance
   PredictiveGradient gradient = PredictiveGradient::both;
-  bool rounded = false;  // activities are rounded to bfloat16 on their way: products of them may be as coarse
 };
 
 // Order of the terms in arrays of losses.

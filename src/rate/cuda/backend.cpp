@@ -13,7 +13,7 @@
 #include "rate/cuda/exchange.hpp"
 #include "rate/cuda/images.hpp"
 #include "rate/cuda/launch.hpp"
-#include "rate/cuda/losses.hpp"
+#include "rate/cuda/loops.hpp"
 #include "rate/data/augment.hpp"
 #include "rate/exchange.hpp"
 
@@ -97,7 +97,7 @@ struct RectifierTrace {
 
 // Both views of the whole batch at one hook, on the device.
 struct Views {
-  HookSize hook;
+  HookShape hook;
   SliceOrder order;
   std::shared_ptr<float> z, gradient;  // z may be what was given
 };
@@ -179,13 +179,8 @@ class CudaBackend final : public Backend {
     std::visit([&](const auto& own) { launch(*device_, "the kernel of normalisation", own.calls(), own); }, step);
   }
 
-  std::vector<Tensor> lpl_loss(const LossWeights& weights, const Batch& batch, const std::vector<Tensor>& z,
-                               const Partners* positives, EstimateArrays* stale, Array& losses,
-                               std::int64_t offset) override;
-  std::vector<Tensor> contrastive_loss(const LossWeights& weights, const Batch& batch, const std::vector<Tensor>& z,
-                                       Array& losses, std::int64_t offset) override;
-  std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits, const Indices& labels,
-                                    Array& losses, std::int64_t offset) override;
+  std::vector<Tensor> loss(const HookLoss& loss, const Batch& batch, const std::vector<Tensor>& z, Array& losses,
+                           std::int64_t offset) override;
   void reduce(const Batch& batch, std::vector<Array>& parts) override;
 
   void adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
@@ -545,10 +540,8 @@ Tensor CudaBackend::combine(const Tensor& x, const Tensor* dy, const Array& coef
 }
 
 Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
-  const HookExtent extent = hook_extent(comm_, batch, z);
   Views views;
-  views.hook = {batch.samples(), extent.positions, extent.units};
-  refuse_large(2 * views.hook.view(), "a hook");
+  views.hook = hook_shape(comm_, batch, z);
   const std::int64_t row = views.hook.columns();
   views.order = {to_index(batch.samples()), to_index(batch.slices()[0].count), to_index(row)};
   views.gradient = allocate<float>(*device_, 2 * views.hook.view());
@@ -599,27 +592,12 @@ std::vector<Tensor> CudaBackend::scatter(const Batch& batch, const std::vector<T
   return gradients;
 }
 
-std::vector<Tensor> CudaBackend::lpl_loss(const LossWeights& weights, const Batch& batch, const std::vector<Tensor>& z,
-                                          const Partners* positives, EstimateArrays* stale, Array& losses,
-                                          std::int64_t offset) {
+std::vector<Tensor> CudaBackend::loss(const HookLoss& loss, const Batch& batch, const std::vector<Tensor>& z,
+                                      Array& losses, std::int64_t offset) {
   const Views v = gather(batch, z);
-  cuda::lpl_loss(*device_, weights, v.hook, v.z.get(), positives, stale, v.gradient.get(), losses.data.get() + offset);
+  const Hook<float> hook{v.hook, v.z.get(), v.gradient.get(), losses.at(offset)};
+  std::visit([&](const auto& own) { own.evaluate(DeviceLoops{*device_}, hook); }, loss);
   return scatter(batch, z, v);
-}
-
-std::vector<Tensor> CudaBackend::contrastive_loss(const LossWeights& weights, const Batch& batch,
-                                                  const std::vector<Tensor>& z, Array& losses, std::int64_t offset) {
-  const Views v = gather(batch, z);
-  cuda::contrastive_loss(*device_, weights, v.hook, v.z.get(), v.gradient.get(), losses.data.get() + offset);
-  return scatter(batch, z, v);
-}
-
-std::vector<Tensor> CudaBackend::cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
-                                               const Indices& labels, Array& losses, std::int64_t offset) {
-  const Views v = gather(batch, logits);
-  cuda::cross_entropy(*device_, v.hook, v.z.get(), labels.data.get(), v.gradient.get(),
-                      losses.data.get() + offset + kCrossEntropy);
-  return scatter(batch, logits, v);
 }
 
 void CudaBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
