@@ -13,58 +13,11 @@
 #include <variant>
 #include <vector>
 
+#include "rate/arrays.hpp"
+#include "rate/losses.hpp"
 #include "rate/normalisation.hpp"
-#include "rate/objective.hpp"
 
 namespace lpl::rate {
-
-enum class Precision { float32, bfloat16 };
-
-struct Shape {
-  std::int64_t samples = 0;
-  std::int64_t channels = 0;
-  std::int64_t height = 1;
-  std::int64_t width = 1;
-  std::int64_t positions() const { return height * width; }
-  std::int64_t size() const { return samples * channels * height * width; }
-  bool operator==(const Shape&) const = default;
-};
-
-// An activity map in the memory and layout of its backend.
-struct Tensor {
-  Shape shape;
-  Precision precision = Precision::float32;
-  std::shared_ptr<void> data;
-  std::shared_ptr<float> means = {};  // over positions, where the backend formed them with the map
-};
-
-// Float32 numbers in the memory of a backend. Filters lie as out x row x column x in (PyTorch: out x in x row x
-// column; rate/encoder.hpp converts).
-struct Array {
-  std::int64_t size = 0;
-  std::shared_ptr<float> data;
-};
-
-// `size` numbers of an array, which they keep alive.
-inline Array part_of(const Array& array, std::int64_t first, std::int64_t size) {
-  return {size, {array.data, array.data.get() + first}};
-}
-
-// Whole numbers in the memory of a backend: the first `size` of a room that never moves.
-struct Indices {
-  std::int64_t size = 0;
-  std::shared_ptr<std::int32_t> data;
-};
-
-// Shuffled positives: the sample of view 2 that each sample of view 1 is pulled to, and the other way round.
-struct Partners {
-  Indices of_first, of_second;
-};
-
-// Stale estimates in the memory of a backend; without numbers before the first step.
-struct EstimateArrays {
-  Array mean, variance;
-};
 
 struct Slice {
   std::int64_t first = 0;  // sample of the batch
@@ -231,15 +184,10 @@ class Backend {
   using NormalisingStep = std::variant<BatchMeans, BatchNormalisation, RunningNormalisation, NormalisationGradient>;
   virtual void normalise(const NormalisingStep& step) = 0;
 
-  // Losses of the whole batch at one hook, from the slices of this rank. Collective. Writes the terms (LossTerm order)
-  // to losses[offset ...] and returns the gradients by slice, weighted by the objective's coefficients.
-  virtual std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
-                                       const Partners* positives, EstimateArrays* stale, Array& losses,
-                                       std::int64_t offset) = 0;
-  virtual std::vector<Tensor> contrastive_loss(const LplObjective& objective, const Batch& batch,
-                                               const std::vector<Tensor>& z, Array& losses, std::int64_t offset) = 0;
-  virtual std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
-                                            const Indices& labels, Array& losses, std::int64_t offset) = 0;
+  // The loss of the whole batch at one hook, from the slices of this rank. Collective. Writes its terms to
+  // losses[offset ...] and returns the gradients by slice.
+  virtual std::vector<Tensor> loss(const HookLoss& loss, const Batch& batch, const std::vector<Tensor>& z,
+                                   Array& losses, std::int64_t offset) = 0;
 
   // Sums the parts over the slices of all ranks, in the order of the slices, into parts[0]. Collective.
   virtual void reduce(const Batch& batch, std::vector<Array>& parts) = 0;

@@ -2,6 +2,8 @@
 // reads them they are functions and loops like others.
 #pragma once
 
+#include <cstdint>
+
 #ifdef __CUDACC__
 #define LPL_DEVICE __host__ __device__
 #define LPL_DEVICE_ONLY __device__
@@ -15,3 +17,10 @@
 #else
 #define LPL_UNROLL
 #endif
+
+namespace lpl::rate {
+
+// Indices within one array. 32 bits: a device divides them several times faster than 64.
+using Index = std::uint32_t;
+
+}  // namespace lpl::rate

@@ -364,9 +364,9 @@ void Encoder::gather(Backend& backend) {
   all_.square = backend.zeros(size);
   for (Parameter* p : parameters) {
     backend.copy(p->value, all_.value, p->first);
-    p->value = part_of(all_.value, p->first, p->size());
-    p->mean = part_of(all_.mean, p->first, p->size());
-    p->square = part_of(all_.square, p->first, p->size());
+    p->value = all_.value.part(p->first, p->size());
+    p->mean = all_.mean.part(p->first, p->size());
+    p->square = all_.square.part(p->first, p->size());
   }
 }
 

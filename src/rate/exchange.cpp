@@ -1,6 +1,11 @@
 #include "rate/exchange.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <limits>
+
+#include "core/errors.hpp"
 
 namespace lpl::rate {
 namespace {
@@ -12,12 +17,18 @@ void gather_floats(Communicator& comm, const std::vector<float>& own, const std:
 
 }  // namespace
 
-HookExtent hook_extent(Communicator& comm, const Batch& batch, const std::vector<Tensor>& z) {
+HookShape hook_shape(Communicator& comm, const Batch& batch, const std::vector<Tensor>& z) {
   // The rank of the first slice says it.
   std::vector<std::int64_t> extent(2, 0);
   if (!z.empty() && batch.first_slice(comm.rank()) == 0) extent = {z[0].shape.positions(), z[0].shape.channels};
   if (comm.size() > 1) comm.sum(extent);
-  return {extent[0], extent[1]};
+  const HookShape shape{batch.samples(), extent[0], extent[1]};
+  if (2 * shape.view() > std::numeric_limits<std::int32_t>::max())
+    throw ConfigError(
+        fmt::format("a hook has {} numbers, more than the 2^31 that are possible; use a smaller "
+                    "training.batch, or network.pooling = true",
+                    2 * shape.view()));
+  return shape;
 }
 
 std::vector<float> gather_slices(Communicator& comm, const Batch& batch, std::int64_t row, std::vector<float> own) {

@@ -10,14 +10,9 @@
 
 namespace lpl::rate {
 
-// Size of a hook's activities for one sample.
-struct HookExtent {
-  std::int64_t positions = 0;
-  std::int64_t units = 0;
-};
-
-// Collective. From the activities of this rank's slices; a rank without slices learns it from the others.
-HookExtent hook_extent(Communicator& comm, const Batch& batch, const std::vector<Tensor>& z);
+// Collective. Of the whole batch, from the activities of this rank's slices; a rank without slices learns it from the
+// others. Throws ConfigError where indices of 32 bits do not do.
+HookShape hook_shape(Communicator& comm, const Batch& batch, const std::vector<Tensor>& z);
 
 // Collective. The values of all slices, one after the other, from those of this rank's; `row` values a sample and view.
 std::vector<float> gather_slices(Communicator& comm, const Batch& batch, std::int64_t row, std::vector<float> own);

@@ -133,7 +133,7 @@ void Trainer::learn(Slices x) {
 
 std::vector<StepLosses> Trainer::take_losses() {
   const std::int64_t rows = std::accumulate(logged_.begin(), logged_.end(), std::int64_t{0});
-  const std::vector<float> log = backend_.read({rows * losses_.size, log_.data});
+  const std::vector<float> log = backend_.read(log_.part(0, rows * losses_.size));
   std::vector<StepLosses> steps;
   std::span<const float> left(log);
   for (const std::int64_t batches : std::exchange(logged_, {})) {
@@ -217,20 +217,20 @@ Trainer::Slices Trainer::forward(Layer& layer, const Slices& given, Pass* pass) 
 Trainer::Slices Trainer::forward(Norm& norm, const Slices& given, NormPass* pass) {
   const std::int64_t channels = norm.weight.size();
   const auto width = static_cast<std::uint32_t>(channels);
-  const float *weight = norm.weight.value.data.get(), *bias = norm.bias.value.data.get();
-  float *mean = norm.mean.value.data.get(), *variance = norm.variance.value.data.get();
+  const float *weight = norm.weight.value.at(), *bias = norm.bias.value.at();
+  float *mean = norm.mean.value.at(), *variance = norm.variance.value.at();
   const Array coefficients = backend_.zeros(8 * channels);
   if (pass) {
     const auto count = static_cast<double>(batch_.samples() * norm.description.positions);
     pass->moments = backend_.zeros(4 * channels);
-    float* const moments = pass->moments.data.get();
+    float* const moments = pass->moments.at();
     const Array about_zero = sum_moments(norm, given, nullptr, backend_.zeros(2 * channels));
-    backend_.normalise(BatchMeans{width, count, about_zero.data.get(), moments});
-    const Array about_means = sum_moments(norm, given, nullptr, {2 * channels, pass->moments.data});
-    backend_.normalise(BatchNormalisation{width, count, about_means.data.get(), moments, weight, bias, mean, variance,
-                                          coefficients.data.get()});
+    backend_.normalise(BatchMeans{width, count, about_zero.at(), moments});
+    const Array about_means = sum_moments(norm, given, nullptr, pass->moments.part(0, 2 * channels));
+    backend_.normalise(
+        BatchNormalisation{width, count, about_means.at(), moments, weight, bias, mean, variance, coefficients.at()});
   } else {
-    backend_.normalise(RunningNormalisation{width, weight, bias, mean, variance, coefficients.data.get()});
+    backend_.normalise(RunningNormalisation{width, weight, bias, mean, variance, coefficients.at()});
   }
   Slices outputs;
   for (const Tensor& x : given) {
@@ -275,14 +275,13 @@ Trainer::Slices Trainer::backward(Norm& norm, NormPass& pass, Slices dy) {
   for (std::size_t s = 0; norm.description.rectified && s < dy.size(); ++s)
     dy[s] = backend_.rectifier_gradient(norm.description.pooling, pass.traces[s], dy[s]);
   const std::int64_t channels = norm.weight.size();
-  const Array sums = sum_moments(norm, pass.x, &dy, {2 * channels, pass.moments.data});
+  const Array sums = sum_moments(norm, pass.x, &dy, pass.moments.part(0, 2 * channels));
   const Array coefficients = backend_.zeros(8 * channels);
   const Array weight = at_once() ? gradient_of(norm.weight) : backend_.zeros(channels);
   const Array bias = at_once() ? gradient_of(norm.bias) : backend_.zeros(channels);
-  backend_.normalise(NormalisationGradient{static_cast<std::uint32_t>(channels),
-                                           static_cast<double>(batch_.samples() * norm.description.positions),
-                                           sums.data.get(), pass.moments.data.get(), norm.weight.value.data.get(),
-                                           coefficients.data.get(), weight.data.get(), bias.data.get()});
+  backend_.normalise(NormalisationGradient{
+      static_cast<std::uint32_t>(channels), static_cast<double>(batch_.samples() * norm.description.positions),
+      sums.at(), pass.moments.at(), norm.weight.value.at(), coefficients.at(), weight.at(), bias.at()});
   for (std::size_t s = 0; s < dy.size(); ++s) dy[s] = backend_.combine(pass.x[s], &dy[s], coefficients);
   update(norm.weight, weight);
   update(norm.bias, bias);
@@ -371,10 +370,9 @@ void Trainer::inspect(const Slices& z) {
 
 Trainer::Slices Trainer::hook_losses(std::size_t hook, const Slices& z, EstimateArrays* estimates) {
   const Partners* const positives = description_.positives == Positives::shuffled ? &positives_ : nullptr;
-  const std::int64_t offset = static_cast<std::int64_t>(hook) * kLossTerms;
   const bool rounded = description_.precision == Precision::bfloat16;
-  return description_.objective->evaluate(backend_, {batch_, positives, estimates, labels_, losses_, offset, rounded},
-                                          z);
+  return backend_.loss(description_.objective->loss({positives, estimates, labels_, rounded}), batch_, z, losses_,
+                       static_cast<std::int64_t>(hook) * kLossTerms);
 }
 
 // Both views are samples.
@@ -419,8 +417,8 @@ void Trainer::learn_at_once() {
   const std::int64_t size = all.value.size;
   for (const auto& [first, end] : {std::pair{std::int64_t{0}, all.decayed}, {all.decayed, size}})
     if (first < end)
-      optimise(first < all.decayed, part_of(gradients_, first, end - first), part_of(all.value, first, end - first),
-               part_of(all.mean, first, end - first), part_of(all.square, first, end - first));
+      optimise(first < all.decayed, gradients_.part(first, end - first), all.value.part(first, end - first),
+               all.mean.part(first, end - first), all.square.part(first, end - first));
 }
 
 void Trainer::optimise(bool decayed, const Array& gradient, Array value, Array mean, Array square) {
@@ -462,7 +460,7 @@ void Trainer::make_room_for_gradients() {
 std::vector<Array> Trainer::clear_parts(const std::vector<Array>& store, std::int64_t size) {
   std::vector<Array> room;
   for (std::size_t p = 0; p < gradient_parts(); ++p) {
-    room.push_back({size, store[p].data});
+    room.push_back(store[p].part(0, size));
     backend_.clear(room.back());
   }
   return room;

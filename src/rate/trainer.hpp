@@ -137,7 +137,7 @@ class Trainer {
   bool accumulates() const { return description_.accumulate > 1; }
   // Whether every gradient is formed where it lies among those of all parameters: several ranks reduce theirs first.
   bool at_once() const { return comm_.size() == 1 && !accumulates(); }
-  Array gradient_of(const Parameter& p) const { return part_of(gradients_, p.first, p.size()); }
+  Array gradient_of(const Parameter& p) const { return gradients_.part(p.first, p.size()); }
   Dropout dropout(const Layer& layer, std::size_t slice) const;
 
   const TrainingDescription& description_;

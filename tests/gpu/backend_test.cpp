@@ -253,28 +253,28 @@ TEST_F(CudaBackend, BatchNormalisation) {
 }
 
 TEST_F(CudaBackend, LatentPredictiveLosses) {
-  LplObjective objective{0.7, 1.3, 10, HebbianForm::log_variance, 1e-4, PredictiveGradient::both};
+  LossWeights weights{0.7, 1.3, 10, HebbianForm::log_variance, 1e-4, PredictiveGradient::both};
   const auto plain = [&](Backend& b, const std::vector<Tensor>& z, Array& losses) {
-    return b.lpl_loss(objective, Batch(20, 0, 1, 16), z, nullptr, nullptr, losses, kLossTerms);
+    return b.loss(LplLoss{weights, nullptr, nullptr}, Batch(20, 0, 1, 16), z, losses, kLossTerms);
   };
   for (const HebbianForm form : {HebbianForm::log_variance, HebbianForm::hinge, HebbianForm::variance}) {
-    objective.form = form;
+    weights.form = form;
     compare_losses(20, {0, 33, 1, 1}, plain);
     compare_losses(20, {0, 5, 3, 4}, plain);
   }
   compare_losses(20, {0, 1, 1, 1}, plain);
-  objective.gradient = PredictiveGradient::later;
+  weights.gradient = PredictiveGradient::later;
   compare_losses(20, {0, 33, 1, 1}, plain);
   compare_losses(20, {0, 33, 1, 1}, [&](Backend& b, const std::vector<Tensor>& z, Array& losses) {
     const std::vector<std::int64_t> positives = shuffled_positives(20, 33, 0);
     const Partners partners{indices(b, {positives.begin(), positives.end()}), indices(b, inverse_positives(positives))};
-    return b.lpl_loss(objective, Batch(20, 0, 1, 16), z, &partners, nullptr, losses, 0);
+    return b.loss(LplLoss{weights, &partners, nullptr}, Batch(20, 0, 1, 16), z, losses, 0);
   });
 }
 
 TEST_F(CudaBackend, LossesOfALargeBatch) {
   compare_losses(700, {0, 64, 1, 1}, [](Backend& b, const std::vector<Tensor>& z, Array& losses) {
-    return b.lpl_loss({}, Batch(700, 0, 1, 16), z, nullptr, nullptr, losses, 0);
+    return b.loss(LplLoss{{}, nullptr, nullptr}, Batch(700, 0, 1, 16), z, losses, 0);
   });
 }
 
@@ -283,7 +283,7 @@ TEST_F(CudaBackend, StaleEstimates) {
   for (int step = 0; step < 2; ++step)  // the second with the estimates of the first
     compare_losses(20, {0, 6, 1, 1}, [&](Backend& b, const std::vector<Tensor>& z, Array& losses) {
       EstimateArrays& stale = &b == cpu_.get() ? of_cpu : of_cuda;
-      return b.lpl_loss({}, Batch(20, 0, 1, 16), z, nullptr, &stale, losses, 0);
+      return b.loss(LplLoss{{}, nullptr, &stale}, Batch(20, 0, 1, 16), z, losses, 0);
     });
   expect_near(cuda_->read(of_cuda.mean), cpu_->read(of_cpu.mean), kFloat32, "mean");
   expect_near(cuda_->read(of_cuda.variance), cpu_->read(of_cpu.variance), kFloat32, "variance");
@@ -291,12 +291,12 @@ TEST_F(CudaBackend, StaleEstimates) {
 
 TEST_F(CudaBackend, ContrastiveLossesAndCrossEntropies) {
   compare_losses(20, {0, 33, 1, 1}, [](Backend& b, const std::vector<Tensor>& z, Array& losses) {
-    return b.contrastive_loss({}, Batch(20, 0, 1, 16), z, losses, kLossTerms);
+    return b.loss(ContrastiveLoss{}, Batch(20, 0, 1, 16), z, losses, kLossTerms);
   });
   std::vector<std::int32_t> labels(20);
   for (std::size_t b = 0; b < labels.size(); ++b) labels[b] = static_cast<std::int32_t>(b * 7 % 10);
   compare_losses(20, {0, 10, 1, 1}, [&](Backend& b, const std::vector<Tensor>& z, Array& losses) {
-    return b.cross_entropy(Batch(20, 0, 1, 16), z, indices(b, labels), losses, 0);
+    return b.loss(CrossEntropyLoss{indices(b, labels).at()}, Batch(20, 0, 1, 16), z, losses, 0);
   });
 }
 
@@ -358,8 +358,8 @@ TEST_F(CudaBackend, RepeatsSteps) {
         std::vector<Tensor> z;
         for (std::size_t s = 0; s < given.size(); ++s)
           z.push_back(b.mean_over_space(b.forward(layer, filters, given[s], &traces[s])));
-        const std::vector<Tensor> by_class = b.cross_entropy(batch, z, labels, losses, 0);
-        const std::vector<Tensor> by_pair = b.lpl_loss({}, batch, z, &partners, &stale, losses, kLossTerms);
+        const std::vector<Tensor> by_class = b.loss(CrossEntropyLoss{labels.at()}, batch, z, losses, 0);
+        const std::vector<Tensor> by_pair = b.loss(LplLoss{{}, &partners, &stale}, batch, z, losses, kLossTerms);
         b.clear(gradient);
         b.clear(bias_gradient);
         for (std::size_t s = 0; s < given.size(); ++s)

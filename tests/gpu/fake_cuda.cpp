@@ -64,13 +64,13 @@ template <class Body>
 cudaError_t for_each_column(cudaStream_t stream, const Body& body) {
   if (body.z.columns == 0) return cudaErrorInvalidValue;
   check_launch((body.z.columns + kBlockColumns - 1) / kBlockColumns, 1, kBlockColumns * kColumnLanes,
-               sizeof(double) * (kMostColumnSums * kColumnLanes * kBlockColumns + kColumnMemory));
+               sizeof(double) * (kMostColumnSums * kColumnLanes * kBlockColumns + column_memory(kBlockColumns)));
   enqueue(stream, [body] { walk_columns(body); });
   return cudaGetLastError();
 }
 
 cudaError_t sum_losses(cudaStream_t stream, const LossSums& sums, Index count, float* to) {
-  if (count == 0 || count > kMostLosses) return cudaErrorInvalidValue;
+  if (count == 0 || count > kLossTerms) return cudaErrorInvalidValue;
   check_launch(count, 1, kBlock, sizeof(double) * kBlock);
   enqueue(stream, [=] {
     for (Index i = 0; i < count; ++i) {

@@ -162,7 +162,7 @@ double covariance_of(const Matrix& z, std::int64_t i, std::int64_t k) {
   return sum / static_cast<double>(z.rows - 1);
 }
 
-double push_of(const LplObjective& terms, double variance) {
+double push_of(const LossWeights& terms, double variance) {
   if (terms.form == HebbianForm::log_variance) return -std::log(variance + terms.epsilon);
   if (terms.form == HebbianForm::hinge) return std::max(0.0, 1 - std::sqrt(variance + 1e-8));
   return -variance;
@@ -204,7 +204,7 @@ OracleLosses oracle_losses(const TrainingDescription& d, const EncoderDescriptio
                            const std::vector<std::vector<double>>& stale_mean,
                            const std::vector<std::vector<double>>& stale_variance) {
   const std::int64_t samples = d.batch;
-  const LplObjective& rule = d.objective->weights();
+  const LossWeights& rule = d.objective->weights();
   const bool contrastive = d.objective->terms() == std::vector{kPull, kPush};
   Maps x[2];
   for (int view = 0; view < 2; ++view)

@@ -11,9 +11,10 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <span>
 #include <vector>
 
-#include "rate/cpu/losses.hpp"
+#include "rate/cpu/loops.hpp"
 #include "support/column_block.hpp"
 
 namespace lpl::rate::cuda {
@@ -335,78 +336,66 @@ TEST(CudaBodies, ProductsByColumnsAreProductsByRows) {
     }
 }
 
-// rate/cuda/losses.cpp, line by line, on the host.
-struct HostLoss {
-  LossTerms terms{};
-  std::vector<float> dz;
+// The loops of losses as a device has them, on the host: its order of sums, its blocks of columns and cuBLAS's
+// products.
+struct SerialLoops {
+  template <class N>
+  std::shared_ptr<N> allocate(std::int64_t count) const {
+    const auto memory = HostLoops().allocate<N>(count);
+    std::fill_n(memory.get(), count, std::numeric_limits<N>::quiet_NaN());
+    return memory;
+  }
+  Array array(std::int64_t size) const { return {size, allocate<float>(size)}; }
+  template <class Body>
+  void each(const char*, std::int64_t count, const Body& body) const {
+    for_each(static_cast<std::size_t>(count), body);
+  }
+  template <class Body>
+  void columns(const char*, const Body& body) const {
+    walk_columns(body);
+  }
+  template <class Value>
+  SumTerms sums(const char*, std::int64_t rows, std::int64_t columns, const Value& value) const {
+    const std::vector<double> parts = column_parts(static_cast<Index>(rows), static_cast<Index>(columns), value);
+    SumTerms sums{allocate<double>(std::ssize(parts)), static_cast<Index>(parts.size())};
+    std::copy(parts.begin(), parts.end(), sums.memory.get());
+    return sums;
+  }
+  void multiply(bool, bool ta, bool tb, std::int64_t rows, std::int64_t columns, std::int64_t inner, const float* a,
+                const float* b, float beta, float* c) const {
+    for (const std::int64_t view : {0, 1}) {
+      float* const to = c + view * rows * columns;
+      const std::vector<float> product =
+          cuda::multiply(ta, tb, rows, columns, inner, a + view * rows * inner, b + view * inner * columns);
+      for (std::size_t i = 0; i < product.size(); ++i) to[i] = product[i] + (beta == 0 ? 0 : to[i]);
+    }
+  }
+  void add_up(const LossSums& sums, Index count, float* to) const {
+    for (const LossSum& loss : std::span(sums.losses, count))
+      *to++ = static_cast<float>(total({loss.terms, loss.terms + loss.count}, loss.factor));
+  }
 };
 
-// Of both views' matrices: the loss, and the gradient in their place.
-double push_entries_down(std::vector<float>& matrices, Index side, double norm, double weight) {
-  const double pairs = side * (side - 1.0);
-  return total(column_parts(side, 2 * side,
-                            PushEntriesDown{matrices.data(), side, norm, 0.5 * weight * 4.0 * norm * norm / pairs}),
-               0.5 / pairs);
-}
-
-// op(a) op(b) of both views, whose matrices lie one after the other.
-std::vector<float> multiply_views(bool transposed_a, bool transposed_b, Index rows, Index columns, Index inner,
-                                  const float* a, const float* b) {
-  std::vector<float> both = multiply(transposed_a, transposed_b, rows, columns, inner, a, b);
-  const std::vector<float> second =
-      multiply(transposed_a, transposed_b, rows, columns, inner, a + rows * inner, b + inner * columns);
-  both.insert(both.end(), second.begin(), second.end());
-  return both;
-}
-
-HostLoss host_lpl_loss(const LplObjective& objective, const HookShape& hook, const std::vector<float>& z,
-                       const std::vector<std::int32_t>* positives, StaleEstimates* stale) {
-  const auto samples = static_cast<Index>(hook.samples);
-  const auto columns = static_cast<Index>(hook.positions * hook.units);
-  const auto units = static_cast<Index>(hook.units);
-  HostLoss loss;
-  std::vector<std::int32_t> pulled_by;
-  if (positives) pulled_by = inverse_positives({positives->begin(), positives->end()});
-  const std::int32_t* const to = positives ? positives->data() : nullptr;
-  const double scale = 1.0 / static_cast<double>(hook.size());
-  const bool known = stale && !stale->mean.empty();
-  if (stale) stale->mean.resize(columns), stale->variance.resize(columns);
-  std::vector<float> d(z.size());
-  std::vector<double> pull(columns), push(2 * std::size_t{columns});
-  loss.dz.resize(z.size());
-  walk_columns(PullAndPush{{z.data(), samples, columns},
-                           to,
-                           positives ? pulled_by.data() : nullptr,
-                           static_cast<float>(objective.predictive * 2.0 * scale),
-                           objective.gradient == PredictiveGradient::both,
-                           objective.form,
-                           objective.epsilon,
-                           0.5 * objective.hebbian / columns,
-                           stale ? stale->mean.data() : nullptr,
-                           stale ? stale->variance.data() : nullptr,
-                           known,
-                           hook.positions == 1 ? d.data() : nullptr,
-                           loss.dz.data(),
-                           pull.data(),
-                           push.data()});
-  loss.terms[kPull] = total(pull, scale);
-  loss.terms[kPush] = total(push, 0.5 / columns);
-  if (units < 2) return loss;
-  const auto rows = static_cast<Index>(hook.samples * hook.positions);
-  if (hook.positions > 1) walk_columns(CentreColumns{{z.data(), rows, units}, d.data()});
-  std::vector<float> covariances = multiply_views(true, false, units, units, rows, d.data(), d.data());
-  loss.terms[kDecorrelation] = push_entries_down(covariances, units, 1.0 / (rows - 1.0), objective.decorrelation);
-  const std::vector<float> gradient = multiply_views(false, false, rows, units, units, d.data(), covariances.data());
-  for (std::size_t i = 0; i < gradient.size(); ++i) loss.dz[i] += gradient[i];
-  return loss;
-}
-
-void expect_close(const std::vector<float>& found, const std::vector<double>& expected) {
-  ASSERT_EQ(found.size(), expected.size());
+// In float32 with the loops of a device, against double precision with those of the host.
+template <class OnDevice, class OnHost>
+void compare(const HookShape& shape, const std::vector<float>& z, const OnDevice& on_device, const OnHost& on_host) {
+  const std::vector<double> exact(z.begin(), z.end());
+  std::vector<float> dz(z.size()), terms(kLossTerms);
+  std::vector<double> expected_dz(z.size()), expected(kLossTerms);
+  on_device.evaluate(SerialLoops(), Hook<float>{shape, z.data(), dz.data(), terms.data()});
+  on_host.evaluate(HostLoops(), Hook<double>{shape, exact.data(), expected_dz.data(), expected.data()});
+  for (std::size_t t = 0; t < kLossTerms; ++t)
+    EXPECT_NEAR(terms[t], expected[t], 1e-6 * (1 + std::abs(expected[t]))) << kLossNames[t];
   double largest = 0;
-  for (const double e : expected) largest = std::max(largest, std::abs(e));
+  for (const double e : expected_dz) largest = std::max(largest, std::abs(e));
   // A gradient is a sum of a few float32 products of float32 sums.
-  for (std::size_t i = 0; i < found.size(); ++i) EXPECT_NEAR(found[i], expected[i], 2e-6 * largest);
+  for (std::size_t i = 0; i < dz.size(); ++i) EXPECT_NEAR(dz[i], expected_dz[i], 2e-6 * largest);
+}
+
+Indices indices_of(const std::vector<std::int32_t>& values) {
+  Indices indices{std::ssize(values), HostLoops().allocate<std::int32_t>(std::ssize(values))};
+  std::copy(values.begin(), values.end(), indices.at());
+  return indices;
 }
 
 TEST(CudaBodies, LatentPredictiveLosses) {
@@ -416,77 +405,43 @@ TEST(CudaBodies, LatentPredictiveLosses) {
     PredictiveGradient gradient = PredictiveGradient::both;
     bool shuffled = false, stale = false;
   };
-  for (const Case& c :
-       {Case{{10, 1, 6}}, Case{{9, 1, 1}}, Case{{12, 4, 3}}, Case{{10, 1, 6}, HebbianForm::hinge},
-        Case{{10, 3, 2}, HebbianForm::variance}, Case{{80, 1, 5}, {}, PredictiveGradient::later},
-        Case{{10, 1, 6}, {}, {}, true}, Case{{10, 1, 6}, {}, PredictiveGradient::later, true},
-        Case{{10, 1, 6}, {}, {}, false, true}, Case{{11, 1, 21}}, Case{{11, 1, 21}, {}, {}, true, true}}) {
-    LplObjective objective{0.7, 1.3, 10, c.form, 1e-4, c.gradient};
-    const std::vector<float> z = draw(static_cast<std::size_t>(2 * c.hook.size()), 12);
+  for (const Case& c : {Case{{10, 1, 6}}, Case{{9, 1, 1}}, Case{{12, 4, 3}}, Case{{10, 1, 6}, HebbianForm::hinge},
+                        Case{{10, 3, 2}, HebbianForm::variance}, Case{{80, 1, 5}, {}, PredictiveGradient::later},
+                        Case{{10, 1, 6}, {}, {}, true}, Case{{10, 1, 6}, {}, PredictiveGradient::later, true},
+                        Case{{10, 1, 6}, {}, {}, false, true}, Case{{11, 1, 21}}, Case{{11, 1, 21}, {}, {}, true, true},
+                        Case{{11, 1, 75}}}) {
+    const std::vector<float> z = draw(static_cast<std::size_t>(2 * c.hook.view()), 12);
     std::vector<std::int32_t> positives(static_cast<std::size_t>(c.hook.samples));
     std::iota(positives.begin(), positives.end(), 0);
     std::shuffle(positives.begin(), positives.end(), std::mt19937(13));
-    const auto* const pairs = c.shuffled ? &positives : nullptr;
-    StaleEstimates ours, theirs;
-    const std::vector<double> exact(z.begin(), z.end());
-    std::vector<double> dz(z.size());
-    const auto view = static_cast<std::ptrdiff_t>(c.hook.size());
+    const Partners partners{indices_of(positives), indices_of(inverse_positives({positives.begin(), positives.end()}))};
+    EstimateArrays of_device, of_host;
+    LplLoss loss{{0.7, 1.3, 10, c.form, 1e-4, c.gradient}, c.shuffled ? &partners : nullptr};
     // Twice: the second time with estimates of the first.
     for (int step = 0; step < (c.stale ? 2 : 1); ++step) {
-      const LossTerms terms =
-          rate::lpl_loss(objective, c.hook, exact.data(), exact.data() + view, c.shuffled ? positives.data() : nullptr,
-                         c.stale ? &theirs : nullptr, dz.data(), dz.data() + view);
-      const HostLoss loss = host_lpl_loss(objective, c.hook, z, pairs, c.stale ? &ours : nullptr);
-      for (std::size_t t = 0; t < terms.size(); ++t)
-        EXPECT_NEAR(loss.terms[t], terms[t], 1e-6 * (1 + std::abs(terms[t]))) << kLossNames[t];
-      expect_close(loss.dz, dz);
+      LplLoss other = loss;
+      if (c.stale) loss.stale = &of_device, other.stale = &of_host;
+      compare(c.hook, z, loss, other);
     }
-    ASSERT_EQ(ours.mean.size(), theirs.mean.size());
-    for (std::size_t u = 0; u < ours.mean.size(); ++u) {
-      EXPECT_NEAR(ours.mean[u], theirs.mean[u], 1e-6);
-      EXPECT_NEAR(ours.variance[u], theirs.variance[u], 1e-6);
+    ASSERT_EQ(of_device.mean.size, of_host.mean.size);
+    for (std::int64_t u = 0; u < of_device.mean.size; ++u) {
+      EXPECT_NEAR(*of_device.mean.at(u), *of_host.mean.at(u), 1e-6);
+      EXPECT_NEAR(*of_device.variance.at(u), *of_host.variance.at(u), 1e-6);
     }
   }
 }
 
 TEST(CudaBodies, ContrastiveLosses) {
-  const HookShape hook{7, 1, 5};
-  const Index samples = 7, units = 5, size = 35;
-  LplObjective objective;
-  objective.predictive = 0.7;
-  objective.hebbian = 1.3;
-  std::vector<float> z = draw(2 * size, 14);
-  std::fill(z.begin(), z.begin() + units, 0.0f);  // a silent sample
-  const std::vector<double> exact(z.begin(), z.end());
-  std::vector<double> expected(z.size());
-  const LossTerms terms = rate::contrastive_loss(objective, hook, exact.data(), exact.data() + size, expected.data(),
-                                                 expected.data() + size);
-  std::vector<float> a(z.size()), gradient(z.size()), dz(z.size());
-  std::vector<double> lengths(2 * samples);
-  for_each(2 * samples, NormaliseRows{z.data(), units, a.data(), lengths.data()});
-  EXPECT_NEAR(total(column_sums(samples, units, PairProducts{a.data(), samples, units}), -1.0 / samples), terms[kPull],
-              1e-6);
-  for_each(z.size(), CosinePull{a.data(), size, -objective.predictive / samples, gradient.data()});
-  std::vector<float> cosines = multiply_views(false, true, samples, samples, units, a.data(), a.data());
-  EXPECT_NEAR(push_entries_down(cosines, samples, 1.0, objective.hebbian), terms[kPush], 1e-6);
-  const std::vector<float> more = multiply_views(false, false, samples, units, samples, cosines.data(), a.data());
-  for (std::size_t i = 0; i < more.size(); ++i) gradient[i] += more[i];
-  for_each(2 * samples, ThroughNormalisation{a.data(), gradient.data(), lengths.data(), units, dz.data()});
-  expect_close(dz, expected);
+  std::vector<float> z = draw(70, 14);
+  std::fill_n(z.begin(), 5, 0.0f);  // a silent sample
+  const ContrastiveLoss loss{{.predictive = 0.7, .hebbian = 1.3}};
+  compare({7, 1, 5}, z, loss, loss);
 }
 
 TEST(CudaBodies, CrossEntropies) {
-  const HookShape hook{6, 1, 4};
-  const std::vector<float> logits = draw(48, 15);
-  const std::vector<std::int32_t> labels{0, 3, 1, 1, 2, 0};
-  const std::vector<double> exact(logits.begin(), logits.end());
-  std::vector<double> expected(48), losses(12);
-  std::vector<float> gradient(48);
-  const double loss =
-      rate::cross_entropy(hook, exact.data(), exact.data() + 24, labels.data(), expected.data(), expected.data() + 24);
-  for_each(12, CrossEntropy{logits.data(), labels.data(), 6, 4, 0.5 / 6, losses.data(), gradient.data()});
-  EXPECT_NEAR(total(losses, 0.5 / 6), loss, 1e-12);
-  expect_close(gradient, expected);
+  const Indices labels = indices_of({0, 3, 1, 1, 2, 0});
+  const CrossEntropyLoss loss{labels.at()};
+  compare({6, 1, 4}, draw(48, 15), loss, loss);
 }
 
 TEST(CudaBodies, Optimisers) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <map>
@@ -12,7 +13,8 @@
 #include "core/random.hpp"
 #include "core/text.hpp"
 #include "rate/cpu/backend.hpp"
-#include "rate/cpu/losses.hpp"
+#include "rate/cpu/loops.hpp"
+#include "rate/exchange.hpp"
 #include "rate/trainer.hpp"
 #include "support/network_oracle.hpp"
 
@@ -21,26 +23,66 @@ namespace {
 
 // ---- losses alone, in double precision: agreement to the accuracy of the differences
 
+LossWeights only(double pull, double push, double decorrelation, HebbianForm form = HebbianForm::log_variance) {
+  return {pull, push, decorrelation, form, 1e-4, PredictiveGradient::both};
+}
+
+// The terms of a loss of both views; dz receives the gradient of their weighted sum.
+template <class T, class Loss>
+std::vector<T> terms_of(const Loss& loss, const HookShape& shape, const std::vector<T>& z, std::vector<T>& dz) {
+  std::vector<T> terms(kLossTerms);
+  dz.resize(z.size());
+  loss.evaluate(HostLoops(), Hook<T>{shape, z.data(), dz.data(), terms.data()});
+  return terms;
+}
+
+// Both views drawn normally, each with its scale.
+std::vector<double> draw_views(const HookShape& shape, std::array<double, 2> scales) {
+  Random random(7, Draw::toy, 1, 1);
+  std::vector<double> z;
+  for (const double scale : scales)
+    for (std::int64_t i = 0; i < shape.view(); ++i) z.push_back(scale * random.normal());
+  return z;
+}
+
+// `total(z, dz)` is a loss; its gradient at z.
+template <class Total>
+void expect_slopes(std::vector<double> z, double bound, Total total) {
+  std::vector<double> dz, ignored;
+  total(z, dz);
+  for (std::size_t i = 0; i < z.size(); ++i) {
+    constexpr double kStep = 1e-6;
+    const double kept = z[i];
+    z[i] = kept + kStep;
+    const double above = total(z, ignored);
+    z[i] = kept - kStep;
+    const double below = total(z, ignored);
+    z[i] = kept;
+    EXPECT_NEAR(dz[i], (above - below) / (2 * kStep), bound) << "entry " << i;
+  }
+}
+
+Indices indices_of(const std::vector<std::int32_t>& values) {
+  Indices indices{static_cast<std::int64_t>(values.size()), HostLoops().allocate<std::int32_t>(std::ssize(values))};
+  std::ranges::copy(values, indices.at());
+  return indices;
+}
+
 struct LossCase {
   const char* name;
-  LplObjective objective;
+  LossWeights weights;
   std::int64_t positions = 1;
   bool shuffled = false, stale = false;
 };
-
-LplObjective only(double pull, double push, double decorrelation, HebbianForm form = HebbianForm::log_variance) {
-  return {pull, push, decorrelation, form, 1e-4, PredictiveGradient::both};
-}
 
 class Losses : public testing::TestWithParam<LossCase> {};
 
 TEST(LossTerms, ShowWhatIsNoNumber) {
   const HookShape shape{4, 1, 3};
   for (const HebbianForm form : {HebbianForm::log_variance, HebbianForm::hinge, HebbianForm::variance}) {
-    std::vector<float> z(12, 1.0f), d1(12), d2(12);
-    z[5] = std::numeric_limits<float>::quiet_NaN();
-    const LossTerms terms =
-        lpl_loss(only(1, 1, 1, form), shape, z.data(), z.data(), nullptr, nullptr, d1.data(), d2.data());
+    std::vector<float> z(24, 1.0f), dz;
+    z[5] = z[17] = std::numeric_limits<float>::quiet_NaN();
+    const std::vector<float> terms = terms_of(LplLoss{only(1, 1, 1, form)}, shape, z, dz);
     for (const LossTerm term : {kPull, kPush, kDecorrelation}) EXPECT_TRUE(std::isnan(terms[term])) << term;
   }
 }
@@ -48,36 +90,21 @@ TEST(LossTerms, ShowWhatIsNoNumber) {
 TEST_P(Losses, GradientIsTheSlope) {
   const LossCase& c = GetParam();
   const HookShape shape{6, c.positions, 5};
-  Random random(7, Draw::toy, 1, 1);
-  std::vector<double> z1(static_cast<std::size_t>(shape.size())), z2(z1.size());
-  for (double& z : z1) z = random.normal();
-  for (double& z : z2) z = 0.3 * random.normal();
-  const std::vector<std::int32_t> positives{3, 0, 5, 1, 4, 2};
-  StaleEstimates estimates;
-  for (int u = 0; c.stale && u < 5; ++u) {
-    estimates.mean.push_back(static_cast<float>(random.normal()));
-    estimates.variance.push_back(static_cast<float>(0.5 + random.uniform()));
+  const Partners positives{indices_of({3, 0, 5, 1, 4, 2}), indices_of({1, 3, 5, 0, 4, 2})};
+  Random random(8, Draw::toy, 1, 1);
+  std::vector<float> mean, variance;
+  for (int u = 0; u < 5; ++u) {
+    mean.push_back(static_cast<float>(random.normal()));
+    variance.push_back(static_cast<float>(0.5 + random.uniform()));
   }
-  const auto total = [&](std::vector<double>& d1, std::vector<double>& d2) {
-    StaleEstimates own = estimates;
-    const LossTerms t = lpl_loss(c.objective, shape, z1.data(), z2.data(), c.shuffled ? positives.data() : nullptr,
-                                 c.stale ? &own : nullptr, d1.data(), d2.data());
-    return c.objective.predictive * t[kPull] + c.objective.hebbian * t[kPush] +
-           c.objective.decorrelation * t[kDecorrelation];
-  };
-  std::vector<double> d1(z1.size()), d2(z1.size()), ignored1(z1.size()), ignored2(z1.size());
-  total(d1, d2);
-  for (auto [z, d] : {std::pair{&z1, &d1}, std::pair{&z2, &d2}})
-    for (std::size_t i = 0; i < z->size(); ++i) {
-      constexpr double kStep = 1e-6;
-      const double kept = (*z)[i];
-      (*z)[i] = kept + kStep;
-      const double above = total(ignored1, ignored2);
-      (*z)[i] = kept - kStep;
-      const double below = total(ignored1, ignored2);
-      (*z)[i] = kept;
-      EXPECT_NEAR((*d)[i], (above - below) / (2 * kStep), 1e-7) << "entry " << i;
-    }
+  expect_slopes(draw_views(shape, {1, 0.3}), 1e-7, [&](const std::vector<double>& z, std::vector<double>& dz) {
+    EstimateArrays estimates{HostLoops().array(5), HostLoops().array(5)};
+    std::ranges::copy(mean, estimates.mean.at());
+    std::ranges::copy(variance, estimates.variance.at());
+    const LplLoss loss{c.weights, c.shuffled ? &positives : nullptr, c.stale ? &estimates : nullptr};
+    const std::vector<double> t = terms_of(loss, shape, z, dz);
+    return c.weights.predictive * t[kPull] + c.weights.hebbian * t[kPush] + c.weights.decorrelation * t[kDecorrelation];
+  });
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -89,63 +116,53 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& c) { return std::string(c.param.name); });
 
 TEST(Losses, PredictiveGradientOfTheLaterSampleOnly) {
-  LplObjective objective = only(1, 0, 0);
+  LossWeights weights = only(1, 0, 0);
   const HookShape shape{3, 1, 2};
-  const std::vector<double> z1{1, 2, 3, 4, 5, 6}, z2{2, 2, 2, 2, 2, 2};
-  std::vector<double> d1(6), d2(6), both1(6), both2(6);
-  lpl_loss(objective, shape, z1.data(), z2.data(), nullptr, nullptr, both1.data(), both2.data());
-  objective.gradient = PredictiveGradient::later;
-  lpl_loss(objective, shape, z1.data(), z2.data(), nullptr, nullptr, d1.data(), d2.data());
-  EXPECT_EQ(d1, std::vector<double>(6, 0.0));
-  EXPECT_EQ(d2, both2);
+  const std::vector<double> z{1, 2, 3, 4, 5, 6, 2, 2, 2, 2, 2, 2};
+  std::vector<double> dz, both;
+  terms_of(LplLoss{weights}, shape, z, both);
+  weights.gradient = PredictiveGradient::later;
+  terms_of(LplLoss{weights}, shape, z, dz);
+  std::fill_n(both.begin(), 6, 0.0);
+  EXPECT_EQ(dz, both);
 }
 
 TEST(Losses, ConstantShiftOfAUnitChangesNothing) {
   const HookShape shape{8, 1, 4};
-  Random random(3, Draw::toy, 2, 1);
-  std::vector<double> z1(32), z2(32), d1(32), d2(32), e1(32), e2(32);
-  for (double& z : z1) z = random.normal();
-  for (double& z : z2) z = random.normal();
-  const LossTerms before =
-      lpl_loss(only(1, 1, 10), shape, z1.data(), z2.data(), nullptr, nullptr, d1.data(), d2.data());
-  for (std::size_t i = 0; i < 32; i += 4) {
-    z1[i] += 100;
-    z2[i] += 100;
-  }
-  const LossTerms after = lpl_loss(only(1, 1, 10), shape, z1.data(), z2.data(), nullptr, nullptr, e1.data(), e2.data());
+  std::vector<double> z = draw_views(shape, {1, 1}), before_dz, after_dz;
+  const std::vector<double> before = terms_of(LplLoss{only(1, 1, 10)}, shape, z, before_dz);
+  for (std::size_t i = 0; i < z.size(); i += 4) z[i] += 100;
+  const std::vector<double> after = terms_of(LplLoss{only(1, 1, 10)}, shape, z, after_dz);
   for (std::size_t t = 0; t < before.size(); ++t) EXPECT_NEAR(before[t], after[t], 1e-11);
-  for (std::size_t i = 0; i < 32; ++i) EXPECT_NEAR(d1[i], e1[i], 1e-11);
+  for (std::size_t i = 0; i < z.size(); ++i) EXPECT_NEAR(before_dz[i], after_dz[i], 1e-11);
+}
+
+TEST(Losses, EstimatesOfAnotherLayerAreRefused) {
+  EstimateArrays stale{HostLoops().array(3), HostLoops().array(3)};
+  std::vector<double> z(16), dz;
+  EXPECT_THROW(terms_of(LplLoss{only(1, 1, 1), nullptr, &stale}, {2, 1, 4}, z, dz), IoError);
+}
+
+TEST(Losses, HooksBeyondIndicesAreRefused) {
+  const auto comm = make_serial_communicator();
+  const auto shape_of = [&](std::int64_t side) {
+    return hook_shape(*comm, Batch(8, 0, 1, 1), {Tensor{{16, 128, side, side}, Precision::float32, nullptr}});
+  };
+  EXPECT_EQ(shape_of(1000).columns(), 128'000'000);
+  EXPECT_THROW(shape_of(1100), ConfigError);
 }
 
 TEST(Losses, ContrastiveAndCrossEntropyGradientsAreTheSlopes) {
   const HookShape shape{5, 1, 4};
-  Random random(11, Draw::toy, 3, 1);
-  std::vector<double> z1(20), z2(20), d1(20), d2(20), i1(20), i2(20);
-  for (double& z : z1) z = random.normal();
-  for (double& z : z2) z = random.normal();
-  const std::vector<std::int32_t> labels{0, 3, 1, 1, 2};
-  const auto contrastive = [&](std::vector<double>& a, std::vector<double>& b) {
-    const LossTerms t = contrastive_loss(only(2, 3, 0), shape, z1.data(), z2.data(), a.data(), b.data());
+  const std::vector<double> z = draw_views(shape, {1, 1});
+  expect_slopes(z, 1e-8, [&](const std::vector<double>& at, std::vector<double>& dz) {
+    const std::vector<double> t = terms_of(ContrastiveLoss{only(2, 3, 0)}, shape, at, dz);
     return 2 * t[kPull] + 3 * t[kPush];
-  };
-  const auto supervised = [&](std::vector<double>& a, std::vector<double>& b) {
-    return cross_entropy(shape, z1.data(), z2.data(), labels.data(), a.data(), b.data());
-  };
-  const auto check = [&](const auto& total) {
-    total(d1, d2);
-    for (std::size_t i = 0; i < z1.size(); ++i) {
-      constexpr double kStep = 1e-6;
-      const double kept = z1[i];
-      z1[i] = kept + kStep;
-      const double above = total(i1, i2);
-      z1[i] = kept - kStep;
-      const double below = total(i1, i2);
-      z1[i] = kept;
-      EXPECT_NEAR(d1[i], (above - below) / (2 * kStep), 1e-8);
-    }
-  };
-  check(contrastive);
-  check(supervised);
+  });
+  const Indices labels = indices_of({0, 3, 1, 1, 2});
+  expect_slopes(z, 1e-8, [&](const std::vector<double>& at, std::vector<double>& dz) {
+    return terms_of(CrossEntropyLoss{labels.at()}, shape, at, dz)[kCrossEntropy];
+  });
 }
 
 TEST(Multiply, EqualsTheLiteralSumsInEveryOrientation) {
@@ -159,6 +176,8 @@ TEST(Multiply, EqualsTheLiteralSumsInEveryOrientation) {
         for (float& v : a) v = static_cast<float>(random.normal());
         for (float& v : b) v = static_cast<float>(random.normal());
         multiply(ta, tb, rows, columns, inner, a.data(), b.data(), 1.0f, c.data());
+        std::vector<float> product(c.size(), std::numeric_limits<float>::quiet_NaN());  // as memory may be
+        multiply(ta, tb, rows, columns, inner, a.data(), b.data(), 0.0f, product.data());
         for (std::int64_t r = 0; r < rows; ++r)
           for (std::int64_t q = 0; q < columns; ++q) {
             double sum = 2;
@@ -166,6 +185,7 @@ TEST(Multiply, EqualsTheLiteralSumsInEveryOrientation) {
               sum += static_cast<double>(a[static_cast<std::size_t>(ta ? i * rows + r : r * inner + i)]) *
                      static_cast<double>(b[static_cast<std::size_t>(tb ? q * inner + i : i * columns + q)]);
             EXPECT_NEAR(static_cast<double>(c[static_cast<std::size_t>(r * columns + q)]), sum, 1e-4);
+            EXPECT_NEAR(static_cast<double>(product[static_cast<std::size_t>(r * columns + q)]), sum - 2, 1e-4);
           }
       }
 }
@@ -291,7 +311,7 @@ TEST_P(Networks, GradientsAreTheSlopesOfTheTwin) {
     const auto own_loss = [&] {
       OracleLosses found = losses();
       if (!local) return found.total;
-      const LplObjective& rule = d.objective->weights();
+      const LossWeights& rule = d.objective->weights();
       const std::vector<double>& t = found.terms[hook];
       return rule.predictive * t[kPull] + rule.hebbian * t[kPush] + rule.decorrelation * t[kDecorrelation] +
              t[kCrossEntropy];

@@ -14,7 +14,7 @@
 #include "core/errors.hpp"
 #include "rate/cpu/bfloat16.hpp"
 #include "rate/cpu/kernels.hpp"
-#include "rate/cpu/losses.hpp"
+#include "rate/cpu/loops.hpp"
 #include "rate/cpu/maps.hpp"
 #include "rate/exchange.hpp"
 
@@ -84,26 +84,26 @@ class CpuBackend final : public MapOperations {
     clear(array);
     return array;
   }
-  void clear(Array& array) override { std::memset(array.data.get(), 0, static_cast<std::size_t>(array.size) * 4); }
+  void clear(Array& array) override { std::memset(array.at(), 0, static_cast<std::size_t>(array.size) * 4); }
   void write(Array& array, const std::vector<float>& values) override {
-    std::copy(values.begin(), values.end(), array.data.get());
+    std::copy(values.begin(), values.end(), array.at());
   }
-  std::vector<float> read(const Array& array) override { return {array.data.get(), array.data.get() + array.size}; }
+  std::vector<float> read(const Array& array) override { return {array.at(), array.at(array.size)}; }
   void add(const Array& from, Array& to) override {
-    std::transform(from.data.get(), from.data.get() + from.size, to.data.get(), to.data.get(), std::plus<>());
+    std::transform(from.at(), from.at(from.size), to.at(), to.at(), std::plus<>());
   }
   void scale(Array& array, float factor) override {
-    std::for_each(array.data.get(), array.data.get() + array.size, [factor](float& value) { value *= factor; });
+    std::for_each(array.at(), array.at(array.size), [factor](float& value) { value *= factor; });
   }
   void copy(const Array& from, Array& to, std::int64_t offset) override {
-    std::copy_n(from.data.get(), from.size, to.data.get() + offset);
+    std::copy_n(from.at(), from.size, to.at(offset));
   }
   Indices indices(std::int64_t room) override {
     return {0, std::static_pointer_cast<std::int32_t>(allocate(room * 4))};
   }
   void write(Indices& indices, const std::vector<std::int32_t>& values) override {
     indices.size = static_cast<std::int64_t>(values.size());
-    std::copy(values.begin(), values.end(), indices.data.get());
+    std::copy(values.begin(), values.end(), indices.at());
   }
 
   bool makes_views(const ViewSource&) override { return false; }
@@ -121,13 +121,8 @@ class CpuBackend final : public MapOperations {
   Tensor input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
                         const Tensor& dy) override;
 
-  std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
-                               const Partners* positives, EstimateArrays* stale, Array& losses,
-                               std::int64_t offset) override;
-  std::vector<Tensor> contrastive_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
-                                       Array& losses, std::int64_t offset) override;
-  std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits, const Indices& labels,
-                                    Array& losses, std::int64_t offset) override;
+  std::vector<Tensor> loss(const HookLoss& loss, const Batch& batch, const std::vector<Tensor>& z, Array& losses,
+                           std::int64_t offset) override;
   void reduce(const Batch& batch, std::vector<Array>& parts) override;
 
   void adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
@@ -139,11 +134,6 @@ class CpuBackend final : public MapOperations {
     dnnl::convolution_forward::primitive_desc description;
     dnnl::convolution_forward forward;
   };
-  // Both views of the whole batch at one hook, gathered from all ranks.
-  struct Views {
-    HookShape shape{};
-    std::vector<float> z[2], gradient[2];
-  };
 
   const Plan& plan(const Convolution& layer, const Shape& x, Precision precision);
   memory converted(memory from, const memory::desc& to);
@@ -154,8 +144,10 @@ class CpuBackend final : public MapOperations {
                           Array& weight, Array& bias);
   void list_active_outputs(const Convolution& layer, const ConvolutionTrace& trace, const Shape& x, const Tensor& dy,
                            float* bias);
-  Views gather(const Batch& batch, const std::vector<Tensor>& z);
-  std::vector<Tensor> scatter(const Batch& batch, const std::vector<Tensor>& z, const Views& views);
+  // Both views of the whole batch at one hook, from all ranks, and the way back.
+  std::vector<float> gather(const Batch& batch, const HookShape& shape, const std::vector<Tensor>& z);
+  std::vector<Tensor> scatter(const Batch& batch, const HookShape& shape, const std::vector<Tensor>& z,
+                              const std::vector<float>& gradient);
 
   Communicator& comm_;
   dnnl::engine engine_;
@@ -241,16 +233,15 @@ Filters CpuBackend::prepare(const Convolution& layer, const Array& weight, const
   const std::int64_t taps = layer.kernel * layer.kernel;
   if (precision == Precision::float32 && is(memory::format_tag::OIhw16i16o)) {
     filters->weights = memory(wanted, engine_);
-    block_filters(layer.out, taps, layer.in, weight.data.get(),
-                  static_cast<float*>(filters->weights.get_data_handle()));
+    block_filters(layer.out, taps, layer.in, weight.at(), static_cast<float*>(filters->weights.get_data_handle()));
   } else if (precision == Precision::bfloat16 && is(memory::format_tag::OIhw8i16o2i)) {
     filters->weights = memory(wanted, engine_);
-    block_filters(layer.out, taps, layer.in, weight.data.get(),
+    block_filters(layer.out, taps, layer.in, weight.at(),
                   static_cast<std::uint16_t*>(filters->weights.get_data_handle()));
   } else {
-    filters->weights = converted(memory(plain, engine_, weight.data.get()), wanted);
+    filters->weights = converted(memory(plain, engine_, weight.at()), wanted);
   }
-  filters->bias = memory({{layer.out}, memory::data_type::f32, memory::format_tag::x}, engine_, bias.data.get());
+  filters->bias = memory({{layer.out}, memory::data_type::f32, memory::format_tag::x}, engine_, bias.at());
   return {filters};
 }
 
@@ -369,7 +360,7 @@ void CpuBackend::add_gradient(const Convolution& layer, const Trace& trace, cons
     throw Error(fmt::format("a slice of {} maps of {} x {} pixels is too large; use a smaller training.batch",
                             x.shape.samples, x.shape.height, x.shape.width));
   const std::int64_t capacity = dy.shape.samples * layer.output(x.shape).positions();
-  list_active_outputs(layer, kept, x.shape, by_position(dy, layer.output(x.shape)), bias.data.get());
+  list_active_outputs(layer, kept, x.shape, by_position(dy, layer.output(x.shape)), bias.at());
   const std::int64_t tap_count = layer.kernel * layer.kernel;
   std::vector<std::int32_t> taps(static_cast<std::size_t>(tap_count));
   for (std::int64_t t = 0; t < tap_count; ++t)
@@ -395,7 +386,7 @@ void CpuBackend::add_gradient(const Convolution& layer, const Trace& trace, cons
       for (std::int64_t o = 0; o < layer.out; ++o) {
         sum_windows(padded, active_.data() + o * capacity, active_count_[static_cast<std::size_t>(o)], taps.data(),
                     tap_count, sums);
-        float* const to = weight.data.get() + o * tap_count * layer.in + block * kLanes;
+        float* const to = weight.at(o * tap_count * layer.in + block * kLanes);
         for (std::int64_t t = 0; t < tap_count; ++t)
           for (std::int64_t lane = 0; lane < lanes; ++lane) to[t * layer.in + lane] += sums[t * kLanes + lane];
       }
@@ -410,12 +401,12 @@ void CpuBackend::add_dense_gradient(const Convolution& layer, const Trace& trace
   const std::vector<float> input = download(x);
   std::vector<float> sum(static_cast<std::size_t>(layer.out * layer.in));
   multiply(true, false, layer.out, layer.in, rows, gradient.data(), input.data(), 0.0f, sum.data());
-  for (std::size_t i = 0; i < sum.size(); ++i) weight.data.get()[i] += sum[i];
+  for (std::size_t i = 0; i < sum.size(); ++i) weight.at()[i] += sum[i];
   std::vector<float> total(static_cast<std::size_t>(layer.out));
   for (std::int64_t n = 0; n < rows; ++n)
     for (std::int64_t o = 0; o < layer.out; ++o)
       total[static_cast<std::size_t>(o)] += gradient[static_cast<std::size_t>(n * layer.out + o)];
-  for (std::size_t o = 0; o < total.size(); ++o) bias.data.get()[o] += total[o];
+  for (std::size_t o = 0; o < total.size(); ++o) bias.at()[o] += total[o];
 }
 
 Tensor CpuBackend::unpooled_gradient(const Convolution& layer, const Trace& trace, const Shape& x, const Tensor& given,
@@ -460,87 +451,55 @@ Tensor CpuBackend::input_gradient(const Convolution& layer, const Filters& filte
   return dx;
 }
 
-CpuBackend::Views CpuBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
-  const HookExtent extent = hook_extent(comm_, batch, z);
-  Views views;
-  views.shape = {batch.samples(), extent.positions, extent.units};
-  const std::int64_t row = extent.positions * extent.units;
+std::vector<float> CpuBackend::gather(const Batch& batch, const HookShape& shape, const std::vector<Tensor>& z) {
+  const std::int64_t row = shape.columns();
   std::vector<float> own;
   for (const Tensor& slice : z) {
     const std::vector<float> values = download(slice);
     own.insert(own.end(), values.begin(), values.end());
   }
   const std::vector<float> all = gather_slices(comm_, batch, row, std::move(own));
-  for (auto& view : views.z) view.resize(static_cast<std::size_t>(views.shape.size()));
-  for (auto& view : views.gradient) view.resize(static_cast<std::size_t>(views.shape.size()));
-  const float* from = all.data();
+  std::vector<float> views(all.size());
+  auto from = all.begin();
   for (const Slice& slice : batch.slices())
-    for (auto& view : views.z) {
-      std::copy(from, from + slice.count * row, view.begin() + slice.first * row);
+    for (const std::int64_t view : {0, 1}) {
+      std::copy_n(from, slice.count * row, views.begin() + view * shape.view() + slice.first * row);
       from += slice.count * row;
     }
   return views;
 }
 
-std::vector<Tensor> CpuBackend::scatter(const Batch& batch, const std::vector<Tensor>& z, const Views& views) {
-  const std::int64_t row = views.shape.positions * views.shape.units;
+std::vector<Tensor> CpuBackend::scatter(const Batch& batch, const HookShape& shape, const std::vector<Tensor>& z,
+                                        const std::vector<float>& gradient) {
+  const std::int64_t row = shape.columns();
   std::vector<Tensor> gradients;
   const std::vector<Slice> mine = batch.mine();
   for (std::size_t s = 0; s < mine.size(); ++s) {
     std::vector<float> values;
-    for (const auto& view : views.gradient)
-      values.insert(values.end(), view.begin() + mine[s].first * row,
-                    view.begin() + (mine[s].first + mine[s].count) * row);
+    for (const std::int64_t view : {0, 1}) {
+      const auto first = gradient.begin() + view * shape.view() + mine[s].first * row;
+      values.insert(values.end(), first, first + mine[s].count * row);
+    }
     gradients.push_back(upload(values, z[s].shape, Precision::float32));
   }
   return gradients;
 }
 
-std::vector<Tensor> CpuBackend::lpl_loss(const LplObjective& objective, const Batch& batch,
-                                         const std::vector<Tensor>& z, const Partners* positives, EstimateArrays* stale,
-                                         Array& losses, std::int64_t offset) {
-  Views v = gather(batch, z);
-  StaleEstimates estimates;
-  if (stale && stale->mean.size != 0 && stale->mean.size != v.shape.units)
-    throw IoError(
-        fmt::format("the checkpoint holds estimates of {} units for a layer of {}", stale->mean.size, v.shape.units));
-  if (stale) estimates = {read(stale->mean), read(stale->variance)};
-  const LossTerms terms = rate::lpl_loss(objective, v.shape, v.z[0].data(), v.z[1].data(),
-                                         positives ? positives->of_first.data.get() : nullptr,
-                                         stale ? &estimates : nullptr, v.gradient[0].data(), v.gradient[1].data());
-  if (stale) {
-    if (stale->mean.size == 0) *stale = {zeros(v.shape.units), zeros(v.shape.units)};
-    write(stale->mean, estimates.mean);
-    write(stale->variance, estimates.variance);
-  }
-  for (std::size_t t = 0; t < terms.size(); ++t)
-    losses.data.get()[offset + static_cast<std::int64_t>(t)] = static_cast<float>(terms[t]);
-  return scatter(batch, z, v);
-}
-
-std::vector<Tensor> CpuBackend::contrastive_loss(const LplObjective& objective, const Batch& batch,
-                                                 const std::vector<Tensor>& z, Array& losses, std::int64_t offset) {
-  Views v = gather(batch, z);
-  const LossTerms terms = rate::contrastive_loss(objective, v.shape, v.z[0].data(), v.z[1].data(), v.gradient[0].data(),
-                                                 v.gradient[1].data());
-  for (std::size_t t = 0; t < terms.size(); ++t)
-    losses.data.get()[offset + static_cast<std::int64_t>(t)] = static_cast<float>(terms[t]);
-  return scatter(batch, z, v);
-}
-
-std::vector<Tensor> CpuBackend::cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
-                                              const Indices& labels, Array& losses, std::int64_t offset) {
-  Views v = gather(batch, logits);
-  losses.data.get()[offset + kCrossEntropy] = static_cast<float>(rate::cross_entropy(
-      v.shape, v.z[0].data(), v.z[1].data(), labels.data.get(), v.gradient[0].data(), v.gradient[1].data()));
-  return scatter(batch, logits, v);
+std::vector<Tensor> CpuBackend::loss(const HookLoss& loss, const Batch& batch, const std::vector<Tensor>& z,
+                                     Array& losses, std::int64_t offset) {
+  const HookShape shape = hook_shape(comm_, batch, z);
+  const std::vector<float> views = gather(batch, shape, z);
+  std::vector<float> gradient(views.size());
+  const Hook<float> hook{shape, views.data(), gradient.data(), losses.at(offset)};
+  std::visit([&](const auto& own) { own.evaluate(HostLoops(), hook); }, loss);
+  return scatter(batch, shape, z, gradient);
 }
 
 void CpuBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
   if (comm_.size() == 1) return;  // already summed in the order of the slices
   std::vector<const float*> own;
-  for (std::size_t s = 0; s < batch.mine().size(); ++s) own.push_back(parts[s].data.get());
-  sum_slices(comm_, batch, parts[0].size, own, parts[0].data.get());
+  for (std::size_t s = 0; s < batch.mine().size(); ++s) own.push_back(parts[s].at());
+  sum_slices(comm_, batch, parts[0].size, own, parts[0].at());
 }
 
 void CpuBackend::adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
@@ -548,18 +507,18 @@ void CpuBackend::adam(const AdamForm& form, const Array& rates, const Array& gra
   constexpr std::int64_t kChunk = 1 << 14;
 #pragma omp parallel for schedule(static)
   for (std::int64_t first = 0; first < value.size; first += kChunk)
-    adam_update(form, rates.data.get(), std::min(kChunk, value.size - first), gradient.data.get() + first,
-                value.data.get() + first, mean.data.get() + first, square.data.get() + first);
+    adam_update(form, rates.at(), std::min(kChunk, value.size - first), gradient.at(first), value.at(first),
+                mean.at(first), square.at(first));
 }
 
 void CpuBackend::sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) {
-  const float rate = rates.data.get()[0];
+  const float rate = rates.at()[0];
   const auto momentum = static_cast<float>(form.momentum);
   const auto decay = static_cast<float>(form.weight_decay);
   for (std::int64_t i = 0; i < value.size; ++i) {
-    float& v = value.data.get()[i];
-    float& m = buffer.data.get()[i];
-    m = momentum * m + (gradient.data.get()[i] + decay * v);
+    float& v = value.at()[i];
+    float& m = buffer.at()[i];
+    m = momentum * m + (gradient.at()[i] + decay * v);
     v -= rate * m;
   }
 }

@@ -95,7 +95,7 @@ Tensor MapOperations::adaptive_mean_gradient(const Tensor& dy, const Shape& shap
 
 Tensor MapOperations::dropout(const Dropout& dropout, const Tensor& x) {
   Tensor y = new_tensor(x.shape, x.precision);
-  const std::int32_t* const words = dropout.seed.data.get();
+  const std::int32_t* const words = dropout.seed.at();
   const std::uint64_t seed =
       static_cast<std::uint32_t>(words[0]) | static_cast<std::uint64_t>(static_cast<std::uint32_t>(words[1])) << 32;
   const auto scale = static_cast<float>(1.0 / (1.0 - dropout.probability));
@@ -204,7 +204,7 @@ void MapOperations::add_moments(const Tensor& x, const Tensor* dy, const Array& 
     float middle[kLanes] = {};
     const std::int64_t lanes = std::min(kLanes, channels - block * kLanes);
     const std::int64_t to = view * channels + block * kLanes;
-    std::copy_n(centre.data.get() + to, lanes, middle);
+    std::copy_n(centre.at(to), lanes, middle);
     for (std::int64_t n = view * half; n < (view + 1) * half; ++n)
       for (std::int64_t p = 0; p < positions; ++p)
         for (std::int64_t lane = 0; lane < kLanes; ++lane) {
@@ -215,8 +215,8 @@ void MapOperations::add_moments(const Tensor& x, const Tensor* dy, const Array& 
           second[lane] += d * deviation;
         }
     for (std::int64_t lane = 0; lane < lanes; ++lane) {
-      sums.data.get()[to + lane] += static_cast<float>(first[lane]);
-      sums.data.get()[2 * channels + to + lane] += static_cast<float>(second[lane]);
+      sums.at()[to + lane] += static_cast<float>(first[lane]);
+      sums.at()[2 * channels + to + lane] += static_cast<float>(second[lane]);
     }
   };
   with_elements(x, [&](const auto* from) {
@@ -240,7 +240,7 @@ Tensor MapOperations::combine(const Tensor& x, const Tensor* dy, const Array& co
     const std::int64_t view = map / channel_blocks < x.shape.samples / 2 ? 0 : 1, block = map % channel_blocks;
     float c[4][kLanes] = {};
     for (std::int64_t k = 0; k < 4; ++k)
-      std::copy_n(coefficients.data.get() + (2 * k + view) * channels + block * kLanes,
+      std::copy_n(coefficients.at((2 * k + view) * channels + block * kLanes),
                   std::min(kLanes, channels - block * kLanes), c[k]);
     for (std::int64_t p = 0; p < positions; ++p)
       for (std::int64_t lane = 0; lane < kLanes; ++lane) {

@@ -13,7 +13,7 @@
 #include "rate/cuda/exchange.hpp"
 #include "rate/cuda/images.hpp"
 #include "rate/cuda/launch.hpp"
-#include "rate/cuda/losses.hpp"
+#include "rate/cuda/loops.hpp"
 #include "rate/data/augment.hpp"
 #include "rate/exchange.hpp"
 
@@ -97,7 +97,7 @@ struct RectifierTrace {
 
 // Both views of the whole batch at one hook, on the device.
 struct Views {
-  HookSize hook;
+  HookShape hook;
   SliceOrder order;
   std::shared_ptr<float> z, gradient;  // z may be what was given
 };
@@ -129,27 +129,27 @@ class CudaBackend final : public Backend {
     clear(array);
     return array;
   }
-  void clear(Array& array) override { device_->clear(array.data.get(), array.size * 4); }
-  void write(Array& array, const std::vector<float>& values) override { send(*device_, values, array.data.get()); }
+  void clear(Array& array) override { device_->clear(array.at(), array.size * 4); }
+  void write(Array& array, const std::vector<float>& values) override { send(*device_, values, array.at()); }
   std::vector<float> read(const Array& array) override {
     std::vector<float> values(static_cast<std::size_t>(array.size));
-    device_->download(values.data(), array.data.get(), array.size * 4);
+    device_->download(values.data(), array.at(), array.size * 4);
     return values;
   }
 
   void add(const Array& from, Array& to) override {
-    launch(*device_, "the kernel of sums", from.size, Sum<float>{to.data.get(), from.data.get(), to.data.get()});
+    launch(*device_, "the kernel of sums", from.size, Sum<float>{to.at(), from.at(), to.at()});
   }
   void scale(Array& array, float factor) override {
-    launch(*device_, "the scaling kernel", array.size, Scale<float>{array.data.get(), factor, array.data.get()});
+    launch(*device_, "the scaling kernel", array.size, Scale<float>{array.at(), factor, array.at()});
   }
   void copy(const Array& from, Array& to, std::int64_t offset) override {
-    device_->copy(to.data.get() + offset, from.data.get(), from.size * 4);
+    device_->copy(to.at(offset), from.at(), from.size * 4);
   }
   Indices indices(std::int64_t room) override { return {0, allocate<std::int32_t>(*device_, room)}; }
   void write(Indices& indices, const std::vector<std::int32_t>& values) override {
     indices.size = static_cast<std::int64_t>(values.size());
-    send(*device_, values, indices.data.get());
+    send(*device_, values, indices.at());
   }
 
   bool makes_views(const ViewSource& source) override;
@@ -179,13 +179,8 @@ class CudaBackend final : public Backend {
     std::visit([&](const auto& own) { launch(*device_, "the kernel of normalisation", own.calls(), own); }, step);
   }
 
-  std::vector<Tensor> lpl_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
-                               const Partners* positives, EstimateArrays* stale, Array& losses,
-                               std::int64_t offset) override;
-  std::vector<Tensor> contrastive_loss(const LplObjective& objective, const Batch& batch, const std::vector<Tensor>& z,
-                                       Array& losses, std::int64_t offset) override;
-  std::vector<Tensor> cross_entropy(const Batch& batch, const std::vector<Tensor>& logits, const Indices& labels,
-                                    Array& losses, std::int64_t offset) override;
+  std::vector<Tensor> loss(const HookLoss& loss, const Batch& batch, const std::vector<Tensor>& z, Array& losses,
+                           std::int64_t offset) override;
   void reduce(const Batch& batch, std::vector<Array>& parts) override;
 
   void adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
@@ -200,13 +195,11 @@ class CudaBackend final : public Backend {
   }
 
   // Kernels count in 32 bits. Slices may differ, so this may happen to one rank alone.
-  void refuse_large(std::int64_t numbers, std::string_view what) const {
-    if (numbers > INT32_MAX)
-      throw DeviceError(fmt::format("{}: {} has {} numbers, more than the 2^31 that are possible; use a smaller batch",
-                                    device_->name(), what, numbers));
-  }
   Tensor new_tensor(const Shape& shape, Precision precision) {
-    refuse_large(shape.size(), "a map");
+    if (shape.size() > INT32_MAX)
+      throw DeviceError(
+          fmt::format("{}: a map has {} numbers, more than the 2^31 that are possible; use a smaller batch",
+                      device_->name(), shape.size()));
     return {shape, precision, device_->allocate(shape.size() * bytes_of(precision))};
   }
 
@@ -224,7 +217,7 @@ class CudaBackend final : public Backend {
   template <class Value>
   void add_sums(std::int64_t rows, std::int64_t columns, const Value& value, Array& to) {
     const SummedColumns sums = summed_columns(*device_, "the kernel of the bias gradient", rows, columns, value);
-    launch(*device_, "the kernel of the bias gradient", columns, AddSums{sums.parts, to.data.get()});
+    launch(*device_, "the kernel of the bias gradient", columns, AddSums{sums.parts, to.at()});
   }
   // The gradient before pooling and rectifier, in the precision of x. The bias's is added to `bias` unless null.
   Tensor unpooled_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
@@ -314,7 +307,7 @@ Filters CudaBackend::prepare(const Convolution&, const Array& weight, const Arra
   filters->bias = bias.data;
   if (precision == Precision::bfloat16) {
     const std::shared_ptr<Bfloat> narrowed = allocate<Bfloat>(*device_, weight.size);
-    launch(*device_, "the kernel that rounds filters", weight.size, Narrow{weight.data.get(), narrowed.get()});
+    launch(*device_, "the kernel that rounds filters", weight.size, Narrow{weight.at(), narrowed.get()});
     filters->weights = narrowed;
   }
   return {filters};
@@ -413,7 +406,7 @@ void CudaBackend::add_gradient(const Convolution& layer, const Trace& trace, con
     convolutions_.filter_gradient(layer, x, dense.data.get(), sum.data.get());
   with_elements(sum, [&](const auto* from) {
     launch(*device_, "the kernel that adds gradients", layer.weights(),
-           Accumulate<ElementOf<decltype(from)>>{from, weight.data.get()});
+           Accumulate<ElementOf<decltype(from)>>{from, weight.at()});
   });
 }
 
@@ -469,7 +462,7 @@ Tensor CudaBackend::dropout(const Dropout& dropout, const Tensor& x) {
     using Element = ElementOf<decltype(from)>;
     launch(*device_, "the kernel of dropout", x.shape.size(),
            DropOut<Element>{dropout.probability, static_cast<float>(1.0 / (1.0 - dropout.probability)),
-                            static_cast<Index>(Draw::dropout), dropout.layer, dropout.seed.data.get(),
+                            static_cast<Index>(Draw::dropout), dropout.layer, dropout.seed.at(),
                             to_index(dropout.samples.first), to_index(dropout.samples.count),
                             to_index(x.shape.size() / x.shape.samples), from, static_cast<Element*>(y.data.get())});
   });
@@ -522,9 +515,9 @@ void CudaBackend::add_moments(const Tensor& x, const Tensor* dy, const Array& ce
   with_elements(x, [&](const auto* from) {
     with_elements(dy ? *dy : x, [&](const auto* gradient) {
       const Moments<ElementOf<decltype(gradient)>, ElementOf<decltype(from)>> value{
-          from, dy ? gradient : nullptr, centre.data.get(), to_index(rows), to_index(channels)};
+          from, dy ? gradient : nullptr, centre.at(), to_index(rows), to_index(channels)};
       const SummedColumns summed = summed_columns(*device_, "the kernel of moments", rows, 4 * channels, value);
-      launch(*device_, "the kernel of moments", 4 * channels, AddSums{summed.parts, sums.data.get()});
+      launch(*device_, "the kernel of moments", 4 * channels, AddSums{summed.parts, sums.at()});
     });
   });
 }
@@ -537,7 +530,7 @@ Tensor CudaBackend::combine(const Tensor& x, const Tensor* dy, const Array& coef
     with_elements(dy ? *dy : x, [&](const auto* gradient) {
       launch(*device_, "the normalising kernel", x.shape.size(),
              Combine<ElementOf<decltype(gradient)>, Element>{static_cast<const Element*>(x.data.get()),
-                                                             dy ? gradient : nullptr, coefficients.data.get(),
+                                                             dy ? gradient : nullptr, coefficients.at(),
                                                              to_index(view_1), to_index(x.shape.channels), to});
     });
   });
@@ -545,10 +538,8 @@ Tensor CudaBackend::combine(const Tensor& x, const Tensor* dy, const Array& coef
 }
 
 Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
-  const HookExtent extent = hook_extent(comm_, batch, z);
   Views views;
-  views.hook = {batch.samples(), extent.positions, extent.units};
-  refuse_large(2 * views.hook.view(), "a hook");
+  views.hook = hook_shape(comm_, batch, z);
   const std::int64_t row = views.hook.columns();
   views.order = {to_index(batch.samples()), to_index(batch.slices()[0].count), to_index(row)};
   views.gradient = allocate<float>(*device_, 2 * views.hook.view());
@@ -599,35 +590,19 @@ std::vector<Tensor> CudaBackend::scatter(const Batch& batch, const std::vector<T
   return gradients;
 }
 
-std::vector<Tensor> CudaBackend::lpl_loss(const LplObjective& objective, const Batch& batch,
-                                          const std::vector<Tensor>& z, const Partners* positives,
-                                          EstimateArrays* stale, Array& losses, std::int64_t offset) {
+std::vector<Tensor> CudaBackend::loss(const HookLoss& loss, const Batch& batch, const std::vector<Tensor>& z,
+                                      Array& losses, std::int64_t offset) {
   const Views v = gather(batch, z);
-  cuda::lpl_loss(*device_, objective, v.hook, v.z.get(), positives, stale, v.gradient.get(),
-                 losses.data.get() + offset);
+  const Hook<float> hook{v.hook, v.z.get(), v.gradient.get(), losses.at(offset)};
+  std::visit([&](const auto& own) { own.evaluate(DeviceLoops{*device_}, hook); }, loss);
   return scatter(batch, z, v);
-}
-
-std::vector<Tensor> CudaBackend::contrastive_loss(const LplObjective& objective, const Batch& batch,
-                                                  const std::vector<Tensor>& z, Array& losses, std::int64_t offset) {
-  const Views v = gather(batch, z);
-  cuda::contrastive_loss(*device_, objective, v.hook, v.z.get(), v.gradient.get(), losses.data.get() + offset);
-  return scatter(batch, z, v);
-}
-
-std::vector<Tensor> CudaBackend::cross_entropy(const Batch& batch, const std::vector<Tensor>& logits,
-                                               const Indices& labels, Array& losses, std::int64_t offset) {
-  const Views v = gather(batch, logits);
-  cuda::cross_entropy(*device_, v.hook, v.z.get(), labels.data.get(), v.gradient.get(),
-                      losses.data.get() + offset + kCrossEntropy);
-  return scatter(batch, logits, v);
 }
 
 void CudaBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
   if (comm_.size() == 1) return;  // already summed in the order of the slices
   std::vector<const float*> own;
-  for (std::size_t s = 0; s < batch.mine().size(); ++s) own.push_back(parts[s].data.get());
-  exchange_->sum(batch, parts[0].size, own, parts[0].data.get());
+  for (std::size_t s = 0; s < batch.mine().size(); ++s) own.push_back(parts[s].at());
+  exchange_->sum(batch, parts[0].size, own, parts[0].at());
 }
 
 void CudaBackend::adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,

@@ -6,10 +6,10 @@
 #include <cstdint>
 
 #include "rate/cuda/elements.hpp"
-#include "rate/cuda/loss_bodies.hpp"
 #include "rate/cuda/map_bodies.hpp"
 #include "rate/cuda/sum_bodies.hpp"
 #include "rate/cuda/tile_bodies.hpp"
+#include "rate/loss_bodies.hpp"
 #include "rate/normalisation.hpp"
 
 namespace lpl::rate::cuda {

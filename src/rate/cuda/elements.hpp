@@ -12,9 +12,6 @@
 
 namespace lpl::rate::cuda {
 
-// Indices within one array. 32 bits: a device divides them several times faster than 64.
-using Index = std::uint32_t;
-
 // Which output of a pooling window won, or that none of it was active: where the gradient goes.
 inline constexpr std::uint8_t kSilent = 255;
 

@@ -51,6 +51,7 @@ __global__ void sum_losses_kernel(LossSums all, float* to) {
 
 // The threads of a block of columns: neighbouring ones read neighbouring columns.
 struct ColumnBlock {
+  static constexpr Index kColumns = kBlockColumns;
   Index column;
   bool there;
   double (*parts)[kColumnLanes][kBlockColumns];
@@ -88,7 +89,7 @@ struct ColumnBlock {
 template <class Body>
 __global__ void __launch_bounds__(kBlockColumns* kColumnLanes) for_each_column_kernel(Index columns, Body body) {
   __shared__ double parts[kMostColumnSums][kColumnLanes][kBlockColumns];
-  __shared__ double memory[kColumnMemory];
+  __shared__ double memory[column_memory(kBlockColumns)];
   const Index column = blockIdx.x * kBlockColumns + threadIdx.x;
   body(ColumnBlock{column, column < columns, parts}, memory);
 }
@@ -163,7 +164,7 @@ cudaError_t for_each_column(cudaStream_t stream, const Body& body) {
 }
 
 cudaError_t sum_losses(cudaStream_t stream, const LossSums& sums, Index count, float* to) {
-  if (count == 0 || count > kMostLosses) return cudaErrorInvalidValue;
+  if (count == 0 || count > kLossTerms) return cudaErrorInvalidValue;
   sum_losses_kernel<<<count, kBlock, 0, stream>>>(sums, to);
   return cudaGetLastError();
 }

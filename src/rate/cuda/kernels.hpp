@@ -14,8 +14,9 @@ namespace lpl::rate::cuda {
 
 // Threads of a block, and blocks of a grid.
 inline constexpr Index kBlock = 256;
-inline constexpr Index kColumns = 32;       // of a block that sums columns: one warp reads neighbouring columns
-inline constexpr Index kColumnLanes = 128;  // of a block of kBlockColumns columns
+inline constexpr Index kColumns = 32;  // of a block that sums columns: one warp reads neighbouring columns
+inline constexpr Index kBlockColumns = 8,
+                       kColumnLanes = 128;  // of a block of rate/loss_bodies.hpp: columns, and threads of one
 constexpr Index blocks_of(Index count) { return (count + kBlock - 1) / kBlock; }
 constexpr Index column_blocks_of(Index columns) { return (columns + kColumns - 1) / kColumns; }
 
@@ -31,7 +32,7 @@ cudaError_t for_each_sample(cudaStream_t stream, std::int64_t samples, const Bod
 template <class Value>
 cudaError_t sum_columns(cudaStream_t stream, Index rows, Index columns, const Value& value, double* parts);
 
-// A body of rate/cuda/loss_bodies.hpp, for columns in blocks of kBlockColumns.
+// A body of rate/loss_bodies.hpp, for columns in blocks of kBlockColumns.
 template <class Body>
 cudaError_t for_each_column(cudaStream_t stream, const Body& body);
 

@@ -63,11 +63,6 @@ SummedColumns summed_columns(Device& device, std::string_view kernel, std::int64
   return sums;
 }
 
-template <class Body>
-void launch_columns(const Device& device, std::string_view kernel, const Body& body) {
-  device.check(for_each_column(device.stream(), body), kernel);
-}
-
 inline cublasOperation_t operation(bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; }
 
 // c (rows x columns) = op(a) op(b) + beta c by rows; op(a) is rows x inner, op(b) inner x columns. Accumulates in

@@ -42,17 +42,6 @@ struct AddSums {
   LPL_DEVICE void operator()(Index column) const { to[column] += static_cast<float>(parts.sum(column)); }
 };
 
-// Losses: each a sum of terms times a factor, 0 without terms.
-struct LossSum {
-  const double* terms;
-  Index count;
-  double factor;
-};
-inline constexpr Index kMostLosses = 4;
-struct LossSums {
-  LossSum losses[kMostLosses];
-};
-
 // The part of a sum over `count` terms that one of `threads` threads takes.
 LPL_DEVICE inline double thread_sum(const double* terms, Index count, Index thread, Index threads) {
   double sum = 0;

@@ -14,9 +14,7 @@ class Contrastive final : public Objective {
   std::string needs_pooling() const override {
     return "the contrastive rule compares whole samples, not positions; set network.pooling = true";
   }
-  std::vector<Tensor> evaluate(Backend& backend, const HookBatch& hook, const std::vector<Tensor>& z) const override {
-    return backend.contrastive_loss(weights_at(hook), hook.batch, z, hook.losses, hook.offset);
-  }
+  HookLoss loss(const HookBatch& hook) const override { return ContrastiveLoss{weights(), hook.rounded}; }
 };
 
 }  // namespace

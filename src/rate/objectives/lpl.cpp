@@ -19,8 +19,8 @@ class Lpl final : public Objective {
     return "stale estimates are kept by unit, not by position; set network.pooling = true or "
            "rate.estimates = \"batch\" in the rule";
   }
-  std::vector<Tensor> evaluate(Backend& backend, const HookBatch& hook, const std::vector<Tensor>& z) const override {
-    return backend.lpl_loss(weights_at(hook), hook.batch, z, hook.positives, hook.estimates, hook.losses, hook.offset);
+  HookLoss loss(const HookBatch& hook) const override {
+    return LplLoss{weights(), hook.positives, hook.estimates, hook.rounded};
   }
 
  private:

@@ -13,15 +13,12 @@ namespace lpl::rate {
 
 struct TrainingDescription;
 
-// What losses at a hook know besides the activities, and where their terms go: losses[offset ...], in LossTerm order.
+// What a loss at a hook knows besides the activities.
 struct HookBatch {
-  const Batch& batch;
   const Partners* positives;  // null: the samples of a pair
   EstimateArrays* estimates;  // null: none are kept
   const Indices& labels;
-  Array& losses;
-  std::int64_t offset;
-  bool rounded;  // LplObjective
+  bool rounded;  // activities are rounded to bfloat16 on their way
 };
 
 class Objective {
@@ -39,31 +36,25 @@ class Objective {
   // Weighted sum of the terms at a hook.
   double total(const LossTerms& terms) const;
   // Coefficients and forms of the terms.
-  const LplObjective& weights() const { return weights_; }
-  LplObjective weights_at(const HookBatch& hook) const {
-    LplObjective weights = weights_;
-    weights.rounded = hook.rounded;
-    return weights;
-  }
+  const LossWeights& weights() const { return weights_; }
 
   // Why it cannot learn from what is described, and what to do; "" where it can.
   virtual std::string misfit(const TrainingDescription&) const { return {}; }
   // Why it cannot learn from maps that are not pooled; "" where it can.
   virtual std::string needs_pooling() const { return {}; }
 
-  // Losses of the whole batch at a hook, from the activities of this rank's slices, or with labels from the logits of
-  // the classifier; returns their gradients by slice. Collective.
-  virtual std::vector<Tensor> evaluate(Backend& backend, const HookBatch& hook, const std::vector<Tensor>& z) const = 0;
+  // The loss at a hook, of activities or with labels of the logits of the classifier.
+  virtual HookLoss loss(const HookBatch& hook) const = 0;
   // Gradient of the weights (units x inputs) of a linear layer from samples of its inputs and outputs, times `scale`;
   // on the host.
   virtual std::vector<float> layer_gradient(std::span<const float> weights, std::span<const float> inputs,
                                             std::span<const float> outputs, std::int64_t units, double scale) const;
 
  protected:
-  explicit Objective(const LplObjective& weights) : weights_(weights) {}
+  explicit Objective(const LossWeights& weights) : weights_(weights) {}
 
  private:
-  LplObjective weights_;
+  LossWeights weights_;
 };
 
 // Reads the table of a rule. Throws ConfigError.

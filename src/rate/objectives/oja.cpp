@@ -19,9 +19,7 @@ class Oja final : public Objective {
     return "Oja's rule is defined for one linear layer trained by gradient steps; use network.net = "
            "\"linear\", optimizer.type = \"sgd\", learning.scope = \"layer_local\" and no projector";
   }
-  std::vector<Tensor> evaluate(Backend&, const HookBatch&, const std::vector<Tensor>&) const override {
-    throw Error("Oja's rule has no losses");
-  }
+  HookLoss loss(const HookBatch&) const override { throw Error("Oja's rule has no losses"); }
   std::vector<float> layer_gradient(std::span<const float> weights, std::span<const float> inputs,
                                     std::span<const float> outputs, std::int64_t units, double scale) const override {
     const auto rows = static_cast<std::size_t>(units), columns = weights.size() / rows;

@@ -13,10 +13,7 @@ class Supervised final : public Objective {
   std::string needs_pooling() const override {
     return "classifiers judge whole samples, not positions; set network.pooling = true";
   }
-  std::vector<Tensor> evaluate(Backend& backend, const HookBatch& hook,
-                               const std::vector<Tensor>& logits) const override {
-    return backend.cross_entropy(hook.batch, logits, hook.labels, hook.losses, hook.offset);
-  }
+  HookLoss loss(const HookBatch& hook) const override { return CrossEntropyLoss{hook.labels.at()}; }
 };
 
 }  // namespace

@@ -1,5 +1,5 @@
-// What a layer-local (or end-to-end) network learns from: the terms of latent predictive learning with their
-// coefficients and forms (Halvagal & Zenke 2023, Methods; rule files hold them, see docs/language.md).
+// The terms of losses, with their coefficients and forms (Halvagal & Zenke 2023, Methods; rule files hold them, see
+// docs/language.md).
 #pragma once
 
 #include <array>
@@ -10,14 +10,13 @@
 
 namespace lpl::rate {
 
-struct LplObjective {
+struct LossWeights {
   double predictive = 1;      // coefficient of the pull term
   double hebbian = 1;         // of the push term
   double decorrelation = 10;  // of the decorrelation term
   HebbianForm form = HebbianForm::log_variance;
   double epsilon = 1e-4;  // added to the variance
   PredictiveGradient gradient = PredictiveGradient::both;
-  bool rounded = false;  // activities are rounded to bfloat16 on their way: products of them may be as coarse
 };
 
 // Order of the terms in arrays of losses.
