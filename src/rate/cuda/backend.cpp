@@ -25,6 +25,8 @@ using Bfloat = std::uint16_t;
 
 Index to_index(std::int64_t value) { return static_cast<Index>(value); }
 
+std::int64_t kibibytes(std::int64_t bytes) { return (bytes + 1023) >> 10; }
+
 std::int64_t bytes_of(Precision precision) { return precision == Precision::float32 ? 4 : 2; }
 
 MapSize size_of(const Shape& s) { return {to_index(s.height), to_index(s.width), to_index(s.channels)}; }
@@ -105,8 +107,12 @@ struct Views {
 class CudaBackend final : public Backend {
  public:
   CudaBackend(Communicator& comm, int device) : comm_(comm), device_(open(comm, device)), convolutions_(*device_) {
-    if (comm.size() > 1) exchange_ = make_device_exchange(comm, *device_);
+    if (comm.size() > 1)
+      exchange_ = make_device_exchange(comm, *device_);
+    else
+      device_->when_full([this] { forget_graphs(); });  // several ranks record together or not at all
   }
+  ~CudaBackend() override { device_->when_full(nullptr); }
 
   std::string description() const override {
     const int runtime = CUDART_VERSION;
@@ -236,34 +242,57 @@ class CudaBackend final : public Backend {
   std::shared_ptr<Device> device_;
   Convolutions convolutions_;
   std::unique_ptr<DeviceExchange> exchange_;  // of several ranks
-  // What repeat() knows of batches, by their number of samples: the graph, empty after the first time, and the maps
-  // that it was recorded with.
+  // What repeat() knows of batches, by their number of samples: the maps that a step is given, its memory and, once it
+  // is recorded, the graph.
   struct Recording {
-    Device::Graph graph;
     std::vector<Tensor> x;
+    std::shared_ptr<StepMemory> memory;
+    Device::Graph graph;
   };
   std::map<std::int64_t, Recording> recordings_;
+  std::shared_ptr<void> arena_;  // of all graphs
+  void make_arena();
+  void forget_graphs();
   // Of the source that was last asked about; empty where the host makes its views.
   const ImageStore* store_ = nullptr;
   std::unique_ptr<ResidentImages> images_;
 };
 
-// The first time everything is done call by call: libraries choose their algorithms, memory is made, beside which that
-// of recorded steps may not fit. The second time it is recorded.
+// The first time everything is done call by call: libraries choose their algorithms, and it shows what memory a step
+// needs. The second time it is recorded.
 void CudaBackend::repeat(const Batch& batch, std::vector<Tensor> x,
                          const std::function<void(std::vector<Tensor>)>& step) {
-  const auto [place, first] = recordings_.try_emplace(batch.samples());
-  if (first) device_->trim();
-  if (first || device_->synchronous()) return step(std::move(x));
-  Recording& known = place->second;
-  if (!known.graph) {
-    known.x = std::move(x);
-    known.graph = device_->record([&] { step(known.x); });
-  } else {
-    for (std::size_t s = 0; s < x.size(); ++s)
-      device_->copy(known.x[s].data.get(), x[s].data.get(), x[s].shape.size() * bytes_of(x[s].precision));
+  if (device_->synchronous()) return step(std::move(x));
+  const auto place = recordings_.find(batch.samples());
+  if (place == recordings_.end()) {
+    forget_graphs();
+    device_->trim();
+    const std::shared_ptr<StepMemory> memory = device_->note([&] { step(x); });
+    recordings_[batch.samples()] = {std::move(x), memory, nullptr};
+    device_->log(fmt::format("a step of {} samples takes memory {} times, {} KiB at once, {} KiB as it is laid out",
+                             batch.samples(), memory->pieces(), kibibytes(memory->at_once()),
+                             kibibytes(memory->bytes())));
+    return make_arena();
   }
+  Recording& known = place->second;
+  for (std::size_t s = 0; s < x.size(); ++s)
+    device_->copy(known.x[s].data.get(), x[s].data.get(), x[s].shape.size() * bytes_of(x[s].precision));
+  if (!arena_) make_arena();
+  if (!known.graph) known.graph = device_->record(known.memory, arena_, [&] { step(known.x); });
   device_->launch(known.graph);
+}
+
+// Beside what the pool keeps of steps that were done call by call it might not fit.
+void CudaBackend::make_arena() {
+  std::int64_t bytes = 0;
+  for (const auto& [samples, known] : recordings_) bytes = std::max(bytes, known.memory->bytes());
+  device_->trim();
+  arena_ = device_->reserve(bytes);
+}
+
+void CudaBackend::forget_graphs() {
+  for (auto& [samples, known] : recordings_) known.graph = nullptr;
+  arena_ = nullptr;
 }
 
 bool CudaBackend::makes_views(const ViewSource& source) {
