@@ -5,10 +5,9 @@
 // there: pages that lie in one are closed, the rest of it must stay as it is.
 //
 // The environment makes it fail, to test what is said then:
-//   LPL_DEVICE_ERROR=E         cudaGetDeviceCount answers with error E; the driver is for CUDA LPL_DEVICE_DRIVER (13000)
-//   LPL_DEVICE_MEMORY=N        it has N MiB (4096)
-//   LPL_DEVICE_FULL="R N M"    rank R has no memory from the N-th time on that it asks, M times
-//   LPL_DEVICE_COUNTS=1        it tells on stderr what recorded graphs are made of
+//   LPL_DEVICE_ERROR=E         cudaGetDeviceCount answers with error E; the driver is for CUDA LPL_DEVICE_DRIVER
+//   (13000) LPL_DEVICE_MEMORY=N        it has N MiB (4096) LPL_DEVICE_FULL="R N M"    rank R has no memory from the
+//   N-th time on that it asks, M times LPL_DEVICE_COUNTS=1        it tells on stderr what recorded graphs are made of
 //   LPL_DEVICE_FAULT=N         the N-th piece of work goes wrong, which shows when somebody waits for the device
 #include <signal.h>
 #include <sys/mman.h>
@@ -82,9 +81,9 @@ void touched_wrongly(int, siginfo_t* info, void*) {
   const auto* const at = static_cast<const char*>(info->si_addr);
   for (const auto& [start, block] : blocks())
     if (at >= block.pages && at < block.pages + block.size + kPage)
-      end_test(!block.there                      ? "memory of the device is used that is freed"
+      end_test(!block.there                    ? "memory of the device is used that is freed"
                : at < block.pages + block.size ? "a piece of an arena is used that is not there"
-                                                 : "memory of the device is used beyond its end");
+                                               : "memory of the device is used beyond its end");
   signal(SIGSEGV, SIG_DFL);
 }
 
@@ -208,7 +207,8 @@ std::pair<char*, char*> pages_of(char* begin, char* end, bool whole) {
 
 void set_piece(char* begin, char* end, bool there) {
   const auto protect_pages = [](std::pair<char*, char*> pages, int access) {
-    if (pages.first < pages.second && mprotect(pages.first, static_cast<std::size_t>(pages.second - pages.first), access))
+    if (pages.first < pages.second &&
+        mprotect(pages.first, static_cast<std::size_t>(pages.second - pages.first), access))
       end_test("mprotect failed");
   };
   if (there) {

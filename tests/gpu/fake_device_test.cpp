@@ -164,9 +164,7 @@ TEST_F(FakeDeviceDeathTest, AddressesAreMultiplesOfWhatIsThere) {
 
 TEST_F(FakeDeviceDeathTest, WhatCannotBeRecordedIsRefused) {
   const auto recording = [&](const std::function<void()>& call) {
-    return failure_of<DeviceError>([&] {
-      device_->record(std::make_shared<StepMemory>(), nullptr, call);
-    });
+    return failure_of<DeviceError>([&] { device_->record(std::make_shared<StepMemory>(), nullptr, call); });
   };
   EXPECT_THAT(recording([&] { device_->check(cudaStreamSynchronize(device_->stream()), "waiting"); }),
               HasSubstr("waiting failed: operation not permitted when stream is capturing"));
@@ -192,9 +190,7 @@ TEST_F(FakeDeviceDeathTest, WhatCannotBeRecordedIsRefused) {
 // What is not checked is not blamed on the kernel that comes next.
 TEST_F(FakeDevice, AFailedFreeIsTold) {
   std::shared_ptr<float> lost = allocate<float>(*device_, 1);
-  failure_of<DeviceError>([&] {
-    device_->record(std::make_shared<StepMemory>(), nullptr, [&] { lost.reset(); });
-  });
+  failure_of<DeviceError>([&] { device_->record(std::make_shared<StepMemory>(), nullptr, [&] { lost.reset(); }); });
   EXPECT_THAT(failure_of<DeviceError>([&] { widen(a_.get(), b_.get(), 1, device_->stream()); }),
               HasSubstr("cudaFreeAsync failed"));
 }

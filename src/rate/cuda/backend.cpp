@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <map>
 #include <string_view>
 #include <type_traits>
@@ -79,6 +80,19 @@ void with_tiles(const Windows& windows, F f) {
     with_side(std::integral_constant<Index, 2>());
 }
 
+// Bfloat16 numbers beside those of an array.
+struct Beside {
+  Array array;
+  std::shared_ptr<Bfloat> data;
+  // Beside the numbers of a part of the array; null for any other one.
+  Bfloat* beside(const Array& part) const {
+    const std::less<> before;
+    const float* const first = array.data.get();
+    const bool within = data && !before(part.data.get(), first) && before(part.data.get(), first + array.size);
+    return within ? data.get() + (part.data.get() - first) : nullptr;
+  }
+};
+
 struct DeviceFilters {
   std::shared_ptr<void> weights;
   std::shared_ptr<float> bias;
@@ -136,10 +150,18 @@ class CudaBackend final : public Backend {
     return array;
   }
   void clear(Array& array) override { device_->clear(array.data.get(), array.size * 4); }
-  void write(Array& array, const std::vector<float>& values) override { send(*device_, values, array.data.get()); }
+  void write(Array& array, const std::vector<float>& values) override {
+    send(*device_, values, array.data.get());
+    if (Bfloat* const rounded = values_.beside(array)) round(array, rounded);
+  }
   std::vector<float> read(const Array& array) override {
     std::vector<float> values(static_cast<std::size_t>(array.size));
     device_->download(values.data(), array.data.get(), array.size * 4);
+    if (const Bfloat* const rounded = gradients_.beside(array)) {
+      std::vector<Bfloat> rest(values.size());
+      device_->download(rest.data(), rounded, array.size * 2);
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] += widen(rest[i]);
+    }
     return values;
   }
 
@@ -194,6 +216,7 @@ class CudaBackend final : public Backend {
                                     Array& losses, std::int64_t offset) override;
   void reduce(const Batch& batch, std::vector<Array>& parts) override;
 
+  void learn_rounded(const Array& values, const Array& gradients) override;
   void adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
             Array& square) override;
   void sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) override;
@@ -214,6 +237,10 @@ class CudaBackend final : public Backend {
   Tensor new_tensor(const Shape& shape, Precision precision) {
     refuse_large(shape.size(), "a map");
     return {shape, precision, device_->allocate(shape.size() * bytes_of(precision))};
+  }
+
+  void round(const Array& values, Bfloat* to) {
+    launch(*device_, "the kernel that rounds filters", values.size, Narrow{values.data.get(), to});
   }
 
   // Calls f with the gradient with respect to the outputs of a layer, where it flows.
@@ -253,6 +280,8 @@ class CudaBackend final : public Backend {
   std::shared_ptr<void> arena_;  // of all graphs
   void make_arena();
   void forget_graphs();
+  // Of parameters that learn rounded: their copies, and what is to be added to the gradients.
+  Beside values_, gradients_;
   // Of the source that was last asked about; empty where the host makes its views.
   const ImageStore* store_ = nullptr;
   std::unique_ptr<ResidentImages> images_;
@@ -342,9 +371,13 @@ Filters CudaBackend::prepare(const Convolution&, const Array& weight, const Arra
   filters->weights = weight.data;
   filters->bias = bias.data;
   if (precision == Precision::bfloat16) {
-    const std::shared_ptr<Bfloat> narrowed = allocate<Bfloat>(*device_, weight.size);
-    launch(*device_, "the kernel that rounds filters", weight.size, Narrow{weight.data.get(), narrowed.get()});
-    filters->weights = narrowed;
+    if (Bfloat* const rounded = values_.beside(weight)) {
+      filters->weights = std::shared_ptr<void>(values_.data, rounded);
+    } else {
+      const std::shared_ptr<Bfloat> narrowed = allocate<Bfloat>(*device_, weight.size);
+      round(weight, narrowed.get());
+      filters->weights = narrowed;
+    }
   }
   return {filters};
 }
@@ -432,6 +465,9 @@ Tensor CudaBackend::unpooled_gradient(const Convolution& layer, const Trace& tra
 void CudaBackend::add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
                                Array& weight, Array& bias) {
   const Tensor dense = unpooled_gradient(layer, trace, x, dy, &bias);
+  if (Bfloat* const rounded = gradients_.beside(weight);
+      rounded && x.precision == Precision::bfloat16 && !is_product(layer, x.shape))
+    return convolutions_.filter_gradient(layer, x, dense.data.get(), rounded);
   // cuDNN gives the gradient of a slice in the precision of its maps, a matrix product in float32.
   const Precision precision = is_product(layer, x.shape) ? Precision::float32 : x.precision;
   const Tensor sum = new_tensor({1, layer.weights(), 1, 1}, precision);
@@ -659,13 +695,23 @@ void CudaBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
   exchange_->sum(batch, parts[0].size, own, parts[0].data.get());
 }
 
+void CudaBackend::learn_rounded(const Array& values, const Array& gradients) {
+  values_ = {values, allocate<Bfloat>(*device_, values.size)};
+  gradients_ = {gradients, allocate<Bfloat>(*device_, gradients.size)};
+  round(values, values_.data.get());
+  device_->clear(gradients_.data.get(), gradients.size * 2);
+}
+
 void CudaBackend::adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
                        Array& square) {
   const auto number = [](double x) { return static_cast<float>(x); };
-  launch(*device_, "the kernel of Adam", value.size,
-         AdamUpdate{rates.data.get(), number(form.epsilon), number(form.weight_decay), number(form.beta1),
-                    number(1 - form.beta1), number(form.beta2), number(1 - form.beta2), gradient.data.get(),
-                    value.data.get(), mean.data.get(), square.data.get()});
+  const AdamUpdate update{rates.data.get(),       number(form.epsilon), number(form.weight_decay), number(form.beta1),
+                          number(1 - form.beta1), number(form.beta2),   number(1 - form.beta2),    gradient.data.get(),
+                          value.data.get(),       mean.data.get(),      square.data.get()};
+  if (Bfloat* const rounded = values_.beside(value))
+    launch(*device_, "the kernel of Adam", value.size, AdamRounded{update, gradients_.beside(gradient), rounded});
+  else
+    launch(*device_, "the kernel of Adam", value.size, update);
 }
 
 void CudaBackend::sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) {

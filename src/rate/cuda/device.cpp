@@ -109,8 +109,7 @@ std::shared_ptr<Device> Device::open(int index) {
   return std::shared_ptr<Device>(new Device(index));
 }
 
-Device::Device(int index)
-    : name_(fmt::format("CUDA device {}", index)), logging_(is_on("LPL_CUDA_LOG")) {
+Device::Device(int index) : name_(fmt::format("CUDA device {}", index)), logging_(is_on("LPL_CUDA_LOG")) {
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
   name_ += fmt::format(" ({})", properties.name);
@@ -251,10 +250,10 @@ std::shared_ptr<void> Device::allocate_in_arena(std::int64_t bytes) {
 }
 
 void Device::refuse_deviation() const {
-  throw DeviceError(
-      fmt::format("{}: a step that is recorded has other memory than the first time: {}; this is a mistake in lpl_rate, "
-                  "which LPL_CUDA_SYNC=1 avoids",
-                  name_, recording_->deviation()));
+  throw DeviceError(fmt::format(
+      "{}: a step that is recorded has other memory than the first time: {}; this is a mistake in lpl_rate, "
+      "which LPL_CUDA_SYNC=1 avoids",
+      name_, recording_->deviation()));
 }
 
 void Device::clear(void* memory, std::int64_t bytes) {

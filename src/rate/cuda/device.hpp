@@ -124,7 +124,7 @@ class Device : public std::enable_shared_from_this<Device> {
   std::function<void()> when_full_;
   std::shared_ptr<StepMemory> noting_, recording_;  // while that is done
   std::shared_ptr<void> arena_;                     // of what is being recorded
-  cudaError_t freeing_ = cudaSuccess;  // the first failure of it, which could not be thrown
+  cudaError_t freeing_ = cudaSuccess;               // the first failure of it, which could not be thrown
   // Taken in turn; who comes round to one that is still being sent waits for it.
   std::array<Staging, 32> stagings_;
   std::size_t turn_ = 0;

@@ -54,6 +54,7 @@ LPL_FOR_EACH(CosinePull);
 LPL_FOR_EACH(ThroughNormalisation);
 LPL_FOR_EACH(CrossEntropy);
 LPL_FOR_EACH(AdamUpdate);
+LPL_FOR_EACH(AdamRounded);
 LPL_FOR_EACH(SgdUpdate);
 LPL_FOR_EACH(SumParts);
 

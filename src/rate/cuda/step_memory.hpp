@@ -19,7 +19,7 @@ class StepMemory {
   void lay_out();
 
   std::size_t pieces() const { return pieces_; }
-  std::int64_t bytes() const { return bytes_; }       // of the arena
+  std::int64_t bytes() const { return bytes_; }      // of the arena
   std::int64_t at_once() const { return at_once_; }  // that no arena could do without
 
   // Another time. What is done otherwise than the first time is a deviation, which ends it.
