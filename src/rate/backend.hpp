@@ -192,6 +192,9 @@ class Backend {
   // Sums the parts over the slices of all ranks, in the order of the slices, into parts[0]. Collective.
   virtual void reduce(const Batch& batch, std::vector<Array>& parts) = 0;
 
+  // Of parameters that computations see in bfloat16 and that only adam() changes, and their gradients, of which
+  // add_gradient() forms each once a step: a backend may keep them in bfloat16, too. The numbers stay the same.
+  virtual void learn_rounded(const Array&, const Array&) {}
   // `rates`: adam_rates() or sgd_rates().
   virtual void adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
                     Array& square) = 0;

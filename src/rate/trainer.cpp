@@ -44,6 +44,9 @@ Trainer::Trainer(const TrainingDescription& description, const EncoderDescriptio
   rates_ = backend_.zeros(2);
   seed_ = backend_.indices(2);
   make_room_for_gradients();
+  if (at_once() && description.precision == Precision::bfloat16 &&
+      std::holds_alternative<AdamOptimizer>(description.optimizer.kind))
+    backend_.learn_rounded(encoder_.all().value, gradients_);
 }
 
 void Trainer::step(std::int64_t step, double learning_rate, PairSource& pairs, Inspection* inspection) {

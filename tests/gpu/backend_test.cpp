@@ -322,6 +322,53 @@ TEST_F(CudaBackend, Optimisers) {
   }
 }
 
+// The numbers of parameters that learn rounded are those of the same computations one by one: of a convolution, whose
+// gradient cuDNN gives in bfloat16, and of a product, whose gradient is float32.
+TEST_F(CudaBackend, ParametersThatLearnRounded) {
+  const Convolution first{3, 16, 3, 1, 1, true, true, 4, 4}, second{16, 8, 1, 1, 0, true, false, 0, 0};
+  const Shape shape{6, 3, 4, 4};
+  const AdamForm form{0.9, 0.999, 1e-8, 0.1};
+  const auto on = [&](bool rounded) {
+    Backend& b = *cuda_;
+    const std::int64_t size = 1024;
+    Array value = b.zeros(size), gradient = b.zeros(size), mean = b.zeros(size), square = b.zeros(size);
+    Array rates = b.zeros(2);
+    b.write(value, draw(size, 70));
+    if (rounded) b.learn_rounded(value, gradient);
+    Array written = value.part(3, 200);
+    b.write(written, draw(200, 71));
+    const auto parts = [](const Array& of) {
+      return std::array{of.part(0, 432), of.part(448, 16), of.part(512, 128), of.part(640, 8)};
+    };
+    const auto values = parts(value);
+    auto gradients = parts(gradient);
+    std::vector<std::vector<float>> found;
+    for (std::int64_t step = 1; step <= 3; ++step) {
+      b.clear(gradient);
+      const Tensor x = b.upload(draw(shape.size(), 72 + static_cast<unsigned>(step)), shape, Precision::bfloat16);
+      Trace trace, last;
+      const Tensor y = b.forward(first, b.prepare(first, values[0], values[1], Precision::bfloat16), x, &trace);
+      const Filters filters = b.prepare(second, values[2], values[3], Precision::bfloat16);
+      const Tensor z = b.forward(second, filters, y, &last);
+      b.add_gradient(second, last, y, z, gradients[2], gradients[3]);
+      b.add_gradient(first, trace, x, b.input_gradient(second, filters, last, y, z), gradients[0], gradients[1]);
+      found.push_back(b.download(z));
+      found.push_back(b.read(gradient));
+      b.write(rates, adam_rates(form, 1e-2, step));
+      // Weights and biases of the first, then the rest.
+      for (const auto& [from, count] : {std::pair{0, 512}, {512, 512}}) {
+        Array own = value.part(from, count), means = mean.part(from, count), squares = square.part(from, count);
+        b.adam(form, rates, gradient.part(from, count), own, means, squares);
+      }
+    }
+    for (const Array* array : {&value, &mean, &square}) found.push_back(b.read(*array));
+    return found;
+  };
+  const auto literal = on(false), found = on(true);
+  EXPECT_EQ(found, literal);
+  EXPECT_NE(literal[1], std::vector<float>(1024, 0));
+}
+
 // A small step of supervised learning, and one of shuffled latent predictive learning with stale estimates, repeated
 // for two sizes of batches in turn: the device does the first of a size call by call, records the second and repeats
 // it.

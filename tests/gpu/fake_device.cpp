@@ -1,13 +1,13 @@
 // The CUDA runtime on the host: everything is done at once, and while a stream is captured calls are kept and not done.
-// Stricter than a device, which would compute something: whoever uses a stream that is none, memory that was freed, has
-// no room yet in a graph or ends earlier, or the host's memory where the device's belongs, ends the test. Fresh memory
-// is filled with what is no number.
+// Stricter than a device, which would compute something: whoever uses a stream that is none, memory that was freed, is
+// not there as a piece of an arena or ends earlier, or the host's memory where the device's belongs, ends the test, and
+// whoever asks for memory in a graph. Fresh memory is filled with what is no number, and so are pieces that are not
+// there: pages that lie in one are closed, the rest of it must stay as it is.
 //
 // The environment makes it fail, to test what is said then:
 //   LPL_DEVICE_ERROR=E         cudaGetDeviceCount answers with error E; the driver is for CUDA LPL_DEVICE_DRIVER
-//   (13000) LPL_DEVICE_MEMORY=N        it has N MiB (4096) LPL_DEVICE_FULL="R N"      rank R has no memory from the
-//   N-th time on that it asks LPL_GRAPH_FULL="R N M"     M launches of graphs from the N-th on have no memory on rank R
-//   LPL_DEVICE_COUNTS=1        it tells on stderr what recorded graphs are made of
+//   (13000) LPL_DEVICE_MEMORY=N        it has N MiB (4096) LPL_DEVICE_FULL="R N M"    rank R has no memory from the
+//   N-th time on that it asks, M times LPL_DEVICE_COUNTS=1        it tells on stderr what recorded graphs are made of
 //   LPL_DEVICE_FAULT=N         the N-th piece of work goes wrong, which shows when somebody waits for the device
 #include <signal.h>
 #include <sys/mman.h>
@@ -32,15 +32,14 @@ struct CUevent_st {
   bool captured = false;
 };
 struct CUgraph_st {
-  std::vector<std::function<void()>> calls;
-  std::vector<void*> memory;
-  std::set<void*> taken;  // and not given back
-  std::size_t bytes = 0, most_bytes = 0, allocations = 0;
+  struct Call {
+    std::function<void()> call;
+    bool watches;  // is none of the device's own
+  };
+  std::vector<Call> calls;
   bool valid = true;
-  ~CUgraph_st();
 };
-// A graph and what can be launched of it are the same thing here. One that frees memory from before it, or keeps memory
-// of its own, could not be launched twice on a device.
+// A graph and what can be launched of it are the same thing here.
 struct CUgraphExec_st : CUgraph_st {};
 
 namespace {
@@ -69,9 +68,8 @@ std::map<const char*, Block>& blocks() {
 }
 std::deque<const char*> freed;
 
-// Bytes of the device. The pool keeps what was freed, and so do graphs, which share, after they ran: until they are
-// trimmed.
-std::size_t fixed = 0, pool = 0, pool_kept = 0, graphs_kept = 0, most_pool = 0, most_graphs = 0;
+// Bytes of the device. The pool keeps what was freed until it is trimmed.
+std::size_t fixed = 0, pool = 0, pool_kept = 0, most_pool = 0;
 
 std::set<cudaStream_t> streams;
 CUgraphExec_st* capture = nullptr;
@@ -83,8 +81,9 @@ void touched_wrongly(int, siginfo_t* info, void*) {
   const auto* const at = static_cast<const char*>(info->si_addr);
   for (const auto& [start, block] : blocks())
     if (at >= block.pages && at < block.pages + block.size + kPage)
-      end_test(block.there ? "memory of the device is used beyond its end"
-                           : "memory of the device is used that is freed, or not yet there");
+      end_test(!block.there                    ? "memory of the device is used that is freed"
+               : at < block.pages + block.size ? "a piece of an arena is used that is not there"
+                                               : "memory of the device is used beyond its end");
   signal(SIGSEGV, SIG_DFL);
 }
 
@@ -171,18 +170,10 @@ int own_rank() {
 bool is_full() {
   static const char* const when = std::getenv("LPL_DEVICE_FULL");
   static int asked = 0;
-  int rank = 0, after = 0;
-  if (!when || std::sscanf(when, "%d %d", &rank, &after) != 2) return false;
-  return own_rank() == rank && ++asked >= after;
-}
-
-bool is_full_for_graphs() {
-  static const char* const when = std::getenv("LPL_GRAPH_FULL");
-  static int launches = 0;
   int rank = 0, after = 0, count = 0;
   if (!when || std::sscanf(when, "%d %d %d", &rank, &after, &count) != 3) return false;
-  ++launches;
-  return own_rank() == rank && launches >= after && launches < after + count;
+  ++asked;
+  return own_rank() == rank && asked >= after && asked - after < count;
 }
 
 bool goes_wrong() {
@@ -198,21 +189,39 @@ int number_of(const char* variable, int otherwise) {
 
 std::size_t all_memory() { return static_cast<std::size_t>(number_of("LPL_DEVICE_MEMORY", 4096)) << 20; }
 
-// Whether the pool and graphs may keep so much; if so, they do.
-bool keep(std::size_t of_pool, std::size_t of_graphs) {
-  if (fixed + of_pool + of_graphs > all_memory()) return false;
+// Whether the pool may keep so much; if so, it does.
+bool keep(std::size_t of_pool) {
+  if (fixed + of_pool > all_memory()) return false;
   pool_kept = of_pool;
-  graphs_kept = of_graphs;
   most_pool = std::max(most_pool, pool_kept);
-  most_graphs = std::max(most_graphs, graphs_kept);
   return true;
 }
 
-}  // namespace
-
-CUgraph_st::~CUgraph_st() {
-  for (void* m : memory) forget(static_cast<const char*>(m));
+// What lies in whole pages of a piece, or touches them.
+std::pair<char*, char*> pages_of(char* begin, char* end, bool whole) {
+  const auto page = [](char* at, std::size_t add) {
+    return reinterpret_cast<char*>((reinterpret_cast<std::uintptr_t>(at) + add) / kPage * kPage);
+  };
+  return whole ? std::pair{page(begin, kPage - 1), page(end, 0)} : std::pair{page(begin, 0), page(end, kPage - 1)};
 }
+
+void set_piece(char* begin, char* end, bool there) {
+  const auto protect_pages = [](std::pair<char*, char*> pages, int access) {
+    if (pages.first < pages.second &&
+        mprotect(pages.first, static_cast<std::size_t>(pages.second - pages.first), access))
+      end_test("mprotect failed");
+  };
+  if (there) {
+    protect_pages(pages_of(begin, end, false), PROT_READ | PROT_WRITE);
+    if (std::any_of(begin, end, [](char byte) { return byte != '\xff'; }))
+      end_test("a piece of an arena was written that was not there");
+  } else {
+    std::memset(begin, 0xff, static_cast<std::size_t>(end - begin));
+    protect_pages(pages_of(begin, end, true), PROT_NONE);
+  }
+}
+
+}  // namespace
 
 void end_test(const char* why) {
   std::fprintf(stderr, "device on the host: %s\n", why);
@@ -220,14 +229,24 @@ void end_test(const char* why) {
   std::abort();
 }
 
+void watch_piece(cudaStream_t stream, void* memory, std::size_t bytes, bool there) {
+  auto* const begin = static_cast<char*>(memory);
+  const auto set = [=] { set_piece(begin, begin + bytes, there); };
+  if (capture && stream == captured_stream)
+    capture->calls.push_back({set, true});
+  else
+    set();
+}
+
 void enqueue(cudaStream_t stream, std::function<void()> call) {
   if (!streams.contains(stream)) end_test("a call on no stream of the device");
-  if (capture && stream == captured_stream)
-    capture->calls.push_back(std::move(call));
-  else if (goes_wrong())
+  if (capture && stream == captured_stream) {
+    capture->calls.push_back({std::move(call), false});
+  } else if (goes_wrong()) {
     fault_of_work = cudaErrorIllegalAddress;
-  else
+  } else {
     call();
+  }
 }
 
 void check_launch(std::size_t blocks_x, std::size_t blocks_y, std::size_t threads, std::size_t shared_bytes) {
@@ -248,7 +267,7 @@ void check_memory(const void* memory, std::size_t bytes, const char* call) {
   const auto* const at = static_cast<const char*>(memory);
   const Block* const block = block_of(at);
   const char* const why = !block                                    ? "not the device's"
-                          : !block->there                           ? "freed, or not yet there"
+                          : !block->there                           ? "freed"
                           : at + bytes > block->pages + block->size ? "smaller"
                                                                     : nullptr;
   if (!why) return;
@@ -290,7 +309,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) {
 }
 cudaError_t cudaMemGetInfo(std::size_t* free, std::size_t* total) {
   *total = all_memory();
-  *free = *total - fixed - pool_kept - graphs_kept;
+  *free = *total - fixed - pool_kept;
   return cudaSuccess;
 }
 cudaError_t cudaGetLastError() { return std::exchange(last_error, cudaSuccess); }
@@ -355,20 +374,12 @@ cudaError_t cudaMemPoolTrimTo(cudaMemPool_t, std::size_t) {
   pool_kept = pool;
   return cudaSuccess;
 }
-cudaError_t cudaDeviceGraphMemTrim(int) {
-  graphs_kept = 0;
-  return cudaSuccess;
-}
 cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr attribute, void*) {
   if (attribute == cudaMemPoolAttrReservedMemHigh) most_pool = pool_kept;
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolGetAttribute(cudaMemPool_t, cudaMemPoolAttr, void* value) {
   *static_cast<std::uint64_t*>(value) = most_pool;
-  return cudaSuccess;
-}
-cudaError_t cudaDeviceGetGraphMemAttribute(int, cudaGraphMemAttributeType, void* value) {
-  *static_cast<std::uint64_t*>(value) = most_graphs;
   return cudaSuccess;
 }
 cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
@@ -379,20 +390,11 @@ cudaError_t cudaMalloc(void** memory, std::size_t bytes) {
 }
 cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t stream) {
   if (!streams.contains(stream)) end_test("memory is allocated on no stream of the device");
-  if (is_full()) return remember(cudaErrorMemoryAllocation);
-  if (!capture || stream != captured_stream) {
-    if (!keep(std::max(pool_kept, pool + bytes), graphs_kept)) return remember(cudaErrorMemoryAllocation);
-    pool += bytes;
-    *memory = new_block(bytes, true);
-    show(*memory);
-    return cudaSuccess;
-  }
-  *memory = new_block(bytes, false);
-  capture->memory.push_back(*memory);
-  capture->taken.insert(*memory);
-  ++capture->allocations;
-  capture->most_bytes = std::max(capture->most_bytes, capture->bytes += bytes);
-  enqueue(stream, [fresh = *memory] { show(fresh); });
+  if (capture && stream == captured_stream) end_test("memory is allocated in a recorded step");
+  if (is_full() || !keep(std::max(pool_kept, pool + bytes))) return remember(cudaErrorMemoryAllocation);
+  pool += bytes;
+  *memory = new_block(bytes, true);
+  show(*memory);
   return cudaSuccess;
 }
 cudaError_t cudaMallocHost(void** memory, std::size_t bytes) {
@@ -406,13 +408,8 @@ cudaError_t cudaFree(void* memory) {
 }
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   if (capture && stream == captured_stream) {
-    if (capture->taken.erase(memory) == 0) {
-      capture->valid = false;
-      return remember(cudaErrorInvalidValue);
-    }
-    capture->bytes -= blocks().at(static_cast<const char*>(memory)).bytes;
-    enqueue(stream, [memory] { hide(memory); });
-    return cudaSuccess;
+    capture->valid = false;
+    return remember(cudaErrorInvalidValue);
   }
   if (!streams.contains(stream)) end_test("memory is freed on no stream of the device");
   return cudaFree(memory);
@@ -449,15 +446,14 @@ cudaError_t cudaStreamEndCapture(cudaStream_t, cudaGraph_t* graph) {
   CUgraphExec_st* const made = std::exchange(capture, nullptr);
   captured_stream = nullptr;
   *graph = made;
-  return remember(made->valid && made->taken.empty() ? cudaSuccess : cudaErrorStreamCaptureInvalidated);
+  return remember(made->valid ? cudaSuccess : cudaErrorStreamCaptureInvalidated);
 }
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t* executable, cudaGraph_t graph, unsigned long long) {
   *executable = new CUgraphExec_st;
   std::swap(**executable, *static_cast<CUgraphExec_st*>(graph));
-  // All memory is given back.
   if (std::getenv("LPL_DEVICE_COUNTS"))
-    std::fprintf(stderr, "recorded: %zu operations, %zu allocations\n",
-                 (*executable)->calls.size() - 2 * (*executable)->allocations, (*executable)->allocations);
+    std::fprintf(stderr, "recorded: %td operations\n",
+                 std::ranges::count((*executable)->calls, false, &CUgraph_st::Call::watches));
   return cudaSuccess;
 }
 cudaError_t cudaGraphDestroy(cudaGraph_t graph) {
@@ -470,8 +466,10 @@ cudaError_t cudaGraphExecDestroy(cudaGraphExec_t executable) {
 }
 cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (stream == captured_stream) return wait(true);
-  if (is_full_for_graphs() || !keep(pool_kept, std::max(graphs_kept, executable->most_bytes)))
-    return remember(cudaErrorMemoryAllocation);
-  for (const auto& call : executable->calls) enqueue(stream, call);
+  for (const auto& [call, watches] : executable->calls)
+    if (watches)
+      call();
+    else
+      enqueue(stream, call);
   return cudaSuccess;
 }

@@ -9,6 +9,10 @@
 // Done at once, or kept for the graph while the stream is captured. Ends the test where there is no such stream.
 void enqueue(cudaStream_t stream, std::function<void()> call);
 
+// As a stream does it: of a piece of an arena, it is there from now on, or no longer. Ends the test where it was
+// written meanwhile.
+void watch_piece(cudaStream_t stream, void* memory, std::size_t bytes, bool there);
+
 // Ends the test where a device would refuse to launch.
 void check_launch(std::size_t blocks_x, std::size_t blocks_y, std::size_t threads, std::size_t shared_bytes);
 

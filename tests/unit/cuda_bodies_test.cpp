@@ -470,6 +470,31 @@ TEST(CudaBodies, Optimisers) {
   }
 }
 
+// Bit by bit what accumulating, learning and rounding give, one after the other.
+TEST(CudaBodies, AdamThatRounds) {
+  const std::vector<float> start = draw(20, 17), sum = draw(20, 21);
+  const float rates[] = {0.01f, 1.5f};
+  std::vector<Bfloat> gradient(20), rounded(20), literally_rounded(20);
+  std::vector<float> value = start, mean(20), square(20), literal = start, its_mean(20), its_square(20);
+  for (unsigned step = 0; step < 3; ++step) {
+    for_each(20, Narrow{draw(20, 30 + step).data(), gradient.data()});
+    const auto update = [&](const std::vector<float>& g, std::vector<float>& v, std::vector<float>& m,
+                            std::vector<float>& s) {
+      return AdamUpdate{rates, 1e-8f, 0.1f, 0.9f, 0.1f, 0.999f, 0.001f, g.data(), v.data(), m.data(), s.data()};
+    };
+    for_each(20, AdamRounded{update(sum, value, mean, square), gradient.data(), rounded.data()});
+    std::vector<float> whole = sum;
+    for_each(20, Accumulate<Bfloat>{gradient.data(), whole.data()});
+    for_each(20, update(whole, literal, its_mean, its_square));
+    for_each(20, Narrow{literal.data(), literally_rounded.data()});
+    EXPECT_EQ(value, literal);
+    EXPECT_EQ(mean, its_mean);
+    EXPECT_EQ(square, its_square);
+    EXPECT_EQ(rounded, literally_rounded);
+  }
+  EXPECT_NE(value, start);
+}
+
 TEST(CudaBodies, ElementsOneByOne) {
   const std::vector<float> x = draw(9, 18), before = draw(9, 19);
   std::vector<float> y(9), sum = before, widened(9);

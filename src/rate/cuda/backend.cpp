@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <map>
 #include <string_view>
 #include <type_traits>
@@ -24,6 +25,8 @@ using namespace cuda;
 using Bfloat = std::uint16_t;
 
 Index to_index(std::int64_t value) { return static_cast<Index>(value); }
+
+std::int64_t kibibytes(std::int64_t bytes) { return (bytes + 1023) >> 10; }
 
 std::int64_t bytes_of(Precision precision) { return precision == Precision::float32 ? 4 : 2; }
 
@@ -77,6 +80,19 @@ void with_tiles(const Windows& windows, F f) {
     with_side(std::integral_constant<Index, 2>());
 }
 
+// Bfloat16 numbers beside those of an array.
+struct Beside {
+  Array array;
+  std::shared_ptr<Bfloat> data;
+  // Beside the numbers of a part of the array; null for any other one.
+  Bfloat* beside(const Array& part) const {
+    const std::less<> before;
+    const float* const first = array.at();
+    const bool within = data && !before(part.at(), first) && before(part.at(), first + array.size);
+    return within ? data.get() + (part.at() - first) : nullptr;
+  }
+};
+
 struct DeviceFilters {
   std::shared_ptr<void> weights;
   std::shared_ptr<float> bias;
@@ -105,8 +121,12 @@ struct Views {
 class CudaBackend final : public Backend {
  public:
   CudaBackend(Communicator& comm, int device) : comm_(comm), device_(open(comm, device)), convolutions_(*device_) {
-    if (comm.size() > 1) exchange_ = make_device_exchange(comm, *device_);
+    if (comm.size() > 1)
+      exchange_ = make_device_exchange(comm, *device_);
+    else
+      device_->when_full([this] { forget_graphs(); });  // several ranks record together or not at all
   }
+  ~CudaBackend() override { device_->when_full(nullptr); }
 
   std::string description() const override {
     const int runtime = CUDART_VERSION;
@@ -130,10 +150,18 @@ class CudaBackend final : public Backend {
     return array;
   }
   void clear(Array& array) override { device_->clear(array.at(), array.size * 4); }
-  void write(Array& array, const std::vector<float>& values) override { send(*device_, values, array.at()); }
+  void write(Array& array, const std::vector<float>& values) override {
+    send(*device_, values, array.at());
+    if (Bfloat* const rounded = values_.beside(array)) round(array, rounded);
+  }
   std::vector<float> read(const Array& array) override {
     std::vector<float> values(static_cast<std::size_t>(array.size));
     device_->download(values.data(), array.at(), array.size * 4);
+    if (const Bfloat* const rounded = gradients_.beside(array)) {
+      std::vector<Bfloat> rest(values.size());
+      device_->download(rest.data(), rounded, array.size * 2);
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] += widen(rest[i]);
+    }
     return values;
   }
 
@@ -183,6 +211,7 @@ class CudaBackend final : public Backend {
                            std::int64_t offset) override;
   void reduce(const Batch& batch, std::vector<Array>& parts) override;
 
+  void learn_rounded(const Array& values, const Array& gradients) override;
   void adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
             Array& square) override;
   void sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) override;
@@ -201,6 +230,10 @@ class CudaBackend final : public Backend {
           fmt::format("{}: a map has {} numbers, more than the 2^31 that are possible; use a smaller batch",
                       device_->name(), shape.size()));
     return {shape, precision, device_->allocate(shape.size() * bytes_of(precision))};
+  }
+
+  void round(const Array& values, Bfloat* to) {
+    launch(*device_, "the kernel that rounds filters", values.size, Narrow{values.at(), to});
   }
 
   // Calls f with the gradient with respect to the outputs of a layer, where it flows.
@@ -229,34 +262,59 @@ class CudaBackend final : public Backend {
   std::shared_ptr<Device> device_;
   Convolutions convolutions_;
   std::unique_ptr<DeviceExchange> exchange_;  // of several ranks
-  // What repeat() knows of batches, by their number of samples: the graph, empty after the first time, and the maps
-  // that it was recorded with.
+  // What repeat() knows of batches, by their number of samples: the maps that a step is given, its memory and, once it
+  // is recorded, the graph.
   struct Recording {
-    Device::Graph graph;
     std::vector<Tensor> x;
+    std::shared_ptr<StepMemory> memory;
+    Device::Graph graph;
   };
   std::map<std::int64_t, Recording> recordings_;
+  std::shared_ptr<void> arena_;  // of all graphs
+  void make_arena();
+  void forget_graphs();
+  // Of parameters that learn rounded: their copies, and what is to be added to the gradients.
+  Beside values_, gradients_;
   // Of the source that was last asked about; empty where the host makes its views.
   const ImageStore* store_ = nullptr;
   std::unique_ptr<ResidentImages> images_;
 };
 
-// The first time everything is done call by call: libraries choose their algorithms, memory is made, beside which that
-// of recorded steps may not fit. The second time it is recorded.
+// The first time everything is done call by call: libraries choose their algorithms, and it shows what memory a step
+// needs. The second time it is recorded.
 void CudaBackend::repeat(const Batch& batch, std::vector<Tensor> x,
                          const std::function<void(std::vector<Tensor>)>& step) {
-  const auto [place, first] = recordings_.try_emplace(batch.samples());
-  if (first) device_->trim();
-  if (first || device_->synchronous()) return step(std::move(x));
-  Recording& known = place->second;
-  if (!known.graph) {
-    known.x = std::move(x);
-    known.graph = device_->record([&] { step(known.x); });
-  } else {
-    for (std::size_t s = 0; s < x.size(); ++s)
-      device_->copy(known.x[s].data.get(), x[s].data.get(), x[s].shape.size() * bytes_of(x[s].precision));
+  if (device_->synchronous()) return step(std::move(x));
+  const auto place = recordings_.find(batch.samples());
+  if (place == recordings_.end()) {
+    forget_graphs();
+    device_->trim();
+    const std::shared_ptr<StepMemory> memory = device_->note([&] { step(x); });
+    recordings_[batch.samples()] = {std::move(x), memory, nullptr};
+    device_->log(fmt::format("a step of {} samples takes memory {} times, {} KiB at once, {} KiB as it is laid out",
+                             batch.samples(), memory->pieces(), kibibytes(memory->at_once()),
+                             kibibytes(memory->bytes())));
+    return make_arena();
   }
+  Recording& known = place->second;
+  for (std::size_t s = 0; s < x.size(); ++s)
+    device_->copy(known.x[s].data.get(), x[s].data.get(), x[s].shape.size() * bytes_of(x[s].precision));
+  if (!arena_) make_arena();
+  if (!known.graph) known.graph = device_->record(known.memory, arena_, [&] { step(known.x); });
   device_->launch(known.graph);
+}
+
+// Beside what the pool keeps of steps that were done call by call it might not fit.
+void CudaBackend::make_arena() {
+  std::int64_t bytes = 0;
+  for (const auto& [samples, known] : recordings_) bytes = std::max(bytes, known.memory->bytes());
+  device_->trim();
+  arena_ = device_->reserve(bytes);
+}
+
+void CudaBackend::forget_graphs() {
+  for (auto& [samples, known] : recordings_) known.graph = nullptr;
+  arena_ = nullptr;
 }
 
 bool CudaBackend::makes_views(const ViewSource& source) {
@@ -306,9 +364,13 @@ Filters CudaBackend::prepare(const Convolution&, const Array& weight, const Arra
   filters->weights = weight.data;
   filters->bias = bias.data;
   if (precision == Precision::bfloat16) {
-    const std::shared_ptr<Bfloat> narrowed = allocate<Bfloat>(*device_, weight.size);
-    launch(*device_, "the kernel that rounds filters", weight.size, Narrow{weight.at(), narrowed.get()});
-    filters->weights = narrowed;
+    if (Bfloat* const rounded = values_.beside(weight)) {
+      filters->weights = std::shared_ptr<void>(values_.data, rounded);
+    } else {
+      const std::shared_ptr<Bfloat> narrowed = allocate<Bfloat>(*device_, weight.size);
+      round(weight, narrowed.get());
+      filters->weights = narrowed;
+    }
   }
   return {filters};
 }
@@ -396,6 +458,9 @@ Tensor CudaBackend::unpooled_gradient(const Convolution& layer, const Trace& tra
 void CudaBackend::add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
                                Array& weight, Array& bias) {
   const Tensor dense = unpooled_gradient(layer, trace, x, dy, &bias);
+  if (Bfloat* const rounded = gradients_.beside(weight);
+      rounded && x.precision == Precision::bfloat16 && !is_product(layer, x.shape))
+    return convolutions_.filter_gradient(layer, x, dense.data.get(), rounded);
   // cuDNN gives the gradient of a slice in the precision of its maps, a matrix product in float32.
   const Precision precision = is_product(layer, x.shape) ? Precision::float32 : x.precision;
   const Tensor sum = new_tensor({1, layer.weights(), 1, 1}, precision);
@@ -605,13 +670,23 @@ void CudaBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
   exchange_->sum(batch, parts[0].size, own, parts[0].at());
 }
 
+void CudaBackend::learn_rounded(const Array& values, const Array& gradients) {
+  values_ = {values, allocate<Bfloat>(*device_, values.size)};
+  gradients_ = {gradients, allocate<Bfloat>(*device_, gradients.size)};
+  round(values, values_.data.get());
+  device_->clear(gradients_.data.get(), gradients.size * 2);
+}
+
 void CudaBackend::adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
                        Array& square) {
   const auto number = [](double x) { return static_cast<float>(x); };
-  launch(*device_, "the kernel of Adam", value.size,
-         AdamUpdate{rates.data.get(), number(form.epsilon), number(form.weight_decay), number(form.beta1),
-                    number(1 - form.beta1), number(form.beta2), number(1 - form.beta2), gradient.data.get(),
-                    value.data.get(), mean.data.get(), square.data.get()});
+  const AdamUpdate update{rates.data.get(),       number(form.epsilon), number(form.weight_decay), number(form.beta1),
+                          number(1 - form.beta1), number(form.beta2),   number(1 - form.beta2),    gradient.data.get(),
+                          value.data.get(),       mean.data.get(),      square.data.get()};
+  if (Bfloat* const rounded = values_.beside(value))
+    launch(*device_, "the kernel of Adam", value.size, AdamRounded{update, gradients_.beside(gradient), rounded});
+  else
+    launch(*device_, "the kernel of Adam", value.size, update);
 }
 
 void CudaBackend::sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) {

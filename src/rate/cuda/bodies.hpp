@@ -76,11 +76,23 @@ struct AdamUpdate {
   float epsilon, decay, beta1, rest1, beta2, rest2;
   const float* gradient;
   float *value, *mean, *square;
-  LPL_DEVICE void operator()(Index i) const {
-    const float g = gradient[i] + decay * value[i];
+  LPL_DEVICE void operator()(Index i) const { learn(i, gradient[i]); }
+  LPL_DEVICE void learn(Index i, float from) const {
+    const float g = from + decay * value[i];
     mean[i] = beta1 * mean[i] + rest1 * g;
     square[i] = beta2 * square[i] + rest2 * g * g;
     value[i] -= rates[0] * (mean[i] / (std::sqrt(square[i]) * rates[1] + epsilon));
+  }
+};
+
+// The same where a part of the gradient, or all of it, is in bfloat16, and what is learned is rounded to it.
+struct AdamRounded {
+  AdamUpdate update;
+  const std::uint16_t* gradient;
+  std::uint16_t* value;
+  LPL_DEVICE void operator()(Index i) const {
+    update.learn(i, update.gradient[i] + widen(gradient[i]));
+    narrow(update.value[i], value[i]);
   }
 };
 

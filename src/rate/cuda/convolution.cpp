@@ -74,17 +74,17 @@ struct Convolutions::Plan {
     device.check(cudnnSetConvolutionMathType(convolution.get(), math), "cudnnSetConvolutionMathType");
   }
 
-  // Does an operation by the choice that is known for it; the first time, by the first offer that can. `list` fills in
-  // what cuDNN offers, best first, `size_workspace` what an algorithm needs; execute(choice, workspace) calls it.
+  // Does an operation by the choice that is known for it, which the first time is the first offer that could. `list`
+  // fills in what cuDNN offers, best first, `size_workspace` what an algorithm needs; execute(choice, workspace) calls
+  // it.
   template <class Offer, class Known, class List, class SizeWorkspace, class Execute>
   void run(Device& device, const char* operation, Known& known, List list, SizeWorkspace size_workspace,
            Execute execute) {
-    if (known) {
-      set_math(device, known->math);
-      const auto workspace = device.allocate(static_cast<std::int64_t>(known->workspace));
-      return device.check(execute(*known, workspace.get()), fmt::format("the {} of {} by cuDNN", operation, name));
-    }
-    known = choose<Offer>(device, fmt::format("the {} of {}", operation, name), list, size_workspace, execute);
+    const std::string what = fmt::format("the {} of {}", operation, name);
+    if (!known) known = choose<Offer>(device, what, list, size_workspace, execute);
+    set_math(device, known->math);
+    const auto workspace = device.allocate(static_cast<std::int64_t>(known->workspace));
+    device.check(execute(*known, workspace.get()), what + " by cuDNN");
   }
 
   template <class Offer, class List, class SizeWorkspace, class Execute>
@@ -115,7 +115,7 @@ struct Convolutions::Plan {
         continue;
       }
       try {
-        const auto workspace = device.allocate(bytes);
+        const auto workspace = device.allocate_aside(bytes);
         if (!can(execute(choice, workspace.get()))) continue;
       } catch (const OutOfMemory& error) {
         why = error.what();

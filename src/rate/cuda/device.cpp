@@ -62,10 +62,19 @@ std::string cuda_device_address(int device) {
 
 }  // namespace lpl::rate
 
+// The tests' own device sees what an arena is used for: a piece of it is there from now on, or no longer.
+#ifdef LPL_WATCHED_ARENA
+void watch_piece(cudaStream_t stream, void* memory, std::size_t bytes, bool there);
+#else
+static void watch_piece(cudaStream_t, void*, std::size_t, bool) {}
+#endif
+
 namespace lpl::rate::cuda {
 namespace {
 
 constexpr std::size_t kBlasWorkspace = 32 << 20;  // what cuBLAS recommends for the newest devices
+
+std::string mebibytes(std::int64_t bytes) { return fmt::format("{} MiB", (bytes >> 20) + 1); }
 
 bool is_on(const char* variable) {
   const char* const value = std::getenv(variable);
@@ -100,8 +109,7 @@ std::shared_ptr<Device> Device::open(int index) {
   return std::shared_ptr<Device>(new Device(index));
 }
 
-Device::Device(int index)
-    : name_(fmt::format("CUDA device {}", index)), index_(index), logging_(is_on("LPL_CUDA_LOG")) {
+Device::Device(int index) : name_(fmt::format("CUDA device {}", index)), logging_(is_on("LPL_CUDA_LOG")) {
   cudaDeviceProp properties;
   check(cudaGetDeviceProperties(&properties, index), "cudaGetDeviceProperties");
   name_ += fmt::format(" ({})", properties.name);
@@ -142,11 +150,9 @@ void Device::log(std::string_view text) const {
 }
 
 std::int64_t Device::peak_memory() const {
-  std::uint64_t pool = 0, graphs = 0;
+  std::uint64_t pool = 0;
   check(cudaMemPoolGetAttribute(pool_, cudaMemPoolAttrReservedMemHigh, &pool), "cudaMemPoolGetAttribute");
-  check(cudaDeviceGetGraphMemAttribute(index_, cudaGraphMemAttrReservedMemHigh, &graphs),
-        "cudaDeviceGetGraphMemAttribute");
-  return static_cast<std::int64_t>(pool + graphs + kBlasWorkspace);
+  return static_cast<std::int64_t>(pool + kBlasWorkspace);
 }
 
 // What is told here is not to be blamed on the kernel that comes next.
@@ -195,28 +201,59 @@ std::string Device::text_of(cudnnStatus_t status) {
 }
 
 // What is kept for later is given back before it is tried again.
-template <class Take>
-cudaError_t Device::take_memory(Take take) {
-  cudaError_t status = take();
-  if (status == cudaErrorMemoryAllocation && !recording_) {
-    cudaGetLastError();
-    trim();
-    status = take();
-  }
-  if (status == cudaErrorMemoryAllocation) cudaGetLastError();
-  return status;
-}
-
-std::shared_ptr<void> Device::allocate(std::int64_t bytes) {
+std::shared_ptr<void> Device::take_memory(std::int64_t bytes, std::string_view what) {
   void* memory = nullptr;
   const auto size = static_cast<std::size_t>(std::max<std::int64_t>(bytes, 1));
-  const cudaError_t status = take_memory([&] { return cudaMallocAsync(&memory, size, stream_); });
-  if (status == cudaErrorMemoryAllocation) fail_for_memory(fmt::format("another {} MiB do not fit", (bytes >> 20) + 1));
+  cudaError_t status = cudaMallocAsync(&memory, size, stream_);
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    if (when_full_) when_full_();
+    trim();
+    status = cudaMallocAsync(&memory, size, stream_);
+  }
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    fail_for_memory(what);
+  }
   check(status, "cudaMallocAsync");
   return {memory, [device = shared_from_this()](void* p) {
             const cudaError_t freed = cudaFreeAsync(p, device->stream_);
             if (device->freeing_ == cudaSuccess) device->freeing_ = freed;
           }};
+}
+
+std::shared_ptr<void> Device::allocate_aside(std::int64_t bytes) {
+  refuse_recording("memory that was not noted is allocated");
+  return take_memory(bytes, fmt::format("another {} do not fit", mebibytes(bytes)));
+}
+
+std::shared_ptr<void> Device::allocate(std::int64_t bytes) {
+  if (recording_) return allocate_in_arena(bytes);
+  std::shared_ptr<void> memory = allocate_aside(bytes);
+  if (!noting_) return memory;
+  void* const address = memory.get();
+  return {address, [memory = std::move(memory), noted = noting_, piece = noting_->note(bytes)](void*) {
+            noted->note_return(piece);
+          }};
+}
+
+std::shared_ptr<void> Device::allocate_in_arena(std::int64_t bytes) {
+  const std::optional<StepMemory::Place> place = recording_->take(bytes);
+  if (!place) refuse_deviation();
+  const auto size = static_cast<std::size_t>(bytes);
+  void* const address = static_cast<char*>(arena_.get()) + place->offset;
+  watch_piece(stream_, address, size, true);
+  return {address, [device = shared_from_this(), step = recording_, piece = place->piece, size](void* p) {
+            watch_piece(device->stream_, p, size, false);
+            step->give_back(piece);
+          }};
+}
+
+void Device::refuse_deviation() const {
+  throw DeviceError(fmt::format(
+      "{}: a step that is recorded has other memory than the first time: {}; this is a mistake in lpl_rate, "
+      "which LPL_CUDA_SYNC=1 avoids",
+      name_, recording_->deviation()));
 }
 
 void Device::clear(void* memory, std::int64_t bytes) {
@@ -228,19 +265,40 @@ void Device::copy(void* to, const void* from, std::int64_t bytes) {
         "cudaMemcpyAsync on the device");
 }
 
-// Relaxed: libraries may do on the way what cannot be recorded but does no harm, such as loading a kernel. Graphs have
-// memory of their own, as much as the same calls took before; that goes back first.
-Device::Graph Device::record(const std::function<void()>& enqueue) {
-  trim();
+std::shared_ptr<StepMemory> Device::note(const std::function<void()>& enqueue) {
+  auto memory = std::make_shared<StepMemory>();
+  noting_ = memory;
+  const std::shared_ptr<void> end(nullptr, [this](void*) { noting_ = nullptr; });
+  enqueue();
+  memory->lay_out();
+  return memory;
+}
+
+std::shared_ptr<void> Device::reserve(std::int64_t bytes) {
+  const std::string size = mebibytes(bytes);
+  std::shared_ptr<void> arena =
+      take_memory(bytes, fmt::format("a step needs {} at once, which do not fit beside what stays", size));
+  watch_piece(stream_, arena.get(), static_cast<std::size_t>(bytes), false);
+  return arena;
+}
+
+// Relaxed: libraries may do on the way what cannot be recorded but does no harm, such as loading a kernel.
+Device::Graph Device::record(const std::shared_ptr<StepMemory>& memory, const std::shared_ptr<void>& arena,
+                             const std::function<void()>& enqueue) {
   check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "cudaStreamBeginCapture");
-  recording_ = true;
+  recording_ = memory;
+  arena_ = arena;
+  memory->begin();
   std::exception_ptr failure;
   try {
     enqueue();
+    memory->end();
+    if (!memory->deviation().empty()) refuse_deviation();
   } catch (...) {
     failure = std::current_exception();
   }
-  recording_ = false;
+  recording_ = nullptr;
+  arena_ = nullptr;
   cudaGraph_t graph = nullptr;
   const cudaError_t ended = cudaStreamEndCapture(stream_, &graph);
   const std::unique_ptr<CUgraph_st, decltype(&cudaGraphDestroy)> owner(graph, &cudaGraphDestroy);
@@ -251,23 +309,17 @@ Device::Graph Device::record(const std::function<void()>& enqueue) {
   check(ended, "cudaStreamEndCapture");
   cudaGraphExec_t executable = nullptr;
   check(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
-  return {executable, [device = shared_from_this()](cudaGraphExec_t g) {
+  return {executable, [device = shared_from_this(), arena](cudaGraphExec_t g) {
             // Where an exception is on its way, what was launched may wait for other ranks for ever.
             if (std::uncaught_exceptions() == 0) cudaStreamSynchronize(device->stream_);
             cudaGraphExecDestroy(g);
           }};
 }
 
-// A graph takes its memory when it is launched.
-void Device::launch(const Graph& graph) {
-  const cudaError_t status = take_memory([&] { return cudaGraphLaunch(graph.get(), stream_); });
-  if (status == cudaErrorMemoryAllocation) fail_for_memory("a step that was recorded does not fit");
-  check(status, "cudaGraphLaunch");
-}
+void Device::launch(const Graph& graph) { check(cudaGraphLaunch(graph.get(), stream_), "cudaGraphLaunch"); }
 
 void Device::trim() {
   check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
-  check(cudaDeviceGraphMemTrim(index_), "cudaDeviceGraphMemTrim");
   check(cudaMemPoolTrimTo(pool_, 0), "cudaMemPoolTrimTo");
 }
 

@@ -17,6 +17,9 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
+
+#include "rate/cuda/step_memory.hpp"
 
 namespace lpl::rate::cuda {
 
@@ -63,17 +66,27 @@ class Device : public std::enable_shared_from_this<Device> {
 
   // Not initialised. Throws OutOfMemory. Outlives the device's owner where it must.
   std::shared_ptr<void> allocate(std::int64_t bytes);
+  // The same, of what a step does not do every time: not noted, not recorded.
+  std::shared_ptr<void> allocate_aside(std::int64_t bytes);
   void clear(void* memory, std::int64_t bytes);
   // From memory of the device to other memory of it.
   void copy(void* to, const void* from, std::int64_t bytes);
 
-  // What `enqueue` enqueues, not done yet. Memory that it allocates it must give back, and none that was there before;
-  // the host's memory is out of reach.
+  // What `enqueue` allocates and gives back, which is done.
+  std::shared_ptr<StepMemory> note(const std::function<void()>& enqueue);
+  // An arena of `bytes` bytes for all steps that are recorded, which one after the other use it. Throws OutOfMemory.
+  std::shared_ptr<void> reserve(std::int64_t bytes);
+  // What `enqueue` enqueues, not done yet; what it allocates is `memory`, noted before, in an arena that is as large.
+  // Throws DeviceError where it allocates otherwise, or gives back memory that was there before; the host's memory is
+  // out of reach.
   using Graph = std::shared_ptr<CUgraphExec_st>;
-  Graph record(const std::function<void()>& enqueue);
+  Graph record(const std::shared_ptr<StepMemory>& memory, const std::shared_ptr<void>& arena,
+               const std::function<void()>& enqueue);
   void launch(const Graph& graph);
-  // Gives back memory that is kept for what is allocated or launched next.
+  // Gives back memory that is kept for what is allocated next.
   void trim();
+  // What is done before memory is tried for again; nothing by default.
+  void when_full(std::function<void()> give_back) { when_full_ = std::move(give_back); }
 
   // Page-locked memory for `bytes` bytes, which send() copies to the device. It is used again a while later.
   void* staging(std::int64_t bytes);
@@ -85,8 +98,10 @@ class Device : public std::enable_shared_from_this<Device> {
   explicit Device(int index);
   [[noreturn]] void fail(cudaError_t status, std::string_view call) const;
   [[noreturn]] void fail_for_memory(std::string_view what) const;
-  template <class Take>
-  cudaError_t take_memory(Take take);
+  // From the pool; `what` is said where it is full.
+  std::shared_ptr<void> take_memory(std::int64_t bytes, std::string_view what);
+  std::shared_ptr<void> allocate_in_arena(std::int64_t bytes);
+  void refuse_deviation() const;
   // What enqueued work is to blame for is the call's where calls are waited for.
   void settle(std::string_view call) const;
   // Throws Error while a graph is being recorded.
@@ -99,7 +114,6 @@ class Device : public std::enable_shared_from_this<Device> {
   };
 
   std::string name_;
-  int index_;
   bool synchronous_ = false, logging_ = false;
   std::int64_t memory_ = 0;
   cudaStream_t stream_ = nullptr;
@@ -107,8 +121,10 @@ class Device : public std::enable_shared_from_this<Device> {
   cublasHandle_t blas_ = nullptr;
   cudnnHandle_t dnn_ = nullptr;
   void* blas_workspace_ = nullptr;
-  bool recording_ = false;
-  cudaError_t freeing_ = cudaSuccess;  // the first failure of it, which could not be thrown
+  std::function<void()> when_full_;
+  std::shared_ptr<StepMemory> noting_, recording_;  // while that is done
+  std::shared_ptr<void> arena_;                     // of what is being recorded
+  cudaError_t freeing_ = cudaSuccess;               // the first failure of it, which could not be thrown
   // Taken in turn; who comes round to one that is still being sent waits for it.
   std::array<Staging, 32> stagings_;
   std::size_t turn_ = 0;

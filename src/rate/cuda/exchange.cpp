@@ -69,7 +69,7 @@ void NcclExchange::check(ncclResult_t status, std::string_view call) const {
 NcclExchange::NcclExchange(Communicator& comm, Device& device)
     : device_(device), rank_(comm.rank()), ranks_(comm.size()) {
   // In a graph NCCL would let devices reach into each other's buffers, which memory of the stream does not allow: it
-  // may lie elsewhere on every rank, and that of the graph itself is there only while it runs.
+  // may lie elsewhere on every rank.
   setenv("NCCL_GRAPH_REGISTER", "0", 0);
   ncclUniqueId id{};
   agree(comm, [&] {

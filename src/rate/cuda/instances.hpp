@@ -54,6 +54,7 @@ LPL_FOR_EACH(CosinePull<float>);
 LPL_FOR_EACH(ThroughNormalisation<float>);
 LPL_FOR_EACH(CrossEntropy<float>);
 LPL_FOR_EACH(AdamUpdate);
+LPL_FOR_EACH(AdamRounded);
 LPL_FOR_EACH(SgdUpdate);
 LPL_FOR_EACH(SumParts);
 
