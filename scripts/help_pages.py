@@ -31,13 +31,19 @@ class Option:
     def __init__(self, head, text):
         names, _, value = head.partition(" ")
         self.names = [name for name in names.split(",") if name]
-        value, _, self.needs = value.partition("Needs:")
+        value, *others = re.split("(Needs|Excludes):", value)
+        self.others = [f"{verb} {names.strip()}." for verb, names in zip(others[::2], others[1::2])]
         self.value, self.text = value.replace("REQUIRED", "").strip(), text.strip()
 
     def choices(self):
-        """The words that the option takes, where it takes only some."""
-        found = re.search(r"\{(.*)\}", self.value)
-        return found[1].split(",") if found else []
+        """The words that the option takes, where its value, or its text at the beginning, lists them."""
+        found = re.search(r"\{(.*)\}", self.value) or (self.value and re.match(r"((?:\w+, )+\w+) or ", self.text))
+        return re.split(", ?", found[1]) if found else []
+
+    def files(self):
+        """Patterns of the files that a positional argument may be: of those that its text names, or all."""
+        named = self.text.startswith("The ")
+        return [f"*.{suffix}" for suffix in re.findall(r"\.(\w+)", self.text)] if named else ["*"]
 
 
 class Help:
@@ -78,9 +84,9 @@ def items(options):
     lines = []
     for option in options:
         value = f" \\fI{plain(option.value)}\\fR" if option.value else ""
-        needs = f" Needs {plain(option.needs.strip())}." if option.needs else ""
+        others = "".join(f" {plain(sentence)}" for sentence in option.others)
         lines += [".TP", ", ".join(f"\\fB{plain(name)}\\fR" for name in option.names) + value,
-                  plain(option.text) + ("." if needs else "") + needs]
+                  plain(option.text) + ("." if others else "") + others]
     return lines
 
 
@@ -103,8 +109,10 @@ def manual(name, version, main, others):
 
 COMPLETION = """# Completion of NAME for bash, made from its --help.
 _NAME() {
-  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words='' options="OPTIONS" suffix=SUFFIX
+  local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words='' options="OPTIONS" files=(FILES) pattern
 SUBCOMMANDS  COMPREPLY=()
+  if [[ $before == = ]]; then before=${COMP_WORDS[COMP_CWORD - 2]}; fi # to bash, --option=value is three words
+  if [[ $word == = ]]; then word=''; fi
   case $before in
 CHOICES    VALUES) return ;;
   esac
@@ -112,7 +120,8 @@ CHOICES    VALUES) return ;;
   if [[ -n $words ]]; then
     mapfile -t COMPREPLY < <(compgen -W "$words" -- "$word")
   else
-    mapfile -t COMPREPLY < <(compgen -f -X "!*.$suffix" -- "$word"; compgen -d -- "$word"; FIRST)
+    mapfile -t COMPREPLY < <(for pattern in "${files[@]}"; do compgen -f -X "!$pattern" -- "$word"; done
+                             compgen -d -- "$word"; FIRST)
   fi
 }
 complete -o default -o filenames -F _NAME NAME
@@ -128,13 +137,13 @@ def completion(name, main, others):
     def words(page):
         return " ".join(word for option in page.options for word in option.names if word.startswith("--"))
 
-    def suffix(page):
-        return re.search(r"\.(\w+)", page.positionals[0].text)[1]
+    def files(page):
+        return " ".join(f"'{pattern}'" for pattern in page.positionals[0].files())
 
     subcommands = "".join(f'  if [[ $COMP_CWORD -gt 1 && ${{COMP_WORDS[1]}} == {word} ]]; then '
-                          f'options="{words(page)}" suffix={suffix(page)}; fi\n' for word, page in others.items())
+                          f'options="{words(page)}" files=({files(page)}); fi\n' for word, page in others.items())
     first = f'[[ $COMP_CWORD -gt 1 ]] || compgen -W "{" ".join(others)}" -- "$word"' if others else ":"
-    parts = {"NAME": name, "OPTIONS": words(main), "SUFFIX": suffix(main), "SUBCOMMANDS": subcommands,
+    parts = {"NAME": name, "OPTIONS": words(main), "FILES": files(main), "SUBCOMMANDS": subcommands,
              "CHOICES": "".join(f'    {names}) words="{fixed}" ;;\n' for names, fixed in choices.items()),
              "VALUES": "|".join(sorted(values)), "FIRST": first}
     return re.sub("|".join(parts), lambda found: parts[found[0]], COMPLETION)

@@ -41,7 +41,7 @@ void add_options(CLI::App& app, rate::ImportOptions& options, ProgressStyle& pro
                            ->excludes(sequences);
   app.add_option("--seed", options.seed, "Of the random squares (1)")->needs(crops);
   app.add_flag("--grey", options.grey, "One channel, the luminance");
-  app.add_flag("--overwrite", options.overwrite, "Replace what is at --out");
+  app.add_flag("--overwrite", options.overwrite, "Replace the set of images that is at --out");
   app.add_option_function<std::string>(
          "--progress", [&](const std::string& word) { progress = style_of(word); }, "auto, bar, lines or none")
       ->check(CLI::IsMember({"auto", "bar", "lines", "none"}));

@@ -17,6 +17,7 @@
 #include "core/termination.hpp"
 #include "core/text.hpp"
 #include "core/version.hpp"
+#include "io/file_kind.hpp"
 
 namespace lpl {
 namespace {
@@ -115,7 +116,8 @@ void add_options(CLI::App& app, const ProgramEntry& program, ProgramOptions& opt
   app.add_option("--set", options.overrides, "KEY=VALUE: change the description, such as phase.learn.duration=\"10 s\"")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  app.add_flag("--overwrite", options.overwrite, "Replace what is at the outputs, also where it is another run's");
+  app.add_flag("--overwrite", options.overwrite,
+               "Replace what is at the outputs, also where it is another run's; at --out, results only");
   app.add_option("--seed", options.seed, "Random seed, in place of the description's")
       ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
   app.add_option_function<std::string>(
@@ -199,7 +201,10 @@ std::vector<OutputLock> claim_outputs(const ProgramOptions& options, const std::
     if (!checkpoint.path.empty()) outputs.push_back({"--checkpoint", checkpoint.path, options.given_checkpoint});
     locks = lpl::claim_outputs(outputs, inputs);
     facts.inputs = with_checksums(data);
-    if (!options.overwrite) refuse_to_replace(options, more, facts);
+    if (options.overwrite)
+      check_overwritten(outputs.front(), kResult);
+    else
+      refuse_to_replace(options, more, facts);
     if (!folder.path.empty()) make_output_folder(folder, outputs);
   });
   facts.inputs = from_bytes<std::vector<InputFile>>(comm.broadcast(to_bytes(facts.inputs), 0));

@@ -50,6 +50,7 @@ class Cursor {
     return value;
   }
   std::string_view text() { return take(number<std::uint64_t>()); }
+  std::size_t left() const { return rest_.size(); }
 
  private:
   std::string_view rest_;
@@ -172,6 +173,8 @@ Checkpoint parsed(const std::string& bytes, const std::string& path) {
       bytes.data(), static_cast<std::size_t>(checkpoint.payload.data() + checkpoint.payload.size() - bytes.data()));
   if (cursor.number<std::uint64_t>() != crc64(checked))
     throw IoError(fmt::format("{}: is damaged: its checksum does not match", path));
+  if (cursor.left() > 0)
+    throw IoError(fmt::format("{}: is damaged: {} bytes stand after its end", path, cursor.left()));
   return checkpoint;
 }
 

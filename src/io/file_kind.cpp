@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <fstream>
+
+#include "core/text.hpp"
+#include "io/checkpoint.hpp"
 
 namespace lpl {
 namespace {
@@ -30,7 +34,16 @@ constexpr Kind kKinds[] = {
     {"<!"sv, "a page of the web, not the file it was to give"},
     {"<html"sv, "a page of the web, not the file it was to give"},
 };
-constexpr std::size_t kHead = 300;  // tar has its mark at byte 257
+constexpr std::size_t kHead = 300;            // tar has its mark at byte 257
+constexpr std::size_t kAttributes = 1 << 16;  // where those of an HDF5 file's root lie
+
+std::string head_of(const std::string& path, std::size_t size) {
+  std::ifstream in(path, std::ios::binary);
+  std::string head(size, '\0');
+  in.read(head.data(), static_cast<std::streamsize>(size));
+  head.resize(static_cast<std::size_t>(in.gcount()));
+  return head;
+}
 
 }  // namespace
 
@@ -42,12 +55,22 @@ std::string kind_by_bytes(std::string_view head) {
 }
 
 std::string hint_at_kind(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string head(kHead, '\0');
-  in.read(head.data(), kHead);
-  head.resize(static_cast<std::size_t>(in.gcount()));
-  const std::string kind = kind_by_bytes(head);
+  const std::string kind = kind_by_bytes(head_of(path, kHead));
   return kind.empty() ? kind : fmt::format("; it is {}", kind);
+}
+
+// By raw bytes: after a kill, HDF5 may be unable to open a result.
+std::string what_is(const std::string& path) {
+  const std::string head = head_of(path, kAttributes);
+  const auto has = [&](std::string_view words) { return head.find(words) != std::string::npos; };
+  if (head.empty()) return kNoFile;
+  if (head.starts_with(kKinds[0].start)) {
+    if (has("git_revision") && (has("lpl_sim") || has("lpl_rate"))) return kResult;
+    return has("lpl images ") ? kImageSet : "an HDF5 file of another kind";
+  }
+  if (is_checkpoint(path)) return "a checkpoint";
+  const std::string line = head.substr(0, std::min(head.find_first_of("\r\n"), kHead));
+  return printable(line) == line ? fmt::format("a text that begins {}", in_quotes(line)) : "a file of another kind";
 }
 
 }  // namespace lpl

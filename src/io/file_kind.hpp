@@ -1,4 +1,4 @@
-// What a file is that a reader did not expect: the usual mistakes, for messages.
+// What a file is that a reader, or an output, did not expect: the usual mistakes, for messages.
 #pragma once
 
 #include <string>
@@ -12,5 +12,11 @@ std::string kind_by_bytes(std::string_view head);
 
 // The same of the file at `path`, as a clause to append: "; it is a gzip archive: ...", or "".
 std::string hint_at_kind(const std::string& path);
+
+// What lies at `path`, of which messages say that it stays: one of these, or words for what it is otherwise.
+inline constexpr const char* kNoFile = "an empty file";  // or none
+inline constexpr const char* kResult = "a result of lpl_sim or lpl_rate";
+inline constexpr const char* kImageSet = "a set of images";
+std::string what_is(const std::string& path);
 
 }  // namespace lpl

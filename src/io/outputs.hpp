@@ -22,6 +22,10 @@ std::string behind_links(const std::string& path);
 // regular file, or lies in a folder that cannot be written to. Files are the same by device and inode, too.
 void check_outputs(const std::vector<OutputFile>& outputs, const std::vector<std::string>& inputs);
 
+// What --overwrite replaces is of the kind that will be written (what_is()), or empty. Throws ConfigError naming what
+// else it found.
+void check_overwritten(const OutputFile& output, const std::string& kind);
+
 // Makes a folder of results where it is missing. Throws ConfigError where it cannot be made or written to, or where one
 // of `files` would lie in its place.
 void make_output_folder(const OutputFile& folder, const std::vector<OutputFile>& files);

@@ -14,6 +14,7 @@
 #include "core/errors.hpp"
 #include "core/text.hpp"
 #include "core/version.hpp"
+#include "io/file_kind.hpp"
 
 namespace lpl {
 
@@ -80,7 +81,7 @@ std::string difference(const std::string& path, const RunFacts& facts) {
     const std::string lines = first_difference(file.read_text("/config/description"), facts.description);
     return lines.empty() ? first_difference(inputs_of(file), facts.inputs) : lines;
   } catch (const IoError&) {
-    return "it is no result file";
+    return "it cannot be read";
   }
 }
 
@@ -90,6 +91,9 @@ bool check_replaceable(const std::string& path, const RunFacts& facts) {
   std::error_code ignored;
   if (!std::filesystem::exists(path, ignored)) return false;
   if (!facts.run.empty() && head_of(path).find(facts.run) != std::string::npos) return true;
+  if (const std::string found = what_is(path); found != kResult && found != kNoFile)
+    throw ConfigError(
+        fmt::format("{}: is there already, and is {}; name another file with --out, or move it away", path, found));
   if (const std::string other = difference(path, facts); !other.empty())
     throw ConfigError(
         fmt::format("{}: is there already, and not the result of this run ({}); name another file with --out, or "

@@ -14,9 +14,8 @@ std::string Names::read(Table& table, const std::string& kind, std::optional<std
                     in_quotes(name)));
   table.rename(fmt::format("{} '{}'", kind, name));
   auto& taken = taken_[kind == "population" || kind == "stimulus" ? "source" : kind];
-  if (std::find(taken.begin(), taken.end(), name) != taken.end())
-    table.fail("name", fmt::format("the name '{}' is taken; give another 'name'", name));
-  taken.push_back(name);
+  const auto [has, is_new] = taken.emplace(name, table.place("name"));
+  if (!is_new) table.fail("name", fmt::format("the name '{}' is taken ({}); give another 'name'", name, has->second));
   return name;
 }
 

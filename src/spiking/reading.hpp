@@ -18,13 +18,13 @@ namespace lpl::spiking {
 
 inline constexpr NeuronId kLargestSize = 1u << 30;
 
-// Names that are taken, by kind.
+// Names that are taken, by kind, with the places of what has them.
 class Names {
  public:
   std::string read(Table& table, const std::string& kind, std::optional<std::string> fallback = {});
 
  private:
-  std::map<std::string, std::vector<std::string>> taken_;
+  std::map<std::string, std::map<std::string, std::string>> taken_;
 };
 
 // The neurons under the key `neurons`, ascending.

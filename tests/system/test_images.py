@@ -303,6 +303,10 @@ class Import(ImagesTest):
         done = lpl_rate("import", path, "--out", path, "--overwrite")
         self.assertEqual(done.returncode, 2)
         self.assertEqual(np.load(path).shape, (2, 4, 4, 3))
+        (self.folder / "thesis.txt").write_text("chapter one")
+        done = self.convert(path, "--overwrite", out="thesis.txt", code=2)
+        self.assertIn('thesis.txt: is a text that begins "chapter one", and --overwrite replaces only a set of images', done.stderr)
+        self.assertEqual((self.folder / "thesis.txt").read_text(), "chapter one")
 
     def test_goes_on_where_it_was_ended(self):
         pictures = images_of(400, side=300)

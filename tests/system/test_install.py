@@ -149,6 +149,8 @@ class Pages(Installed):
             found = {name.replace("\\", "") for head in heads for name in re.findall(r"\\fB(\\-\\-[\w\\-]+)\\fR", head)}
             self.assertEqual(found, self.options_in_help(program))
             self.assertGreater(len(found), 10)
+            for head in heads:
+                self.assertNotRegex(head, "Needs|Excludes")
             version = self.check(self.run_installed(program, "--version")).split()[1]
             self.assertIn(f'"lpl {version}"', page.splitlines()[0])
 
@@ -179,39 +181,56 @@ class Pages(Installed):
         self.assertEqual(self.completion("lpl_rate", "eval", "--act"), {"--activity"})
 
     def test_bash_completes_values_and_files(self):
-        for name in ("my_network.sim", "my_training.rate", "my_result.h5"):
+        files = {"my_network.sim", "my_training.rate", "my_result.h5", "my_notes.txt", "my_digits-idx3-ubyte.gz"}
+        for name in files:
             (self.folder / name).touch()
         (self.folder / "my_folder").mkdir()
-        self.assertEqual(self.completion("lpl_sim", "--progress", ""), {"auto", "bar", "lines", "none"})
+        for words in (("--progress", ""), ("--progress", "="), ("--progress", "=", "")):
+            self.assertEqual(self.completion("lpl_sim", *words), {"auto", "bar", "lines", "none"})
+        self.assertEqual(self.completion("lpl_sim", "--progress", "=", "b"), {"bar"})
+        self.assertEqual(self.completion("lpl_rate", "import", "--progress", "b"), {"bar"})
+        self.assertEqual(self.completion("lpl_rate", "eval", "--device", ""), {"cpu", "cuda"})
         self.assertEqual(self.completion("lpl_sim", "my_"), {"my_network.sim", "my_folder"})
         self.assertEqual(self.completion("lpl_rate", "my_"), {"my_training.rate", "my_folder"})
-        self.assertEqual(self.completion("lpl_rate", "eval", "my_"), {"my_result.h5", "my_folder"})
+        self.assertEqual(self.completion("lpl_rate", "eval", "my_"), {"my_result.h5", "my_training.rate", "my_folder"})
+        self.assertEqual(self.completion("lpl_rate", "eval", "--activity", "my_"), {"my_result.h5", "my_training.rate", "my_folder"})
+        self.assertEqual(self.completion("lpl_rate", "import", "my_"), files | {"my_folder"})
+        self.assertEqual(self.completion("lpl_rate", "import", "--sequences", "my_d"), {"my_digits-idx3-ubyte.gz"})
         self.assertEqual(self.completion("lpl_rate", "e"), {"eval"})
         self.assertEqual(self.completion("lpl_sim", "--resume", "my_"), set())  # left to bash's own completion
 
     def test_the_tab_key(self):
-        file = self.prefix / "share/bash-completion/completions/lpl_sim"
+        files = self.prefix / "share/bash-completion/completions"
+        for name in ("b.rate", "b.h5", "b.txt"):
+            (self.folder / name).touch()
+        (self.folder / "b.images").mkdir()
         pid, terminal = pty.fork()
         if pid == 0:
+            os.chdir(self.folder)
             os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"],
                        dict(os.environ, PS1="> ", TERM="dumb", INPUTRC="/dev/null", HISTFILE="/dev/null"))
         try:
-            self.send(terminal, f"bind 'set show-all-if-ambiguous on'; source '{file}'; echo re''ady\n", "ready")
+            self.send(terminal, f"bind 'set show-all-if-ambiguous on'; source '{files}/lpl_sim'; source '{files}/lpl_rate'; echo re''ady\n", "ready")
             self.send(terminal, "lpl_sim --che\t", "--checkpoint-model-time")
             self.send(terminal, "\x15lpl_sim --fall\t", "--fall-back")
+            shown = self.send(terminal, "\x15lpl_rate eval b\t", "b.rate")
+            self.assertRegex(shown, r"b\.h5 +b\.images/ +b\.rate")
+            self.send(terminal, "\x15lpl_rate import --progress=b\t", "--progress=bar ")
+            self.send(terminal, "\x15lpl_rate import b\t", "b.txt")
         finally:
             os.kill(pid, signal.SIGKILL)
             os.close(terminal)
             os.waitpid(pid, 0)
 
     def send(self, terminal, keys, expected, seconds=20):
-        """Types the keys and reads until the answer shows."""
+        """Types the keys and reads until the answer shows; all that was read."""
         os.write(terminal, keys.encode())
         text, end = "", time.monotonic() + seconds
         while expected not in text:
             ready, _, _ = select.select([terminal], [], [], max(0, end - time.monotonic()))
             self.assertTrue(ready, f"no {expected} within {seconds} s in {text!r}")
             text += os.read(terminal, 4096).decode(errors="replace")
+        return text
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import unittest
 
 from support import LPL_RATE, LPL_SIM, InFolder, datasets, environment, h5py, lpl_rate, lpl_sim, mpirun, status, wait_for
 
+import numpy as np
+
 SPIKING = """
 simulation = { seed = 3 }
 population = [{ name = "exc", cell = "if", size = 8 }]
@@ -243,11 +245,50 @@ class Results(Runs):
 
     def test_what_is_no_result_is_not_replaced(self):
         self.write("thesis.txt", "chapter one")
-        self.refused("thesis.txt: is there already, .*it is no result file", "--out", "thesis.txt")
+        message = 'thesis.txt: is there already, and is a text that begins "chapter one"; name another file with --out, or move it away'
+        self.refused(message, "--out", "thesis.txt")
         self.refused("--checkpoint .*thesis.txt: is no checkpoint; name another file, or replace it with --overwrite",
                      "--checkpoint", "thesis.txt")
         self.refused("--export thesis.txt: is there already", "--export", "thesis.txt", run=lpl_rate, description="net.rate")
-        self.done("--out", "thesis.txt", "--overwrite")
+
+    def test_overwrite_replaces_results_and_what_is_empty(self):
+        self.done("--out", "other.h5", "--seed", "4")
+        self.write("empty", "")
+        for name in ("other.h5", "empty", "absent"):
+            self.done("--out", name, "--overwrite")
+            self.assertEqual(status(self.folder / name), "complete")
+        with open(self.folder / "other.h5", "r+b") as damaged:  # as a kill in mid-flush may leave it
+            damaged.seek(8)
+            damaged.write(b"\xff" * 40)
+        self.refused("other.h5: is there already, and not the result of this run", "--out", "other.h5")
+        self.done("--out", "other.h5", "--overwrite")
+
+    def test_overwrite_replaces_nothing_else(self):
+        self.write("thesis.txt", "chapter one\nIt was a dark night")
+        (self.folder / "odd").write_bytes(bytes(range(256)))
+        self.done("--checkpoint", "a.checkpoint", "--out", "a.h5")
+        with h5py.File(self.folder / "data.h5", "w") as file:
+            file["lpl_sim"] = np.arange(3)
+        with h5py.File(self.folder / "images.h5", "w") as file:
+            file.attrs["format"] = "lpl images 1"
+        (self.folder / "link").symlink_to("thesis.txt")
+        found = {"thesis.txt": 'a text that begins "chapter one"', "odd": "a file of another kind", "a.checkpoint": "a checkpoint",
+                 "data.h5": "an HDF5 file of another kind", "images.h5": "a set of images", "link": "a text"}
+        before = self.contents()
+        for name, what in found.items():
+            for run, description in ((lpl_sim, "net.sim"), (lpl_rate, "net.rate")):
+                for ranks in (1, 2):
+                    with self.subTest(name=name, run=run, ranks=ranks):
+                        self.refused(f"--out {name}: is {what}.*, and --overwrite replaces only a result of lpl_sim or lpl_rate; name another file",
+                                     "--out", name, "--overwrite", run=run, description=description, ranks=ranks)
+        self.refused("--out thesis.txt: is a text", "--out", "thesis.txt", "--overwrite", "--resume", "a.checkpoint")
+        self.assertEqual(self.contents(), before)
+
+    def test_overwrite_replaces_checkpoints_and_exports_whatever_they_are(self):
+        for option in ("--checkpoint", "--export"):
+            self.write(f"thesis{option}", "chapter one")
+            self.done(option, f"thesis{option}", "--overwrite", run=lpl_rate, description="net.rate")
+            self.assertNotEqual((self.folder / f"thesis{option}").read_bytes(), b"chapter one")
 
     def test_a_result_names_the_data_it_was_made_from(self):
         self.done("--out", "run.h5")

@@ -121,6 +121,17 @@ TEST_F(Checkpoint, RefusesEveryCutAndEveryChangedByte) {
   }
 }
 
+TEST_F(Checkpoint, RefusesBytesAfterItsEnd) {
+  write_checkpoint(path_, kKind, State{1, {0.5f}, {}});
+  const std::string whole = bytes();
+  put(whole + "\n");
+  EXPECT_EQ(refusal(path_), path_ + ": is damaged: 1 bytes stand after its end");
+  put(whole + whole);
+  EXPECT_EQ(refusal(path_), fmt::format("{}: is damaged: {} bytes stand after its end", path_, whole.size()));
+  put(whole);
+  EXPECT_EQ(refusal(path_), "accepted");
+}
+
 TEST_F(Checkpoint, RefusesForeignFilesWithTheReason) {
   write_checkpoint(path_, kKind, State{1, {}, {}});
   CheckpointKind other = kKind;

@@ -540,7 +540,9 @@ TEST(Equations, RefusalsSayWhere) {
   expect("low = \"-1 V\"", "low = \"-1 A\"", "'low': '-1 A' is a current; it must be a voltage");
   expect("SYN = \"g\"", "SYN = \"gg\"", "cell 'test' [receptors]: there is no state \"gg\"; did you mean 'g'?");
   expect("SYN = \"g\"", "SYN = { alpha = \"q\", tau = \"tau\" }", "key 'unit' is missing");
-  expect("SYN = \"g\"", "SYN = { alpha = \"g\", tau = \"tau\", unit = \"nS\" }", "the name 'g' is taken");
+  expect(
+      "SYN = \"g\"", "SYN = { alpha = \"g\", tau = \"tau\", unit = \"nS\" }",
+      "test.cell:13:17: cell 'test' SYN: the name 'g' is taken (test.cell:9:5: cell 'test' [states]); choose another");
   expect("SYN = \"g\"", "SYN = { alpha = \"q\", tau = \"E\", unit = \"nS\" }",
          "'tau': 'E' is a voltage; it must be a time");
   expect("SYN = \"g\"", "SYN = { alpha = \"q\", state = \"g\" }",
@@ -550,7 +552,7 @@ TEST(Equations, RefusalsSayWhere) {
   expect("I = \"mV\"", "I = \"mVV\"", "11:6: cell 'test' [inputs]: 'I' is \"mVV\", which is no unit");
   expect("g = 0", "exp = 0", "'exp' is a word of the language");
   expect("g = 0", "dt = 0", "'dt' is the step");
-  expect("g = 0", "tau = 0", "the name 'tau' is taken");
+  expect("g = 0", "tau = 0", "the name 'tau' is taken (test.cell:3:7: cell 'test' [parameters])");
   expect("g = 0", "\"g.h\" = 0", "\"g.h\" is no name");
   expect("g = \"-g / tau\"", "h = \"-g / tau\"", "[dynamics]: there is no state \"h\"");
   expect("[dynamics]", "[method]\nV = \"rk5\"\n[dynamics]",
@@ -583,7 +585,9 @@ TEST(Equations, ListsOfAssignmentsAreRefusedByLine) {
   EXPECT_THAT(refused("\"V + 1\","), testing::HasSubstr("\"V + 1\" is no assignment"));
   EXPECT_THAT(refused("\"V == V\","), testing::HasSubstr("is no assignment"));
   EXPECT_THAT(refused("\"a = 2\","), testing::HasSubstr("3:2: cell 'test': 'step': there is no state \"a\""));
-  EXPECT_THAT(refused("\"let V = 2\","), testing::HasSubstr("the name 'V' is taken"));
+  EXPECT_THAT(refused("\"let V = 2\","),
+              testing::HasSubstr("the name 'V' is taken (test.cell:5:5: cell 'test' [states])"));
+  EXPECT_THAT(refused("\"let t = 2\","), testing::HasSubstr("the name 't' is taken (a word of the language)"));
   EXPECT_THAT(refused("\"x = V\","), testing::HasSubstr("'x' is a number, but its value is a voltage"));
   EXPECT_THAT(refused("\"let exp = 2\","), testing::HasSubstr("cannot be the name of a temporary"));
 }

@@ -635,6 +635,10 @@ TEST(RuleText, NamesWhatItDoesNotKnow) {
   EXPECT_THAT(error_of(own("[rule.r.on_spike]\nv = \"w\"\n")), HasSubstr("there is no state \"v\" of synapses"));
   EXPECT_THAT(error_of(own("[rule.r.on_spike]\nw = \"w + eta * y\"\n")), HasSubstr("there is no 'y' here"));
   EXPECT_THAT(error_of(own("[rule.r.on_spikes]\nw = \"w\"\n")), HasSubstr("on_spikes"));
+  EXPECT_THAT(error_of(own("w = { of = \"post\", tau = \"20 ms\" }\n")),
+              HasSubstr("the name 'w' is taken (a word of rules); choose another"));
+  EXPECT_THAT(error_of(own("eta = { of = \"post\", tau = \"20 ms\" }\n")),
+              AllOf(HasSubstr("the name 'eta' is taken (net.sim:"), HasSubstr("rule 'r' [parameters])")));
   EXPECT_THAT(error_of("[rule.r]\ntype = \"pair_stpd\"\n"),
               AllOf(HasSubstr("'type' is \"pair_stpd\""), HasSubstr("symmetric_stdp")));
   EXPECT_THAT(error_of(own("y = { of = \"nobody\", tau = \"1 s\" }\n[rule.r.on_spike]\nw = \"w + eta * y\"\n")),

@@ -558,7 +558,9 @@ ImageSetLayout import_images(const ImportOptions& options, ProgressStyle style) 
   const std::vector<std::string> files = input_files(sources, options);
   const OutputFile out{"--out", behind_links(options.out), options.out};
   const auto locks = claim_outputs({out}, files);
-  if (fs::exists(out.path) && !options.overwrite)
+  if (options.overwrite)
+    check_overwritten(out, kImageSet);
+  else if (fs::exists(out.path))
     throw ConfigError(options.out + ": is there already; give another --out, or --overwrite");
 
   ImageSetWriter writer(out.path, layout, identity_of(files, layout, options));

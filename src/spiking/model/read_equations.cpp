@@ -233,7 +233,7 @@ class ModelReader : private TextReader {
         Expression tree = parse_expression(std::string_view(text).substr(equals + 1), scope_);
         if (temporary) {
           const Symbol* const known = scope_.find(name);
-          if (known && !lets_.count(name)) fail(begin, fmt::format("the name '{}' is taken; choose another", name));
+          if (known && !lets_.count(name)) fail(begin, taken(name));
           if (!known) {
             declare_let(fail, begin, name);
             scope_.symbols.push_back({name, tree->dimension, nullptr, tree->truth});
@@ -272,7 +272,6 @@ class ModelReader : private TextReader {
     if (!is_name(name) || name.find('.') != std::string::npos || is_reserved(name) || name == "dt" || name == "t")
       fail(at, fmt::format("{} cannot be the name of a temporary; use letters, digits and '_'", in_quotes(name)));
     lets_.insert(name);
-    names_.insert(name);
   }
 
   void read_methods() {

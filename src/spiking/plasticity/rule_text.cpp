@@ -19,7 +19,8 @@ class RuleReader : private TextReader {
 
   RuleText read() {
     const Symbol weight{"weight", weight_};
-    names_.insert({"weight", "w", "pre", "post", "targets", "delay", "type", "pre_since", "post_since"});
+    for (const char* word : {"weight", "w", "pre", "post", "targets", "delay", "type", "pre_since", "post_since"})
+      names_.emplace(word, "a word of rules");
     text_.constants.push_back({"weight", number(1, weight_)});
     steady_.symbols.push_back(weight);
     read_title(text_);

@@ -65,7 +65,13 @@ void TextReader::declare(Table& table, const std::string& key, const std::string
   if (is_reserved(name)) table.fail(key, fmt::format("'{}' is a word of the language; choose another name", name));
   if (name == "t" || name == "dt")
     table.fail(key, fmt::format("'{}' is {}; choose another name", name, name == "t" ? "the time" : "the step"));
-  if (!names_.insert(name).second) table.fail(key, fmt::format("the name '{}' is taken; choose another", name));
+  if (!names_.emplace(name, table.place(key)).second) table.fail(key, taken(name));
+}
+
+std::string TextReader::taken(const std::string& name) const {
+  const auto has = names_.find(name);
+  return fmt::format("the name '{}' is taken ({}); choose another", name,
+                     has == names_.end() ? "a word of the language" : has->second);
 }
 
 Table TextReader::section(std::string_view key) {

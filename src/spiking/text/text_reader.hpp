@@ -1,7 +1,7 @@
 // Reading what texts of models and rules have in common.
 #pragma once
 
-#include <set>
+#include <map>
 #include <string>
 #include <string_view>
 
@@ -36,9 +36,12 @@ class TextReader {
   void read_aliases(Scope& scope);
   void read_requirements(SteadyText& text);
 
+  // "the name 'g' is taken (FILE:LINE:COLUMN: cell 'if' [states]); choose another"
+  std::string taken(const std::string& name) const;
+
   Table& table_;
-  std::set<std::string> names_;
-  Scope steady_;  // parameters, dt and constants
+  std::map<std::string, std::string> names_;  // that are taken, with what has them
+  Scope steady_;                              // parameters, dt and constants
 };
 
 }  // namespace lpl::spiking
