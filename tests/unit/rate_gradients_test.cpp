@@ -14,6 +14,7 @@
 #include "core/text.hpp"
 #include "rate/cpu/backend.hpp"
 #include "rate/cpu/loops.hpp"
+#include "rate/exchange.hpp"
 #include "rate/trainer.hpp"
 #include "support/network_oracle.hpp"
 
@@ -140,6 +141,15 @@ TEST(Losses, EstimatesOfAnotherLayerAreRefused) {
   EstimateArrays stale{HostLoops().array(3), HostLoops().array(3)};
   std::vector<double> z(16), dz;
   EXPECT_THROW(terms_of(LplLoss{only(1, 1, 1), nullptr, &stale}, {2, 1, 4}, z, dz), IoError);
+}
+
+TEST(Losses, HooksBeyondIndicesAreRefused) {
+  const auto comm = make_serial_communicator();
+  const auto shape_of = [&](std::int64_t side) {
+    return hook_shape(*comm, Batch(8, 0, 1, 1), {Tensor{{16, 128, side, side}, Precision::float32, nullptr}});
+  };
+  EXPECT_EQ(shape_of(1000).columns(), 128'000'000);
+  EXPECT_THROW(shape_of(1100), ConfigError);
 }
 
 TEST(Losses, ContrastiveAndCrossEntropyGradientsAreTheSlopes) {

@@ -138,18 +138,18 @@ class CudaBackend final : public Backend {
   }
 
   void add(const Array& from, Array& to) override {
-    launch(*device_, "the kernel of sums", from.size, Sum<float>{to.data.get(), from.data.get(), to.data.get()});
+    launch(*device_, "the kernel of sums", from.size, Sum<float>{to.at(), from.at(), to.at()});
   }
   void scale(Array& array, float factor) override {
-    launch(*device_, "the scaling kernel", array.size, Scale<float>{array.data.get(), factor, array.data.get()});
+    launch(*device_, "the scaling kernel", array.size, Scale<float>{array.at(), factor, array.at()});
   }
   void copy(const Array& from, Array& to, std::int64_t offset) override {
-    device_->copy(to.data.get() + offset, from.data.get(), from.size * 4);
+    device_->copy(to.at(offset), from.at(), from.size * 4);
   }
   Indices indices(std::int64_t room) override { return {0, allocate<std::int32_t>(*device_, room)}; }
   void write(Indices& indices, const std::vector<std::int32_t>& values) override {
     indices.size = static_cast<std::int64_t>(values.size());
-    send(*device_, values, indices.data.get());
+    send(*device_, values, indices.at());
   }
 
   bool makes_views(const ViewSource& source) override;
@@ -195,13 +195,11 @@ class CudaBackend final : public Backend {
   }
 
   // Kernels count in 32 bits. Slices may differ, so this may happen to one rank alone.
-  void refuse_large(std::int64_t numbers, std::string_view what) const {
-    if (numbers > INT32_MAX)
-      throw DeviceError(fmt::format("{}: {} has {} numbers, more than the 2^31 that are possible; use a smaller batch",
-                                    device_->name(), what, numbers));
-  }
   Tensor new_tensor(const Shape& shape, Precision precision) {
-    refuse_large(shape.size(), "a map");
+    if (shape.size() > INT32_MAX)
+      throw DeviceError(
+          fmt::format("{}: a map has {} numbers, more than the 2^31 that are possible; use a smaller batch",
+                      device_->name(), shape.size()));
     return {shape, precision, device_->allocate(shape.size() * bytes_of(precision))};
   }
 
@@ -219,7 +217,7 @@ class CudaBackend final : public Backend {
   template <class Value>
   void add_sums(std::int64_t rows, std::int64_t columns, const Value& value, Array& to) {
     const SummedColumns sums = summed_columns(*device_, "the kernel of the bias gradient", rows, columns, value);
-    launch(*device_, "the kernel of the bias gradient", columns, AddSums{sums.parts, to.data.get()});
+    launch(*device_, "the kernel of the bias gradient", columns, AddSums{sums.parts, to.at()});
   }
   // The gradient before pooling and rectifier, in the precision of x. The bias's is added to `bias` unless null.
   Tensor unpooled_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
@@ -408,7 +406,7 @@ void CudaBackend::add_gradient(const Convolution& layer, const Trace& trace, con
     convolutions_.filter_gradient(layer, x, dense.data.get(), sum.data.get());
   with_elements(sum, [&](const auto* from) {
     launch(*device_, "the kernel that adds gradients", layer.weights(),
-           Accumulate<ElementOf<decltype(from)>>{from, weight.data.get()});
+           Accumulate<ElementOf<decltype(from)>>{from, weight.at()});
   });
 }
 
@@ -464,7 +462,7 @@ Tensor CudaBackend::dropout(const Dropout& dropout, const Tensor& x) {
     using Element = ElementOf<decltype(from)>;
     launch(*device_, "the kernel of dropout", x.shape.size(),
            DropOut<Element>{dropout.probability, static_cast<float>(1.0 / (1.0 - dropout.probability)),
-                            static_cast<Index>(Draw::dropout), dropout.layer, dropout.seed.data.get(),
+                            static_cast<Index>(Draw::dropout), dropout.layer, dropout.seed.at(),
                             to_index(dropout.samples.first), to_index(dropout.samples.count),
                             to_index(x.shape.size() / x.shape.samples), from, static_cast<Element*>(y.data.get())});
   });
@@ -517,9 +515,9 @@ void CudaBackend::add_moments(const Tensor& x, const Tensor* dy, const Array& ce
   with_elements(x, [&](const auto* from) {
     with_elements(dy ? *dy : x, [&](const auto* gradient) {
       const Moments<ElementOf<decltype(gradient)>, ElementOf<decltype(from)>> value{
-          from, dy ? gradient : nullptr, centre.data.get(), to_index(rows), to_index(channels)};
+          from, dy ? gradient : nullptr, centre.at(), to_index(rows), to_index(channels)};
       const SummedColumns summed = summed_columns(*device_, "the kernel of moments", rows, 4 * channels, value);
-      launch(*device_, "the kernel of moments", 4 * channels, AddSums{summed.parts, sums.data.get()});
+      launch(*device_, "the kernel of moments", 4 * channels, AddSums{summed.parts, sums.at()});
     });
   });
 }
@@ -532,7 +530,7 @@ Tensor CudaBackend::combine(const Tensor& x, const Tensor* dy, const Array& coef
     with_elements(dy ? *dy : x, [&](const auto* gradient) {
       launch(*device_, "the normalising kernel", x.shape.size(),
              Combine<ElementOf<decltype(gradient)>, Element>{static_cast<const Element*>(x.data.get()),
-                                                             dy ? gradient : nullptr, coefficients.data.get(),
+                                                             dy ? gradient : nullptr, coefficients.at(),
                                                              to_index(view_1), to_index(x.shape.channels), to});
     });
   });
@@ -603,8 +601,8 @@ std::vector<Tensor> CudaBackend::loss(const HookLoss& loss, const Batch& batch, 
 void CudaBackend::reduce(const Batch& batch, std::vector<Array>& parts) {
   if (comm_.size() == 1) return;  // already summed in the order of the slices
   std::vector<const float*> own;
-  for (std::size_t s = 0; s < batch.mine().size(); ++s) own.push_back(parts[s].data.get());
-  exchange_->sum(batch, parts[0].size, own, parts[0].data.get());
+  for (std::size_t s = 0; s < batch.mine().size(); ++s) own.push_back(parts[s].at());
+  exchange_->sum(batch, parts[0].size, own, parts[0].at());
 }
 
 void CudaBackend::adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
