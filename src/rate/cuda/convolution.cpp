@@ -74,16 +74,18 @@ struct Convolutions::Plan {
     device.check(cudnnSetConvolutionMathType(convolution.get(), math), "cudnnSetConvolutionMathType");
   }
 
-  // Does an operation by the choice that is known for it, which the first time is the first offer that could. `list`
-  // fills in what cuDNN offers, best first, `size_workspace` what an algorithm needs; execute(choice, workspace) calls
-  // it.
+  // Does an operation by the choice that is known for it; the first time, by the first offer that can. `list` fills in
+  // what cuDNN offers, best first, `size_workspace` what an algorithm needs; execute(choice, workspace) calls it.
   template <class Offer, class Known, class List, class SizeWorkspace, class Execute>
   void run(Device& device, const char* operation, Known& known, List list, SizeWorkspace size_workspace,
            Execute execute) {
     const std::string what = fmt::format("the {} of {}", operation, name);
-    if (!known) known = choose<Offer>(device, what, list, size_workspace, execute);
-    set_math(device, known->math);
+    const bool first = !known;
+    if (first) known = choose<Offer>(device, what, list, size_workspace, execute);
+    // The first time it was done in passing, and a step's memory is the same every time.
     const auto workspace = device.allocate(static_cast<std::int64_t>(known->workspace));
+    if (first) return;
+    set_math(device, known->math);
     device.check(execute(*known, workspace.get()), what + " by cuDNN");
   }
 
