@@ -39,7 +39,8 @@ class DescriptionReader {
   // The text of a model that cells name: a table [model.NAME] that the description holds or that was embedded.
   std::shared_ptr<const ModelText> read_text(Table& cell, Table& root, const std::string& model);
   Cell read_cell(Table& table, Table& root, const std::string& name, const Population& population);
-  void check_cell(Table& table, const Population& population) const;
+  void check_cell(Table& table, const Population& population);
+  void warn_of_frozen(const Population& population, const CompiledModel& model);
   using Refuse = std::function<void(const std::string& parameter, const std::string& message)>;  // throws
   void check_refractory(const Cell& cell, const ParameterValues& values, const Refuse& fail) const;
   void check_float(const Cell& cell, const ParameterValues& values, const Refuse& fail) const;

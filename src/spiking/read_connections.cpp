@@ -49,6 +49,8 @@ void DescriptionReader::read_plasticity(Table& table, Table& root, ConnectionDes
                             .sources = result_.sources,
                             .grid = grid_};
   c.rule = read_rule(reading, root);
+  for (const std::string& warning : c.rule->warnings)
+    result_.warnings.push_back(fmt::format("connection '{}': {}", c.name, warning));
   if (c.delays && !c.rule->delays_differ)
     table.fail("delay", fmt::format("the synapses of rule '{}' must have one delay; give one instead of a distribution",
                                     c.rule_name));

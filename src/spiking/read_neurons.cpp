@@ -51,7 +51,7 @@ Cell DescriptionReader::read_cell(Table& table, Table& root, const std::string& 
 }
 
 // With the values of neuron 0; where they differ, those of the others are checked where they live.
-void DescriptionReader::check_cell(Table& table, const Population& population) const {
+void DescriptionReader::check_cell(Table& table, const Population& population) {
   const Cell& cell = population.cell;
   const ModelText& text = *cell.text;
   const ParameterValues values = values_of(population, 0, result_.seed);
@@ -72,7 +72,8 @@ void DescriptionReader::check_cell(Table& table, const Population& population) c
   check_refractory(cell, values, fail);
   check_float(cell, values, fail);
   try {
-    compile(text, values, varying_parameters(cell), result_.dt);
+    const CompiledModel model = compile(text, values, varying_parameters(cell), result_.dt);
+    if (!cell.is_double) warn_of_frozen(population, model);
   } catch (const ConfigError& error) {
     table.fail("model", error.what());
   }
@@ -92,6 +93,15 @@ void DescriptionReader::check_refractory(const Cell& cell, const ParameterValues
   if (std::abs(count - whole) > Grid::on_grid(count))
     fail(about, fmt::format("{}, which is no multiple of the step dt = {}; write a multiple, such as \"{:.12g} ms\"",
                             stated, grid_.stated, std::max(1.0, whole) * result_.dt * 1e3));
+}
+
+void DescriptionReader::warn_of_frozen(const Population& population, const CompiledModel& model) {
+  for (const FrozenState& state : model.frozen)
+    result_.warnings.push_back(
+        fmt::format("population '{}': '{}' decays with a time constant of {:.6g} s, but in steps of dt = {} float32 "
+                    "follows none above "
+                    "{:.6g} s: it never decays; precision = \"float64\" of the population follows it",
+                    population.name, state.name, state.tau, grid_.stated, model.substep * 0x1p25));
 }
 
 // A factor of a step that float32 rounds to 1 moves nothing.

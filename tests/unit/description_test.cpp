@@ -451,7 +451,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "what = \"group_weights\"\nname = \"run\"\nof = \"input_exc\"\nevery = \"1 s\"", "give another 'name'"},
         Refusal{"phase_initial", "name = \"run\"", "name = \"initial\"", "what a snapshot of weights is called"},
         Refusal{"name_twice", "name = \"exc\"", "name = \"input\"",
-                "net.sim:10:8: population 'input': the name 'input' is taken \\(.*net.sim:4:8: stimulus 'input'\\)"},
+                "stimulus 'input': the name 'input' is taken \\(net.sim:9:8: population 'input'\\); give"},
         Refusal{"negative_rate", "\"10 Hz\"", "\"-10 Hz\"", "not below 0"},
         Refusal{"unused_rule", "[[phase]]", "[rule.other]\ntype = \"lpl\"\n[[phase]]",
                 "\\[rule.other\\] is not used \\(used: lpl\\); remove it"},
@@ -726,6 +726,32 @@ TEST(Description, RefusesMatricesThatTheRuleWouldClip) {
   EXPECT_THAT(read(wiring, "file = \"p.mtx\""),
               testing::HasSubstr("is a pattern and holds no weights; use it as 'mask'"));
   EXPECT_EQ(read(wiring, "mask = \"p.mtx\"\nweight = 0.2"), "accepted");
+}
+
+// 0.1 ms * 2^25 = 3355 s.
+TEST(Description, WarnsOfDecaysThatFloat32TakesForNone) {
+  const auto warnings = [](const std::string& tau, const std::string& V, const std::string& keys = "") {
+    return read_simulation_text(
+               "simulation = {}\n[[population]]\nname = \"exc\"\ncell = \"slow\"\nsize = 2\n" + keys +
+                   "[[phase]]\nname = \"run\"\nduration = \"1 s\"\n[cell.slow]\nmodel = \"equations\"\n"
+                   "[cell.slow.states]\nV = \"1 mV\"\nw = \"0 mV\"\n[cell.slow.dynamics]\nV = \"" +
+                   V + "\"\nw = \"(V - w) / (" + tau + ")\"\n",
+               "net.sim")
+        .warnings;
+  };
+  const std::string linear = "-V / (20 ms)", other = "-V * V / (1 mV * 20 ms)";
+  for (const std::string& V : {linear, other}) {
+    EXPECT_THAT(warnings("3300 s", V), testing::IsEmpty()) << V;
+    EXPECT_THAT(
+        warnings("3400 s", V),
+        testing::ElementsAre(
+            "population 'exc': 'w' decays with a time constant of 3400 s, but in steps of dt = \"0.1 ms\" float32 "
+            "follows none above 3355.44 s: it never decays; precision = \"float64\" of the population follows it"))
+        << V;
+    EXPECT_THAT(warnings("1e9 s", V, "precision = \"float64\"\n"), testing::IsEmpty()) << V;
+  }
+  EXPECT_THAT(warnings("-1e9 s", linear), testing::IsEmpty());  // which grows
+  EXPECT_THAT(warnings("1 s", "-V / (1e9 s)"), testing::ElementsAre(testing::HasSubstr("'V' decays")));
 }
 
 TEST(Description, WarnsOfWhatIsHardlyMeant) {

@@ -631,6 +631,22 @@ TEST(RuleText, InitialWeightsLieInItsRange) {
   EXPECT_THAT(error_of("[rule.r]\ntype = \"pair_stdp\"\nA_plus = \"1 pA\"\nA_minus = \"1 pA\"\nw_max = \"5 pA\"\n"),
               AllOf(HasSubstr("'weight' is \"10 pA\""), HasSubstr("above w_max")));
 }
+TEST(RuleText, WarnsOfTracesThatNeverDecay) {
+  const auto warnings = [](const std::string& of, const std::string& tau) {
+    const std::string rule =
+        "[rule.r]\ntype = \"traces\"\n[rule.r.parameters]\neta = \"1 pA\"\n[rule.r.traces]\nx = { of = \"" + of +
+        "\", tau = \"" + tau + "\" }\n[rule.r.on_spike]\nw = \"w + eta * x\"\n";
+    return read_simulation_text(described(rule, "delay = \"1 ms\""), "net.sim").warnings;
+  };
+  for (const char* of : {"pre", "post"}) {
+    EXPECT_THAT(warnings(of, "1 h"), IsEmpty());
+    EXPECT_THAT(warnings(of, "33000 s"), IsEmpty());
+    EXPECT_THAT(
+        warnings(of, "1e9 s"),
+        testing::ElementsAre(AllOf(HasSubstr("connection 'in_out': trace 'x': 'tau' is 1000000000 s"),
+                                   HasSubstr("no decay between spikes that come within 29.8 s of each other"))));
+  }
+}
 TEST(RuleText, NamesWhatItDoesNotKnow) {
   EXPECT_THAT(error_of(own("[rule.r.on_spike]\nv = \"w\"\n")), HasSubstr("there is no state \"v\" of synapses"));
   EXPECT_THAT(error_of(own("[rule.r.on_spike]\nw = \"w + eta * y\"\n")), HasSubstr("there is no 'y' here"));

@@ -43,6 +43,7 @@ class Compiler {
 
   CompiledModel compile() {
     choose_methods();
+    find_frozen();
     Values x;
     for (std::size_t i = 0; i < model_.states.size(); ++i) x.push_back(program_.state(static_cast<std::uint16_t>(i)));
     const Values old = x;
@@ -194,6 +195,18 @@ class Compiler {
           (method_[i] == Method::rk4 || method_[i] == Method::rkf45 || method_[i] == Method::heun) &&
           !drift(i).noises.empty())
         refuse(i, "has noise(), which takes the method euler, exponential_euler or exact");
+  }
+
+  // Whatever their method: by each of them, a step adds to a state what is too small for it.
+  void find_frozen() {
+    for (std::size_t i = 0; i < model_.states.size(); ++i) {
+      const auto form = state(i).derivative ? affine(i) : std::nullopt;
+      if (!form) continue;
+      for (const auto& [name, factor] : form->factors)
+        if (const double rate = name == state(i).name ? -value_of(factor) : 0;
+            rate > 0 && static_cast<float>(std::exp(-rate * result_.substep)) == 1.0f)
+          result_.frozen.push_back({name, 1 / rate});
+    }
   }
 
   // What has no method of its own goes with the others.

@@ -80,6 +80,12 @@ struct StateReport {
   std::string name, method, update;
 };
 
+// A state whose own decay in a (sub-)step is less than float32 can tell from none, with its time constant [s].
+struct FrozenState {
+  std::string name;
+  double tau;
+};
+
 // x' = A x + c for some states, to be stepped exactly.
 struct LinearSystem {
   struct Term {
@@ -94,6 +100,7 @@ struct LinearSystem {
 struct CompiledModel {
   Program program;
   std::vector<StateReport> report;
+  std::vector<FrozenState> frozen;
 
   // The values that follow the states' registers, where parameters differ between neurons: of the neuron whose
   // parameters are `values`, in float64.

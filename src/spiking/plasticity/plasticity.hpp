@@ -102,6 +102,7 @@ struct RuleDescription {
   double w_min = -std::numeric_limits<double>::infinity();
   double w_max = std::numeric_limits<double>::infinity();  // of what it moves,
   double lift = 0;                                         // and how far above weights may be between two updates
+  std::vector<std::string> warnings;                       // of what is allowed, but hardly meant
   // Variables by postsynaptic neuron and by synapse, "CONNECTION.NAME".
   std::vector<std::string> recordable, recordable_by_synapse;
 };

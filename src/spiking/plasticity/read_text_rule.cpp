@@ -126,7 +126,13 @@ void read_traces(const RuleReading& reading, bool own, Table& from, TextRule& ru
     if (!(tau > 0 && tau >= least && std::isfinite(tau)))
       from.fail("traces", fmt::format("trace '{}': 'tau' is {} s; it must be {}", trace.name, tau,
                                       least > 0 ? fmt::format("at least the step, {} s", least) : "above 0"));
-    // The others decay from spike to spike, or in float64.
+    // Those of sources decay in float64, the others from spike to spike: no sooner than after 1 ms, mostly.
+    if (trace.of != TraceText::Of::state && trace.of != TraceText::Of::source &&
+        static_cast<float>(std::exp(-1e-3 / tau)) == 1.0f)
+      rule.warnings.push_back(
+          fmt::format("trace '{}': 'tau' is {} s, of which float32 sees no decay between spikes that "
+                      "come within {:.3g} s of each other",
+                      trace.name, tau, tau * 0x1p-25));
     if (trace.of == TraceText::Of::state && static_cast<float>(std::exp(-rule.dt / tau)) == 1.0f)
       from.fail("traces",
                 fmt::format("trace '{}': 'tau' is {} s; at this dt the longest time constant that float32 can "
