@@ -680,9 +680,17 @@ void CudaBackend::learn_rounded(const Array& values, const Array& gradients) {
 void CudaBackend::adam(const AdamForm& form, const Array& rates, const Array& gradient, Array& value, Array& mean,
                        Array& square) {
   const auto number = [](double x) { return static_cast<float>(x); };
-  const AdamUpdate update{rates.data.get(),       number(form.epsilon), number(form.weight_decay), number(form.beta1),
-                          number(1 - form.beta1), number(form.beta2),   number(1 - form.beta2),    gradient.data.get(),
-                          value.data.get(),       mean.data.get(),      square.data.get()};
+  const AdamUpdate update{rates.at(),
+                          number(form.epsilon),
+                          number(form.weight_decay),
+                          number(form.beta1),
+                          number(1 - form.beta1),
+                          number(form.beta2),
+                          number(1 - form.beta2),
+                          gradient.at(),
+                          value.at(),
+                          mean.at(),
+                          square.at()};
   if (Bfloat* const rounded = values_.beside(value))
     launch(*device_, "the kernel of Adam", value.size, AdamRounded{update, gradients_.beside(gradient), rounded});
   else
@@ -691,8 +699,8 @@ void CudaBackend::adam(const AdamForm& form, const Array& rates, const Array& gr
 
 void CudaBackend::sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) {
   launch(*device_, "the kernel of SGD", value.size,
-         SgdUpdate{rates.data.get(), static_cast<float>(form.momentum), static_cast<float>(form.weight_decay),
-                   gradient.data.get(), value.data.get(), buffer.data.get()});
+         SgdUpdate{rates.at(), static_cast<float>(form.momentum), static_cast<float>(form.weight_decay), gradient.at(),
+                   value.at(), buffer.at()});
 }
 
 }  // namespace
