@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <cstdint>
+#include <type_traits>
 
 #include "rate/device_code.hpp"
 #include "rate/loss_terms.hpp"
@@ -60,6 +61,15 @@ inline constexpr Index kMostColumnSums = 4;
 // Of the memory of a block, in numbers.
 constexpr Index column_memory(Index columns) { return (kMostColumnSums + 6) * columns; }
 
+// Tells a loop a flag before it begins, which leaves its turns without branches.
+template <class Loop>
+LPL_DEVICE_ONLY void choose(bool flag, const Loop& loop) {
+  if (flag)
+    loop(std::true_type());
+  else
+    loop(std::false_type());
+}
+
 // Two views of a matrix of rows x columns.
 template <class T>
 struct TwoViews {
@@ -88,10 +98,13 @@ struct CentreColumns {
           for (Index view = 0; view < 2; ++view) terms[view] += static_cast<double>(z(view, row, column));
         },
         memory);
+    block.once([&](Index, Index c) {
+      for (Index view = 0; view < 2; ++view) memory[view * Block::kColumns + c] /= static_cast<double>(z.rows);
+    });
     block.each(z.rows, [&](Index row, Index column, Index c) {
       for (Index view = 0; view < 2; ++view)
-        deviations[z.at(view, row, column)] = static_cast<T>(
-            z.deviation(view, row, column, memory[view * Block::kColumns + c] / static_cast<double>(z.rows)));
+        deviations[z.at(view, row, column)] =
+            static_cast<T>(z.deviation(view, row, column, memory[view * Block::kColumns + c]));
     });
   }
 };
@@ -139,20 +152,25 @@ struct PullAndPush {
         centres[i] = known ? static_cast<double>(mean[column]) : means[i];
       }
     });
-    block.template sums<4>(
-        z.rows,
-        [&](Index row, Index column, Index c, auto&& terms) {
-          for (Index view = 0; view < 2; ++view) {
-            const Index i = view * kColumns + c;
-            const T deviation = static_cast<T>(z.deviation(view, row, column, means[i]));
-            if (deviations) deviations[z.at(view, row, column)] = deviation;
-            terms[view] += static_cast<double>(deviation) * static_cast<double>(deviation);
-            if (!known) continue;
-            const double from_estimate = z.deviation(view, row, column, centres[i]);
-            terms[2 + view] += from_estimate * from_estimate;
-          }
-        },
-        sums);
+    choose(known, [&](auto knows) {
+      choose(deviations != nullptr, [&](auto keeps) {
+        block.template sums<4>(
+            z.rows,
+            [&](Index row, Index column, Index c, auto&& terms) {
+              for (Index view = 0; view < 2; ++view) {
+                const Index i = view * kColumns + c;
+                const T deviation = static_cast<T>(z.deviation(view, row, column, means[i]));
+                if constexpr (keeps.value) deviations[z.at(view, row, column)] = deviation;
+                terms[view] += static_cast<double>(deviation) * static_cast<double>(deviation);
+                if constexpr (knows.value) {
+                  const double from_estimate = z.deviation(view, row, column, centres[i]);
+                  terms[2 + view] += from_estimate * from_estimate;
+                }
+              }
+            },
+            sums);
+      });
+    });
     block.once([&](Index column, Index c) {
       for (Index view = 0; view < 2; ++view) {
         const Index i = view * kColumns + c;
@@ -168,18 +186,25 @@ struct PullAndPush {
       mean[column] = static_cast<float>(0.5 * (means[c] + means[kColumns + c]));
       variance[column] = static_cast<float>(0.5 * (sums[c] + sums[kColumns + c]));
     });
-    block.each(z.rows, [&](Index row, Index column, Index c) {
-      for (Index view = 0; view < 2; ++view) {
-        const Index i = view * kColumns + c;
-        T gradient = 0;
-        if (view == 1 || both) {
-          const Index other = partner(view == 0 ? positives : pulled_by, row);
-          gradient = pull * (z(view, row, column) - z(1 - view, other, column));
-        }
-        const double deviation = z.deviation(view, row, column, centres[i]);
-        dz[z.at(view, row, column)] = gradient + (known ? static_cast<T>(factors[i] * deviation)
-                                                        : static_cast<T>(factors[i]) * static_cast<T>(deviation));
-      }
+    choose(known, [&](auto knows) {
+      choose(both, [&](auto pulls_both) {
+        block.each(z.rows, [&](Index row, Index column, Index c) {
+          for (Index view = 0; view < 2; ++view) {
+            const Index i = view * kColumns + c;
+            T gradient = 0;
+            if (view == 1 || pulls_both.value) {
+              const Index other = partner(view == 0 ? positives : pulled_by, row);
+              gradient = pull * (z(view, row, column) - z(1 - view, other, column));
+            }
+            const double deviation = z.deviation(view, row, column, centres[i]);
+            if constexpr (knows.value)
+              gradient += static_cast<T>(factors[i] * deviation);
+            else
+              gradient += static_cast<T>(factors[i]) * static_cast<T>(deviation);
+            dz[z.at(view, row, column)] = gradient;
+          }
+        });
+      });
     });
   }
 

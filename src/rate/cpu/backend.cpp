@@ -453,12 +453,13 @@ Tensor CpuBackend::input_gradient(const Convolution& layer, const Filters& filte
 
 std::vector<float> CpuBackend::gather(const Batch& batch, const HookShape& shape, const std::vector<Tensor>& z) {
   const std::int64_t row = shape.columns();
-  std::vector<float> own;
-  for (const Tensor& slice : z) {
-    const std::vector<float> values = download(slice);
+  std::vector<float> own = z.empty() ? std::vector<float>() : download(z[0]);
+  for (std::size_t s = 1; s < z.size(); ++s) {
+    const std::vector<float> values = download(z[s]);
     own.insert(own.end(), values.begin(), values.end());
   }
-  const std::vector<float> all = gather_slices(comm_, batch, row, std::move(own));
+  std::vector<float> all = gather_slices(comm_, batch, row, std::move(own));
+  if (batch.slices().size() == 1) return all;
   std::vector<float> views(all.size());
   auto from = all.begin();
   for (const Slice& slice : batch.slices())
@@ -471,6 +472,7 @@ std::vector<float> CpuBackend::gather(const Batch& batch, const HookShape& shape
 
 std::vector<Tensor> CpuBackend::scatter(const Batch& batch, const HookShape& shape, const std::vector<Tensor>& z,
                                         const std::vector<float>& gradient) {
+  if (batch.slices().size() == 1 && !z.empty()) return {upload(gradient, z[0].shape, Precision::float32)};
   const std::int64_t row = shape.columns();
   std::vector<Tensor> gradients;
   const std::vector<Slice> mine = batch.mine();
@@ -528,7 +530,7 @@ void CpuBackend::sgd(const SgdForm& form, const Array& rates, const Array& gradi
 std::unique_ptr<Backend> make_cpu_backend(Communicator& comm) {
   // A step asks for the same maps as the step before: kept in the process, their pages are not cleared anew. The
   // largest arrays, of parameters, live apart, so that they do not break up the room.
-  mallopt(M_MMAP_THRESHOLD, 6 << 20);
+  mallopt(M_MMAP_THRESHOLD, 12 << 20);
   mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
   return std::make_unique<CpuBackend>(comm);
 }

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string_view>
 
+#include "core/aligned.hpp"
 #include "rate/cpu/products.hpp"
 #include "rate/losses.hpp"
 
@@ -12,7 +13,7 @@ namespace lpl::rate {
 
 // Neighbouring columns of a matrix (rate/loss_bodies.hpp).
 struct HostColumns {
-  static constexpr Index kColumns = 64;  // rows of as many lie in whole lines of the cache
+  static constexpr Index kColumns = 1024;  // rows of as many are read in one go
   Index first, count;
 
   template <Index kCount, class Value>
@@ -40,7 +41,9 @@ struct HostColumns {
 struct HostLoops {
   template <class N>
   std::shared_ptr<N> allocate(std::int64_t count) const {
-    return {new N[static_cast<std::size_t>(count)], std::default_delete<N[]>()};
+    const auto size = static_cast<std::size_t>(count);
+    AlignedAllocator<N> numbers;
+    return {numbers.allocate(size), [numbers, size](N* p) mutable { numbers.deallocate(p, size); }};
   }
   Array array(std::int64_t size) const { return {size, allocate<float>(size)}; }
 
