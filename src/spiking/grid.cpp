@@ -5,6 +5,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/float_decay.hpp"
+
 namespace lpl::spiking {
 
 double Grid::on_grid(double steps) { return 1e-6 + 4 * std::numeric_limits<double>::epsilon() * steps; }
@@ -61,9 +63,9 @@ double Grid::read_decay(Table& table, std::string_view key, double shortest, std
 }
 
 void Grid::check_decay(Table& table, std::string_view key, double tau, double interval) const {
-  if (static_cast<float>(std::exp(-interval / tau)) == 1.0f)
+  if (!float_decays(interval, tau))
     table.fail(key, fmt::format("{}; at this dt the longest time constant that float32 can follow is {:.6g} s",
-                                table.stated(key), interval * 0x1p25));
+                                table.stated(key), interval * kLongestFloatDecay));
 }
 
 bool Grid::is_above_limit(double rate) const {

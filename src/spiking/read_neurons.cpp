@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "config/models.hpp"
+#include "core/float_decay.hpp"
 #include "spiking/description_reader.hpp"
 #include "spiking/model/catalogue.hpp"
 #include "spiking/text/steady_values.hpp"
@@ -101,7 +102,7 @@ void DescriptionReader::warn_of_frozen(const Population& population, const Compi
         fmt::format("population '{}': '{}' decays with a time constant of {:.6g} s, but in steps of dt = {} float32 "
                     "follows none above "
                     "{:.6g} s: it never decays; precision = \"float64\" of the population follows it",
-                    population.name, state.name, state.tau, grid_.stated, model.substep * 0x1p25));
+                    population.name, state.name, state.tau, grid_.stated, model.substep * kLongestFloatDecay));
 }
 
 // A factor of a step that float32 rounds to 1 moves nothing.
@@ -120,7 +121,7 @@ void DescriptionReader::check_float(const Cell& cell, const ParameterValues& val
     });
     fail(about, fmt::format("; at this dt the longest time constant that float32 can follow is {:.6g} s; the "
                             "population's precision = \"float64\" follows longer ones",
-                            result_.dt * 0x1p25));
+                            result_.dt * kLongestFloatDecay));
   }
 }
 

@@ -1,6 +1,6 @@
-// The loop that hand-written kernels share: neurons outside, time inside, a block's state in registers for a whole
-// epoch. All arithmetic is float32 and lane-wise; nothing is reduced over lanes, so results depend on neither lane nor
-// rank. For files of vector kernels, once a target of Highway.
+// The loop that hand-written kernels share: neurons outside, time inside, the state of some blocks in registers
+// for a whole epoch. All arithmetic is float32 and lane-wise; nothing is reduced over lanes, so results depend on
+// neither lane nor rank. For files of vector kernels, once a target of Highway.
 #if defined(LPL_SPIKING_MODEL_BLOCK_LOOP) == defined(HWY_TARGET_TOGGLE)
 #ifdef LPL_SPIKING_MODEL_BLOCK_LOOP
 #undef LPL_SPIKING_MODEL_BLOCK_LOOP
@@ -155,10 +155,9 @@ void advance_some(const typename Model::Constants& c, const PopulationEpoch& e, 
 // A step of a block is a chain of operations that wait for each other: kTogether blocks keep the units busy.
 template <class Model, class P>
 void advance_blocks(const typename Model::Constants& c, const PopulationEpoch& e) {
-  std::uint32_t block = 0;
-  for (; block + kTogether <= e.blocks; block += kTogether) advance_some<Model, P, kTogether>(c, e, block);
-  if constexpr (kTogether > 1)
-    for (; block < e.blocks; ++block) advance_some<Model, P, 1>(c, e, block);
+  some_at_a_time(e.blocks, [&](auto blocks, std::size_t first) {
+    advance_some<Model, P, blocks()>(c, e, static_cast<std::uint32_t>(first));
+  });
 }
 
 template <class Model>

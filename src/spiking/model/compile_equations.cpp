@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "core/errors.hpp"
+#include "core/float_decay.hpp"
 #include "core/noise.hpp"
 #include "core/text.hpp"
 #include "spiking/model/equations.hpp"
@@ -204,7 +205,7 @@ class Compiler {
       if (!form) continue;
       for (const auto& [name, factor] : form->factors)
         if (const double rate = name == state(i).name ? -value_of(factor) : 0;
-            rate > 0 && static_cast<float>(std::exp(-rate * result_.substep)) == 1.0f)
+            rate > 0 && !float_decays(result_.substep, 1 / rate))
           result_.frozen.push_back({name, 1 / rate});
     }
   }

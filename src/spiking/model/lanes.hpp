@@ -11,6 +11,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 #include "core/elementary.hpp"
 #include "core/types.hpp"
@@ -42,6 +43,14 @@ using M16 = Mask<float>;
 
 // Blocks that loops over time take side by side where one has too few independent operations to fill the units.
 inline constexpr std::size_t kTogether = kVectorsOf<float> == 1 ? 2 : 1;
+// Calls f(how many, first) for all of `blocks` blocks; how many is a constant.
+template <class F>
+void some_at_a_time(std::size_t blocks, const F& f) {
+  std::size_t first = 0;
+  for (; first + kTogether <= blocks; first += kTogether) f(std::integral_constant<std::size_t, kTogether>(), first);
+  if constexpr (kTogether > 1)
+    for (; first < blocks; ++first) f(std::integral_constant<std::size_t, 1>(), first);
+}
 
 #define LPL_PARTWISE(Result, expression)                                         \
   Result result;                                                                 \

@@ -134,10 +134,7 @@ void filter_blocks(const LplConstants& c, const LplFilterChunk& chunk, std::size
 
 template <bool kWithError>
 void filter_all(const LplConstants& c, const LplFilterChunk& k) {
-  std::size_t block = 0;
-  for (; block + kTogether <= k.blocks; block += kTogether) filter_blocks<kWithError, kTogether>(c, k, block);
-  if constexpr (kTogether > 1)
-    for (; block < k.blocks; ++block) filter_blocks<kWithError, 1>(c, k, block);
+  some_at_a_time(k.blocks, [&](auto blocks, std::size_t first) { filter_blocks<kWithError, blocks()>(c, k, first); });
 }
 
 void FilterLplBackwards(const LplConstants& c, const LplFilterChunk& k) {

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/float_decay.hpp"
 #include "spiking/description.hpp"
 #include "spiking/grid.hpp"
 #include "spiking/plasticity/text_rule.hpp"
@@ -127,17 +128,16 @@ void read_traces(const RuleReading& reading, bool own, Table& from, TextRule& ru
       from.fail("traces", fmt::format("trace '{}': 'tau' is {} s; it must be {}", trace.name, tau,
                                       least > 0 ? fmt::format("at least the step, {} s", least) : "above 0"));
     // Those of sources decay in float64, the others from spike to spike: no sooner than after 1 ms, mostly.
-    if (trace.of != TraceText::Of::state && trace.of != TraceText::Of::source &&
-        static_cast<float>(std::exp(-1e-3 / tau)) == 1.0f)
+    if (trace.of != TraceText::Of::state && trace.of != TraceText::Of::source && !float_decays(1e-3, tau))
       rule.warnings.push_back(
           fmt::format("trace '{}': 'tau' is {} s, of which float32 sees no decay between spikes that "
                       "come within {:.3g} s of each other",
-                      trace.name, tau, tau * 0x1p-25));
-    if (trace.of == TraceText::Of::state && static_cast<float>(std::exp(-rule.dt / tau)) == 1.0f)
+                      trace.name, tau, tau / kLongestFloatDecay));
+    if (trace.of == TraceText::Of::state && !float_decays(rule.dt, tau))
       from.fail("traces",
                 fmt::format("trace '{}': 'tau' is {} s; at this dt the longest time constant that float32 can "
                             "follow is {:.6g} s",
-                            trace.name, tau, rule.dt * 0x1p25));
+                            trace.name, tau, rule.dt * kLongestFloatDecay));
     if (trace.of != TraceText::Of::source) continue;
     SourceTrace source;
     source.source = source_of(reading, own, rule.text, trace, from);
