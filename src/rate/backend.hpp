@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -115,6 +116,11 @@ class Backend {
   virtual bool supports(Precision precision) const = 0;
   // How many slices a batch is best cut into (Batch).
   virtual std::int64_t most_slices() const = 0;
+  // Calls work(s) for the slices 0 ... count-1 of this rank; a host may do so on several threads at once, so works
+  // write to no memory in common. Throws the error of the first slice that failed.
+  virtual void each_slice(std::size_t count, const std::function<void(std::size_t)>& work) {
+    for (std::size_t s = 0; s < count; ++s) work(s);
+  }
   // How many steps may be asked for before the losses of the first are read: 1 where calls return when all is done.
   virtual std::int64_t steps_ahead() const = 0;
 
@@ -149,11 +155,11 @@ class Backend {
   virtual Filters prepare(const Convolution& layer, const Array& weight, const Array& bias, Precision precision) = 0;
   // y = pool(rectify(filters * x + bias)). Fills `trace` unless null.
   virtual Tensor forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) = 0;
-  // Adds the gradient of one slice to `weight` and `bias` (out x row x column x in; out). `dy` is the gradient with
-  // respect to y, or of 1x1 maps, that with respect to y's means over space. The slice's sum is complete before it
-  // is added, so that ((s0 + s1) + s2) is the same number wherever the slices were computed.
-  virtual void add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
-                            Array& weight, Array& bias) = 0;
+  // Adds the gradients of slices, one after the other, to `weight` and `bias` (out x row x column x in; out). `dy` is
+  // the gradient with respect to y, or of 1x1 maps, that with respect to y's means over space. A slice's sum is
+  // complete before it is added, so that ((s0 + s1) + s2) is the same number wherever the slices were computed.
+  virtual void add_gradient(const Convolution& layer, std::span<const Trace> traces, std::span<const Tensor> x,
+                            std::span<const Tensor> dy, Array& weight, Array& bias) = 0;
   // Gradient with respect to x.
   virtual Tensor input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
                                 const Tensor& dy) = 0;

@@ -185,11 +185,10 @@ Trainer::Slices Trainer::forward(Block& block, const Slices& given, BlockPass* p
     y = forward(block.layers[l], y, pass ? &pass->layers[l] : nullptr);
   if (!block.description.residual) return y;
   const Slices skipped = block.shortcut ? forward(*block.shortcut, given, pass ? &pass->shortcut : nullptr) : given;
-  for (std::size_t s = 0; s < y.size(); ++s) {
-    Trace trace;
-    y[s] = backend_.rectify({}, backend_.sum(y[s], skipped[s]), pass ? &trace : nullptr);
-    if (pass) pass->traces.push_back(std::move(trace));
-  }
+  if (pass) pass->traces.resize(y.size());
+  backend_.each_slice(y.size(), [&](std::size_t s) {
+    y[s] = backend_.rectify({}, backend_.sum(y[s], skipped[s]), pass ? &pass->traces[s] : nullptr);
+  });
   return y;
 }
 
@@ -197,22 +196,20 @@ Trainer::Slices Trainer::forward(Layer& layer, const Slices& given, Pass* pass) 
   const LayerDescription& d = layer.description;
   const Filters filters = backend_.prepare(d.convolution, layer.weight.value, layer.bias.value,
                                            given.empty() ? Precision::float32 : given[0].precision);
-  Slices outputs;
-  for (std::size_t s = 0; s < given.size(); ++s) {
-    Tensor x = given[s];
-    if (d.adaptive_pool > 0) x = backend_.adaptive_mean(x, d.adaptive_pool);
-    Trace trace;
-    if (pass && d.dropout > 0) x = backend_.dropout(dropout(layer, s), x);
-    outputs.push_back(backend_.forward(d.convolution, filters, x, pass ? &trace : nullptr));
-    if (pass) {
-      pass->x.push_back(std::move(x));
-      pass->traces.push_back(std::move(trace));
-    }
-  }
+  Slices outputs(given.size());
   if (pass) {
     pass->filters = filters;
     pass->given = given;
+    pass->x.resize(given.size());
+    pass->traces.resize(given.size());
   }
+  backend_.each_slice(given.size(), [&](std::size_t s) {
+    Tensor x = given[s];
+    if (d.adaptive_pool > 0) x = backend_.adaptive_mean(x, d.adaptive_pool);
+    if (pass && d.dropout > 0) x = backend_.dropout(dropout(layer, s), x);
+    outputs[s] = backend_.forward(d.convolution, filters, x, pass ? &pass->traces[s] : nullptr);
+    if (pass) pass->x[s] = std::move(x);
+  });
   if (layer.norm) return forward(*layer.norm, outputs, pass ? &pass->norm : nullptr);
   return outputs;
 }
@@ -235,15 +232,17 @@ Trainer::Slices Trainer::forward(Norm& norm, const Slices& given, NormPass* pass
   } else {
     backend_.normalise(RunningNormalisation{width, weight, bias, mean, variance, coefficients.at()});
   }
-  Slices outputs;
-  for (const Tensor& x : given) {
-    Tensor y = backend_.combine(x, nullptr, coefficients);
-    Trace trace;
-    if (norm.description.rectified) y = backend_.rectify(norm.description.pooling, y, pass ? &trace : nullptr);
-    outputs.push_back(std::move(y));
-    if (pass) pass->traces.push_back(std::move(trace));
+  Slices outputs(given.size());
+  if (pass) {
+    pass->x = given;
+    pass->traces.resize(given.size());
   }
-  if (pass) pass->x = given;
+  backend_.each_slice(given.size(), [&](std::size_t s) {
+    Tensor y = backend_.combine(given[s], nullptr, coefficients);
+    if (norm.description.rectified)
+      y = backend_.rectify(norm.description.pooling, y, pass ? &pass->traces[s] : nullptr);
+    outputs[s] = std::move(y);
+  });
   return outputs;
 }
 
@@ -263,20 +262,25 @@ Array Trainer::array_of(const std::vector<float>& values) {
 
 Trainer::Slices Trainer::backward(Block& block, BlockPass& pass, const Slices& dy, bool wanted) {
   Slices gradients = dy;
-  for (std::size_t s = 0; block.description.residual && s < dy.size(); ++s)
-    gradients[s] = backend_.rectifier_gradient({}, pass.traces[s], dy[s]);
+  if (block.description.residual)
+    backend_.each_slice(dy.size(), [&](std::size_t s) {
+      gradients[s] = backend_.rectifier_gradient({}, pass.traces[s], dy[s]);
+    });
   Slices skipped = gradients;
   for (std::size_t l = block.layers.size(); l-- > 0;)
     gradients = backward(block.layers[l], pass.layers[l], std::move(gradients), wanted || l > 0);
   if (!block.description.residual) return gradients;
   if (block.shortcut) skipped = backward(*block.shortcut, pass.shortcut, std::move(skipped), wanted);
-  for (std::size_t s = 0; s < gradients.size(); ++s) gradients[s] = backend_.sum(gradients[s], skipped[s]);
+  backend_.each_slice(gradients.size(),
+                      [&](std::size_t s) { gradients[s] = backend_.sum(gradients[s], skipped[s]); });
   return gradients;
 }
 
 Trainer::Slices Trainer::backward(Norm& norm, NormPass& pass, Slices dy) {
-  for (std::size_t s = 0; norm.description.rectified && s < dy.size(); ++s)
-    dy[s] = backend_.rectifier_gradient(norm.description.pooling, pass.traces[s], dy[s]);
+  if (norm.description.rectified)
+    backend_.each_slice(dy.size(), [&](std::size_t s) {
+      dy[s] = backend_.rectifier_gradient(norm.description.pooling, pass.traces[s], dy[s]);
+    });
   const std::int64_t channels = norm.weight.size();
   const Array sums = sum_moments(norm, pass.x, &dy, pass.moments.part(0, 2 * channels));
   const Array coefficients = backend_.zeros(8 * channels);
@@ -285,7 +289,8 @@ Trainer::Slices Trainer::backward(Norm& norm, NormPass& pass, Slices dy) {
   backend_.normalise(NormalisationGradient{
       static_cast<std::uint32_t>(channels), static_cast<double>(batch_.samples() * norm.description.positions),
       sums.at(), pass.moments.at(), norm.weight.value.at(), coefficients.at(), weight.at(), bias.at()});
-  for (std::size_t s = 0; s < dy.size(); ++s) dy[s] = backend_.combine(pass.x[s], &dy[s], coefficients);
+  backend_.each_slice(dy.size(),
+                      [&](std::size_t s) { dy[s] = backend_.combine(pass.x[s], &dy[s], coefficients); });
   update(norm.weight, weight);
   update(norm.bias, bias);
   return dy;
@@ -296,16 +301,19 @@ Trainer::Slices Trainer::backward(Layer& layer, Pass& pass, Slices dy, bool want
   if (layer.norm) dy = backward(*layer.norm, pass.norm, std::move(dy));
   if (!wanted) pass.filters = {};  // room for the gradient
   std::vector<Array> weight = weight_parts(layer), bias = bias_parts(layer);
-  Slices gradients;
-  for (std::size_t s = 0; s < dy.size(); ++s) {
-    const std::size_t part = comm_.size() > 1 ? s : 0;
-    backend_.add_gradient(d.convolution, pass.traces[s], pass.x[s], dy[s], weight[part], bias[part]);
-    if (!wanted) continue;
+  const std::size_t of_a_part = comm_.size() > 1 ? 1 : dy.size();  // slices
+  for (std::size_t s = 0; s < dy.size(); s += of_a_part) {
+    const auto part = [&](const auto& all) { return std::span(all).subspan(s, of_a_part); };
+    backend_.add_gradient(d.convolution, part(pass.traces), part(pass.x), part(std::as_const(dy)), weight[s / of_a_part],
+                          bias[s / of_a_part]);
+  }
+  Slices gradients(wanted ? dy.size() : 0);
+  backend_.each_slice(gradients.size(), [&](std::size_t s) {
     Tensor dx = backend_.input_gradient(d.convolution, pass.filters, pass.traces[s], pass.x[s], dy[s]);
     if (d.dropout > 0) dx = backend_.dropout(dropout(layer, s), dx);
     if (d.adaptive_pool > 0) dx = backend_.adaptive_mean_gradient(dx, pass.given[s].shape, pass.given[s].precision);
-    gradients.push_back(std::move(dx));
-  }
+    gradients[s] = std::move(dx);
+  });
   apply(layer, weight, bias);
   return gradients;
 }
@@ -349,8 +357,9 @@ void Trainer::judge_at_hook(std::size_t block, const Slices& y) {
 }
 
 Trainer::Slices Trainer::at_hook(const Slices& y) {
-  Slices z;
-  for (const Tensor& slice : y) z.push_back(description_.pooled ? backend_.mean_over_space(slice) : slice);
+  if (!description_.pooled) return y;
+  Slices z(y.size());
+  backend_.each_slice(y.size(), [&](std::size_t s) { z[s] = backend_.mean_over_space(y[s]); });
   return z;
 }
 
@@ -485,23 +494,24 @@ Dropout Trainer::dropout(const Layer& layer, std::size_t slice) const {
 }
 
 std::vector<std::vector<float>> Trainer::features(const std::vector<float>& images, std::int64_t samples) {
-  Shape shape = encoder_description_.input;
-  const std::int64_t size = shape.channels * shape.positions();
-  Slices x;
+  const Shape input = encoder_description_.input;
+  const std::int64_t size = input.channels * input.positions();
   const Batch batch(samples, 0, 1, backend_.most_slices());
-  for (const Slice& slice : batch.slices()) {
-    shape.samples = slice.count;
+  Slices x(batch.slices().size());
+  backend_.each_slice(x.size(), [&](std::size_t s) {
+    const Slice& slice = batch.slices()[s];
     const auto first = images.begin() + slice.first * size;
-    x.push_back(backend_.upload({first, first + slice.count * size}, shape, description_.precision));
-  }
+    Shape shape = input;
+    shape.samples = slice.count;
+    x[s] = backend_.upload({first, first + slice.count * size}, shape, description_.precision);
+  });
   std::vector<std::vector<float>> all;
   for (Block& block : encoder_.blocks()) {
     x = forward(block, x, nullptr);
-    std::vector<float>& means = all.emplace_back();
-    for (const Tensor& slice : x) {
-      const std::vector<float> own = backend_.download(backend_.mean_over_space(slice));
-      means.insert(means.end(), own.begin(), own.end());
-    }
+    std::vector<std::vector<float>> means(x.size());
+    backend_.each_slice(x.size(), [&](std::size_t s) { means[s] = backend_.download(backend_.mean_over_space(x[s])); });
+    std::vector<float>& joined = all.emplace_back();
+    for (const std::vector<float>& own : means) joined.insert(joined.end(), own.begin(), own.end());
   }
   return all;
 }

@@ -71,8 +71,8 @@ class CudaBackend : public testing::Test {
     if (everywhere) given.height = given.width = 1;
     const Tensor dy = backend.upload(rounded(given.size(), 4, 1.0f), given, Precision::float32);
     Array weight_gradient = backend.zeros(layer.weights()), bias_gradient = backend.zeros(layer.out);
-    backend.add_gradient(layer, trace, in, dy, weight_gradient, bias_gradient);
-    backend.add_gradient(layer, trace, in, dy, weight_gradient, bias_gradient);  // adds to what is there
+    backend.add_gradient(layer, {&trace, 1}, {&in, 1}, {&dy, 1}, weight_gradient, bias_gradient);
+    backend.add_gradient(layer, {&trace, 1}, {&in, 1}, {&dy, 1}, weight_gradient, bias_gradient);  // adds to what is there
     const Tensor dx = backend.input_gradient(layer, filters, trace, in, dy);
     EXPECT_EQ(dx.shape, x);
     return {backend.download(y), backend.read(weight_gradient), backend.read(bias_gradient), backend.download(dx)};
@@ -350,8 +350,9 @@ TEST_F(CudaBackend, ParametersThatLearnRounded) {
       const Tensor y = b.forward(first, b.prepare(first, values[0], values[1], Precision::bfloat16), x, &trace);
       const Filters filters = b.prepare(second, values[2], values[3], Precision::bfloat16);
       const Tensor z = b.forward(second, filters, y, &last);
-      b.add_gradient(second, last, y, z, gradients[2], gradients[3]);
-      b.add_gradient(first, trace, x, b.input_gradient(second, filters, last, y, z), gradients[0], gradients[1]);
+      b.add_gradient(second, {&last, 1}, {&y, 1}, {&z, 1}, gradients[2], gradients[3]);
+      const Tensor dy = b.input_gradient(second, filters, last, y, z);
+      b.add_gradient(first, {&trace, 1}, {&x, 1}, {&dy, 1}, gradients[0], gradients[1]);
       found.push_back(b.download(z));
       found.push_back(b.read(gradient));
       b.write(rates, adam_rates(form, 1e-2, step));
@@ -409,8 +410,9 @@ TEST_F(CudaBackend, RepeatsSteps) {
         const std::vector<Tensor> by_pair = b.loss(LplLoss{{}, &partners, &stale}, batch, z, losses, kLossTerms);
         b.clear(gradient);
         b.clear(bias_gradient);
-        for (std::size_t s = 0; s < given.size(); ++s)
-          b.add_gradient(layer, traces[s], given[s], b.sum(by_class[s], by_pair[s]), gradient, bias_gradient);
+        std::vector<Tensor> dy(given.size());
+        b.each_slice(given.size(), [&](std::size_t s) { dy[s] = b.sum(by_class[s], by_pair[s]); });
+        b.add_gradient(layer, traces, given, dy, gradient, bias_gradient);
         b.adam(form, rates, gradient, weight, mean, square);
       });
       b.copy(losses, log, step++ * losses.size);

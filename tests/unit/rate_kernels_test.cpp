@@ -1,6 +1,7 @@
 // The vector kernels of the CPU backend against literal loops, and what the backend promises as a whole.
 #include "rate/cpu/kernels.hpp"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <omp.h>
 
@@ -236,7 +237,8 @@ class CpuBackendTest : public testing::Test {
     std::vector<float> dy(static_cast<std::size_t>(gradient_shape.size()));
     for (float& v : dy) v = static_cast<float>(random.normal());
     Array dw = backend_->zeros(layer.weights()), db = backend_->zeros(layer.out);
-    backend_->add_gradient(layer, trace, in, backend_->upload(dy, gradient_shape, Precision::float32), dw, db);
+    const Tensor gradient = backend_->upload(dy, gradient_shape, Precision::float32);
+    backend_->add_gradient(layer, {&trace, 1}, {&in, 1}, {&gradient, 1}, dw, db);
     return {backend_->download(y), backend_->read(dw)};
   }
 };
@@ -323,7 +325,7 @@ TEST_F(CpuBackendTest, AGradientOfMeansEqualsItsShareAtEachPosition) {
     Array dw = backend_->zeros(layer.weights()), db = backend_->zeros(layer.out);
     const Tensor dy = everywhere ? backend_->upload(g, {y.samples, y.channels, 1, 1}, Precision::float32)
                                  : backend_->upload(spread, y, Precision::float32);
-    backend_->add_gradient(layer, trace, in, dy, dw, db);
+    backend_->add_gradient(layer, {&trace, 1}, {&in, 1}, {&dy, 1}, dw, db);
     found[everywhere] = backend_->read(dw);
   }
   EXPECT_EQ(found[0], found[1]);
@@ -341,6 +343,66 @@ TEST_F(CpuBackendTest, ResultsDoNotDependOnTheNumberOfThreads) {
       if (n == 1) first = found;
       EXPECT_EQ(found, first) << n << " threads";
     }
+  }
+  omp_set_num_threads(threads);
+}
+
+// Slices of different sizes, few and many blocks of channels, lists of one and of several slices at once.
+TEST_F(CpuBackendTest, GradientsOfSlicesTogetherAreThoseOneByOne) {
+  const int threads = omp_get_max_threads();
+  const Convolution layers[] = {{3, 20, 3, 1, 1, true, true, 2, 2},
+                                {64, 48, 3, 2, 1, true, true, 0, 0},
+                                {20, 16, 1, 1, 0, true, false, 0, 0},
+                                {16, 400, 3, 1, 0, true, false, 0, 0}};
+  for (const Convolution& layer : layers)
+    for (const Precision precision : {Precision::float32, Precision::bfloat16})
+      for (const int n : {1, 2, 3}) {
+        omp_set_num_threads(n);
+        backend_ = make_cpu_backend(*comm_);
+        if (!backend_->supports(precision)) continue;
+        Array weight = backend_->zeros(layer.weights()), bias = backend_->zeros(layer.out);
+        backend_->write(weight, rectified(static_cast<std::size_t>(layer.weights()), 14));
+        const Filters filters = backend_->prepare(layer, weight, bias, precision);
+        const std::int64_t samples[] = {8, 9, 8, 9, 8, 8, 8};
+        std::vector<Tensor> x(std::size(samples)), dy(x.size());
+        std::vector<Trace> traces(x.size());
+        backend_->each_slice(x.size(), [&](std::size_t s) {
+          const Shape shape{samples[s], layer.in, 9, 10};
+          const auto seed = static_cast<unsigned>(20 + s);
+          x[s] = backend_->upload(rectified(static_cast<std::size_t>(shape.size()), seed), shape, precision);
+          const Tensor y = backend_->forward(layer, filters, x[s], &traces[s]);
+          dy[s] = backend_->upload(rectified(static_cast<std::size_t>(y.shape.size()), seed + 10), y.shape,
+                                   Precision::float32);
+        });
+        const auto gradient = [&](std::size_t at_once) {
+          Array dw = backend_->zeros(layer.weights()), db = backend_->zeros(layer.out);
+          for (std::size_t s = 0; s < x.size(); s += at_once)
+            backend_->add_gradient(layer, {&traces[s], at_once}, {&x[s], at_once}, {&dy[s], at_once}, dw, db);
+          return std::pair{backend_->read(dw), backend_->read(db)};
+        };
+        const auto one_by_one = gradient(1);
+        EXPECT_NE(one_by_one.first, std::vector<float>(one_by_one.first.size()));
+        EXPECT_EQ(gradient(x.size()), one_by_one) << layer.in << ' ' << n;
+      }
+  omp_set_num_threads(threads);
+}
+
+TEST_F(CpuBackendTest, TheErrorOfTheFirstSliceThatFailedIsThrown) {
+  const int threads = omp_get_max_threads();
+  for (const int n : {1, 2, 3, 16}) {
+    omp_set_num_threads(n);
+    std::vector<int> done(16);
+    const auto work = [&](std::size_t s) {
+      done[s] = 1;
+      if (s == 5 || s == 11) throw Error(fmt::format("slice {}", s));
+    };
+    try {
+      backend_->each_slice(done.size(), work);
+      FAIL() << "nothing was thrown";
+    } catch (const Error& error) {
+      EXPECT_STREQ(error.what(), "slice 5") << n << " threads";
+    }
+    EXPECT_EQ(std::count(done.begin(), done.begin() + 6, 1), 6);
   }
   omp_set_num_threads(threads);
 }

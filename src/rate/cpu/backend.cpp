@@ -7,12 +7,15 @@
 #include <algorithm>
 #include <cstring>
 #include <dnnl.hpp>
+#include <exception>
 #include <limits>
 #include <map>
+#include <mutex>
 #include <tuple>
 
 #include "core/errors.hpp"
 #include "rate/cpu/bfloat16.hpp"
+#include "rate/cpu/filter_gradient.hpp"
 #include "rate/cpu/kernels.hpp"
 #include "rate/cpu/loops.hpp"
 #include "rate/cpu/maps.hpp"
@@ -40,16 +43,17 @@ memory::desc liked_layout(const Shape& shape, Precision precision) {
   return {dims_of(shape), type_of(precision), memory::format_tag::any};
 }
 
-// What the forward pass leaves for the gradient of a convolution.
-struct ConvolutionTrace {
-  Tensor y;                               // kept where the layer does not pool: its positive outputs were active
-  std::shared_ptr<std::uint8_t> winners;  // kept where it does: by pooled output
-};
-
 struct ConvolutionFilters {
   memory weights;  // in the layout that oneDNN asked for
   memory bias;
 };
+
+// Threads execute a primitive side by side, so none may use the library's own memory.
+dnnl::primitive_attr with_own_scratchpad() {
+  dnnl::primitive_attr attributes;
+  attributes.set_scratchpad_mode(dnnl::scratchpad_mode::user);
+  return attributes;
+}
 
 using LayerKey = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
 using PlanKey = std::tuple<LayerKey, std::int64_t, std::int64_t, std::int64_t, Precision>;
@@ -75,6 +79,7 @@ class CpuBackend final : public MapOperations {
 
   std::int64_t most_slices() const override { return 16; }
   std::int64_t steps_ahead() const override { return 1; }
+  void each_slice(std::size_t count, const std::function<void(std::size_t)>& work) override;
   void repeat(const Batch&, std::vector<Tensor> x, const std::function<void(std::vector<Tensor>)>& step) override {
     step(std::move(x));
   }
@@ -116,8 +121,8 @@ class CpuBackend final : public MapOperations {
 
   Filters prepare(const Convolution& layer, const Array& weight, const Array& bias, Precision precision) override;
   Tensor forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) override;
-  void add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy, Array& weight,
-                    Array& bias) override;
+  void add_gradient(const Convolution& layer, std::span<const Trace> traces, std::span<const Tensor> x,
+                    std::span<const Tensor> dy, Array& weight, Array& bias) override;
   Tensor input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
                         const Tensor& dy) override;
 
@@ -142,8 +147,6 @@ class CpuBackend final : public MapOperations {
                            Precision precision);
   void add_dense_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
                           Array& weight, Array& bias);
-  void list_active_outputs(const Convolution& layer, const ConvolutionTrace& trace, const Shape& x, const Tensor& dy,
-                           float* bias);
   // Both views of the whole batch at one hook, from all ranks, and the way back.
   std::vector<float> gather(const Batch& batch, const HookShape& shape, const std::vector<Tensor>& z);
   std::vector<Tensor> scatter(const Batch& batch, const HookShape& shape, const std::vector<Tensor>& z,
@@ -152,11 +155,29 @@ class CpuBackend final : public MapOperations {
   Communicator& comm_;
   dnnl::engine engine_;
   dnnl::stream stream_;
+  std::mutex planning_;
   std::map<PlanKey, Plan> plans_;
-  // Of the layer whose gradient is being summed: active outputs by output unit, and how many there are.
-  std::vector<ActiveOutput> active_;
-  std::vector<std::int64_t> active_count_;
+  FilterGradient filter_gradient_;
 };
+
+void CpuBackend::each_slice(std::size_t count, const std::function<void(std::size_t)>& work) {
+  // Threads that begin and end something together cost microseconds each time, so each takes slices of its own; where
+  // a quarter of them would be idle at the end, they rather share the work within a slice.
+  const auto threads = static_cast<std::size_t>(omp_get_max_threads());
+  const std::size_t rounds = (count + threads - 1) / threads;
+  if (4 * count < 3 * rounds * threads) return Backend::each_slice(count, work);
+  std::vector<std::exception_ptr> errors(count);
+#pragma omp parallel for schedule(static)
+  for (std::size_t s = 0; s < count; ++s) {
+    try {
+      work(s);
+    } catch (...) {
+      errors[s] = std::current_exception();
+    }
+  }
+  for (const std::exception_ptr& error : errors)
+    if (error) std::rethrow_exception(error);
+}
 
 Tensor CpuBackend::upload(const std::vector<float>& values, const Shape& shape, Precision precision) {
   Tensor tensor = new_tensor(shape, precision);
@@ -194,6 +215,7 @@ std::vector<float> CpuBackend::download(const Tensor& tensor) {
 const CpuBackend::Plan& CpuBackend::plan(const Convolution& layer, const Shape& x, Precision precision) {
   // Maps of any number of samples share the layout of the filters.
   const PlanKey key{key_of(layer), x.samples, x.height, x.width, precision};
+  const std::lock_guard lock(planning_);
   const auto found = plans_.find(key);
   if (found != plans_.end()) return found->second;
   const memory::data_type type = type_of(precision);
@@ -206,7 +228,7 @@ const CpuBackend::Plan& CpuBackend::plan(const Convolution& layer, const Shape& 
   const dnnl::convolution_forward::primitive_desc description(
       {dnnl::prop_kind::forward_training, dnnl::algorithm::convolution_direct, source, weights, bias, destination,
        stride, padding, padding},
-      engine_);
+      with_own_scratchpad(), engine_);
   return plans_.emplace(key, Plan{description, dnnl::convolution_forward(description)}).first->second;
 }
 
@@ -267,7 +289,11 @@ Tensor CpuBackend::forward(const Convolution& layer, const Filters& filters, con
   const memory weights = converted(own.weights, p.description.weights_desc());
   p.forward.execute(
       stream_,
-      {{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_BIAS, own.bias}, {DNNL_ARG_DST, result}});
+      {{DNNL_ARG_SRC, source},
+       {DNNL_ARG_WEIGHTS, weights},
+       {DNNL_ARG_BIAS, own.bias},
+       {DNNL_ARG_DST, result},
+       {DNNL_ARG_SCRATCHPAD, memory(p.description.scratchpad_desc(), engine_)}});
   if (!direct) dnnl::reorder(result, own_result).execute(stream_, result, own_result);
   stream_.wait();
   auto kept = std::make_shared<ConvolutionTrace>();
@@ -295,103 +321,16 @@ Tensor CpuBackend::forward(const Convolution& layer, const Filters& filters, con
   return y;
 }
 
-void CpuBackend::list_active_outputs(const Convolution& layer, const ConvolutionTrace& trace, const Shape& x,
-                                     const Tensor& dy, float* bias) {
-  const Shape y = layer.output(x);
-  const std::int64_t row_step = (x.width + 2 * layer.padding) * kLanes * layer.stride;
-  const std::int64_t column_step = kLanes * layer.stride;
-  const std::int64_t map_step = (x.height + 2 * layer.padding) * (x.width + 2 * layer.padding) * kLanes;
-  const std::int64_t channel_blocks = blocks(layer.out);
-  const std::int64_t capacity = y.samples * y.positions();
-  const std::int64_t pool_stride = layer.pool ? layer.pool_stride : 1;
-  const bool everywhere = dy.shape.positions() == 1;  // one gradient for all positions
-  std::vector<std::int32_t> within(static_cast<std::size_t>(std::max<std::int64_t>(1, layer.pool * layer.pool)));
-  for (std::size_t w = 0; w < within.size() && layer.pool; ++w)
-    within[w] = static_cast<std::int32_t>(static_cast<std::int64_t>(w) / layer.pool * row_step +
-                                          static_cast<std::int64_t>(w) % layer.pool * column_step);
-  active_.resize(static_cast<std::size_t>(channel_blocks * kLanes * capacity));
-  active_count_.assign(static_cast<std::size_t>(channel_blocks * kLanes), 0);
-
-  with_elements(dy, [&](const auto* gradients) {
-#pragma omp parallel for schedule(static)
-    for (std::int64_t block = 0; block < channel_blocks; ++block) {
-      ActiveOutput* const lists = active_.data() + block * kLanes * capacity;
-      std::int64_t* const counts = active_count_.data() + block * kLanes;
-      float sums[kLanes] = {};
-      for (std::int64_t n = 0; n < y.samples; ++n)
-        for (std::int64_t p = 0; p < y.positions(); ++p) {
-          const std::int64_t at = ((n * channel_blocks + block) * y.positions() + p) * kLanes;
-          const std::int64_t base =
-              n * map_step + p / y.width * pool_stride * row_step + p % y.width * pool_stride * column_step;
-          const auto* g = gradients + (everywhere ? (n * channel_blocks + block) * kLanes : at);
-          std::uint8_t winner[kLanes] = {};
-          if (layer.pool)
-            std::memcpy(winner, trace.winners.get() + at, kLanes);
-          else if (layer.rectified)
-            with_elements(trace.y, [&](const auto* outputs) {
-              for (std::int64_t lane = 0; lane < kLanes; ++lane)
-                winner[lane] = widen(outputs[at + lane]) > 0 ? 0 : kSilent;
-            });
-          for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-            const bool flows = winner[lane] != kSilent;
-            const float gradient = widen(g[lane]);
-            lists[lane * capacity + counts[lane]] = {static_cast<std::int32_t>(base + within[flows ? winner[lane] : 0]),
-                                                     gradient};
-            counts[lane] += flows;
-            sums[lane] += flows ? gradient : 0.0f;
-          }
-        }
-      for (std::int64_t lane = 0; lane < kLanes && block * kLanes + lane < layer.out; ++lane)
-        bias[block * kLanes + lane] += sums[lane];
-    }
-  });
-}
-
-void CpuBackend::add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
-                              Array& weight, Array& bias) {
-  const bool every_position = layer.stride == 1 || x.shape.positions() == 1;
-  if (layer.kernel == 1 && layer.padding == 0 && layer.pool == 0 && every_position)
-    return add_dense_gradient(layer, trace, x, dy, weight, bias);
-  const auto& kept = *as<ConvolutionTrace>(trace.data);
-
-  const std::int64_t padded_width = x.shape.width + 2 * layer.padding;
-  const std::int64_t map_size = (x.shape.height + 2 * layer.padding) * padded_width * kLanes;
-  if (x.shape.samples * map_size > std::numeric_limits<std::int32_t>::max())
-    throw Error(fmt::format("a slice of {} maps of {} x {} pixels is too large; use a smaller training.batch",
-                            x.shape.samples, x.shape.height, x.shape.width));
-  const std::int64_t capacity = dy.shape.samples * layer.output(x.shape).positions();
-  list_active_outputs(layer, kept, x.shape, by_position(dy, layer.output(x.shape)), bias.at());
-  const std::int64_t tap_count = layer.kernel * layer.kernel;
-  std::vector<std::int32_t> taps(static_cast<std::size_t>(tap_count));
-  for (std::int64_t t = 0; t < tap_count; ++t)
-    taps[static_cast<std::size_t>(t)] =
-        static_cast<std::int32_t>((t / layer.kernel * padded_width + t % layer.kernel) * kLanes);
-
-  const std::int64_t in_blocks = blocks(layer.in);
-#pragma omp parallel
-  {
-    // One block of input channels at a time: its padded maps stay in the cache while every output unit reads them.
-    const auto scratch = allocate((x.shape.samples * map_size + tap_count * kLanes) * 4);
-    float* const padded = as<float>(scratch);
-    float* const sums = padded + x.shape.samples * map_size;
-    std::memset(padded, 0, static_cast<std::size_t>(x.shape.samples * map_size) * 4);
-#pragma omp for schedule(static)
-    for (std::int64_t block = 0; block < in_blocks; ++block) {
-      with_elements(x, [&](const auto* from) {
-        for (std::int64_t n = 0; n < x.shape.samples; ++n)
-          pad_map(x.shape.height, x.shape.width, layer.padding,
-                  from + (n * in_blocks + block) * x.shape.positions() * kLanes, padded + n * map_size);
-      });
-      const std::int64_t lanes = std::min(kLanes, layer.in - block * kLanes);
-      for (std::int64_t o = 0; o < layer.out; ++o) {
-        sum_windows(padded, active_.data() + o * capacity, active_count_[static_cast<std::size_t>(o)], taps.data(),
-                    tap_count, sums);
-        float* const to = weight.at(o * tap_count * layer.in + block * kLanes);
-        for (std::int64_t t = 0; t < tap_count; ++t)
-          for (std::int64_t lane = 0; lane < lanes; ++lane) to[t * layer.in + lane] += sums[t * kLanes + lane];
-      }
-    }
+void CpuBackend::add_gradient(const Convolution& layer, std::span<const Trace> traces, std::span<const Tensor> x,
+                              std::span<const Tensor> dy, Array& weight, Array& bias) {
+  const bool every_position = layer.stride == 1 || (!x.empty() && x[0].shape.positions() == 1);
+  if (layer.kernel == 1 && layer.padding == 0 && layer.pool == 0 && every_position) {
+    for (std::size_t s = 0; s < x.size(); ++s) add_dense_gradient(layer, traces[s], x[s], dy[s], weight, bias);
+    return;
   }
+  std::vector<Tensor> gradients;
+  for (std::size_t s = 0; s < x.size(); ++s) gradients.push_back(by_position(dy[s], layer.output(x[s].shape)));
+  filter_gradient_.add(layer, traces, x, gradients, weight, bias);
 }
 
 void CpuBackend::add_dense_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
@@ -437,7 +376,7 @@ Tensor CpuBackend::input_gradient(const Convolution& layer, const Filters& filte
   const dnnl::convolution_backward_data::primitive_desc description(
       {dnnl::algorithm::convolution_direct, liked_layout(x.shape, x.precision), weights,
        liked_layout(gradient.shape, x.precision), stride, padding, padding},
-      engine_, hint.description);
+      with_own_scratchpad(), engine_, hint.description);
   Tensor dx = new_tensor(x.shape, x.precision);
   const memory from = converted(memory(map_layout(gradient.shape, x.precision), engine_, gradient.data.get()),
                                 description.diff_dst_desc());
@@ -445,7 +384,10 @@ Tensor CpuBackend::input_gradient(const Convolution& layer, const Filters& filte
   memory own_result(map_layout(x.shape, x.precision), engine_, dx.data.get());
   const memory own = converted(as<ConvolutionFilters>(filters.data)->weights, description.weights_desc());
   dnnl::convolution_backward_data(description)
-      .execute(stream_, {{DNNL_ARG_DIFF_DST, from}, {DNNL_ARG_WEIGHTS, own}, {DNNL_ARG_DIFF_SRC, to}});
+      .execute(stream_, {{DNNL_ARG_DIFF_DST, from},
+                         {DNNL_ARG_WEIGHTS, own},
+                         {DNNL_ARG_DIFF_SRC, to},
+                         {DNNL_ARG_SCRATCHPAD, memory(description.scratchpad_desc(), engine_)}});
   dnnl::reorder(to, own_result).execute(stream_, to, own_result);
   stream_.wait();
   return dx;
@@ -453,11 +395,10 @@ Tensor CpuBackend::input_gradient(const Convolution& layer, const Filters& filte
 
 std::vector<float> CpuBackend::gather(const Batch& batch, const HookShape& shape, const std::vector<Tensor>& z) {
   const std::int64_t row = shape.columns();
-  std::vector<float> own = z.empty() ? std::vector<float>() : download(z[0]);
-  for (std::size_t s = 1; s < z.size(); ++s) {
-    const std::vector<float> values = download(z[s]);
-    own.insert(own.end(), values.begin(), values.end());
-  }
+  std::vector<std::vector<float>> values(z.size());
+  each_slice(z.size(), [&](std::size_t s) { values[s] = download(z[s]); });
+  std::vector<float> own;
+  for (const std::vector<float>& slice : values) own.insert(own.end(), slice.begin(), slice.end());
   std::vector<float> all = gather_slices(comm_, batch, row, std::move(own));
   if (batch.slices().size() == 1) return all;
   std::vector<float> views(all.size());
@@ -474,16 +415,16 @@ std::vector<Tensor> CpuBackend::scatter(const Batch& batch, const HookShape& sha
                                         const std::vector<float>& gradient) {
   if (batch.slices().size() == 1 && !z.empty()) return {upload(gradient, z[0].shape, Precision::float32)};
   const std::int64_t row = shape.columns();
-  std::vector<Tensor> gradients;
   const std::vector<Slice> mine = batch.mine();
-  for (std::size_t s = 0; s < mine.size(); ++s) {
+  std::vector<Tensor> gradients(mine.size());
+  each_slice(mine.size(), [&](std::size_t s) {
     std::vector<float> values;
     for (const std::int64_t view : {0, 1}) {
       const auto first = gradient.begin() + view * shape.view() + mine[s].first * row;
       values.insert(values.end(), first, first + mine[s].count * row);
     }
-    gradients.push_back(upload(values, z[s].shape, Precision::float32));
-  }
+    gradients[s] = upload(values, z[s].shape, Precision::float32);
+  });
   return gradients;
 }
 

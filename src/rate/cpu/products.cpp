@@ -52,7 +52,7 @@ void multiply(bool transposed_a, bool transposed_b, std::int64_t rows, std::int6
   // Panels depend on the shape alone; inside a parallel region oneDNN computes each with one thread.
   const bool by_columns = columns >= rows;
   const std::int64_t panels = ((by_columns ? columns : rows) + kPanel - 1) / kPanel;
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (panels > 1)
   for (std::int64_t p = 0; p < panels; ++p) {
     const std::int64_t first = p * kPanel;
     if (by_columns) {

@@ -188,8 +188,8 @@ class CudaBackend final : public Backend {
 
   Filters prepare(const Convolution& layer, const Array& weight, const Array& bias, Precision precision) override;
   Tensor forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) override;
-  void add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy, Array& weight,
-                    Array& bias) override;
+  void add_gradient(const Convolution& layer, std::span<const Trace> traces, std::span<const Tensor> x,
+                    std::span<const Tensor> dy, Array& weight, Array& bias) override;
   Tensor input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
                         const Tensor& dy) override;
 
@@ -217,6 +217,8 @@ class CudaBackend final : public Backend {
   void sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) override;
 
  private:
+  void add_slice_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy, Array& weight,
+                          Array& bias);
   static std::shared_ptr<Device> open(Communicator& comm, int index) {
     std::shared_ptr<Device> device;
     agree(comm, [&] { device = Device::open(index); });
@@ -455,8 +457,13 @@ Tensor CudaBackend::unpooled_gradient(const Convolution& layer, const Trace& tra
   return dense;
 }
 
-void CudaBackend::add_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
-                               Array& weight, Array& bias) {
+void CudaBackend::add_gradient(const Convolution& layer, std::span<const Trace> traces, std::span<const Tensor> x,
+                               std::span<const Tensor> dy, Array& weight, Array& bias) {
+  for (std::size_t s = 0; s < x.size(); ++s) add_slice_gradient(layer, traces[s], x[s], dy[s], weight, bias);
+}
+
+void CudaBackend::add_slice_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
+                                     Array& weight, Array& bias) {
   const Tensor dense = unpooled_gradient(layer, trace, x, dy, &bias);
   if (Bfloat* const rounded = gradients_.beside(weight);
       rounded && x.precision == Precision::bfloat16 && !is_product(layer, x.shape))
