@@ -263,16 +263,14 @@ Array Trainer::array_of(const std::vector<float>& values) {
 Trainer::Slices Trainer::backward(Block& block, BlockPass& pass, const Slices& dy, bool wanted) {
   Slices gradients = dy;
   if (block.description.residual)
-    backend_.each_slice(dy.size(), [&](std::size_t s) {
-      gradients[s] = backend_.rectifier_gradient({}, pass.traces[s], dy[s]);
-    });
+    backend_.each_slice(dy.size(),
+                        [&](std::size_t s) { gradients[s] = backend_.rectifier_gradient({}, pass.traces[s], dy[s]); });
   Slices skipped = gradients;
   for (std::size_t l = block.layers.size(); l-- > 0;)
     gradients = backward(block.layers[l], pass.layers[l], std::move(gradients), wanted || l > 0);
   if (!block.description.residual) return gradients;
   if (block.shortcut) skipped = backward(*block.shortcut, pass.shortcut, std::move(skipped), wanted);
-  backend_.each_slice(gradients.size(),
-                      [&](std::size_t s) { gradients[s] = backend_.sum(gradients[s], skipped[s]); });
+  backend_.each_slice(gradients.size(), [&](std::size_t s) { gradients[s] = backend_.sum(gradients[s], skipped[s]); });
   return gradients;
 }
 
@@ -289,8 +287,7 @@ Trainer::Slices Trainer::backward(Norm& norm, NormPass& pass, Slices dy) {
   backend_.normalise(NormalisationGradient{
       static_cast<std::uint32_t>(channels), static_cast<double>(batch_.samples() * norm.description.positions),
       sums.at(), pass.moments.at(), norm.weight.value.at(), coefficients.at(), weight.at(), bias.at()});
-  backend_.each_slice(dy.size(),
-                      [&](std::size_t s) { dy[s] = backend_.combine(pass.x[s], &dy[s], coefficients); });
+  backend_.each_slice(dy.size(), [&](std::size_t s) { dy[s] = backend_.combine(pass.x[s], &dy[s], coefficients); });
   update(norm.weight, weight);
   update(norm.bias, bias);
   return dy;
@@ -304,8 +301,8 @@ Trainer::Slices Trainer::backward(Layer& layer, Pass& pass, Slices dy, bool want
   const std::size_t of_a_part = comm_.size() > 1 ? 1 : dy.size();  // slices
   for (std::size_t s = 0; s < dy.size(); s += of_a_part) {
     const auto part = [&](const auto& all) { return std::span(all).subspan(s, of_a_part); };
-    backend_.add_gradient(d.convolution, part(pass.traces), part(pass.x), part(std::as_const(dy)), weight[s / of_a_part],
-                          bias[s / of_a_part]);
+    backend_.add_gradient(d.convolution, part(pass.traces), part(pass.x), part(std::as_const(dy)),
+                          weight[s / of_a_part], bias[s / of_a_part]);
   }
   Slices gradients(wanted ? dy.size() : 0);
   backend_.each_slice(gradients.size(), [&](std::size_t s) {

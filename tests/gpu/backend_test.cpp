@@ -72,7 +72,8 @@ class CudaBackend : public testing::Test {
     const Tensor dy = backend.upload(rounded(given.size(), 4, 1.0f), given, Precision::float32);
     Array weight_gradient = backend.zeros(layer.weights()), bias_gradient = backend.zeros(layer.out);
     backend.add_gradient(layer, {&trace, 1}, {&in, 1}, {&dy, 1}, weight_gradient, bias_gradient);
-    backend.add_gradient(layer, {&trace, 1}, {&in, 1}, {&dy, 1}, weight_gradient, bias_gradient);  // adds to what is there
+    backend.add_gradient(layer, {&trace, 1}, {&in, 1}, {&dy, 1}, weight_gradient,
+                         bias_gradient);  // adds to what is there
     const Tensor dx = backend.input_gradient(layer, filters, trace, in, dy);
     EXPECT_EQ(dx.shape, x);
     return {backend.download(y), backend.read(weight_gradient), backend.read(bias_gradient), backend.download(dx)};

@@ -287,13 +287,11 @@ Tensor CpuBackend::forward(const Convolution& layer, const Filters& filters, con
   const bool direct = p.description.dst_desc() == own_result.get_desc();
   memory result = direct ? own_result : memory(p.description.dst_desc(), engine_);
   const memory weights = converted(own.weights, p.description.weights_desc());
-  p.forward.execute(
-      stream_,
-      {{DNNL_ARG_SRC, source},
-       {DNNL_ARG_WEIGHTS, weights},
-       {DNNL_ARG_BIAS, own.bias},
-       {DNNL_ARG_DST, result},
-       {DNNL_ARG_SCRATCHPAD, memory(p.description.scratchpad_desc(), engine_)}});
+  p.forward.execute(stream_, {{DNNL_ARG_SRC, source},
+                              {DNNL_ARG_WEIGHTS, weights},
+                              {DNNL_ARG_BIAS, own.bias},
+                              {DNNL_ARG_DST, result},
+                              {DNNL_ARG_SCRATCHPAD, memory(p.description.scratchpad_desc(), engine_)}});
   if (!direct) dnnl::reorder(result, own_result).execute(stream_, result, own_result);
   stream_.wait();
   auto kept = std::make_shared<ConvolutionTrace>();

@@ -39,10 +39,10 @@ struct FilterGradient::Geometry {
   const Convolution& layer;
   Shape x, y;  // of any slice: without samples
   std::int64_t padded_width, map_size, row_step, column_step, pool_stride;
-  std::int64_t units;                 // output units, in whole blocks
-  std::int64_t most_samples;          // of a slice
-  std::int64_t capacity;              // outputs of a unit in a slice at most
-  std::vector<std::int32_t> within;   // by place in a pooling window
+  std::int64_t units;                // output units, in whole blocks
+  std::int64_t most_samples;         // of a slice
+  std::int64_t capacity;             // outputs of a unit in a slice at most
+  std::vector<std::int32_t> within;  // by place in a pooling window
   std::vector<std::int32_t> taps;
 };
 
@@ -143,8 +143,8 @@ void FilterGradient::sum(const Geometry& g, std::span<const Tensor> x, Array& we
           const SliceLists slice = lists_of(g, s);
           with_elements(x[s], [&](const auto* from) {
             for (std::int64_t n = 0; n < x[s].shape.samples; ++n)
-              pad_map(g.x.height, g.x.width, g.layer.padding,
-                      from + (n * in_blocks + block) * g.x.positions() * kLanes, padded + n * g.map_size);
+              pad_map(g.x.height, g.x.width, g.layer.padding, from + (n * in_blocks + block) * g.x.positions() * kLanes,
+                      padded + n * g.map_size);
           });
           const std::int64_t lanes = std::min(kLanes, in - block * kLanes);
           for (std::int64_t o = out * part / parts; o < out * (part + 1) / parts; ++o) {

@@ -217,8 +217,8 @@ class CudaBackend final : public Backend {
   void sgd(const SgdForm& form, const Array& rates, const Array& gradient, Array& value, Array& buffer) override;
 
  private:
-  void add_slice_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy, Array& weight,
-                          Array& bias);
+  void add_slice_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
+                          Array& weight, Array& bias);
   static std::shared_ptr<Device> open(Communicator& comm, int index) {
     std::shared_ptr<Device> device;
     agree(comm, [&] { device = Device::open(index); });
