@@ -179,6 +179,7 @@ eta = 1e-2
 [rule.dendritic]
 type = "triplet_nest"
 A2_plus = 1e-2
+dendritic_delay = "0.6 ms"
 [rule.voltage]
 type = "clopath"
 theta_minus = "-65 mV"

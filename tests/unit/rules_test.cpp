@@ -9,6 +9,7 @@
 #include <map>
 
 #include "config/models.hpp"
+#include "core/whole_file.hpp"
 #include "spiking/network.hpp"
 #include "spiking/plasticity/text_rule.hpp"
 #include "spiking/plasticity/traces.hpp"
@@ -123,11 +124,11 @@ class Plain {
     s.trace = traces;
   }
 
-  // Step k of the soma. Dendritic, what meets at the synapse then lies a delay back.
+  // Step k of the soma. Dendritic, what meets at the synapse then lies that part of the delay back.
   void step(Synapse& s, Step k, bool learns) {
-    const Step there = text_.dendritic ? k - s.delay : k;
+    const Step there = k - rule_.behind;
     const unsigned arrivals = spikes(c_.from, k - s.delay, s.pre);
-    const unsigned own = spikes(c_.to, text_.dendritic ? k - 2 * s.delay : k, s.post);
+    const unsigned own = spikes(c_.to, k - 2 * rule_.behind, s.post);
     if (learns && rule_.closes_window(k)) change(s, text_.each);
     follow(s, k);
     if (there < 0) return;
@@ -188,7 +189,7 @@ class Plain {
             states_.at(trace.source)[static_cast<std::size_t>(k) * sim_.populations[c_.to].size + s.post];
         past.push_back(trace.tau ? before + sim_.dt / steady_.of(trace.tau) * (state - before) : state);
       }
-      const Step seen = k - rule_.state_delays[t++] - (text_.dendritic ? 2 * s.delay - 1 : 0);
+      const Step seen = k - rule_.state_delays[t++] - (text_.dendritic ? 2 * rule_.behind - 1 : 0);
       s.trace[trace.name] = seen < 0 ? steady_.of(trace.initial) : past[static_cast<std::size_t>(seen)];
     }
   }
@@ -379,6 +380,13 @@ TEST_P(RuleOfTheCatalogue, MovesWeightsOfDrawnDelays) {
   if (is_dendritic()) GTEST_SKIP() << "a dendritic delay is one of all synapses";
   expect_plain_weights(network_of(GetParam(), values(), "{ uniform = [\"0.4 ms\", \"5 ms\"] }"));
 }
+TEST_P(RuleOfTheCatalogue, MovesWeightsOfSynapsesBetweenAxonAndDendrite) {
+  if (whole_file(installed_model("rule", GetParam())).find("at_once") != std::string::npos)
+    GTEST_SKIP() << "arrivals of a step need an axonal delay";
+  for (const std::string part : {"0.1 ms", "0.4 ms", "1.2 ms", "1.3 ms"})
+    expect_plain_weights(
+        network_of(GetParam(), values() + "\ndelay = \"dendritic\"\ndendritic_delay = \"" + part + "\"", "\"1.3 ms\""));
+}
 
 INSTANTIATE_TEST_SUITE_P(Rules, RuleOfTheCatalogue, testing::ValuesIn(rules_of_traces()),
                          [](const auto& rule) { return rule.param; });
@@ -454,9 +462,12 @@ TEST(RuleText, APairChangesByItsWindow) {
 }
 
 TEST(RuleText, StatesReachADendriticSynapseADelayLater) {
-  for (const char* const delay : {"\"0.1 ms\"", "\"1.3 ms\"", "\"4 ms\""})
-    expect_plain_weights(network_of("traces", R"(
-delay = "dendritic"
+  for (const auto& [delay, part] : {std::pair{"\"0.1 ms\"", ""},
+                                    {"\"1.3 ms\"", ""},
+                                    {"\"4 ms\"", ""},
+                                    {"\"4 ms\"", "dendritic_delay = \"0.1 ms\""},
+                                    {"\"4 ms\"", "dendritic_delay = \"0.7 ms\""}})
+    expect_plain_weights(network_of("traces", std::string("delay = \"dendritic\"\n") + part + R"(
 [rule.used.traces]
 x = { of = "pre", tau = "20 ms" }
 y = { of = "post", tau = "20 ms" }
@@ -474,11 +485,11 @@ w = "w + 1e-5 * x * (u - mean) / 1 mV")",
 
 // Traces are recorded as they have decayed, at the synapse; states, too.
 TEST(RuleText, TracesAndStatesAreRecorded) {
-  for (const char* const delay : {"axonal", "dendritic"}) {
+  for (const char* const delay : {"axonal\"", "dendritic\"", "dendritic\"\ndendritic_delay = \"0.3 ms\""}) {
     SCOPED_TRACE(delay);
     const std::string network = network_of("traces",
                                            fmt::format(R"(
-delay = "{}"
+delay = "{}
 [rule.used.windows]
 back = {{ values = [0.5, 0.25, -0.25, 0], step = "2 ms" }}
 [rule.used.traces]
@@ -745,6 +756,20 @@ TEST(RuleText, DendriticDelaysAreAlike) {
   const std::string drawn = "delay = { uniform = [\"1 ms\", \"2 ms\"] }";
   EXPECT_THAT(error_of("[rule.r]\ntype = \"traces\"\ndelay = \"dendritic\"\n[rule.r.on_spike]\nw = \"w\"\n", drawn),
               HasSubstr("must have one delay"));
+}
+TEST(RuleText, ADendriticDelayIsPartOfTheDelay) {
+  const auto with = [](const std::string& keys) {
+    return error_of("[rule.r]\ntype = \"traces\"\n" + keys + "\n[rule.r.on_spike]\nw = \"w\"\n", "delay = \"1.5 ms\"");
+  };
+  EXPECT_THAT(with("delay = \"dendritic\"\ndendritic_delay = \"1.5 ms\""), IsEmpty());
+  EXPECT_THAT(with("delay = \"dendritic\"\ndendritic_delay = \"1.6 ms\""),
+              HasSubstr("'dendritic_delay' is 0.0016 s; it must be from 0.0001 to 0.0015 s"));
+  EXPECT_THAT(with("delay = \"dendritic\"\ndendritic_delay = \"0.25 ms\""), HasSubstr("no multiple of the step"));
+  EXPECT_THAT(with("delay = \"dendritic\"\ndendritic_delay = \"1 mV\""), HasSubstr("dendritic_delay"));
+  EXPECT_THAT(with("dendritic_delay = \"1 ms\""), HasSubstr("this rule's delay is axonal"));
+  const std::string values = "A_plus = \"1 pA\"\nA_minus = \"1 pA\"\nw_max = \"100 pA\"\n";
+  EXPECT_THAT(error_of("[rule.r]\ntype = \"pair_stdp\"\ndendritic_delay = \"1 ms\"\n" + values),
+              HasSubstr("this rule's delay is axonal"));
 }
 TEST(RuleText, ArrivalsOfAStepNeedAnAxonalDelay) {
   const std::string dendritic = "[rule.r]\ntype = \"traces\"\ndelay = \"dendritic\"\n[rule.r.traces]\n";

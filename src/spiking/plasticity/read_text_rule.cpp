@@ -177,6 +177,32 @@ void read_bounds(const RuleReading& reading, TextRule& rule) {
   }
 }
 
+// Where on the way the synapse lies. What meets there must be known when the epoch begins in which it arrives: of
+// spikes that needs a minimum delay of no more than twice the dendritic part, of what a step leaves of states one step
+// less.
+void read_delay(const RuleReading& reading, bool own, TextRule& rule) {
+  RuleText& text = rule.text;
+  if (!own && reading.rule.has("delay")) text.dendritic = reading.rule.choice("delay", {"axonal", "dendritic"}) == 1;
+  const bool given = !own && reading.rule.has("dendritic_delay");
+  rule.delays_differ = !text.dendritic;
+  if (!text.dendritic) {
+    if (given || text.dendritic_delay)
+      reading.rule.fail("dendritic_delay",
+                        "'dendritic_delay' is the part of a delay = \"dendritic\" that lies behind "
+                        "the synapse; this rule's delay is axonal");
+    return;
+  }
+  if (std::ranges::any_of(text.traces, &TraceText::at_once))
+    reading.rule.fail("delay", "traces 'at_once' need an axonal delay, where arrivals come first in a step");
+  const Step whole = reading.described.delay;
+  rule.behind = whole;
+  if (given) text.dendritic_delay = number(reading.rule.quantity("dendritic_delay", Dimension::time, kPositive));
+  if (text.dendritic_delay)
+    rule.behind = steps_of(reading, text.dendritic_delay, rule.steady(), 1, whole, "'dendritic_delay'");
+  const Step back = 2 * rule.behind;
+  rule.listens.push_back({reading.described.to, rule.follows.empty() ? back : back - 1, back, /*own=*/true});
+}
+
 }  // namespace
 
 std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading, Table& text, bool own) {
@@ -195,19 +221,11 @@ std::shared_ptr<const RuleDescription> read_text_rule(const RuleReading& reading
       rule->recordable_by_synapse.push_back(trace.name);
   for (std::size_t s = 1; s < rule->text.states.size(); ++s)
     rule->recordable_by_synapse.push_back(rule->text.states[s].name);
-  if (!own && reading.rule.has("delay"))
-    rule->text.dendritic = reading.rule.choice("delay", {"axonal", "dendritic"}) == 1;
-  rule->delays_differ = !rule->text.dendritic;
+  read_delay(reading, own, *rule);
   if (rule->text.every) {
     const SteadyValues steady = rule->steady();
     rule->window = steps_of(reading, rule->text.every, steady, 1, kLongestRun, "'every' of [each]");
     rule->window_offset = steps_of(reading, rule->text.offset, steady, 0, kLongestRun, "'offset' of [each]");
-  }
-  if (rule->text.dendritic && std::ranges::any_of(rule->text.traces, &TraceText::at_once))
-    reading.rule.fail("delay", "traces 'at_once' need an axonal delay, where arrivals come first in a step");
-  if (rule->text.dendritic) {
-    const Step back = 2 * reading.described.delay;
-    rule->listens.push_back({reading.described.to, back, back, /*own=*/true});
   }
   return rule;
 }

@@ -19,7 +19,8 @@ class RuleReader : private TextReader {
 
   RuleText read() {
     const Symbol weight{"weight", weight_};
-    for (const char* word : {"weight", "w", "pre", "post", "targets", "delay", "type", "pre_since", "post_since"})
+    for (const char* word :
+         {"weight", "w", "pre", "post", "targets", "delay", "dendritic_delay", "type", "pre_since", "post_since"})
       names_.emplace(word, "a word of rules");
     text_.constants.push_back({"weight", number(1, weight_)});
     steady_.symbols.push_back(weight);
@@ -35,6 +36,8 @@ class RuleReader : private TextReader {
       if (count > kMostNames)
         table_.fail(key, fmt::format("there are {} {}; a rule may have {}", count, key, kMostNames));
     text_.dendritic = table_.choice("delay", {"axonal", "dendritic"}, "axonal") == 1;
+    if (table_.has("dendritic_delay"))
+      text_.dendritic_delay = value(table_, "dendritic_delay", steady_, Dimension::time);
     read_on_arrival();
     read_on_spike();
     read_during();

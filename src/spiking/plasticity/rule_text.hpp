@@ -58,7 +58,8 @@ struct RuleText : SteadyText {
   ChangeText on_arrival, on_spike, during, each;
   Expression condition;          // of the postsynaptic neuron, of `during`; null where there is none
   bool transmits_after = false;  // an arrival transmits the weight that it leaves
-  bool dendritic = false;        // the delay lies behind the synapse, else before it
+  bool dendritic = false;        // the delay lies behind the synapse, else before it,
+  Expression dendritic_delay;    // or this part of it; null: all
   Expression every, offset;      // of `each`; null where there is none
 
   // Of a trace that has one; by now it is given.

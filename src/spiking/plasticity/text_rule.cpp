@@ -43,24 +43,24 @@ std::vector<StateTraces::Entry> state_traces_of(const TextRule& rule, const Stea
   return entries;
 }
 
-// Time at a synapse of delay d: axonal, a presynaptic spike is there d steps after it was emitted, a postsynaptic one
-// at once; dendritic, a presynaptic spike is there at once, a postsynaptic one after d steps, and what is transmitted
-// arrives d steps later; what a step leaves of a neuron's states is at the synapse after d steps, too. In a step,
-// axonal, arrivals come first; dendritic, spikes do; what happens during a condition lies between them. All of them
-// read traces as they were before the step.
+// Time at a synapse that lies a steps of its delay behind the soma it hears and b before the one it reaches: a
+// presynaptic spike is there a steps after it was emitted, a postsynaptic one after b steps, and what is transmitted
+// arrives b steps later; what a step leaves of a neuron's states is at the synapse after b steps, too. Axonal, where b
+// is 0, arrivals come first in a step; dendritic, spikes do; what happens during a condition lies between them. All of
+// them read traces as they were before the step.
 class TextRulePlasticity final : public Plasticity, private BlockHook {
  public:
   TextRulePlasticity(const TextRule& rule, const RulePlace& place)
       : rule_(rule),
         place_(place),
         steady_(rule.steady()),
-        traces_{.pre = {traces_of(rule.text, TraceText::Of::pre, steady_, rule.dt), place.synapses.heard.size(),
-                        rule.text.dendritic ? 0 : -place.synapses.shortest},
-                .post = {traces_of(rule.text, TraceText::Of::post, steady_, rule.dt), place.post.blocks() * kBlock},
-                .state = {state_traces_of(rule, steady_, rule.text.dendritic ? behind() - 1 : 0), behind(),
-                          place.post.blocks()},
-                .source = {},
-                .source_by_step = {}},
+        traces_{
+            .pre = {traces_of(rule.text, TraceText::Of::pre, steady_, rule.dt), place.synapses.heard.size(),
+                    rule.behind - place.synapses.shortest},
+            .post = {traces_of(rule.text, TraceText::Of::post, steady_, rule.dt), place.post.blocks() * kBlock},
+            .state = {state_traces_of(rule, steady_, is_dendritic() ? behind() - 1 : 0), behind(), place.post.blocks()},
+            .source = {},
+            .source_by_step = {}},
         on_arrival_(compile_change(rule.text, rule.text.on_arrival, steady_, rule.dt)),
         on_spike_(compile_change(rule.text, rule.text.on_spike, steady_, rule.dt)),
         during_(compile_change(rule.text, rule.text.during, steady_, rule.dt)),
@@ -82,23 +82,23 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     if (known_ < 0) begin();
     advance_source_traces(epoch);
     const SpikeHistory& source = epoch.spikes[place_.connection.from];
-    if (!rule_.text.dendritic) take_in_until(first_ - place_.synapses.shortest, source);
+    if (!is_dendritic()) take_in_until(first_ - place_.synapses.shortest, source);
     if (learns_ && rule_.closes_window(first_)) change_all();
-    if (rule_.text.dendritic)
+    if (is_dendritic())
       deliver(epoch);
     else
       list_arrivals(epoch);
-    if (condition_ && !rule_.text.dendritic)
+    if (condition_ && !is_dendritic())
       for (std::size_t b = 0; b < place_.post.blocks(); ++b)
         epoch.event_steps[b] |= static_cast<std::uint32_t>((std::uint64_t{1} << epoch.steps) - 1);
   }
 
-  BlockHook* hook() override { return rule_.text.dendritic ? nullptr : this; }
+  BlockHook* hook() override { return is_dendritic() ? nullptr : this; }
 
   void advance(const Neurons& /*post*/, Step first, std::uint32_t steps) override {
     run_pending();
     next_ = first + steps;
-    if (!rule_.text.dendritic) traces_.pre.settle(first + steps - memory_);
+    if (!is_dendritic()) traces_.pre.settle(first + steps - memory_);
     for (std::size_t b = 0; b < place_.post.blocks(); ++b)
       traces_.state.advance(b, first, first + steps - 1, place_.post);
   }
@@ -218,7 +218,7 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   // Spikes that may be under way are taken in again where a run is resumed.
   void begin() {
     known_ = std::max<Step>(0, first_ - memory_);
-    factors_.begin(rule_.text.dendritic ? nullptr : place_.short_term, known_);
+    factors_.begin(is_dendritic() ? nullptr : place_.short_term, known_);
     traces_.state.seek(first_);
   }
 
@@ -237,8 +237,9 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
       }
   }
 
-  // How much earlier than in the soma it is at the synapse, where the delay is dendritic.
-  Step behind() const { return rule_.text.dendritic ? place_.synapses.shortest : 0; }
+  bool is_dendritic() const { return rule_.behind > 0; }
+  // How much earlier than in the soma it is at the synapse.
+  Step behind() const { return rule_.behind; }
   Step delay_of(std::uint64_t synapse) const {
     return place_.synapses.delay.empty() ? place_.synapses.shortest : place_.synapses.delay[synapse];
   }
@@ -371,24 +372,24 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   // All that meets at synapses in this epoch's arrivals happened before the epoch.
   void deliver(const PlasticEpoch& epoch) {
     const Synapses& synapses = place_.synapses;
-    const Step delay = synapses.shortest;
+    const Step axonal = synapses.shortest - behind();
     const auto local = [&](NeuronId id) { return static_cast<std::uint32_t>(id - place_.post.range().first); };
     for (std::uint32_t step = 0; step < epoch.steps; ++step) {
-      const Step now = first_ + step - delay;
+      const Step now = first_ + step - behind();
       if (now < 0) continue;
-      const auto own = local_spikes(epoch.spikes[place_.connection.to], now - delay);
+      const auto own = local_spikes(epoch.spikes[place_.connection.to], now - behind());
       if (learns_)
         for (const NeuronId id : own) change_column(on_spike_, local(id), now, step);
       if (learns_ && condition_)
         for (std::size_t b = 0; b < place_.post.blocks(); ++b) change_where_condition_holds(b, now, step);
-      const auto sources = epoch.spikes[place_.connection.from].at(now);
+      const auto sources = epoch.spikes[place_.connection.from].at(now - axonal);
       for (const NeuronId pre : sources)
         if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow)
           deliver_row(static_cast<std::uint32_t>(row), now, step);
       for (const NeuronId id : own) traces_.post.spike(local(id), now);
       for (const NeuronId pre : sources)
-        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow) traces_.pre.spike(row, now);
-      traces_.pre.settle(now + 1);
+        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow) traces_.pre.spike(row, now - axonal);
+      traces_.pre.settle(now - axonal + 1);
     }
   }
   std::span<const NeuronId> local_spikes(const SpikeHistory& history, Step step) const {
@@ -399,7 +400,8 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   }
   void deliver_row(std::uint32_t row, Step now, std::uint32_t step) {
     const std::uint64_t begin = place_.synapses.row[row], end = place_.synapses.row[row + 1];
-    const float factor = place_.short_term ? place_.short_term->factor(row, now) : 1;
+    const float factor =
+        place_.short_term ? place_.short_term->factor(row, first_ + step - place_.synapses.shortest) : 1;
     const auto transmit_all = [&] {
       for (std::uint64_t s = begin; s < end; ++s) transmit(s, step, factor);
     };
@@ -437,7 +439,6 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
   void change_column(Change& change, std::uint32_t neuron, Step at_synapse, std::uint32_t step) {
     if (!change.changes()) return;
     const Synapses& synapses = place_.synapses;
-    const bool dendritic = rule_.text.dendritic;
     const auto members = columns_.of(neuron);
     for (std::size_t from = 0; from < members.size(); from += SynapseMachine::kMost)
       change.run(
@@ -445,21 +446,19 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
                            .neuron_ = neuron,
                            .step_ = step,
                            .now_ = at_synapse,
-                           .delay = dendritic ? 0 : synapses.shortest,
-                           .delays = dendritic || synapses.delay.empty() ? nullptr : synapses.delay.data()},
+                           .delay = synapses.shortest - behind(),
+                           .delays = synapses.delay.empty() ? nullptr : synapses.delay.data()},
           states_, traces_);
   }
   // Between the steps first_-1 and first_.
   void change_all() {
     const Synapses& synapses = place_.synapses;
-    const Step now = rule_.text.dendritic ? std::max<Step>(0, first_ - synapses.shortest) : first_;
+    const Step now = std::max<Step>(0, first_ - behind());
     synapses.each([&](std::uint32_t row, std::uint64_t s) { add(each_, s, row, now, 0); });
     run_listed(each_);
   }
   // When a presynaptic spike was emitted that is at the synapse now.
-  Step emitted_by(std::uint64_t synapse, Step now) const {
-    return rule_.text.dendritic ? now : now - delay_of(synapse);
-  }
+  Step emitted_by(std::uint64_t synapse, Step now) const { return now - (delay_of(synapse) - behind()); }
 
   const TextRule& rule_;
   RulePlace place_;

@@ -24,6 +24,7 @@ struct TextRule final : RuleDescription {
   std::map<std::string, double> values;  // of parameters, SI
   std::vector<SourceTrace> source_traces;
   std::vector<Step> state_delays;  // of traces of states
+  Step behind = 0;                 // of the delay, what lies behind the synapse; 0: it is axonal
   double dt = 0;                   // [s]
 
   SteadyValues steady() const {
