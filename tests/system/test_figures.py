@@ -77,6 +77,14 @@ class Figures(InFolder):
         for _, ours in numbers.values():
             self.assertTrue(np.isfinite(ours))
 
+    def test_fashion(self):
+        text, numbers = self.draw("fashion")
+        self.assertEqual(text.count("running "), 3)
+        for network in ("LPL", "supervised", "end to end", "untrained"):
+            found = [numbers[f"{network}: accuracy, layer {layer}"][-1] for layer in range(1, 9)]
+            self.assertTrue(all(0 < accuracy < 1 for accuracy in found), network)
+        self.assertTrue(0 < numbers["pixels: accuracy"][-1] < 1)
+
     def test_s2(self):
         _, numbers = self.draw("s2")
         for kept, other in (("digit", "place"), ("place", "digit")):
