@@ -150,7 +150,7 @@ TEST(PoolMax, FindsTheFirstLargestOrSilence) {
   }
 }
 
-TEST(SumWindows, EqualsTheLiteralSumForAnyNumberOfTaps) {
+TEST(AddWindows, AddsTheLiteralSumForAnyNumberOfTaps) {
   Random random(4, Draw::toy, 22, 1);
   AlignedVector<float> padded(64 * kLanes);
   for (float& v : padded) v = static_cast<float>(random.normal());
@@ -160,18 +160,22 @@ TEST(SumWindows, EqualsTheLiteralSumForAnyNumberOfTaps) {
   for (const std::int64_t taps : {1, 4, 9, 11, 25}) {
     std::vector<std::int32_t> offsets;
     for (std::int64_t t = 0; t < taps; ++t) offsets.push_back(static_cast<std::int32_t>(t * kLanes));
-    std::vector<float> sums(static_cast<std::size_t>(taps * kLanes), 99.0f);
-    sum_windows(padded.data(), outputs.data(), static_cast<std::int64_t>(outputs.size()), offsets.data(), taps,
-                sums.data());
+    constexpr std::int64_t kStride = kLanes + 3;
+    std::vector<float> to(static_cast<std::size_t>(taps * kStride), 0.5f);
+    add_windows(padded.data(), outputs.data(), static_cast<std::int64_t>(outputs.size()), offsets.data(), taps, kStride,
+                to.data());
     for (std::int64_t t = 0; t < taps; ++t)
       for (std::int64_t lane = 0; lane < kLanes; ++lane) {
-        double sum = 0;
+        double sum = 0.5;
         for (const ActiveOutput& o : outputs)
           sum += static_cast<double>(o.gradient) *
                  static_cast<double>(
                      padded[static_cast<std::size_t>(o.offset + offsets[static_cast<std::size_t>(t)] + lane)]);
-        EXPECT_NEAR(static_cast<double>(sums[static_cast<std::size_t>(t * kLanes + lane)]), sum, 1e-5);
+        EXPECT_NEAR(static_cast<double>(to[static_cast<std::size_t>(t * kStride + lane)]), sum, 1e-5);
       }
+    for (std::int64_t t = 0; t < taps; ++t)
+      for (std::int64_t beside = kLanes; beside < kStride; ++beside)
+        EXPECT_EQ(to[static_cast<std::size_t>(t * kStride + beside)], 0.5f);
   }
 }
 

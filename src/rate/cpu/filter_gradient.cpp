@@ -134,7 +134,7 @@ void FilterGradient::sum(const Geometry& g, std::span<const Tensor> x, Array& we
     const std::int64_t padded_size = g.most_samples * g.map_size;
     const auto scratch = allocate((padded_size + tap_count * kLanes) * 4);
     float* const padded = as<float>(scratch);
-    float* const sums = padded + padded_size;
+    float* const sums = padded + padded_size;  // of a block that is not whole
     std::memset(padded, 0, static_cast<std::size_t>(padded_size) * 4);
 #pragma omp for collapse(2) schedule(static) nowait
     for (std::int64_t block = 0; block < in_blocks; ++block)
@@ -148,10 +148,19 @@ void FilterGradient::sum(const Geometry& g, std::span<const Tensor> x, Array& we
           });
           const std::int64_t lanes = std::min(kLanes, in - block * kLanes);
           for (std::int64_t o = out * part / parts; o < out * (part + 1) / parts; ++o) {
-            sum_windows(padded, slice.outputs + o * g.capacity, slice.counts[o], g.taps.data(), tap_count, sums);
+            const auto add = [&](std::int64_t stride, float* to) {
+              add_windows(padded, slice.outputs + o * g.capacity, slice.counts[o], g.taps.data(), tap_count, stride,
+                          to);
+            };
             float* const to = weight.at(o * tap_count * in + block * kLanes);
-            for (std::int64_t t = 0; t < tap_count; ++t)
-              for (std::int64_t lane = 0; lane < lanes; ++lane) to[t * in + lane] += sums[t * kLanes + lane];
+            if (lanes == kLanes) {
+              add(in, to);
+            } else {
+              std::fill_n(sums, tap_count * kLanes, 0.0f);
+              add(kLanes, sums);
+              for (std::int64_t t = 0; t < tap_count; ++t)
+                for (std::int64_t lane = 0; lane < lanes; ++lane) to[t * in + lane] += sums[t * kLanes + lane];
+            }
           }
         }
   }

@@ -117,8 +117,8 @@ void PadMapBfloat(std::int64_t height, std::int64_t width, std::int64_t padding,
 
 // The sums of kTaps taps stay in registers over all outputs.
 template <int kTaps>
-HWY_INLINE void SumTaps(const float* padded, const ActiveOutput* outputs, std::int64_t count, const std::int32_t* taps,
-                        float* sums) {
+HWY_INLINE void AddTaps(const float* padded, const ActiveOutput* outputs, std::int64_t count, const std::int32_t* taps,
+                        std::int64_t stride, float* to) {
   const Tag d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
   for (std::int64_t part = 0; part < kLanes; part += lanes) {
@@ -129,14 +129,18 @@ HWY_INLINE void SumTaps(const float* padded, const ActiveOutput* outputs, std::i
       const auto gradient = hn::Set(d, outputs[n].gradient);
       for (int t = 0; t < kTaps; ++t) sum[t] = hn::MulAdd(gradient, hn::Load(d, window + taps[t]), sum[t]);
     }
-    for (int t = 0; t < kTaps; ++t) hn::StoreU(sum[t], d, sums + t * kLanes + part);
+    for (int t = 0; t < kTaps; ++t) {
+      float* const own = to + t * stride + part;
+      hn::StoreU(hn::Add(hn::LoadU(d, own), sum[t]), d, own);
+    }
   }
 }
 
-void SumWindows(const float* padded, const ActiveOutput* outputs, std::int64_t count, const std::int32_t* taps,
-                std::int64_t tap_count, float* sums) {
-  for (; tap_count >= 9; tap_count -= 9, taps += 9, sums += 9 * kLanes) SumTaps<9>(padded, outputs, count, taps, sums);
-  for (; tap_count > 0; --tap_count, ++taps, sums += kLanes) SumTaps<1>(padded, outputs, count, taps, sums);
+void AddWindows(const float* padded, const ActiveOutput* outputs, std::int64_t count, const std::int32_t* taps,
+                std::int64_t tap_count, std::int64_t stride, float* to) {
+  for (; tap_count >= 9; tap_count -= 9, taps += 9, to += 9 * stride)
+    AddTaps<9>(padded, outputs, count, taps, stride, to);
+  for (; tap_count > 0; --tap_count, ++taps, to += stride) AddTaps<1>(padded, outputs, count, taps, stride, to);
 }
 
 // `pair` is 1 for OIhw16i16o, 2 for OIhw8i16o2i: so many input channels of an output channel stand together.
@@ -227,7 +231,7 @@ HWY_EXPORT(PoolMaxFloat);
 HWY_EXPORT(PoolMaxBfloat);
 HWY_EXPORT(PadMapFloat);
 HWY_EXPORT(PadMapBfloat);
-HWY_EXPORT(SumWindows);
+HWY_EXPORT(AddWindows);
 HWY_EXPORT(BlockFiltersFloat);
 HWY_EXPORT(BlockFiltersBfloat);
 HWY_EXPORT(MeanFloat);
@@ -248,9 +252,9 @@ void pad_map(std::int64_t height, std::int64_t width, std::int64_t padding, cons
 void pad_map(std::int64_t height, std::int64_t width, std::int64_t padding, const std::uint16_t* x, float* padded) {
   HWY_DYNAMIC_DISPATCH(PadMapBfloat)(height, width, padding, x, padded);
 }
-void sum_windows(const float* padded, const ActiveOutput* outputs, std::int64_t count, const std::int32_t* taps,
-                 std::int64_t tap_count, float* sums) {
-  HWY_DYNAMIC_DISPATCH(SumWindows)(padded, outputs, count, taps, tap_count, sums);
+void add_windows(const float* padded, const ActiveOutput* outputs, std::int64_t count, const std::int32_t* taps,
+                 std::int64_t tap_count, std::int64_t stride, float* to) {
+  HWY_DYNAMIC_DISPATCH(AddWindows)(padded, outputs, count, taps, tap_count, stride, to);
 }
 void block_filters(std::int64_t out, std::int64_t taps, std::int64_t in, const float* filters, float* blocked) {
 #pragma omp parallel for schedule(static)

@@ -40,10 +40,10 @@ void pool_max(const PoolShape& shape, const std::uint16_t* x, std::uint16_t* y, 
 void pad_map(std::int64_t height, std::int64_t width, std::int64_t padding, const float* x, float* padded);
 void pad_map(std::int64_t height, std::int64_t width, std::int64_t padding, const std::uint16_t* x, float* padded);
 
-// sums[tap][16] = sum over outputs of gradient * padded[offset + taps[tap] ... + 16]: the gradient of the filters of
-// one output unit and 16 input channels.
-void sum_windows(const float* padded, const ActiveOutput* outputs, std::int64_t count, const std::int32_t* taps,
-                 std::int64_t tap_count, float* sums);
+// to[tap * stride ... + 16] += sum over outputs of gradient * padded[offset + taps[tap] ... + 16]: the gradient of the
+// filters of one output unit and 16 input channels.
+void add_windows(const float* padded, const ActiveOutput* outputs, std::int64_t count, const std::int32_t* taps,
+                 std::int64_t tap_count, std::int64_t stride, float* to);
 
 // Filters from out x tap x in to oneDNN's blocks of 16 x 16 channels, for channels in whole blocks: float32 as
 // OIhw16i16o, bfloat16 as OIhw8i16o2i.
