@@ -2,16 +2,18 @@
 """Fig. 4: swapped exposures break the position invariance of single units (after Li & DiCarlo, Science 2008).
 
 Objects stand on a canvas of 13 x 1 places, at the top, in the middle or at the bottom. A new dense layer on a frozen
-encoder learns by LPL that an object stays the same when it moves. Then objects are shown that move from the middle to the
-ends: at one end, the swap position, an object turns into another one; at the other end, the non-swap position, it stays.
-What units prefer is what they answer more to in the middle, before; object selectivity is by how much.
+encoder learns by LPL that an object stays the same when it moves. Then objects are shown that move from the middle to
+the ends: at one end, the swap position, an object turns into another one; at the other end, the non-swap position, it
+stays. What units prefer is what they answer more to in the middle, before; object selectivity is by how much.
 
-The encoder is lpl_rate's, bias-free, so empty places cause nothing and a canvas causes what its image causes, at its place
-(published, the whole canvas is seen: receptive fields then reach past an image's border, but never another used place). The
-dense layer learns here: an exposure has its losses over three positions at once, for which descriptions have no form; they
-are lpl_rate's (docs/numerics.md), which a test compares. Full: a training of 3 min on the built-in scenes, whose test frames
-are the objects; --stl10 FOLDER takes the published network and training: weeks without a GPU. Published values: the monkey's
-neurons, as the notebook has them; the published model is drawn there, without numbers.
+The encoder is lpl_rate's, bias-free, so empty places cause nothing and a canvas causes what its image causes, at its
+place (published, the whole canvas is seen: receptive fields then reach past an image's border, but never another used
+place). The dense layer learns here: an exposure has its losses over three positions at once, for which descriptions
+have no form; they are lpl_rate's (docs/numerics.md), which a test compares.
+
+Full: a training of 3 min on the built-in scenes, whose test frames are the objects; --stl10 FOLDER takes the
+published network and training: weeks without a GPU. Published values: the monkey's neurons, as the notebook has them;
+the published model is drawn there, without numbers.
 """
 
 import figure
@@ -131,8 +133,9 @@ def expose(weights, objects, exposures, rate=2e-2):
 
 
 def judge(responses):
-    """By record: selectivity at the swap, at the non-swap and at the middle position and of objects not exposed; at the swap
-    position the responses to preferred and to other objects, and the part of units and pairs that prefer the other."""
+    """By record: selectivity at the swap, at the non-swap and at the middle position and of objects not exposed; at the
+    swap position the responses to preferred and to other objects, and the part of units and pairs that prefer the other.
+    """
     first, second = responses[:, :, 0], responses[:, :, 1]  # [record, set, pair, position, unit]
     prefers_first = (first > second)[0, :, :, MIDDLE, None]
     preferred, other = measures.by_preference(first, second, prefers_first)
@@ -179,30 +182,34 @@ def draw_band(axis, repeats, colour, label):
 
 
 def draw(judged):
-    picture, axes = plots.panels(1, 5, width=16, height=3.4)
+    picture, ((*positions,), (responses, longer, turned)) = plots.panels(2, 3, width=11, height=6)
     monkey = {"ls": "none", "marker": "D", "ms": 5, "mfc": "none"}
-    for i, (name, values) in enumerate(MONKEY.items()):
+    for i, (axis, (name, values)) in enumerate(zip(positions, MONKEY.items())):
         changes = [of_the_first(one.selectivity[name]) for one in judged]
-        draw_band(axes[i], changes, f"C{i}", "model")
-        draw_band(axes[4], changes, f"C{i}", TITLES[name].lower())
-        axes[i].plot(MONKEY_EXPOSURES, of_the_first(values), color=f"C{i}", label="monkey", **monkey)
-        axes[i].set(title=TITLES[name])
-        axes[i].legend(loc="lower left")
+        draw_band(axis, changes, f"C{i}", "model")
+        draw_band(longer, changes, f"C{i}", TITLES[name].lower())
+        axis.plot(MONKEY_EXPOSURES, of_the_first(values), color=f"C{i}", label="monkey", **monkey)
+        axis.set(title=TITLES[name])
+        axis.legend(loc="lower left")
     for i, (what, values) in enumerate(zip(("preferred", "other"), from_middle(MONKEY_PREFERRED, MONKEY_OTHER))):
-        draw_band(axes[3], [from_middle(one.preferred, one.other)[i] for one in judged], f"C{i}", what)
-        axes[3].plot(MONKEY_EXPOSURES, values, color=f"C{i}", **monkey)
-    axes[3].set(ylabel="response, of the first distance", title="Responses to objects, swap position")
-    axes[3].legend()
-    axes[4].set(title="Longer than published")
-    axes[4].legend()
-    axes[0].set(ylabel="object selectivity, of the first")
-    for axis in axes:
-        axis.set(xlabel="exposures")
-    for axis in axes[:4]:
+        draw_band(responses, [from_middle(one.preferred, one.other)[i] for one in judged], f"C{i}", f"{what} object")
+        responses.plot(MONKEY_EXPOSURES, values, color=f"C{i}", **monkey)
+    draw_band(turned, [one.reversed for one in judged], "C0", None)
+    for axis in (*positions, responses):
         axis.set(xlim=(-10, PUBLISHED_EXPOSURES + 10))
-    for axis in (*axes[:3], axes[4]):
+    for axis in (*positions, longer):
         axis.set(ylim=(0, 1.4))
         axis.axhline(1, color="0.4", lw=0.8, ls=":")
+    for axis in (responses, longer, turned):
+        axis.set(xlabel="exposures")
+    for axis in (positions[0], longer):
+        axis.set(ylabel="object selectivity, of the first")
+    responses.set(ylabel="response, of the first distance", title="Responses, swap position")
+    longer.set(title="Longer than published")
+    turned.set(ylabel="part of units and pairs", title="Preference reversed, swap position")
+    turned.set_ylim(bottom=0)
+    responses.legend(loc="center right")
+    longer.legend(loc="lower left")
     return picture
 
 
@@ -222,7 +229,8 @@ def main():
     for exposure in sorted({PUBLISHED_EXPOSURES, exposures}):
         record, known = exposure // EVERY, exposure == PUBLISHED_EXPOSURES
         for name, title in TITLES.items():
-            rows.append((f"after {exposure}: selectivity, {title.lower()}", MONKEY[name][-1] / MONKEY[name][0] if known else None,
+            published = of_the_first(MONKEY[name])[-1] if known else None
+            rows.append((f"after {exposure}: selectivity, {title.lower()}", published,
                          mean(lambda one: of_the_first(one.selectivity[name])[record])))
         rows.append((f"after {exposure}: part reversed, swap position", None, mean(lambda one: one.reversed[record])))
     figure.compare(rows)
