@@ -21,37 +21,26 @@ from lpl_analysis.results import Result
 
 VARIANTS = ("LPL", "predictive off", "shuffled", "random")
 PIXELS = "pixels"
+SHAPES_A_BLOCK = 1024
 PUBLISHED = {"LPL": 0.953, "predictive off": 0.162, "random": 0.271, PIXELS: 0.877}
 PUBLISHED_STRICT = {"LPL": 0.899, "predictive off": 0.072, "random": 0.208, PIXELS: 0.684}
 
 
 def activity(chosen, variant):
     """The file of the activity that test images cause in the trained network."""
-    if chosen.shapes and not chosen.quick:
-        trained = figure.run(chosen, "shapes3d.rate", "readout.pixels=false", "readout.untrained=false",
-                             f'data.file="{chosen.shapes.resolve()}"', *scenes.VARIANTS[variant],
-                             name=f"shapes3d_{variant.replace(' ', '_')}")
-        frames = 1024
-    else:
-        trained = scenes.train(chosen, variant)
-        frames = scenes.FRAMES_A_BLOCK["quick" if chosen.quick else "full"]
-    blocks = 1 + chosen.images // frames
-    out = trained.with_suffix(f".activity_{blocks}.h5")
-    if not figure.is_complete(out):
-        figure.execute(chosen, "lpl_rate", ["eval", trained, "--activity", "--out", out, "--set",
-                                            f"data.test_blocks={blocks}", "--set", "readout.epochs=1"])
-    return out
-
-
-def layers_of(caused):
-    return [caused[f"layer_{i + 1}"][()] for i in range(sum(name.startswith("layer_") for name in caused))]
+    if chosen.quick or not chosen.shapes:
+        return scenes.activity(chosen, variant, chosen.images)
+    trained = figure.run(chosen, "shapes3d.rate", "readout.pixels=false", "readout.untrained=false",
+                         f'data.file="{chosen.shapes.resolve()}"', *scenes.VARIANTS[variant],
+                         name=f"shapes3d_{variant.replace(' ', '_')}")
+    return figure.activity(chosen, trained, 1 + chosen.images // SHAPES_A_BLOCK)
 
 
 def judge(path):
     """The disentanglement of every layer."""
     with Result(path) as result:
         caused = result.file["activity"]
-        return [disentanglement(layer, caused["labels"][()]) for layer in layers_of(caused)]
+        return [disentanglement(layer, caused["labels"][()]) for layer in figure.layers_of(caused)]
 
 
 def judge_images(path):
@@ -61,7 +50,7 @@ def judge_images(path):
         factors = caused["labels"][()]
         names = result.names_near("activity/labels", "labels", factors.shape[1], "factor ")
         pixels = caused["pixels"][()]
-        last = layers_of(caused)[-1]
+        last = figure.layers_of(caused)[-1]
     return (disentanglement(pixels.reshape(len(pixels), -1), factors),
             {name: dissimilarity(last, column) for name, column in zip(names, factors.T)})
 

@@ -15,7 +15,8 @@ import scenes
 from lpl_analysis import plots
 from lpl_analysis.results import Result
 
-VARIANTS = {name: settings for name, settings in scenes.VARIANTS.items() if name != "random"} | {
+WITHOUT_TERMS = ("LPL", "predictive off", "shuffled", "decorrelation off", "Hebbian off")
+VARIANTS = {name: scenes.VARIANTS[name] for name in WITHOUT_TERMS} | {
     "supervised": ["learning.rule=supervised"],
     "end to end": ["learning.scope=end_to_end"],
 }

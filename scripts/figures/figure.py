@@ -56,6 +56,20 @@ def run(chosen, description, *settings, name=None, threads=None):
     return path
 
 
+def activity(chosen, trained, blocks=None):
+    """The file of the activity that test images cause in a trained network; of sequences, so many blocks of them."""
+    out = trained.with_suffix(f".activity_{blocks}.h5" if blocks else ".activity.h5")
+    if not is_complete(out):
+        more = ["--set", f"data.test_blocks={blocks}"] if blocks else []
+        execute(chosen, "lpl_rate", ["eval", trained, "--activity", "--out", out, *more, "--set", "readout.epochs=1"])
+    return out
+
+
+def layers_of(caused):
+    """The layers of a file's /activity, each [image, unit]."""
+    return [caused[f"layer_{i + 1}"][()] for i in range(sum(name.startswith("layer_") for name in caused))]
+
+
 def execute(chosen, program, arguments, threads=None):
     """Runs a program to its end. `threads`: of lpl_rate."""
     command = [str(chosen.programs / program), *map(str, arguments)]

@@ -1,4 +1,4 @@
-"""The narrow network that watches the built-in scenes; Fig. 3 and E5 look at the same trainings."""
+"""The narrow network that watches the built-in scenes; Fig. 3, Fig. 4 and E5 look at its trainings."""
 
 import figure
 
@@ -15,6 +15,7 @@ VARIANTS = {
     "shuffled": ["learning.positives=shuffled"],
     "decorrelation off": ["rule.lpl.decorrelation.strength=0"],
     "Hebbian off": ["rule.lpl.hebbian.strength=0"],
+    "no biases": ["network.biases=false"],
     "random": ["training.steps=1", "optimizer.learning_rate=0", "optimizer.final_rate=0"],
 }
 
@@ -23,3 +24,9 @@ def train(chosen, variant):
     """The result file of a variant."""
     return figure.run(chosen, "shapes.rate", *(QUICK if chosen.quick else FULL), *VARIANTS[variant],
                       name=f"scenes_{variant.replace(' ', '_')}")
+
+
+def activity(chosen, variant, images):
+    """The file of the activity that at least so many test frames cause."""
+    frames = FRAMES_A_BLOCK["quick" if chosen.quick else "full"]
+    return figure.activity(chosen, train(chosen, variant), 1 + images // frames)

@@ -111,3 +111,10 @@ def class_selectivity(z, in_class):
     if not spread > 0 or in_class.all() or not in_class.any():
         return float("nan")
     return float(abs(z[in_class].mean() - z[~in_class].mean()) / spread)
+
+
+def by_preference(first, second, prefers_first):
+    """Responses to the preferred and to the other object of each pair, from those to its first and its second; the
+    arrays broadcast. Object selectivity is the mean of their difference. What is preferred must be told from other
+    responses than those that are judged, or noise alone is selective."""
+    return np.where(prefers_first, first, second), np.where(prefers_first, second, first)

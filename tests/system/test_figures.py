@@ -4,9 +4,13 @@
 import gzip
 import pathlib
 import subprocess
+import sys
 import unittest
 
-from support import LPL_SIM, ROOT, InFolder, h5py
+from support import LPL_SIM, ROOT, InFolder, h5py, lpl_rate
+
+sys.path.insert(0, str(ROOT / "scripts/figures"))
+import fig4  # noqa: E402
 
 import matplotlib.image
 import numpy as np
@@ -85,6 +89,17 @@ class Figures(InFolder):
             self.assertTrue(all(0 < accuracy < 1 for accuracy in found), network)
         self.assertTrue(0 < numbers["pixels: accuracy"][-1] < 1)
 
+    def test_fig4(self):
+        text, numbers = self.draw("fig4")
+        self.assertEqual(text.count("running "), 2)
+        self.assertIn("network.biases=false", text)
+        self.assertEqual(numbers["after 400: selectivity, swap position"][0], 0.567)
+        self.assertEqual(numbers["after 400: selectivity, objects not exposed"][0], 0.906)
+        for values in numbers.values():
+            self.assertTrue(np.isfinite(values[-1]))
+        again, _ = self.draw("fig4")
+        self.assertNotIn("running ", again)
+
     def test_s2(self):
         _, numbers = self.draw("s2")
         for kept, other in (("digit", "place"), ("place", "digit")):
@@ -140,6 +155,82 @@ class Figures(InFolder):
                                "--programs", self.folder], capture_output=True, text=True, timeout=100)
         self.assertEqual(done.returncode, 1)
         self.assertIn("--programs", done.stderr)
+
+
+class LayerOfFig4(InFolder):
+    """The dense layer that scripts/figures/fig4.py trains."""
+
+    def test_its_rule_is_lpl_rates(self):
+        views = np.random.default_rng(1).normal(size=(2, 12, 7)).astype("f4")
+        with h5py.File(self.folder / "views.h5", "w") as file:
+            for name, view in zip(("img_1", "img_2"), views):
+                file[f"batches/{name}"] = view[None, :, :, None, None]
+            file.update({"batches/labels": np.zeros((1, 12), int), "batches/order": np.zeros(1, int)})
+        self.write("dense.rate", f"""
+            [training]
+            batch = 12
+            epochs = 1
+            [network]
+            net = "dense"
+            biases = false
+            [net.dense]
+            type = "dense"
+            units = [5]
+            rectified = false
+            [learning]
+            rule = "lpl"
+            [optimizer]
+            learning_rate = 0
+            schedule = "constant"
+            [data]
+            set = "batches"
+            file = "views.h5"
+            [record]
+            gradients = [1]""")
+        first, second = np.arange(12), np.arange(12, 24)
+        for moved in ("both", "later"):
+            done = lpl_rate(self.folder / "dense.rate", "--out", self.folder / f"{moved}.h5", "--set",
+                            f"rule.lpl.rate.gradient={moved}")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            with h5py.File(self.folder / f"{moved}.h5") as result:
+                (name,) = result["inspection/gradients/step_1"]
+                weights, gradient = result[f"network/{name}"][:].T, result[f"inspection/gradients/step_1/{name}"][:].T
+                losses = [result[f"training/{term}"][0, 0] for term in ("pull", "push", "decorr")]
+            samples = views.reshape(24, 7).astype(float)
+            z = samples @ weights
+            (pull, _, _), by_z = fig4.lpl(z, first, second, hold_earlier=moved == "later")
+            # lpl_rate asks each view by itself for variance and decorrelation, the figure all samples at once.
+            by_z -= fig4.lpl(z, first, first)[1]
+            pushes, decorrelations = [], []
+            for view in (first, second):
+                (_, push, decorrelation), of_view = fig4.lpl(z[view], first, first)
+                by_z[view] += of_view / 2
+                pushes.append(push)
+                decorrelations.append(decorrelation)
+            np.testing.assert_allclose(losses, [pull, np.mean(pushes), np.mean(decorrelations)], rtol=1e-5)
+            np.testing.assert_allclose(gradient, samples.T @ by_z, rtol=1e-4, atol=1e-5 * abs(gradient).max())
+
+    def test_an_input_comes_from_its_position(self):
+        random = np.random.default_rng(2)
+        weights, images, positions = random.normal(size=(3, 4, 5)), random.normal(size=(9, 4)), np.arange(9) % 3
+        z, gradient = fig4.respond(weights, images, positions), random.normal(size=(9, 5))
+        expected = np.zeros_like(weights)
+        for image, position, response, by_z in zip(images, positions, z, gradient):
+            np.testing.assert_allclose(response, image @ weights[position])
+            expected[position] += np.outer(image, by_z)
+        np.testing.assert_allclose(fig4.to_weights(gradient, images, positions), expected)
+
+    def test_swapped_objects_lose_selectivity_where_they_are_swapped(self):
+        random = np.random.default_rng(3)
+        images = np.maximum(random.normal(size=(2000, 10)) @ random.normal(size=(10, 32)), 0).astype("f4")
+        judged = fig4.repeat(images, 1, steps=600, exposures=400)
+        before, after = ({name: values[i] for name, values in judged.selectivity.items()} for i in (0, -1))
+        for name in ("swap", "non-swap"):  # the layer has learnt that objects stay the same
+            self.assertGreater(before[name], 0.9 * before["middle"])
+        self.assertLess(after["swap"], 0.8 * before["swap"])
+        self.assertGreater(after["non-swap"] / before["non-swap"], after["swap"] / before["swap"] + 0.1)
+        self.assertGreater(judged.reversed[-1], judged.reversed[0])
+        self.assertAlmostEqual(judged.preferred[0] - judged.other[0], before["swap"], places=5)
 
 
 if __name__ == "__main__":

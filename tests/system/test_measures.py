@@ -121,6 +121,12 @@ class Measures(unittest.TestCase):
         self.assertEqual(measures.class_selectivity(z, np.array([True, False, False, True])), 0.0)
         self.assertTrue(np.isnan(measures.class_selectivity(np.ones(4), second)))
 
+    def test_responses_by_preference(self):
+        first, second = np.array([[1.0, 5], [2, 3]]), np.array([[4.0, 2], [0, 3]])  # [pair, unit]
+        preferred, other = measures.by_preference(first, second, np.array([[False, True], [True, False]]))
+        np.testing.assert_array_equal(preferred, [[4, 5], [2, 3]])
+        np.testing.assert_array_equal(other, [[1, 2], [0, 3]])
+
     def test_undefined_is_no_number(self):
         activity, signals = self.random.poisson(2, (400, 3)).astype(float), self.random.poisson(2, (400, 2)).astype(float)
         half_dead = np.column_stack([signals[:, 0], np.full(400, 7.0)])
