@@ -68,6 +68,9 @@ class Figures(InFolder):
         self.assertGreater(numbers["Oja: selectivity, sigma_y 0.01"][-1], 0.7)
         self.assertLess(numbers["Oja: selectivity, sigma_y 10"][-1], 0.1)
         self.assertLess(numbers["predictive off: selectivity, sigma_y 10"][-1], 0.1)
+        # Where every other pair changes cluster, nothing tells that clusters persist.
+        self.assertGreater(numbers["LPL: selectivity, cluster changes with 0"][-1], 0.7)
+        self.assertLess(numbers["LPL: selectivity, cluster changes with 0.5"][-1], 0.5)
 
     def test_fig3(self):
         text, numbers = self.draw("fig3")
@@ -76,6 +79,14 @@ class Figures(InFolder):
         self.assertEqual(numbers["LPL: accuracy, layer 5"][0], 0.623)
         for _, ours in numbers.values():
             self.assertTrue(np.isfinite(ours))
+
+    def test_s1(self):
+        _, numbers = self.draw("s1")
+        # d^2/8 - log(5 d^2/16) is least where d/4 = 2/d; the hinge lets go at a variance of 1.
+        self.assertAlmostEqual(numbers["logarithm (LPL): distance of the least loss"][-1], 8**0.5, delta=2e-3)
+        self.assertAlmostEqual(numbers["hinge (VICReg): distance of the least loss"][-1], (16 / 5)**0.5, delta=2e-3)
+        self.assertTrue(np.isnan(numbers["plain variance: distance of the least loss"][-1]))
+        self.assertAlmostEqual(numbers["plain variance: loss at a distance of 10"][-1], 100 / 8 - 500 / 16, places=3)
 
     def test_s2(self):
         _, numbers = self.draw("s2")
