@@ -12,10 +12,12 @@ import figure
 
 import pathlib
 import sys
+import tomllib
 
+import numpy as np
 import scenes
 
-from lpl_analysis import plots
+from lpl_analysis import plots, sequences
 from lpl_analysis.disentanglement import disentanglement, dissimilarity
 from lpl_analysis.results import Result
 
@@ -47,6 +49,23 @@ def layers_of(caused):
     return [caused[f"layer_{i + 1}"][()] for i in range(sum(name.startswith("layer_") for name in caused))]
 
 
+def factor_names(result):
+    """Of a file of activity."""
+    count = result.at("activity/labels").shape[1]
+    return result.names_near("activity/labels", "labels", count, "factor ")
+
+
+def is_hue(name):
+    return name.endswith("_hue")
+
+
+def places(name, levels, block):
+    """Levels [frame] of a factor in the order of sequences, of blocks of so many frames: hues go round a ring of their own."""
+    if not is_hue(name):
+        return levels
+    return np.argsort(sequences.ring(sequences.transitions(levels, block)))[levels]
+
+
 def judge(path):
     """The disentanglement of every layer."""
     with Result(path) as result:
@@ -55,15 +74,16 @@ def judge(path):
 
 
 def judge_images(path):
-    """The disentanglement of the pixels, which all variants share, and by factor the dissimilarities at the last layer."""
+    """The disentanglement of the pixels, which all variants share, and by factor the dissimilarities at the last layer,
+    hues in the order in which sequences go round them."""
     with Result(path) as result:
         caused = result.file["activity"]
-        factors = caused["labels"][()]
-        names = result.names_near("activity/labels", "labels", factors.shape[1], "factor ")
+        factors, names = caused["labels"][()], factor_names(result)
+        block = tomllib.loads(result.description)["training"]["batch"]
         pixels = caused["pixels"][()]
         last = layers_of(caused)[-1]
     return (disentanglement(pixels.reshape(len(pixels), -1), factors),
-            {name: dissimilarity(last, column) for name, column in zip(names, factors.T)})
+            {name: dissimilarity(last, places(name, column, block)) for name, column in zip(names, factors.T)})
 
 
 def draw_scores(axis, title, scores, published):
@@ -99,8 +119,9 @@ def draw(judged, pixels, dissimilarities):
     return picture
 
 
-def main():
-    parser = figure.options(__doc__)
+def options(description):
+    """The command line, with defaults that depend on it."""
+    parser = figure.options(description)
     parser.add_argument("--shapes", type=pathlib.Path, metavar="FILE", help="3dshapes.h5 of the published data set")
     parser.add_argument("--images", type=int, help="test images that draws are made from (default: 15000)")
     chosen = parser.parse_args()
@@ -108,6 +129,11 @@ def main():
         chosen.images = 300 if chosen.quick else 15000
     if chosen.images < 100:
         sys.exit(f"--images is {chosen.images}: draws need at least 100 images")
+    return chosen
+
+
+def main():
+    chosen = options(__doc__)
     files = {variant: activity(chosen, variant) for variant in VARIANTS}
     judged = {variant: judge(path) for variant, path in files.items()}
     pixels, dissimilarities = judge_images(files["LPL"])

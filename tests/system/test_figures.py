@@ -138,6 +138,15 @@ class Figures(InFolder):
         self.assertEqual(done.returncode, 1)
         self.assertIn("at least 100 images", done.stderr)
 
+    def test_e6(self):
+        _, numbers = self.draw("e6")
+        for hue in ("floor_hue", "wall_hue", "object_hue"):
+            # Of changes within trajectories all, of those between them four of nine.
+            self.assertGreater(numbers[f"{hue}: changes to a neighbour or the next but one"][-1], 0.6)
+        for variant in ("LPL", "predictive off", "random"):
+            self.assertTrue(0 < numbers[f"{variant}: variance in two directions"][-1] <= 1)
+            self.assertTrue(0 < numbers[f"{variant}: dissimilarity of other hues"][-1] < 2)
+
     def test_a_missing_program_is_told(self):
         done = subprocess.run([ROOT / "scripts/figures/fig6.py", "--cache", self.folder, "--out", self.folder,
                                "--programs", self.folder], capture_output=True, text=True, timeout=100)
