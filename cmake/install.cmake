@@ -86,4 +86,5 @@ set(CPACK_DEBIAN_PACKAGE_SHLIBDEPS ON)
 # Shared libraries are found by dpkg-shlibdeps; this is what programs and scripts call.
 set(CPACK_DEBIAN_PACKAGE_DEPENDS
     "openmpi-bin, python3, python3-numpy, python3-scipy, python3-h5py, python3-sklearn, python3-matplotlib")
+set(CPACK_DEBIAN_PACKAGE_SUGGESTS "python3-onnx")  # lpl onnx
 include(CPack)

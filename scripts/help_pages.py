@@ -40,6 +40,11 @@ class Option:
         found = re.search(r"\{(.*)\}", self.value) or (self.value and re.match(r"((?:\w+, )+\w+) or ", self.text))
         return re.split(", ?", found[1]) if found else []
 
+    def before_value(self):
+        """What stands before its value: its name, or that with "="; where the value may be left out, only the latter."""
+        apart = [] if self.value.startswith("[=") else self.names
+        return [*apart, *(f"{name}=" for name in self.names)]
+
     def files(self):
         """Patterns of the files that a positional argument may be: of those that its text names, or all."""
         named = self.text.startswith("The ")
@@ -111,8 +116,8 @@ COMPLETION = """# Completion of NAME for bash, made from its --help.
 _NAME() {
   local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} words='' options="OPTIONS" files=(FILES) pattern
 SUBCOMMANDS  COMPREPLY=()
-  if [[ $before == = ]]; then before=${COMP_WORDS[COMP_CWORD - 2]}; fi # to bash, --option=value is three words
-  if [[ $word == = ]]; then word=''; fi
+  if [[ $before == = ]]; then before=${COMP_WORDS[COMP_CWORD - 2]}=; fi # to bash, --option=value is three words
+  if [[ $word == = ]]; then word='' before=$before=; fi
   case $before in
 CHOICES    VALUES) return ;;
   esac
@@ -131,8 +136,8 @@ complete -o default -o filenames -F _NAME NAME
 def completion(name, main, others):
     """A function that bash calls: words for what has a fixed set, files for the rest."""
     options = [option for page in (main, *others.values()) for option in page.options]
-    choices = {"|".join(option.names): " ".join(option.choices()) for option in options if option.choices()}
-    values = {word for option in options if option.value and not option.choices() for word in option.names}
+    choices = {"|".join(option.before_value()): " ".join(option.choices()) for option in options if option.choices()}
+    values = {word for option in options if option.value and not option.choices() for word in option.before_value()}
 
     def words(page):
         return " ".join(word for option in page.options for word in option.names if word.startswith("--"))

@@ -17,7 +17,7 @@ run=(
   libeigen3-dev libdnnl-dev nlohmann-json3-dev libpng-dev libturbojpeg0-dev zlib1g-dev
   python3 python3-numpy python3-scipy python3-h5py python3-sklearn python3-matplotlib
 )
-test=(libgtest-dev libgmock-dev munge slurmctld slurmd slurm-client)
+test=(libgtest-dev libgmock-dev munge slurmctld slurmd slurm-client python3-onnx)
 browser=(chromium)
 package=(dpkg-dev file)
 fresh=(mmdebstrap)

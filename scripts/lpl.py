@@ -10,6 +10,7 @@
     lpl.py presentations RESULT.h5 input -o input.stim      what a stimulus showed when as .csv, .npz or Auryn's .stim
     lpl.py patterns RESULT.h5 input -o memories.pat         patterns that a stimulus drew as .csv, .npz or Auryn's .pat
     lpl.py export RESULT.h5 rates/exc/rate -o rate.csv      any dataset as .csv or .npy
+    lpl.py onnx RESULT.h5 -o net.onnx                       a trained network for other programs to run
     lpl.py join exc.0.spk exc.1.spk -o exc.spk              files of Auryn's ranks as one: .spk, .ras, .wmat
 
 Only pages and pictures that lpl.py made are replaced; other files that are there already, with --overwrite only.
@@ -134,6 +135,14 @@ def export_dataset(options):
     print(f"{options.output}: shape {shape}")
 
 
+def export_onnx(options):
+    from lpl_analysis import onnx_graph
+
+    with exporting(options) as (result, new):
+        outputs = onnx_graph.export_network(result, new, options.side)
+    print(f"{options.output}: {', '.join(outputs)}")
+
+
 def join_files(options):
     from lpl_analysis import join
 
@@ -195,6 +204,10 @@ def command_line():
     parts.add_argument("result", **one)
     parts.add_argument("dataset")
     writes(parts, "-o", "--output", required=True)
+    parts = command(commands, "onnx", export_onnx, "A trained network as ONNX.")
+    parts.add_argument("result", **one)
+    writes(parts, "-o", "--output", required=True)
+    parts.add_argument("--side", type=int, metavar="PIXELS", help="of the images, where the result does not say")
     parts = command(commands, "join", join_files, "Files of Auryn's ranks as one: .spk, .ras, .wmat.")
     parts.add_argument("parts", nargs="+", type=pathlib.Path, metavar="PART")
     writes(parts, "-o", "--output", required=True)

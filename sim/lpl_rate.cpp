@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <limits>
+#include <optional>
 #include <string_view>
 
 #include "device.hpp"
@@ -131,10 +132,14 @@ TrainingDescription read_finished(const std::string& result, std::vector<std::st
   });
 }
 
+std::string option_of(Part activity) {
+  return activity == Part::test ? "--activity" : fmt::format("--activity={}", name_of(activity));
+}
+
 // lpl_rate eval RESULT.h5: readouts of a finished run, on its own data or others; or of a .rate file's network with its
 // initial parameters.
-ExitCode evaluate(const ProgramOptions& options, const std::string& device, const std::string& images, bool activity,
-                  Communicator& comm) {
+ExitCode evaluate(const ProgramOptions& options, const std::string& device, const std::string& images,
+                  std::optional<Part> activity, Communicator& comm) {
   const bool finished = std::filesystem::path(options.description).extension() != ".rate";
   TrainingDescription training;
   agree(comm, [&] {
@@ -148,7 +153,7 @@ ExitCode evaluate(const ProgramOptions& options, const std::string& device, cons
   std::vector<std::string> data = data_files(training);
   data.push_back(std::filesystem::absolute(options.description).lexically_normal().string());
   RunFacts facts = facts_of(options, comm, training);
-  if (activity) facts.options = "--activity";
+  if (activity) facts.options = option_of(*activity);
   const auto locks = claim_outputs(options, {}, {}, data, facts, comm);
   const AccuracyTable table =
       evaluate_run(training, *backend, comm, facts, finished ? options.description : "", options.out, activity);
@@ -171,6 +176,17 @@ void add_device_option(CLI::App& app, std::string& device) {
   app.add_option("--device", device, "cpu, cuda or cuda:K; default: CUDA where every rank has a device, else the CPU");
 }
 
+// Its value follows "=", so that the word after it stays the file to read; without one it is the test images.
+void add_activity_option(CLI::App& app, std::optional<Part>& activity) {
+  const std::string text =
+      "Add the activity of every layer to the output: for the test images, or those of another part";
+  app.add_flag("--activity", text)->type_name("[={training,validation,test}]")->each([&](const std::string& word) {
+    activity = word == "true" ? Part::test : part_of(word);  // CLI11's word for a flag without value
+    if (!activity)
+      throw CLI::ValidationError(fmt::format("\"{}\" is no part of the data; use training, validation or test", word));
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -180,7 +196,7 @@ int main(int argc, char** argv) {
   std::string device;
   if (argc > 1 && std::string_view(argv[1]) == "eval") {
     std::string data;
-    bool activity = false;
+    std::optional<Part> activity;
     return run_program(argc - 1, argv + 1,
                        {.name = "lpl_rate eval",
                         .suffix = ".h5 result (or .rate)",
@@ -193,8 +209,7 @@ int main(int argc, char** argv) {
                             [&](CLI::App& app) {
                               add_device_option(app, device);
                               app.add_option("--data", data, "Folder or file of the images, in place of the run's");
-                              app.add_flag("--activity", activity,
-                                           "Add the activity of every layer for the test images to the output");
+                              add_activity_option(app, activity);
                             },
                         .run = [&](const ProgramOptions& options,
                                    Communicator& comm) { return evaluate(options, device, data, activity, comm); }});

@@ -12,10 +12,12 @@ import figure
 
 import pathlib
 import sys
+import tomllib
 
+import numpy as np
 import scenes
 
-from lpl_analysis import plots
+from lpl_analysis import plots, sequences
 from lpl_analysis.disentanglement import disentanglement, dissimilarity
 from lpl_analysis.results import Result
 
@@ -36,6 +38,23 @@ def activity(chosen, variant):
     return figure.activity(chosen, trained, 1 + chosen.images // SHAPES_A_BLOCK)
 
 
+def factor_names(result):
+    """Of a file of activity."""
+    count = result.at("activity/labels").shape[1]
+    return result.names_near("activity/labels", "labels", count, "factor ")
+
+
+def is_hue(name):
+    return name.endswith("_hue")
+
+
+def places(name, levels, block):
+    """Levels [frame] of a factor in the order of sequences, of blocks of so many frames: hues go round a ring of their own."""
+    if not is_hue(name):
+        return levels
+    return np.argsort(sequences.ring(sequences.transitions(levels, block)))[levels]
+
+
 def judge(path):
     """The disentanglement of every layer."""
     with Result(path) as result:
@@ -44,15 +63,16 @@ def judge(path):
 
 
 def judge_images(path):
-    """The disentanglement of the pixels, which all variants share, and by factor the dissimilarities at the last layer."""
+    """The disentanglement of the pixels, which all variants share, and by factor the dissimilarities at the last layer,
+    hues in the order in which sequences go round them."""
     with Result(path) as result:
         caused = result.file["activity"]
-        factors = caused["labels"][()]
-        names = result.names_near("activity/labels", "labels", factors.shape[1], "factor ")
+        factors, names = caused["labels"][()], factor_names(result)
+        block = tomllib.loads(result.description)["training"]["batch"]
         pixels = caused["pixels"][()]
         last = figure.layers_of(caused)[-1]
     return (disentanglement(pixels.reshape(len(pixels), -1), factors),
-            {name: dissimilarity(last, column) for name, column in zip(names, factors.T)})
+            {name: dissimilarity(last, places(name, column, block)) for name, column in zip(names, factors.T)})
 
 
 def draw_scores(axis, title, scores, published):
@@ -88,8 +108,9 @@ def draw(judged, pixels, dissimilarities):
     return picture
 
 
-def main():
-    parser = figure.options(__doc__)
+def options(description):
+    """The command line, with defaults that depend on it."""
+    parser = figure.options(description)
     parser.add_argument("--shapes", type=pathlib.Path, metavar="FILE", help="3dshapes.h5 of the published data set")
     parser.add_argument("--images", type=int, help="test images that draws are made from (default: 15000)")
     chosen = parser.parse_args()
@@ -97,6 +118,11 @@ def main():
         chosen.images = 300 if chosen.quick else 15000
     if chosen.images < 100:
         sys.exit(f"--images is {chosen.images}: draws need at least 100 images")
+    return chosen
+
+
+def main():
+    chosen = options(__doc__)
     files = {variant: activity(chosen, variant) for variant in VARIANTS}
     judged = {variant: judge(path) for variant, path in files.items()}
     pixels, dissimilarities = judge_images(files["LPL"])

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <limits>
 
@@ -16,6 +17,8 @@ constexpr std::int64_t kMany = std::numeric_limits<std::int64_t>::max();
 constexpr std::int64_t kMostFrames = 100'000'000;
 constexpr const char* kImport = "lpl_rate import";                                 // makes sets of images
 constexpr std::int64_t kMostToySteps = std::numeric_limits<std::uint32_t>::max();  // that have numbers of their own
+
+constexpr std::array<const char*, 3> kPartNames{"training", "validation", "test"};  // in the order of Part
 
 // The table [section.name] that stands in the description or was embedded from models/.
 Table model_table(Table& root, Table& user, std::string_view key, const std::string& section, const std::string& name) {
@@ -370,6 +373,14 @@ TrainingDescription read(Document document, const std::string& name, std::vector
 }
 
 }  // namespace
+
+std::string name_of(Part part) { return kPartNames[static_cast<std::size_t>(part)]; }
+
+std::optional<Part> part_of(const std::string& name) {
+  const auto found = std::ranges::find(kPartNames, name);
+  if (found == kPartNames.end()) return {};
+  return static_cast<Part>(found - kPartNames.begin());
+}
 
 TrainingDescription read_training(const std::string& path, const std::vector<std::string>& overrides,
                                   std::optional<std::uint64_t> seed) {

@@ -84,6 +84,11 @@ struct DigitPairs {  // two digits in two corners
 using DataDescription =
     std::variant<AugmentedImages, ImageSets, FrameSequences, RecordedBatches, ClusterPairs, DigitPairs>;
 
+// What the images of a data set are for.
+enum class Part { training, validation, test };
+std::string name_of(Part part);
+std::optional<Part> part_of(const std::string& name);
+
 struct ReadoutDescription {
   bool wanted;
   std::int64_t every;  // [epochs] during training; 0: after it only

@@ -10,7 +10,8 @@
 namespace lpl::rate {
 
 AccuracyTable evaluate_run(const TrainingDescription& description, Backend& backend, Communicator& comm,
-                           const RunFacts& facts, const std::string& trained, const std::string& out, bool activity) {
+                           const RunFacts& facts, const std::string& trained, const std::string& out,
+                           std::optional<Part> activity) {
   struct Evaluation : Session {
     using Session::Session;
     // Of a result file, or where that is "", of training.initial.
@@ -41,39 +42,59 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
         }
       });
     }
+    // The images whose activity is wanted.
+    void choose(Part part) {
+      const auto* const images = std::get_if<AugmentedImages>(&description_.data);
+      if (images && images->set == AugmentedImages::Set::stl10 && part != Part::test &&
+          !description_.objective->needs().labels)
+        throw ConfigError(
+            fmt::format("--activity={}: {}: networks that learn without labels see STL-10's unlabelled "
+                        "images, which are not read here; use --activity=test",
+                        name_of(part), description_.name));
+      chosen_ = pairs_->unaugmented(part);
+      part_ = part;
+      if (chosen_->count() == 0)
+        throw ConfigError(fmt::format("--activity={}: {}: there are no such images", name_of(part), description_.name));
+    }
     void warn() const {
       for (const std::string& warning : check_readout(description_, *pairs_))
         if (comm_.rank() == 0) fmt::print(stderr, "warning: {}\n", warning);
     }
-    AccuracyTable run(const RunFacts& run_facts, const std::string& path, bool with_activity) {
+    AccuracyTable run(const RunFacts& run_facts, const std::string& path) {
       const double start = wall_clock();
       load_data(ProgressStyle::automatic);
       AccuracyTable table{layout_.columns, layout_.layers, {}, {}, {}, {}, {}, {}};
       JudgedSets& sets = *pairs_->judged();
       const auto train = layer_activity(*trainer_, *sets.train, comm_);
-      auto test = layer_activity(*trainer_, *sets.test, comm_);
+      const auto test = layer_activity(*trainer_, *sets.test, comm_);
       EvaluationRow row{
           0, evaluate_activity(sets, train, test, description_.readout, description_.seed, Judged::all, comm_)};
       show(row.layers, table);
+      std::vector<std::vector<float>> chosen;
+      if (chosen_) chosen = layer_activity(*trainer_, *chosen_, comm_);
       agree(comm_, [&] {
         if (comm_.rank() != 0) return;
         layout_.hooks.clear();
         TrainingFile file(path, run_facts, layout_);
         file.add(row);
-        if (with_activity)
-          file.add({encoder_.input, sets.test->make(0, sets.test->count()), std::move(test), sets.test->labels()});
+        if (chosen_) file.add({part_, *chosen_, pairs_->sample(), std::move(chosen)});
         file.finish("complete", wall_clock() - start);
       });
       return table;
     }
+
+   private:
+    std::unique_ptr<JudgedImages> chosen_;  // null: none
+    Part part_ = Part::test;
   };
   std::unique_ptr<Evaluation> evaluation;
   agree(comm, [&] {
     evaluation = std::make_unique<Evaluation>(description, backend, comm);
     evaluation->load(trained);
+    if (activity) evaluation->choose(*activity);
     evaluation->warn();
   });
-  return evaluation->run(facts, out, activity);
+  return evaluation->run(facts, out);
 }
 
 }  // namespace lpl::rate

@@ -1,11 +1,14 @@
 #include "rate/history.hpp"
 
+#include <algorithm>
+
 #include "core/text.hpp"
 
 namespace lpl::rate {
 namespace {
 
-constexpr std::size_t kChunk = 64;  // rows
+constexpr std::size_t kChunk = 64;      // rows
+constexpr std::int64_t kImages = 4096;  // whose pixels are written at once
 
 struct Metric {
   const char* name;
@@ -188,20 +191,34 @@ void TrainingFile::add(const NamedValues& values) {
 }
 
 void TrainingFile::add(const ImageActivity& activity) {
-  const std::size_t images = activity.labels.at(0).size();
-  const auto side = [](std::int64_t n) { return static_cast<std::uint64_t>(n); };
+  const auto images = static_cast<std::size_t>(activity.images.count());
   h5::File& file = file_.file();
-  file.write("/activity/pixels", activity.pixels,
-             {images, side(activity.image.height), side(activity.image.width), side(activity.image.channels)});
+  write_pixels(activity);
   for (std::size_t l = 0; l < activity.layers.size(); ++l)
     file.write("/activity/layer_" + std::to_string(l + 1), activity.layers[l],
                {images, activity.layers[l].size() / images});
+  file.attribute("/activity", "layers", join(layout_.layers, ","));
+  file.attribute("/activity", "part", name_of(activity.part));
+  const std::vector<LabelColumn>& columns = activity.images.columns();
+  if (columns.empty()) return;
   std::vector<std::int32_t> labels;
   for (std::size_t i = 0; i < images; ++i)
-    for (const std::vector<std::int32_t>& column : activity.labels) labels.push_back(column[i]);
-  file.write("/activity/labels", labels, {images, activity.labels.size()});
-  file.attribute("/activity", "layers", join(layout_.layers, ","));
-  file.attribute("/activity/labels", "labels", names_of(layout_.columns));
+    for (const std::vector<std::int32_t>& column : activity.images.labels()) labels.push_back(column[i]);
+  file.write("/activity/labels", labels, {images, columns.size()});
+  file.attribute("/activity/labels", "labels", names_of(columns));
+}
+
+void TrainingFile::write_pixels(const ImageActivity& activity) {
+  const auto side = [](std::int64_t n) { return static_cast<hsize_t>(n); };
+  const std::int64_t images = activity.images.count();
+  const Shape& image = activity.image;
+  h5::Dataset pixels = file_.file().create_dataset<float>(
+      "/activity/pixels", {side(images), side(image.height), side(image.width), side(image.channels)});
+  for (std::int64_t first = 0; first < images; first += kImages) {
+    const std::int64_t n = std::min(kImages, images - first);
+    pixels.write_rows(static_cast<std::size_t>(first), static_cast<std::size_t>(n),
+                      activity.images.make(first, n).data());
+  }
 }
 
 void TrainingFile::add(const History& history) {

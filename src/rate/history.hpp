@@ -82,12 +82,12 @@ struct NamedValues {
   }
 };
 
-// What layers say to the test images, for analyses of one's own.
+// What layers say to the images of a part of the data, for analyses of one's own.
 struct ImageActivity {
-  Shape image;                                    // of one of them
-  std::vector<float> pixels;                      // (images, height, width, channels), as the network sees them
-  std::vector<std::vector<float>> layers;         // (images, units), pooled
-  std::vector<std::vector<std::int32_t>> labels;  // by column
+  Part part;
+  JudgedImages& images;
+  Shape image;                             // of one of them
+  std::vector<std::vector<float>> layers;  // (images, units), pooled
 };
 
 // All that a run has written, for a checkpoint: the result file is written anew from it.
@@ -148,6 +148,7 @@ class TrainingFile {
   void create_training();
   void create_evaluations();
   void append(Losses& losses, const LossRow& row);
+  void write_pixels(const ImageActivity& activity);
 
   ResultFile file_;
   HistoryLayout layout_;

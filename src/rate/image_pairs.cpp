@@ -37,6 +37,7 @@ class StoreImages final : public JudgedImages {
   }
 
   std::int64_t count() const override { return static_cast<std::int64_t>(subset_.images.size()); }
+  const std::vector<LabelColumn>& columns() const override { return subset_.store->columns(); }
   const std::vector<std::vector<std::int32_t>>& labels() const override { return labels_; }
   std::vector<float> make(std::int64_t first, std::int64_t n) override {
     const auto size = static_cast<std::size_t>(n);
@@ -232,6 +233,11 @@ class Augmented final : public Views {
   }
 
   JudgedSets* judged() override { return &judged_; }
+  std::unique_ptr<JudgedImages> unaugmented(Part part) override {
+    ImageSubset subset = part == Part::test ? set_.test : part == Part::validation ? set_.validation : set_.train;
+    std::ranges::sort(subset.images);
+    return judged(subset);
+  }
   PairSource* validation() override { return validation_ ? &*validation_ : nullptr; }
 
  private:
@@ -261,7 +267,7 @@ class Augmented final : public Views {
   void make_makers() {
     normalise(set_.normalisation);
     if (validation_) validation_->normalise(set_.normalisation);
-    for (const ImageSubset* subset : {&set_.readout_train, &set_.test}) {
+    for (const ImageSubset* subset : {&set_.train, &set_.readout_train, &set_.test}) {
       const int side = subset->store->side();
       if (!makers_.contains(side))
         makers_.emplace(side, ViewMaker(side, static_cast<int>(source_.side), set_.normalisation));
@@ -280,7 +286,7 @@ class Augmented final : public Views {
   std::string name_;  // of the data, for messages
   bool measured_;
   std::optional<Views> validation_;  // where its losses are wanted
-  std::map<int, ViewMaker> makers_;  // of readouts, by the side of the images
+  std::map<int, ViewMaker> makers_;  // of single views, by the side of the images
   JudgedSets judged_;
 };
 
@@ -383,6 +389,16 @@ class Frames final : public FramePairs {
   }
 
   JudgedSets* judged() override { return &judged_; }
+  std::unique_ptr<JudgedImages> unaugmented(Part part) override {
+    switch (part) {
+      case Part::training:
+        return judged(0, split_.train);
+      case Part::validation:
+        return judged(split_.train, split_.validation);
+      default:
+        return judged(split_.train + split_.validation, split_.test);
+    }
+  }
   PairSource* validation() override { return &validation_; }
 
  private:
@@ -398,8 +414,8 @@ class Frames final : public FramePairs {
             [this](std::int64_t step) { return split_.train + step % split_.validation; }, d),
         name_(data.file.empty() ? d.name : data.file) {
     judged_.columns = source_.store->columns();
-    judged_.train = judged(split_.train, split_.validation);
-    judged_.test = judged(split_.train + split_.validation, split_.test);
+    judged_.train = unaugmented(Part::validation);
+    judged_.test = unaugmented(Part::test);
   }
 
   static std::shared_ptr<ImageStore> open(const FrameSequences& data) {

@@ -21,6 +21,7 @@ class JudgedImages {
   virtual std::int64_t count() const = 0;
   // (n, height, width, channels) of the images first .. first + n - 1.
   virtual std::vector<float> make(std::int64_t first, std::int64_t n) = 0;
+  virtual const std::vector<LabelColumn>& columns() const = 0;
   // By label column: one label an image.
   virtual const std::vector<std::vector<std::int32_t>>& labels() const = 0;
 };
@@ -55,6 +56,8 @@ class PairSource {
   virtual std::vector<std::int32_t> labels(std::int64_t batch) = 0;
   // Null where the data have no labelled images.
   virtual JudgedSets* judged() { return nullptr; }
+  // The images of a part as readouts see them, in the order of the data set. Null where the data are no images.
+  virtual std::unique_ptr<JudgedImages> unaugmented(Part) { return nullptr; }
   // Pairs of the images held out of training, with epochs of their own length. Null where there are none, or where
   // their losses are not wanted.
   virtual PairSource* validation() { return nullptr; }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -56,8 +57,9 @@ TrainingSummary run_training(const TrainingDescription& description, Backend& ba
 
 // Readouts of a finished run, whose parameters are read from its result file `trained`, or where that is "" of a
 // network with its initial parameters; written to a result file of their own, on request with the activity that the
-// test images cause. Collective. Throws Error.
+// images of a part of the data cause. Collective. Throws Error.
 AccuracyTable evaluate_run(const TrainingDescription& description, Backend& backend, Communicator& comm,
-                           const RunFacts& facts, const std::string& trained, const std::string& out, bool activity);
+                           const RunFacts& facts, const std::string& trained, const std::string& out,
+                           std::optional<Part> activity);
 
 }  // namespace lpl::rate

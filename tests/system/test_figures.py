@@ -72,6 +72,9 @@ class Figures(InFolder):
         self.assertGreater(numbers["Oja: selectivity, sigma_y 0.01"][-1], 0.7)
         self.assertLess(numbers["Oja: selectivity, sigma_y 10"][-1], 0.1)
         self.assertLess(numbers["predictive off: selectivity, sigma_y 10"][-1], 0.1)
+        # Where every other pair changes cluster, nothing tells that clusters persist.
+        self.assertGreater(numbers["LPL: selectivity, cluster changes with 0"][-1], 0.7)
+        self.assertLess(numbers["LPL: selectivity, cluster changes with 0.5"][-1], 0.5)
 
     def test_fig3(self):
         text, numbers = self.draw("fig3")
@@ -99,6 +102,14 @@ class Figures(InFolder):
             self.assertTrue(np.isfinite(values[-1]))
         again, _ = self.draw("fig4")
         self.assertNotIn("running ", again)
+
+    def test_s1(self):
+        _, numbers = self.draw("s1")
+        # d^2/8 - log(5 d^2/16) is least where d/4 = 2/d; the hinge lets go at a variance of 1.
+        self.assertAlmostEqual(numbers["logarithm (LPL): distance of the least loss"][-1], 8**0.5, delta=2e-3)
+        self.assertAlmostEqual(numbers["hinge (VICReg): distance of the least loss"][-1], (16 / 5)**0.5, delta=2e-3)
+        self.assertTrue(np.isnan(numbers["plain variance: distance of the least loss"][-1]))
+        self.assertAlmostEqual(numbers["plain variance: loss at a distance of 10"][-1], 100 / 8 - 500 / 16, places=3)
 
     def test_s2(self):
         _, numbers = self.draw("s2")
@@ -149,6 +160,15 @@ class Figures(InFolder):
         done = self.run_figure("e5", "--images", "50")
         self.assertEqual(done.returncode, 1)
         self.assertIn("at least 100 images", done.stderr)
+
+    def test_e6(self):
+        _, numbers = self.draw("e6")
+        for hue in ("floor_hue", "wall_hue", "object_hue"):
+            # Of changes within trajectories all, of those between them four of nine.
+            self.assertGreater(numbers[f"{hue}: changes to a neighbour or the next but one"][-1], 0.6)
+        for variant in ("LPL", "predictive off", "random"):
+            self.assertTrue(0 < numbers[f"{variant}: variance in two directions"][-1] <= 1)
+            self.assertTrue(0 < numbers[f"{variant}: dissimilarity of other hues"][-1] < 2)
 
     def test_a_missing_program_is_told(self):
         done = subprocess.run([ROOT / "scripts/figures/fig6.py", "--cache", self.folder, "--out", self.folder,

@@ -392,6 +392,55 @@ class Trained(ImagesTest):
             accuracy = result["readout/accuracy"][-1]
             np.testing.assert_allclose(accuracy * 12, np.round(accuracy * 12), atol=1e-12)
 
+    def activity(self, part, *arguments):
+        """What the images of a part cause in the network of run.h5."""
+        done = lpl_rate("eval", self.folder / "run.h5", f"--activity={part}", "--overwrite", "--out", self.folder / "e.h5",
+                        *arguments)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        with h5py.File(self.folder / "e.h5") as judged:
+            self.assertEqual(judged["activity"].attrs["part"], part.encode())
+            return {name: values[()] for name, values in judged["activity"].items()}
+
+    def test_activity_is_that_of_the_images_of_a_part_as_they_are(self):
+        """In the order of the file, each image once, with its label; images of one value each tell which they are."""
+        with h5py.File(self.folder / "train.h5", "r+") as file:
+            labels = file["labels"][:]
+            file["images"][...] = np.arange(0, 240, 6, np.uint8)[:, None, None, None]
+        self.train("run", text=self.text("test_fraction = 0.25\nmean = [0.5]\ndeviation = [0.25]"))
+        layers = {}
+
+        def seen(part, count, *arguments):
+            found = self.activity(part, *arguments)
+            values = (found["pixels"] * 0.25 + 0.5) * 255 / 6
+            np.testing.assert_allclose(values, np.broadcast_to(values[:, :1, :1, :1], values.shape), atol=1e-3)
+            places = np.rint(values[:, 0, 0, 0]).astype(int)
+            self.assertEqual((len(places), found["layer_8"].shape), (count, (count, 8)))
+            self.assertTrue((np.diff(places) > 0).all(), places)
+            np.testing.assert_array_equal(found["labels"].ravel(), labels[places])
+            # Whatever an image is for, it causes the same activity.
+            for place, activity in zip(places, found["layer_8"]):
+                np.testing.assert_array_equal(layers.setdefault(place, activity), activity)
+            return list(places)
+        parts = seen("training", 24) + seen("validation", 6) + seen("test", 10)
+        self.assertEqual(sorted(parts), list(range(40)))
+        seen("training", 36, "--set", "data.test_fraction=0.1", "--set", "data.validation_fraction=0")
+
+    def test_activity_of_images_without_labels(self):
+        self.write_set("train.h5", 40)
+        for name in ("labelled.h5", "test.h5"):
+            self.write_set(name, 12, side=20, labels=np.arange(12) % 4)
+        self.train("run", text=self.text(f'readout = "{self.folder}/labelled.h5"\ntest = "{self.folder}/test.h5"\nvalidation_fraction = 0'))
+        found = self.activity("training")
+        self.assertEqual((len(found["layer_1"]), "labels" in found), (40, False))
+        refused = lpl_rate("eval", self.folder / "run.h5", "--activity=validation", "--out", self.folder / "none.h5")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn("--activity=validation: ", refused.stderr)
+        self.assertIn("there are no such images", refused.stderr)
+        refused = lpl_rate("eval", self.folder / "run.h5", "--activity=all", "--out", self.folder / "none.h5")
+        self.assertEqual(refused.returncode, 2)
+        self.assertIn('"all" is no part of the data; use training, validation or test', refused.stderr)
+        self.assertFalse((self.folder / "none.h5").exists())
+
     def test_normalisation_is_measured_on_the_images_to_train_on(self):
         """Given, it is the same training."""
         text = self.text("test_fraction = 0\nvalidation_fraction = 0")

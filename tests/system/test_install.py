@@ -193,6 +193,8 @@ class Pages(Installed):
         self.assertEqual(self.completion("lpl_sim", "my_"), {"my_network.sim", "my_folder"})
         self.assertEqual(self.completion("lpl_rate", "my_"), {"my_training.rate", "my_folder"})
         self.assertEqual(self.completion("lpl_rate", "eval", "my_"), {"my_result.h5", "my_training.rate", "my_folder"})
+        self.assertEqual(self.completion("lpl_rate", "eval", "--activity", "="), {"training", "validation", "test"})
+        self.assertEqual(self.completion("lpl_rate", "eval", "--activity", "=", "v"), {"validation"})
         self.assertEqual(self.completion("lpl_rate", "eval", "--activity", "my_"), {"my_result.h5", "my_training.rate", "my_folder"})
         self.assertEqual(self.completion("lpl_rate", "import", "my_"), files | {"my_folder"})
         self.assertEqual(self.completion("lpl_rate", "import", "--sequences", "my_d"), {"my_digits-idx3-ubyte.gz"})

@@ -8,7 +8,7 @@ import support  # noqa: F401  (finds the scripts)
 import numpy as np
 from scipy import stats
 
-from lpl_analysis import measures
+from lpl_analysis import measures, sequences
 from lpl_analysis.disentanglement import disentanglement, dissimilarity, steadiest_units
 from lpl_analysis.results import Group, Snapshot
 
@@ -20,6 +20,36 @@ class Measures(unittest.TestCase):
     def scenes(self, images=4000):
         """Factors of 2, 3 and 5 values [image, factor]."""
         return np.random.default_rng(1).integers(0, [2, 3, 5], (images, 3))
+
+    def test_sequences_tell_the_order_of_levels_on_a_ring(self):
+        """Blocks of eight frames, most of which go round a ring of ten by one or two places; the rest is drawn anew."""
+        order = self.random.permutation(10)
+        place = self.random.integers(10)
+        places = []
+        for frame in range(4000):
+            place = (place + self.random.choice([-1, 1, -2, 2], p=[0.45, 0.45, 0.05, 0.05])) % 10
+            if self.random.random() < 0.2:
+                place = self.random.integers(10)
+            places.append(place)
+        levels = order[np.array(places)]
+        counts = sequences.transitions(levels, 8)
+        expected = np.zeros((10, 10))
+        for i in range(4000 - 1):
+            if i % 8 < 7:
+                expected[levels[i], levels[i + 1]] += 1
+        np.testing.assert_array_equal(counts, expected)
+        found = sequences.ring(counts)
+        true = np.roll(order, -np.flatnonzero(order == 0)[0])
+        self.assertIn(list(found), [list(true), [0, *true[:0:-1]]])
+        np.testing.assert_array_equal(sequences.distances(5)[0], [0, 1, 2, 2, 1])
+
+    def test_a_sequence_in_which_one_factor_moves(self):
+        factors = np.zeros((20, 2), int)
+        factors[2:, 0] = 1  # one step of the first
+        factors[9:, 1] = np.arange(11)  # many of the second
+        self.assertEqual(sequences.moving(factors, 10, 4), 10)  # from 8 on they would span two blocks
+        self.assertEqual(sequences.moving(factors, 20, 4), 9)
+        self.assertEqual(sequences.moving(factors[:8], 20, 4), 0)
 
     def test_disentanglement_of_units_that_stand_for_one_factor(self):
         factors = self.scenes()

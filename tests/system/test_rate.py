@@ -408,6 +408,28 @@ class Outputs(RateTest):
         for name, values in one.items():
             np.testing.assert_array_equal(values, three[name], err_msg=name)
 
+    def test_eval_keeps_the_activity_of_the_frames_of_training(self):
+        """In the order of the trajectories: from one frame to the next at most one factor moves, but where one begins."""
+        self.train("run")
+        factors = {}
+        for part, blocks in (("training", 84), ("validation", 4), ("test", 4)):
+            found = []
+            for ranks in (1, 3):
+                out = self.folder / f"{part}{ranks}.h5"
+                done = lpl_rate("eval", self.folder / "run.h5", f"--activity={part}", "--out", out, ranks=ranks)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                found.append({name: values for name, values in datasets(out).items() if name.startswith("activity/")})
+            self.assertEqual(*found)
+            with h5py.File(out) as judged:
+                factors[part] = judged["activity/labels"][:].reshape(blocks, 10, 6)
+                self.assertEqual(len(judged["activity/layer_1"]), 10 * blocks)
+        frames = np.concatenate(list(factors.values()))
+        moved = (np.diff(frames, axis=1) != 0).sum(axis=2)
+        # A trajectory has 17 frames, so a block of ten lies in one or two of them.
+        self.assertTrue(((moved > 1).sum(axis=1) <= 1).all())
+        self.assertGreater((moved == 1).mean(), 0.7)
+        self.assertEqual(frames[..., :3].max(), 9)
+
     def test_the_result_holds_a_row_an_epoch_and_the_baselines(self):
         self.train("run", "readout.every=1", "readout.pixels=true")
         with h5py.File(self.folder / "run.h5", "r") as result:
