@@ -284,11 +284,9 @@ NamedArray make_array(std::string name, std::vector<std::int64_t> shape, Backend
   return {std::move(name), std::move(shape), backend.zeros(size)};
 }
 
-// Zero.
+// Zero; its moments are there once all parameters are together.
 Parameter make_parameter(std::string name, std::vector<std::int64_t> shape, bool decayed, Backend& backend) {
-  NamedArray array = make_array(std::move(name), std::move(shape), backend);
-  const std::int64_t size = array.size();
-  return {std::move(array), decayed, backend.zeros(size), backend.zeros(size)};
+  return {make_array(std::move(name), std::move(shape), backend), decayed, {}, {}};
 }
 
 // Values in PyTorch's order from `next`, called with the parameter's own random numbers.
