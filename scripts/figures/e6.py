@@ -22,7 +22,7 @@ from lpl_analysis.results import Result
 from matplotlib.colors import LogNorm
 
 VARIANTS = ("LPL", "predictive off", "random")
-POINTS = 1200
+POINTS = 1200  # shown, from all over the sequences
 RAREST = 1e-3  # probability that is told from none
 
 
@@ -90,7 +90,8 @@ def draw(seen, embeddings):
     picture.colorbar(image, ax=list(axes[1]), shrink=0.8, label="probability")
     for row, (variant, points) in zip(axes[2:], embeddings.items()):
         for axis, (name, places) in zip(row, seen.factors.items()):
-            axis.scatter(*points[:POINTS].T, s=1.5, rasterized=True, **colours(name, places[:POINTS]))
+            every = max(1, len(points) // POINTS)
+            axis.scatter(*points[::every].T, s=1.5, rasterized=True, **colours(name, places[::every]))
             axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(variant)
     return picture
