@@ -22,7 +22,7 @@ from lpl_analysis.results import Result
 from matplotlib.colors import LogNorm
 
 VARIANTS = ("LPL", "predictive off", "random")
-POINTS = 2000
+POINTS = 1200  # shown, from all over the sequences
 RAREST = 1e-3  # probability that is told from none
 
 
@@ -77,7 +77,7 @@ def colours(name, places):
 
 def draw(seen, embeddings):
     rows = 2 + len(embeddings)
-    picture, axes = plots.panels(rows, len(seen.factors), width=14, height=2.4 * rows)
+    picture, axes = plots.panels(rows, len(seen.factors), width=11, height=1.9 * rows)
     for axis, frame in zip(axes[0], seen.frames):
         axis.imshow(frame)
         axis.axis("off")
@@ -90,7 +90,8 @@ def draw(seen, embeddings):
     picture.colorbar(image, ax=list(axes[1]), shrink=0.8, label="probability")
     for row, (variant, points) in zip(axes[2:], embeddings.items()):
         for axis, (name, places) in zip(row, seen.factors.items()):
-            axis.scatter(*points[:POINTS].T, s=2, rasterized=True, **colours(name, places[:POINTS]))
+            every = max(1, len(points) // POINTS)
+            axis.scatter(*points[::every].T, s=1.5, rasterized=True, **colours(name, places[::every]))
             axis.set(xticks=[], yticks=[])
         row[0].set_ylabel(variant)
     return picture
