@@ -158,8 +158,8 @@ class Device(RateTest):
     def test_a_device_that_fails_ends_the_job_with_the_cause(self):
         arguments = self.command(description(), "full", EPOCHS, ["--device", "cuda"])
         # While the network is made, in a step, and before steps are recorded.
-        cases = ((1, 0, 3, "another"), (1, 0, 200, "another"), (1, 0, 275, "a step needs"), (3, 1, 3, "another"), (3, 1, 200, "another"),
-                 (3, 1, 252, "a step needs"))
+        cases = ((1, 0, 3, "another"), (1, 0, 170, "another"), (1, 0, 243, "a step needs"), (3, 1, 3, "another"), (3, 1, 170, "another"),
+                 (3, 1, 220, "a step needs"))
         for ranks, rank, after, what in (case for case in cases if case[0] <= DEVICES):
             with self.subTest(ranks=ranks, after=after), unittest.mock.patch.dict(
                     os.environ, LPL_DEVICE_FULL=f"{rank} {after} 1000000"):
