@@ -3,12 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <exception>
 #include <functional>
 #include <utility>
 
 #include "core/errors.hpp"
 #include "io/checkpoint.hpp"
+#include "rate/first_error.hpp"
 #include "rate/readout.hpp"
 
 namespace lpl::rate {
@@ -60,18 +60,13 @@ std::function<void()> of_block(std::size_t block, std::function<void()> task) {
 
 // Runs all tasks; throws the error of the first in their order that failed. The last ones are the longest.
 void in_parallel(const std::vector<std::function<void()>>& tasks) {
-  std::vector<std::exception_ptr> errors(tasks.size());
+  FirstError error(tasks.size());
 #pragma omp parallel for schedule(dynamic)
   for (std::size_t i = 0; i < tasks.size(); ++i) {
     const std::size_t t = tasks.size() - 1 - i;
-    try {
-      tasks[t]();
-    } catch (...) {
-      errors[t] = std::current_exception();
-    }
+    error.watch(t, tasks[t]);
   }
-  for (const std::exception_ptr& error : errors)
-    if (error) std::rethrow_exception(error);
+  error.rethrow();
 }
 
 }  // namespace

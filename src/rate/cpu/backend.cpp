@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <cstring>
 #include <dnnl.hpp>
-#include <exception>
 #include <limits>
 #include <map>
 #include <mutex>
@@ -20,6 +19,7 @@
 #include "rate/cpu/loops.hpp"
 #include "rate/cpu/maps.hpp"
 #include "rate/exchange.hpp"
+#include "rate/first_error.hpp"
 
 namespace lpl::rate {
 namespace {
@@ -166,17 +166,10 @@ void CpuBackend::each_slice(std::size_t count, const std::function<void(std::siz
   const auto threads = static_cast<std::size_t>(omp_get_max_threads());
   const std::size_t rounds = (count + threads - 1) / threads;
   if (4 * count < 3 * rounds * threads) return Backend::each_slice(count, work);
-  std::vector<std::exception_ptr> errors(count);
+  FirstError error(count);
 #pragma omp parallel for schedule(static)
-  for (std::size_t s = 0; s < count; ++s) {
-    try {
-      work(s);
-    } catch (...) {
-      errors[s] = std::current_exception();
-    }
-  }
-  for (const std::exception_ptr& error : errors)
-    if (error) std::rethrow_exception(error);
+  for (std::size_t s = 0; s < count; ++s) error.watch(s, [&] { work(s); });
+  error.rethrow();
 }
 
 Tensor CpuBackend::upload(const std::vector<float>& values, const Shape& shape, Precision precision) {

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <exception>
 #include <filesystem>
 #include <iterator>
 #include <map>
@@ -24,6 +23,7 @@
 #include "io/packed.hpp"
 #include "io/pictures.hpp"
 #include "rate/data/augment.hpp"
+#include "rate/first_error.hpp"
 
 namespace lpl::rate {
 namespace {
@@ -114,17 +114,11 @@ class Folder final : public ImageSource {
   std::vector<std::int32_t> sequences() const override { return sequences_; }
   std::vector<Picture> pictures(std::int64_t first, std::int64_t n) const override {
     std::vector<Picture> pictures(static_cast<std::size_t>(n));
-    std::exception_ptr failure;
+    FirstError error(pictures.size());
 #pragma omp parallel for schedule(dynamic)
-    for (std::size_t i = 0; i < pictures.size(); ++i) {
-      try {
-        pictures[i] = read_picture(files_[static_cast<std::size_t>(first) + i]);
-      } catch (...) {
-#pragma omp critical(failed_picture)
-        failure = std::current_exception();
-      }
-    }
-    if (failure) std::rethrow_exception(failure);
+    for (std::size_t i = 0; i < pictures.size(); ++i)
+      error.watch(i, [&] { pictures[i] = read_picture(files_[static_cast<std::size_t>(first) + i]); });
+    error.rethrow();
     return pictures;
   }
   const std::vector<std::string>& files() const { return files_; }
