@@ -377,19 +377,20 @@ class TextRulePlasticity final : public Plasticity, private BlockHook {
     for (std::uint32_t step = 0; step < epoch.steps; ++step) {
       const Step now = first_ + step - behind();
       if (now < 0) continue;
+      const Step emitted = now - axonal;
       const auto own = local_spikes(epoch.spikes[place_.connection.to], now - behind());
       if (learns_)
         for (const NeuronId id : own) change_column(on_spike_, local(id), now, step);
       if (learns_ && condition_)
         for (std::size_t b = 0; b < place_.post.blocks(); ++b) change_where_condition_holds(b, now, step);
-      const auto sources = epoch.spikes[place_.connection.from].at(now - axonal);
+      const auto sources = epoch.spikes[place_.connection.from].at(emitted);
       for (const NeuronId pre : sources)
         if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow)
           deliver_row(static_cast<std::uint32_t>(row), now, step);
       for (const NeuronId id : own) traces_.post.spike(local(id), now);
       for (const NeuronId pre : sources)
-        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow) traces_.pre.spike(row, now - axonal);
-      traces_.pre.settle(now - axonal + 1);
+        if (const std::size_t row = synapses.row_of(pre); row != Synapses::kNoRow) traces_.pre.spike(row, emitted);
+      traces_.pre.settle(emitted + 1);
     }
   }
   std::span<const NeuronId> local_spikes(const SpikeHistory& history, Step step) const {
