@@ -12,12 +12,10 @@ import pathlib
 import re
 import statistics
 import subprocess
-import sys
 import tempfile
 
-from bench_spiking import ROOT, core_speed, run_once
+from bench_spiking import ROOT, core_speed, finish, read_options, run_once
 
-from lpl_analysis import output
 from lpl_analysis.results import Result
 
 # The phase whose spikes are recorded, and how long it and those before it last here [s].
@@ -55,16 +53,10 @@ def costs(path, recorded, synapses, shares):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"default: {' '.join(NETWORKS)}")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--json", type=output.replaceable)
-    parser.add_argument("--lpl-sim", default=str(ROOT / "build/release/bin/lpl_sim"))
-    parser.add_argument("--core", type=int, default=0)
-    options = parser.parse_args()
+    options = read_options(parser, repeats=3)
     unknown = [name for name in options.networks if name not in NETWORKS]
     if unknown:
         parser.error(f"there is no network {unknown[0]}; known: {', '.join(NETWORKS)}")
-    if options.repeats < 1:
-        parser.error(f"--repeats is {options.repeats}; at least 1")
     chosen = {name: NETWORKS[name] for name in options.networks or NETWORKS}
     arguments, synapses, measured, speeds = {}, {}, {name: [] for name in chosen}, []
     for name, phases in chosen.items():
@@ -92,11 +84,8 @@ def main():
         report["networks"][name] = {"synapses": total, "events_per_second": events, "real_time_factor": factor,
                                     "factors": factors, "ns_per_event": delivery * 1e9,
                                     "ns_per_neuron_step": update * 1e9}
-    print(f"core speed during the runs: {min(speeds) / max(speeds):.0%} to 100 % of the fastest seen")
-    if options.json:
-        output.write_json(options.json, report)
-    return 0
+    finish(options, report, speeds)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -164,16 +164,28 @@ def row(name, values, goal, unit, more=""):
     return {"unit": unit, "median": median, "values": values, "goal": goal}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--only", default="", help="benchmarks whose name has this text")
+def read_options(parser, repeats):
+    """What benchmarks of lpl_sim have in common, beside the parser's own."""
+    parser.add_argument("--repeats", type=int, default=repeats)
     parser.add_argument("--json", type=output.replaceable)
     parser.add_argument("--lpl-sim", default=str(ROOT / "build/release/bin/lpl_sim"))
     parser.add_argument("--core", type=int, default=0, help="core of the one-core runs")
     options = parser.parse_args()
     if options.repeats < 1:
         parser.error(f"--repeats is {options.repeats}; at least 1")
+    return options
+
+
+def finish(options, report, speeds):
+    print(f"core speed during the runs: {min(speeds) / max(speeds):.0%} to 100 % of the fastest seen")
+    if options.json:
+        output.write_json(options.json, report)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default="", help="benchmarks whose name has this text")
+    options = read_options(parser, repeats=5)
     benchmarks = {name: what for name, what in BENCHMARKS.items() if options.only in name}
     measured, delivery = {name: [] for name in benchmarks}, {name: [] for name in benchmarks}
     speeds, shares, machine = [], {}, ""
@@ -204,11 +216,8 @@ def main():
     if plastic_bytes:
         report["bytes_a_plastic_synapse"] = plastic_bytes
         print(f"{'pair, memory':<36} {plastic_bytes:8.1f} {'':>25}  bytes a plastic synapse")
-    print(f"core speed during the runs: {min(speeds) / max(speeds):.0%} to 100 % of the fastest seen")
-    if options.json:
-        output.write_json(options.json, report)
-    return 0
+    finish(options, report, speeds)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
