@@ -24,33 +24,18 @@ QUICK_VARIANTS = ("LPL", "supervised", "end to end")
 
 
 def train(chosen, variant, seed):
-    settings = [f"training.seed={seed}", *VARIANTS[variant]]
-    if variant != "LPL":
-        settings += ["readout.pixels=false", "readout.untrained=false"]
-    name = f"fashion_{variant.replace(' ', '_')}_{seed}"
-    if chosen.quick:
-        quick = [text for text in scenes.QUICK if not text.startswith(("readout=", "data="))]
-        data = next(text for text in scenes.QUICK if text.startswith("data="))
-        return figure.run(chosen, "shapes.rate", data, *quick, "readout.epochs=2", *settings, name=name)
-    return figure.run(chosen, "fashion.rate", *settings, name=name, threads=1)
-
-
-def by_layer(accuracy):
-    """Means over the columns of labels."""
-    return accuracy.reshape(len(accuracy), -1).mean(axis=1)
-
-
-def learn(chosen, variant, seed):
-    """Accuracy and participation ratio by layer at the end of training."""
-    with Result(train(chosen, variant, seed)) as result:
-        return by_layer(figure.last(result, "readout/accuracy")), figure.last(result, "metrics/participation_ratio")
+    with_baselines = str(variant == "LPL").lower()
+    source, quick = ("shapes.rate", scenes.QUICK) if chosen.quick else ("fashion.rate", [])
+    return figure.run(chosen, source, *quick, f"readout.pixels={with_baselines}", f"readout.untrained={with_baselines}",
+                      f"training.seed={seed}", *VARIANTS[variant], name=f"fashion_{variant.replace(' ', '_')}_{seed}",
+                      threads=1)
 
 
 def baselines(chosen, seed):
     """Accuracy by layer of the network before training, and from the pixels [1]."""
     with Result(train(chosen, "LPL", seed)) as result:
         stored = result.file["readout/baselines"]
-        return {"untrained": by_layer(stored["random"][()]), "pixels": np.atleast_1d(stored["pixels"][()].mean())}
+        return {"untrained": figure.by_layer(stored["random"][()]), "pixels": np.atleast_1d(stored["pixels"][()].mean())}
 
 
 def draw(accuracy, dimension):
@@ -76,7 +61,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=3, metavar="N", help="trainings of each variant (default: 3)")
     chosen = parser.parse_args()
     seeds = range(1, 1 + (1 if chosen.quick else chosen.seeds))
-    learned = {variant: [learn(chosen, variant, seed) for seed in seeds]
+    learned = {variant: [figure.learned(train(chosen, variant, seed)) for seed in seeds]
                for variant in (QUICK_VARIANTS if chosen.quick else VARIANTS)}
     accuracy = {variant: np.array([run[0] for run in runs]) for variant, runs in learned.items()}
     dimension = {variant: np.array([run[1] for run in runs]) for variant, runs in learned.items()}

@@ -13,7 +13,6 @@ import pathlib
 import scenes
 
 from lpl_analysis import plots
-from lpl_analysis.results import Result
 
 VARIANTS = ("LPL", "predictive off", "shuffled", "decorrelation off", "Hebbian off")
 PUBLISHED_ACCURACY = {
@@ -34,10 +33,7 @@ def learn(chosen, variant):
                              *scenes.VARIANTS[variant], name=f"cifar10_{variant.replace(' ', '_')}")
     else:
         trained = scenes.train(chosen, variant)
-    with Result(trained) as result:
-        accuracy = figure.last(result, "readout/accuracy")
-        dimension = figure.last(result, "metrics/participation_ratio")
-        return accuracy.reshape(len(accuracy), -1).mean(axis=1), dimension
+    return figure.learned(trained)
 
 
 def draw(learned):

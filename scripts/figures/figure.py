@@ -93,6 +93,17 @@ def last(result, path):
     return found[1][-1]
 
 
+def by_layer(accuracy):
+    """Means over the columns of labels."""
+    return accuracy.reshape(len(accuracy), -1).mean(axis=1)
+
+
+def learned(trained):
+    """Accuracy and participation ratio by layer at the end of a training."""
+    with Result(trained) as result:
+        return by_layer(last(result, "readout/accuracy")), last(result, "metrics/participation_ratio")
+
+
 def save(chosen, picture, name):
     """Writes NAME.png and NAME.pdf."""
     chosen.out.mkdir(parents=True, exist_ok=True)
