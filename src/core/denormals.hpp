@@ -1,5 +1,5 @@
-// Flush denormal numbers to zero on this thread: decaying traces otherwise end in numbers that cost a hundred
-// times more to compute with and mean nothing.
+// Flush denormal numbers to zero on this thread: decaying traces, or weights, otherwise end in numbers that cost a
+// hundred times more to compute with and mean nothing.
 #pragma once
 
 #if defined(__x86_64__)

@@ -12,6 +12,7 @@
 #include <mutex>
 #include <tuple>
 
+#include "core/denormals.hpp"
 #include "core/errors.hpp"
 #include "rate/cpu/bfloat16.hpp"
 #include "rate/cpu/filter_gradient.hpp"
@@ -62,7 +63,10 @@ LayerKey key_of(const Convolution& c) { return {c.in, c.out, c.kernel, c.stride,
 
 class CpuBackend final : public MapOperations {
  public:
-  explicit CpuBackend(Communicator& comm) : comm_(comm), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {}
+  explicit CpuBackend(Communicator& comm) : comm_(comm), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
+#pragma omp parallel
+    flush_denormals();  // a network whose activity dies out has weights and moments of nothing else
+  }
 
   std::string description() const override {
     const dnnl_version_t* v = dnnl::version();
