@@ -173,7 +173,7 @@ kernels() {
   run_of steps
   part 60 "steps by the device's clock" "${ours[@]}" env LD_PRELOAD="$home/bin/graph_time.so" LPL_CUDA_LOG=1 "${run[@]}"
   part 60 "kernels of recorded steps" "${ours[@]}" env CUDA_INJECTION64_PATH="$home/bin/kernel_times.so" "${run[@]}"
-  part 120 "convolutions: legacy calls and graph API" "${ours[@]}" "$home/bin/conv_bench"
+  part 120 "convolutions: the engines that cuDNN offers" "${ours[@]}" "$home/bin/conv_bench"
   # Of the first step, which is done call by call.
   write_epochs counted 8192 1
   run_of counted

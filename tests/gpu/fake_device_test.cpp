@@ -238,21 +238,21 @@ class FakeConvolution : public FakeDevice {
   }
 };
 
-// Offers 1 to 5 are not deterministic, not exact, not possible, fail, and need more than the device has.
-TEST_F(FakeConvolution, TheAlgorithmIsLogged) {
+// Offers 1 to 7 are not deterministic, three times not exact, not planned, fail, and need more than the device has.
+TEST_F(FakeConvolution, TheEngineIsLogged) {
   EXPECT_THAT(log_of_convolution(),
               HasSubstr("CUDA device 0 (host): the forward pass of a 1x1 convolution from 1 to 1 channels of 2x2 maps: "
-                        "offer 6 of 7 of cuDNN, algorithm 2, no tensor cores, workspace 1024 KiB"));
+                        "offer 8 of 9 of cuDNN, engine 7, no tensor cores, workspace 1024 KiB"));
 }
 
-TEST_F(FakeConvolution, WithoutRoomForAWorkspaceTheNextAlgorithmIsTaken) {
+TEST_F(FakeConvolution, WithoutRoomForAWorkspaceTheNextEngineIsTaken) {
   const Setting small("LPL_DEVICE_MEMORY", "100");
   device_->trim();
   std::size_t free = 0, total = 0;
   cudaMemGetInfo(&free, &total);
   // Half a workspace remains, and the 32 MiB of a device that is opened.
   const std::shared_ptr<void> filling = device_->allocate(static_cast<std::int64_t>(free) - (32 << 20) - (1 << 19));
-  EXPECT_THAT(log_of_convolution(), HasSubstr("offer 7 of 7"));
+  EXPECT_THAT(log_of_convolution(), HasSubstr("offer 9 of 9"));
 }
 
 TEST_F(FakeConvolution, AFailureOfAnotherKindEndsTheSearchWithItsCause) {

@@ -1,11 +1,16 @@
-// What cuDNN would do on an A100 and on an H100, asked without one: for every convolution of the networks of this
-// project there is a deterministic engine, in float32 one without TF32, that it can plan, in a workspace within bounds.
+// What the backend gets of cuDNN itself on an A100 and on an H100, asked without one: for every convolution of the
+// networks of this project there is a deterministic engine, in float32 one without TF32, that it can plan, in a
+// workspace within bounds.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include "tools/convolution_engines.hpp"
+#include <iterator>
+#include <optional>
+#include <string>
 
-namespace lpl::tools {
+#include "rate/cuda/convolution_plans.hpp"
+
+namespace lpl::rate::cuda {
 namespace {
 
 struct Card {
@@ -16,8 +21,8 @@ struct Card {
 constexpr Card kCards[] = {{"NVIDIA A100-SXM4-80GB", 800, 108, 85095874560, 166912, 41943040, 1410000, 1593000},
                            {"NVIDIA H100 80GB HBM3", 900, 132, 85017755648, 232448, 52428800, 1980000, 2619000}};
 
-Descriptor device(const Card& card) {
-  return described_device(fmt::format(
+PlanTarget target(const Card& card) {
+  return described_target(fmt::format(
       R"({{"cudnnVersion":{},"schemaVersion":1,"maxGridSize":[2147483647,65535,65535],"maxBlockSize":[1024,1024,64],)"
       R"("regsPerBlock":65536,"multiProcessorCount":{},"warpSize":32,"maxSharedMemoryPerBlock":49152,)"
       R"("maxSharedMemoryPerBlockOptin":{},"reservedSharedMemoryPerBlock":1024,"maxRegistersPerSM":65536,)"
@@ -28,7 +33,8 @@ Descriptor device(const Card& card) {
       card.cache, card.generation, card.name));
 }
 
-// samples, in, out, rows, columns, side, stride, padding
+// samples, in, out, rows, columns, side, stride, padding; first those of networks
+constexpr std::size_t kOfNetworks = 11;
 constexpr std::int64_t kShapes[][8] = {
     // VGG-11 on 32 x 32 maps, both views of 1024
     {2048, 3, 64, 32, 32, 3, 1, 1},
@@ -50,36 +56,43 @@ constexpr std::int64_t kShapes[][8] = {
     {5, 8, 16, 4, 4, 4, 1, 0},
     {3, 8, 12, 4, 5, 1, 1, 0}};
 
-bool planned(const Problem& problem, Operation operation, const Descriptor& device, std::int64_t most_workspace) {
-  const Descriptor graph = operation_graph(problem, operation, nullptr);
-  for (const cudnnBackendHeurMode_t mode : {CUDNN_HEUR_MODE_A, CUDNN_HEUR_MODE_FALLBACK})
-    for (const Engine& engine : engines(graph, mode, device)) {
-      if (!engine.deterministic() || (problem.type == CUDNN_DATA_FLOAT && !engine.exact())) continue;
-      const Plan plan = plan_of(engine, nullptr, device);
-      if (plan.descriptor && plan.workspace <= most_workspace) return true;
-    }
-  return false;
+// The first that is good enough, as the backend takes it.
+std::optional<Engine> planned(const ConvolutionProblem& problem, Operation operation, const PlanTarget& there,
+                              std::int64_t most_workspace) {
+  for (const Engine& engine : engines(problem, operation, there)) {
+    if (!engine.suits(problem.type)) continue;
+    const ConvolutionPlan plan = plan_of(engine, there);
+    if (plan.descriptor && plan.workspace <= most_workspace) return engine;
+  }
+  return std::nullopt;
 }
 
+// In bfloat16 it computes a network's by tensor cores.
 TEST(Plans, EveryConvolutionHasADeterministicOne) {
   for (const Card& card : kCards) {
-    const Descriptor there = device(card);
+    const PlanTarget there = target(card);
     for (const cudnnDataType_t type : {CUDNN_DATA_BFLOAT16, CUDNN_DATA_FLOAT})
-      for (const auto& s : kShapes)
-        for (const Operation operation : kOperations) {
-          const Problem problem{type, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]};
-          EXPECT_TRUE(planned(problem, operation, there, card.memory / 8)) << fmt::format(
-              "{}: {} of {}x{} from {} to {} channels of {} {}x{} maps in {}", card.name, name_of(operation), s[5],
-              s[5], s[1], s[2], s[0], s[3], s[4], type == CUDNN_DATA_FLOAT ? "float32" : "bfloat16");
+      for (std::size_t i = 0; i < std::size(kShapes); ++i)
+        for (const Operation operation : {Operation::forward, Operation::filter_gradient, Operation::input_gradient}) {
+          const auto& s = kShapes[i];
+          const ConvolutionProblem problem{type, s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7]};
+          const std::optional<Engine> engine = planned(problem, operation, there, card.memory / 8);
+          const std::string what =
+              fmt::format("{}: operation {} of {}x{} from {} to {} channels of {} {}x{} maps in {}", card.name,
+                          static_cast<int>(operation), s[5], s[5], s[1], s[2], s[0], s[3], s[4],
+                          type == CUDNN_DATA_FLOAT ? "float32" : "bfloat16");
+          ASSERT_TRUE(engine) << what;
+          if (i >= kOfNetworks) continue;
+          EXPECT_EQ(engine->uses_tensor_cores(), type == CUDNN_DATA_BFLOAT16) << what;
         }
   }
 }
 
 // A lack would be seen.
 TEST(Plans, ThereIsNoneWithinNoWorkspace) {
-  const Problem problem{CUDNN_DATA_BFLOAT16, 8, 16, 16, 8, 8, 3, 1, 1};
-  EXPECT_FALSE(planned(problem, Operation::forward, device(kCards[1]), -1));
+  const ConvolutionProblem problem{CUDNN_DATA_BFLOAT16, 8, 16, 16, 8, 8, 3, 1, 1};
+  EXPECT_FALSE(planned(problem, Operation::forward, target(kCards[1]), -1));
 }
 
 }  // namespace
-}  // namespace lpl::tools
+}  // namespace lpl::rate::cuda

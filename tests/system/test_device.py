@@ -251,13 +251,13 @@ class Device(RateTest):
                 losses.append(result["steps/total"][()])
         np.testing.assert_array_equal(*losses)
 
-    @unittest.skipUnless("LPL_DEVICES" in os.environ, "which algorithms a device has is its own affair")
-    def test_chosen_algorithms_are_told_if_asked(self):
+    @unittest.skipUnless("LPL_DEVICES" in os.environ, "which engines a device has is its own affair")
+    def test_chosen_engines_are_told_if_asked(self):
         done = self.failing("log", "--device", "cuda", LPL_CUDA_LOG="1")
-        told = [line for line in done.stderr.splitlines() if "of cuDNN, algorithm" in line]
+        told = [line for line in done.stderr.splitlines() if "of cuDNN, engine" in line]
         self.assertTrue(any("the forward pass of a 3x3 convolution from 3 to" in line for line in told), done.stderr)
         self.assertTrue(any("gradient of the filters" in line for line in told), done.stderr)
-        self.assertNotIn("algorithm", self.failing("log", "--device", "cuda", "--overwrite").stderr)
+        self.assertNotIn("engine", self.failing("log", "--device", "cuda", "--overwrite").stderr)
 
     @unittest.skipUnless(DEVICES >= 3, "three ranks need three devices")
     def test_a_map_that_is_too_large_for_one_rank_alone_ends_the_job(self):

@@ -1,14 +1,14 @@
 // Convolutions by cuDNN: maps channels-last, filters out x row x column x in, which is the order of Arrays. Sums are
-// float32; elements float32 (no TF32) or bfloat16. Of the algorithms that cuDNN has, the fastest deterministic one by
-// its own estimate that can be run.
+// float32; elements float32 (no TF32) or bfloat16. Each by the first of cuDNN's engines, as it orders them, that is
+// deterministic and exact enough and can be run.
 #pragma once
 
-#include <cstdint>
 #include <map>
-#include <memory>
-#include <tuple>
+#include <string>
+#include <utility>
 
 #include "rate/backend.hpp"
+#include "rate/cuda/convolution_plans.hpp"
 #include "rate/cuda/device.hpp"
 
 namespace lpl::rate::cuda {
@@ -26,14 +26,12 @@ class Convolutions {
   void input_gradient(const Convolution& layer, const Tensor& x, const void* filters, const void* dy, void* dx);
 
  private:
-  struct Plan;
-  using Key = std::tuple<std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
-                         std::int64_t, std::int64_t, Precision>;
-
-  Plan& plan(const Convolution& layer, const Tensor& x);
+  void run(Operation operation, const Convolution& layer, const Tensor& x, const ConvolutionArrays& arrays);
+  ConvolutionPlan choose(Operation operation, const ConvolutionProblem& problem, const std::string& what,
+                         const ConvolutionArrays& arrays);
 
   Device& device_;
-  std::map<Key, std::shared_ptr<Plan>> plans_;
+  std::map<std::pair<Operation, ConvolutionProblem>, ConvolutionPlan> plans_;
 };
 
 }  // namespace lpl::rate::cuda

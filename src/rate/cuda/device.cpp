@@ -194,12 +194,6 @@ void Device::check(cudnnStatus_t status, std::string_view call) const {
   settle(call);
 }
 
-std::string Device::text_of(cudnnStatus_t status) {
-  char detail[512] = {};
-  cudnnGetLastErrorString(detail, sizeof detail);
-  return fmt::format("{} {}", cudnnGetErrorString(status), detail);
-}
-
 // What is kept for later is given back before it is tried again.
 std::shared_ptr<void> Device::take_memory(std::int64_t bytes, std::string_view what) {
   void* memory = nullptr;

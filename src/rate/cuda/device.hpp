@@ -14,26 +14,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 #include <utility>
 
+#include "rate/cuda/device_error.hpp"
 #include "rate/cuda/step_memory.hpp"
 
 namespace lpl::rate::cuda {
-
-// A device failed. No lpl::Error: only one rank may know, and the others may wait for its device, so the program ends
-// at once.
-class DeviceError : public std::runtime_error {
- public:
-  using std::runtime_error::runtime_error;
-};
-
-class OutOfMemory : public DeviceError {
- public:
-  using DeviceError::DeviceError;
-};
 
 class Device : public std::enable_shared_from_this<Device> {
  public:
@@ -61,8 +49,6 @@ class Device : public std::enable_shared_from_this<Device> {
   void check(cudaError_t status, std::string_view call) const;
   void check(cublasStatus_t status, std::string_view call) const;
   void check(cudnnStatus_t status, std::string_view call) const;
-  // Of a call of cuDNN that failed last.
-  static std::string text_of(cudnnStatus_t status);
 
   // Not initialised. Throws OutOfMemory. Outlives the device's owner where it must.
   std::shared_ptr<void> allocate(std::int64_t bytes);

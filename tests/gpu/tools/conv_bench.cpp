@@ -1,21 +1,29 @@
-// conv_bench [N]: the convolutions of VGG-11 (N maps of 32 x 32, bfloat16, channels-last) on a device: what cuDNN's
-// legacy calls choose and take, and what its graph API does. One line an algorithm or engine, timed by events.
+// conv_bench [N]: the convolutions of VGG-11 (N maps of 32 x 32, bfloat16, channels-last) on a device: a line for each
+// engine that cuDNN offers, best first as it thinks, timed by events; and what would be gained by timing them.
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
+#include <exception>
 #include <functional>
 #include <limits>
+#include <stdexcept>
+#include <string>
+#include <vector>
 
-#include "convolution_engines.hpp"
+#include "rate/cuda/convolution_plans.hpp"
 
 namespace {
 
-using namespace lpl::tools;
+using namespace lpl::rate::cuda;
 
 constexpr std::size_t kRoom = std::size_t{2} << 30;  // for workspaces
-constexpr std::size_t kOffers = 16, kEngines = 6;
 constexpr int kRepeats = 15;
+
+void check(cudnnStatus_t status, const char* call) {
+  if (status != CUDNN_STATUS_SUCCESS) throw std::runtime_error(std::string(call) + ": " + cudnnGetErrorString(status));
+}
 
 void check_cuda(cudaError_t status, const char* call) {
   if (status != cudaSuccess) throw std::runtime_error(std::string(call) + ": " + cudaGetErrorString(status));
@@ -77,7 +85,7 @@ double time_of(const Device& device, const std::function<cudnnStatus_t()>& call)
 
 struct Arrays {
   Memory x, filters, y, workspace{kRoom};
-  explicit Arrays(const Problem& p)
+  explicit Arrays(const ConvolutionProblem& p)
       : x(size(p.samples * p.rows * p.columns * p.in)),
         filters(size(p.out * p.in * p.side * p.side)),
         y(size(p.samples * p.out_rows() * p.out_columns() * p.out)) {
@@ -88,127 +96,32 @@ struct Arrays {
   static std::size_t size(std::int64_t count) { return 2 * static_cast<std::size_t>(count); }
 };
 
-double operations(const Problem& p) {
+double operations(const ConvolutionProblem& p) {
   return 2.0 * static_cast<double>(p.samples * p.out_rows() * p.out_columns() * p.out * p.in * p.side * p.side);
 }
 
-void print(const char* what, std::int64_t number, bool deterministic, double us, double flop, std::int64_t workspace,
-           const char* remark) {
-  std::printf("  %s %2d %s: %9.1f us %6.1f TFLOP/s, workspace %9lld%s\n", what, static_cast<int>(number),
-              deterministic ? "deterministic" : "varying      ", us, flop / us / 1e6, static_cast<long long>(workspace),
-              remark);
-}
-
-// Descriptors of the legacy calls.
-struct Legacy {
-  cudnnTensorDescriptor_t x = nullptr, y = nullptr;
-  cudnnFilterDescriptor_t filters = nullptr;
-  cudnnConvolutionDescriptor_t convolution = nullptr;
-  explicit Legacy(const Problem& p) {
-    const auto number = [](std::int64_t value) { return static_cast<int>(value); };
-    check(cudnnCreateTensorDescriptor(&x), "cudnnCreateTensorDescriptor");
-    check(cudnnCreateTensorDescriptor(&y), "cudnnCreateTensorDescriptor");
-    check(cudnnCreateFilterDescriptor(&filters), "cudnnCreateFilterDescriptor");
-    check(cudnnCreateConvolutionDescriptor(&convolution), "cudnnCreateConvolutionDescriptor");
-    check(cudnnSetTensor4dDescriptor(x, CUDNN_TENSOR_NHWC, p.type, number(p.samples), number(p.in), number(p.rows),
-                                     number(p.columns)),
-          "cudnnSetTensor4dDescriptor");
-    check(cudnnSetTensor4dDescriptor(y, CUDNN_TENSOR_NHWC, p.type, number(p.samples), number(p.out),
-                                     number(p.out_rows()), number(p.out_columns())),
-          "cudnnSetTensor4dDescriptor");
-    check(cudnnSetFilter4dDescriptor(filters, p.type, CUDNN_TENSOR_NHWC, number(p.out), number(p.in), number(p.side),
-                                     number(p.side)),
-          "cudnnSetFilter4dDescriptor");
-    const int padding = number(p.padding), stride = number(p.stride);
-    check(cudnnSetConvolution2dDescriptor(convolution, padding, padding, stride, stride, 1, 1, CUDNN_CROSS_CORRELATION,
-                                          CUDNN_DATA_FLOAT),
-          "cudnnSetConvolution2dDescriptor");
-    check(cudnnSetConvolutionMathType(convolution, CUDNN_TENSOR_OP_MATH), "cudnnSetConvolutionMathType");
-  }
+// Microseconds of the engine that lpl_rate takes, and of the fastest that it might.
+struct Times {
+  double taken, fastest;
 };
-
-// Microseconds of the one that lpl_rate takes: the first deterministic one that can.
-template <class Offer, class Size, class Execute>
-double time_offers(const Device& device, const Legacy& legacy, const std::vector<Offer>& offers, double flop, Size size,
-                   Execute execute) {
-  double taken = std::numeric_limits<double>::infinity();
-  for (const Offer& offer : offers) {
-    std::size_t bytes = 0;
-    cudnnSetConvolutionMathType(legacy.convolution, offer.mathType);
-    if (offer.status != CUDNN_STATUS_SUCCESS || size(offer.algo, &bytes) != CUDNN_STATUS_SUCCESS || bytes > kRoom)
-      continue;
-    const double us = time_of(device, [&] { return execute(offer.algo, bytes); });
-    const bool deterministic = offer.determinism == CUDNN_DETERMINISTIC;
-    const bool takes = deterministic && us < 1e9 && taken > 1e9;
-    if (takes) taken = us;
-    print("legacy algorithm", offer.algo, deterministic, us, flop, static_cast<std::int64_t>(bytes),
-          takes ? "   <- lpl_rate takes this" : "");
-  }
-  return taken;
-}
-
-double time_legacy(const Device& device, const Problem& p, Operation operation, const Arrays& arrays) {
-  const Legacy l(p);
-  const float one = 1, zero = 0;
-  int count = 0;
-  if (operation == Operation::forward) {
-    std::vector<cudnnConvolutionFwdAlgoPerf_t> offers(kOffers);
-    check(cudnnGetConvolutionForwardAlgorithm_v7(device.dnn, l.x, l.filters, l.convolution, l.y, kOffers, &count,
-                                                 offers.data()),
-          "cudnnGetConvolutionForwardAlgorithm_v7");
-    offers.resize(static_cast<std::size_t>(count));
-    return time_offers(
-        device, l, offers, operations(p),
-        [&](auto algorithm, std::size_t* bytes) {
-          return cudnnGetConvolutionForwardWorkspaceSize(device.dnn, l.x, l.filters, l.convolution, l.y, algorithm,
-                                                         bytes);
-        },
-        [&](auto algorithm, std::size_t bytes) {
-          return cudnnConvolutionForward(device.dnn, &one, l.x, arrays.x.get(), l.filters, arrays.filters.get(),
-                                         l.convolution, algorithm, arrays.workspace.get(), bytes, &zero, l.y,
-                                         arrays.y.get());
-        });
-  }
-  std::vector<cudnnConvolutionBwdFilterAlgoPerf_t> offers(kOffers);
-  check(cudnnGetConvolutionBackwardFilterAlgorithm_v7(device.dnn, l.x, l.y, l.convolution, l.filters, kOffers, &count,
-                                                      offers.data()),
-        "cudnnGetConvolutionBackwardFilterAlgorithm_v7");
-  offers.resize(static_cast<std::size_t>(count));
-  return time_offers(
-      device, l, offers, operations(p),
-      [&](auto algorithm, std::size_t* bytes) {
-        return cudnnGetConvolutionBackwardFilterWorkspaceSize(device.dnn, l.x, l.y, l.convolution, l.filters, algorithm,
-                                                              bytes);
-      },
-      [&](auto algorithm, std::size_t bytes) {
-        return cudnnConvolutionBackwardFilter(device.dnn, &one, l.x, arrays.x.get(), l.y, arrays.y.get(), l.convolution,
-                                              algorithm, arrays.workspace.get(), bytes, &zero, l.filters,
-                                              arrays.filters.get());
-      });
-}
-
-// Microseconds of the fastest deterministic one.
-double time_graph(const Device& device, const Problem& p, Operation operation, const Arrays& arrays) {
-  double best = std::numeric_limits<double>::infinity();
-  std::vector<Engine> offers = engines(operation_graph(p, operation, device.dnn), CUDNN_HEUR_MODE_A, nullptr);
-  if (offers.size() > kEngines) offers.resize(kEngines);
-  for (const Engine& engine : offers) {
-    const Plan plan = plan_of(engine, device.dnn, nullptr);
+Times time_engines(const Device& device, const ConvolutionProblem& p, Operation operation, const Arrays& arrays) {
+  const PlanTarget here{device.dnn, nullptr};
+  const double never = std::numeric_limits<double>::infinity();
+  Times times{never, never};
+  for (const Engine& engine : engines(p, operation, here)) {
+    const ConvolutionPlan plan = plan_of(engine, here);
     if (!plan.descriptor || plan.workspace > static_cast<std::int64_t>(kRoom)) continue;
-    const Descriptor pack = make(CUDNN_BACKEND_VARIANT_PACK_DESCRIPTOR);
-    void* const pointers[] = {arrays.x.get(), arrays.filters.get(), arrays.y.get()};
-    const std::int64_t ids[] = {kX, kFilters, kY};
-    void* const workspace = arrays.workspace.get();
-    set(pack, CUDNN_ATTR_VARIANT_PACK_DATA_POINTERS, CUDNN_TYPE_VOID_PTR, 3, pointers);
-    set(pack, CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS, CUDNN_TYPE_INT64, 3, ids);
-    set(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
-    finish(pack);
-    const double us =
-        time_of(device, [&] { return cudnnBackendExecute(device.dnn, plan.descriptor.get(), pack.get()); });
-    print("graph engine    ", engine.index, engine.deterministic(), us, operations(p), plan.workspace, "");
-    if (engine.deterministic()) best = std::min(best, us);
+    const double us = time_of(device, [&] {
+      return execute(plan, device.dnn, {arrays.x.get(), arrays.filters.get(), arrays.y.get()}, arrays.workspace.get());
+    });
+    const bool suits = engine.suits(p.type), takes = suits && us < never && times.taken == never;
+    std::printf("  engine %3d %s: %9.1f us %6.1f TFLOP/s, workspace %9lld%s\n", static_cast<int>(engine.index),
+                suits ? "suits" : "     ", us, operations(p) / us / 1e6, static_cast<long long>(plan.workspace),
+                takes ? "   <- lpl_rate takes this" : "");
+    if (takes) times.taken = us;
+    if (suits) times.fastest = std::min(times.fastest, us);
   }
-  return best;
+  return times;
 }
 
 void bench(std::int64_t samples) {
@@ -222,26 +135,26 @@ void bench(std::int64_t samples) {
                                {512, 512, 4, true}, {512, 512, 2, true}, {512, 512, 2, true}};
   const Device device;
   std::printf("cuDNN %zu, %lld maps\n", cudnnGetVersion(), static_cast<long long>(samples));
-  double legacy[2] = {}, graph[2] = {};
+  Times sums[2] = {};
   for (const Layer& l : kLayers) {
-    const Problem problem{CUDNN_DATA_BFLOAT16, samples, l.in, l.out, l.side, l.side, 3, 1, 1};
+    const ConvolutionProblem problem{CUDNN_DATA_BFLOAT16, samples, l.in, l.out, l.side, l.side, 3, 1, 1};
     const Arrays arrays(problem);
     for (const Operation operation : {Operation::forward, Operation::filter_gradient}) {
-      std::printf("%s %lld -> %lld channels of %lldx%lld, %.1f GFLOP\n", name_of(operation),
+      const bool forward = operation == Operation::forward;
+      std::printf("%s %lld -> %lld channels of %lldx%lld, %.1f GFLOP\n", forward ? "forward pass" : "filter gradient",
                   static_cast<long long>(l.in), static_cast<long long>(l.out), static_cast<long long>(l.side),
                   static_cast<long long>(l.side), operations(problem) / 1e9);
-      const double by_legacy = time_legacy(device, problem, operation, arrays);
-      const double by_graph = time_graph(device, problem, operation, arrays);
+      const Times times = time_engines(device, problem, operation, arrays);
       std::fflush(stdout);
       if (!l.of_network) continue;
-      legacy[static_cast<int>(operation)] += by_legacy;
-      graph[static_cast<int>(operation)] += by_graph;
+      sums[forward ? 0 : 1].taken += times.taken;
+      sums[forward ? 0 : 1].fastest += times.fastest;
     }
   }
   std::printf(
-      "sums over the network, forward + filter gradient: legacy as taken %.0f + %.0f us, fastest deterministic "
-      "graph engine %.0f + %.0f us\n",
-      legacy[0], legacy[1], graph[0], graph[1]);
+      "sums over the network, forward + filter gradient: as lpl_rate takes them %.0f + %.0f us, the fastest that suit "
+      "%.0f + %.0f us\n",
+      sums[0].taken, sums[1].taken, sums[0].fastest, sums[1].fastest);
 }
 
 }  // namespace
