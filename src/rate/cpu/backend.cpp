@@ -19,6 +19,7 @@
 #include "rate/cpu/kernels.hpp"
 #include "rate/cpu/loops.hpp"
 #include "rate/cpu/maps.hpp"
+#include "rate/cpu/patch_products.hpp"
 #include "rate/exchange.hpp"
 #include "rate/first_error.hpp"
 
@@ -45,7 +46,8 @@ memory::desc liked_layout(const Shape& shape, Precision precision) {
 }
 
 struct ConvolutionFilters {
-  memory weights;  // in the layout that oneDNN asked for
+  memory plain;    // out x tap x in, float32: the array that they were made of
+  memory weights;  // in the layout and precision that the forward pass asks for
   memory bias;
 };
 
@@ -63,7 +65,8 @@ LayerKey key_of(const Convolution& c) { return {c.in, c.out, c.kernel, c.stride,
 
 class CpuBackend final : public MapOperations {
  public:
-  explicit CpuBackend(Communicator& comm) : comm_(comm), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
+  explicit CpuBackend(Communicator& comm)
+      : comm_(comm), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_), patches_(engine_) {
 #pragma omp parallel
     flush_denormals();  // a network whose activity dies out has weights and moments of nothing else
   }
@@ -146,6 +149,8 @@ class CpuBackend final : public MapOperations {
 
   const Plan& plan(const Convolution& layer, const Shape& x, Precision precision);
   memory converted(memory from, const memory::desc& to);
+  // y = filters * x + bias in float32, before rectifier and pooling.
+  void convolve(const Convolution& layer, const ConvolutionFilters& filters, const Tensor& x, const Tensor& y);
   // The gradient before pooling and rectifier, dense, as oneDNN wants it.
   Tensor unpooled_gradient(const Convolution& layer, const Trace& trace, const Shape& x, const Tensor& dy,
                            Precision precision);
@@ -161,6 +166,7 @@ class CpuBackend final : public MapOperations {
   dnnl::stream stream_;
   std::mutex planning_;
   std::map<PlanKey, Plan> plans_;
+  PatchProducts patches_;
   FilterGradient filter_gradient_;
 };
 
@@ -238,29 +244,26 @@ memory CpuBackend::converted(memory from, const memory::desc& to) {
 }
 
 Filters CpuBackend::prepare(const Convolution& layer, const Array& weight, const Array& bias, Precision precision) {
-  // The layout of the filters is fixed by the layer: asked for with the smallest map that it accepts.
-  const std::int64_t side = std::max<std::int64_t>(layer.kernel - 2 * layer.padding, 1) + 1;
-  const Plan& any = plan(layer, {1, layer.in, side, side}, precision);
   const memory::desc plain({layer.out, layer.in, layer.kernel, layer.kernel}, memory::data_type::f32,
                            memory::format_tag::ohwi);
   auto filters = std::make_shared<ConvolutionFilters>();
-  const memory::desc wanted = any.description.weights_desc();
-  const auto is = [&](memory::format_tag tag) {
-    return layer.in % kLanes == 0 && layer.out % kLanes == 0 &&
-           wanted == memory::desc(plain.dims(), type_of(precision), tag);
-  };
-  const std::int64_t taps = layer.kernel * layer.kernel;
-  if (precision == Precision::float32 && is(memory::format_tag::OIhw16i16o)) {
-    filters->weights = memory(wanted, engine_);
-    block_filters(layer.out, taps, layer.in, weight.at(), static_cast<float*>(filters->weights.get_data_handle()));
-  } else if (precision == Precision::bfloat16 && is(memory::format_tag::OIhw8i16o2i)) {
-    filters->weights = memory(wanted, engine_);
-    block_filters(layer.out, taps, layer.in, weight.at(),
-                  static_cast<std::uint16_t*>(filters->weights.get_data_handle()));
-  } else {
-    filters->weights = converted(memory(plain, engine_, weight.at()), wanted);
+  filters->plain = memory(plain, engine_, weight.at());
+  filters->bias = memory({{1, layer.out}, memory::data_type::f32, memory::format_tag::ab}, engine_, bias.at());
+  if (precision == Precision::bfloat16) {
+    filters->weights = patches_.pack(layer, weight.at());
+    return {filters};
   }
-  filters->bias = memory({{layer.out}, memory::data_type::f32, memory::format_tag::x}, engine_, bias.at());
+  // The layout of the filters is fixed by the layer: asked for with the smallest map that it accepts.
+  const std::int64_t side = std::max<std::int64_t>(layer.kernel - 2 * layer.padding, 1) + 1;
+  const memory::desc wanted = plan(layer, {1, layer.in, side, side}, precision).description.weights_desc();
+  if (layer.in % kLanes == 0 && layer.out % kLanes == 0 &&
+      wanted == memory::desc(plain.dims(), memory::data_type::f32, memory::format_tag::OIhw16i16o)) {
+    filters->weights = memory(wanted, engine_);
+    block_filters(layer.out, layer.kernel * layer.kernel, layer.in, weight.at(),
+                  static_cast<float*>(filters->weights.get_data_handle()));
+  } else {
+    filters->weights = converted(filters->plain, wanted);
+  }
   return {filters};
 }
 
@@ -274,23 +277,32 @@ void rectify_in_place(const Tensor& maps) {
   });
 }
 
-Tensor CpuBackend::forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) {
-  const auto& own = *as<ConvolutionFilters>(filters.data);
+void CpuBackend::convolve(const Convolution& layer, const ConvolutionFilters& filters, const Tensor& x,
+                          const Tensor& y) {
   const Plan& p = plan(layer, x.shape, x.precision);
-  Tensor y = new_tensor(layer.convolved(x.shape), x.precision);
   const memory source =
       converted(memory(map_layout(x.shape, x.precision), engine_, x.data.get()), p.description.src_desc());
   memory own_result(map_layout(y.shape, y.precision), engine_, y.data.get());
   const bool direct = p.description.dst_desc() == own_result.get_desc();
   memory result = direct ? own_result : memory(p.description.dst_desc(), engine_);
-  const memory weights = converted(own.weights, p.description.weights_desc());
+  const memory weights = converted(filters.weights, p.description.weights_desc());
+  const memory bias(p.description.bias_desc(), engine_, filters.bias.get_data_handle());
   p.forward.execute(stream_, {{DNNL_ARG_SRC, source},
                               {DNNL_ARG_WEIGHTS, weights},
-                              {DNNL_ARG_BIAS, own.bias},
+                              {DNNL_ARG_BIAS, bias},
                               {DNNL_ARG_DST, result},
                               {DNNL_ARG_SCRATCHPAD, memory(p.description.scratchpad_desc(), engine_)}});
   if (!direct) dnnl::reorder(result, own_result).execute(stream_, result, own_result);
   stream_.wait();
+}
+
+Tensor CpuBackend::forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) {
+  const auto& own = *as<ConvolutionFilters>(filters.data);
+  Tensor y = new_tensor(layer.convolved(x.shape), x.precision);
+  if (x.precision == Precision::bfloat16)
+    patches_.forward(layer, own.weights, own.bias, x, y);
+  else
+    convolve(layer, own, x, y);
   auto kept = std::make_shared<ConvolutionTrace>();
   if (layer.pool == 0) {
     if (layer.rectified) rectify_in_place(y);
@@ -377,7 +389,7 @@ Tensor CpuBackend::input_gradient(const Convolution& layer, const Filters& filte
                                 description.diff_dst_desc());
   memory to(description.diff_src_desc(), engine_);
   memory own_result(map_layout(x.shape, x.precision), engine_, dx.data.get());
-  const memory own = converted(as<ConvolutionFilters>(filters.data)->weights, description.weights_desc());
+  const memory own = converted(as<ConvolutionFilters>(filters.data)->plain, description.weights_desc());
   dnnl::convolution_backward_data(description)
       .execute(stream_, {{DNNL_ARG_DIFF_DST, from},
                          {DNNL_ARG_WEIGHTS, own},

@@ -143,25 +143,15 @@ void AddWindows(const float* padded, const ActiveOutput* outputs, std::int64_t c
   for (; tap_count > 0; --tap_count, ++taps, to += stride) AddTaps<1>(padded, outputs, count, taps, stride, to);
 }
 
-// `pair` is 1 for OIhw16i16o, 2 for OIhw8i16o2i: so many input channels of an output channel stand together.
-template <class Element, int pair>
-void BlockFilters(std::int64_t block, std::int64_t taps, std::int64_t in, const float* filters, Element* blocked) {
+void BlockFilters(std::int64_t block, std::int64_t taps, std::int64_t in, const float* filters, float* blocked) {
   const std::int64_t in_blocks = in / kLanes;
   for (std::int64_t i_block = 0; i_block < in_blocks; ++i_block)
     for (std::int64_t t = 0; t < taps; ++t) {
       const float* from = filters + (block * kLanes * taps + t) * in + i_block * kLanes;
-      Element* to = blocked + ((block * in_blocks + i_block) * taps + t) * kLanes * kLanes;
+      float* to = blocked + ((block * in_blocks + i_block) * taps + t) * kLanes * kLanes;
       for (std::int64_t i = 0; i < kLanes; ++i)
-        for (std::int64_t o = 0; o < kLanes; ++o)
-          narrow(from[o * taps * in + i], to[i / pair * (kLanes * pair) + o * pair + i % pair]);
+        for (std::int64_t o = 0; o < kLanes; ++o) to[i * kLanes + o] = from[o * taps * in + i];
     }
-}
-void BlockFiltersFloat(std::int64_t block, std::int64_t taps, std::int64_t in, const float* filters, float* blocked) {
-  BlockFilters<float, 1>(block, taps, in, filters, blocked);
-}
-void BlockFiltersBfloat(std::int64_t block, std::int64_t taps, std::int64_t in, const float* filters,
-                        std::uint16_t* blocked) {
-  BlockFilters<std::uint16_t, 2>(block, taps, in, filters, blocked);
 }
 
 template <class Element>
@@ -232,8 +222,7 @@ HWY_EXPORT(PoolMaxBfloat);
 HWY_EXPORT(PadMapFloat);
 HWY_EXPORT(PadMapBfloat);
 HWY_EXPORT(AddWindows);
-HWY_EXPORT(BlockFiltersFloat);
-HWY_EXPORT(BlockFiltersBfloat);
+HWY_EXPORT(BlockFilters);
 HWY_EXPORT(MeanFloat);
 HWY_EXPORT(MeanBfloat);
 HWY_EXPORT(AdamUpdate);
@@ -259,12 +248,7 @@ void add_windows(const float* padded, const ActiveOutput* outputs, std::int64_t 
 void block_filters(std::int64_t out, std::int64_t taps, std::int64_t in, const float* filters, float* blocked) {
 #pragma omp parallel for schedule(static)
   for (std::int64_t block = 0; block < out / kLanes; ++block)
-    HWY_DYNAMIC_DISPATCH(BlockFiltersFloat)(block, taps, in, filters, blocked);
-}
-void block_filters(std::int64_t out, std::int64_t taps, std::int64_t in, const float* filters, std::uint16_t* blocked) {
-#pragma omp parallel for schedule(static)
-  for (std::int64_t block = 0; block < out / kLanes; ++block)
-    HWY_DYNAMIC_DISPATCH(BlockFiltersBfloat)(block, taps, in, filters, blocked);
+    HWY_DYNAMIC_DISPATCH(BlockFilters)(block, taps, in, filters, blocked);
 }
 void mean_over_positions(std::int64_t maps, std::int64_t positions, const float* x, float* means) {
   HWY_DYNAMIC_DISPATCH(MeanFloat)(maps, positions, x, means);

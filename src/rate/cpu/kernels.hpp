@@ -45,10 +45,8 @@ void pad_map(std::int64_t height, std::int64_t width, std::int64_t padding, cons
 void add_windows(const float* padded, const ActiveOutput* outputs, std::int64_t count, const std::int32_t* taps,
                  std::int64_t tap_count, std::int64_t stride, float* to);
 
-// Filters from out x tap x in to oneDNN's blocks of 16 x 16 channels, for channels in whole blocks: float32 as
-// OIhw16i16o, bfloat16 as OIhw8i16o2i.
+// Filters from out x tap x in to oneDNN's blocks of 16 x 16 channels (OIhw16i16o), for channels in whole blocks.
 void block_filters(std::int64_t out, std::int64_t taps, std::int64_t in, const float* filters, float* blocked);
-void block_filters(std::int64_t out, std::int64_t taps, std::int64_t in, const float* filters, std::uint16_t* blocked);
 
 // Means over positions: sums of samples x blocks maps.
 void mean_over_positions(std::int64_t maps, std::int64_t positions, const float* x, float* means);
