@@ -5,16 +5,16 @@
 #include <functional>
 #include <map>
 #include <string_view>
-#include <type_traits>
 #include <utility>
+#include <variant>
 
 #include "core/errors.hpp"
-#include "core/random.hpp"
 #include "rate/cuda/convolution.hpp"
 #include "rate/cuda/exchange.hpp"
 #include "rate/cuda/images.hpp"
 #include "rate/cuda/launch.hpp"
 #include "rate/cuda/loops.hpp"
+#include "rate/cuda/maps.hpp"
 #include "rate/data/augment.hpp"
 #include "rate/exchange.hpp"
 
@@ -22,62 +22,12 @@ namespace lpl::rate {
 namespace {
 
 using namespace cuda;
-using Bfloat = std::uint16_t;
-
-Index to_index(std::int64_t value) { return static_cast<Index>(value); }
 
 std::int64_t kibibytes(std::int64_t bytes) { return (bytes + 1023) >> 10; }
-
-std::int64_t bytes_of(Precision precision) { return precision == Precision::float32 ? 4 : 2; }
-
-MapSize size_of(const Shape& s) { return {to_index(s.height), to_index(s.width), to_index(s.channels)}; }
-
-// Calls f with the elements of a tensor as float* or Bfloat*.
-template <class F>
-decltype(auto) with_elements(const Tensor& tensor, F f) {
-  if (tensor.precision == Precision::float32) return f(static_cast<float*>(tensor.data.get()));
-  return f(static_cast<Bfloat*>(tensor.data.get()));
-}
-
-template <class Pointer>
-using ElementOf = std::remove_cv_t<std::remove_pointer_t<Pointer>>;
 
 // A layer whose maps are vectors is a matrix product.
 bool is_product(const Convolution& layer, const Shape& x) {
   return layer.kernel == 1 && layer.padding == 0 && x.positions() == 1;
-}
-
-Windows windows_of(const Convolution& layer, const Shape& x) {
-  const MapSize in = size_of(layer.convolved(x)), out = size_of(layer.output(x));
-  if (layer.pool == 0) return {in, out, 1, 1};
-  return {in, out, to_index(layer.pool), to_index(layer.pool_stride)};
-}
-
-Windows windows_of(const Pooling& pooling, const Shape& x) {
-  return {size_of(x), size_of(pooling.output(x)), to_index(pooling.side), to_index(pooling.stride),
-          to_index(pooling.padding)};
-}
-
-// Whether the bodies of rate/cuda/tile_bodies.hpp know windows.
-bool tiles(const Windows& windows) { return windows.tile() && windows.side <= 2; }
-
-Tiles tiles_of(const Windows& windows) {
-  return {windows.out.rows * windows.out.columns, windows.out.channels, Divisor(windows.out.columns)};
-}
-
-// Calls f(side, width) with what the bodies are made for.
-template <class F>
-void with_tiles(const Windows& windows, F f) {
-  const auto with_side = [&](auto side) {
-    if (windows.out.channels % 8 == 0)
-      f(side, std::integral_constant<Index, 8>());
-    else
-      f(side, std::integral_constant<Index, 1>());
-  };
-  if (windows.side == 1)
-    with_side(std::integral_constant<Index, 1>());
-  else
-    with_side(std::integral_constant<Index, 2>());
 }
 
 // Bfloat16 numbers beside those of an array.
@@ -104,13 +54,6 @@ struct DeviceTrace {
   std::shared_ptr<std::uint8_t> winners;  // kept where it pools: by output
 };
 
-// What a rectifier leaves for its gradient.
-struct RectifierTrace {
-  Shape shape;  // of the input
-  Precision precision;
-  std::shared_ptr<std::uint8_t> winners;  // by output
-};
-
 // Both views of the whole batch at one hook, on the device.
 struct Views {
   HookShape hook;
@@ -118,9 +61,10 @@ struct Views {
   std::shared_ptr<float> z, gradient;  // z may be what was given
 };
 
-class CudaBackend final : public Backend {
+class CudaBackend final : public MapOperations {
  public:
-  CudaBackend(Communicator& comm, int device) : comm_(comm), device_(open(comm, device)), convolutions_(*device_) {
+  CudaBackend(Communicator& comm, int device)
+      : MapOperations(open(comm, device)), comm_(comm), convolutions_(*device_) {
     if (comm.size() > 1)
       exchange_ = make_device_exchange(comm, *device_);
     else
@@ -193,20 +137,6 @@ class CudaBackend final : public Backend {
   Tensor input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
                         const Tensor& dy) override;
 
-  Tensor mean_over_space(const Tensor& x) override;
-  Tensor adaptive_mean(const Tensor& x, std::int64_t side) override;
-  Tensor adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) override;
-  Tensor dropout(const Dropout& dropout, const Tensor& x) override;
-  Tensor sum(const Tensor& x, const Tensor& y) override;
-
-  Tensor rectify(const Pooling& pooling, const Tensor& x, Trace* trace) override;
-  Tensor rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) override;
-  void add_moments(const Tensor& x, const Tensor* dy, const Array& centre, Array& sums) override;
-  Tensor combine(const Tensor& x, const Tensor* dy, const Array& coefficients) override;
-  void normalise(const NormalisingStep& step) override {
-    std::visit([&](const auto& own) { launch(*device_, "the kernel of normalisation", own.calls(), own); }, step);
-  }
-
   std::vector<Tensor> loss(const HookLoss& loss, const Batch& batch, const std::vector<Tensor>& z, Array& losses,
                            std::int64_t offset) override;
   void reduce(const Batch& batch, std::vector<Array>& parts) override;
@@ -225,35 +155,10 @@ class CudaBackend final : public Backend {
     return device;
   }
 
-  // Kernels count in 32 bits. Slices may differ, so this may happen to one rank alone.
-  Tensor new_tensor(const Shape& shape, Precision precision) {
-    if (shape.size() > INT32_MAX)
-      throw DeviceError(
-          fmt::format("{}: a map has {} numbers, more than the 2^31 that are possible; use a smaller batch",
-                      device_->name(), shape.size()));
-    return {shape, precision, device_->allocate(shape.size() * bytes_of(precision))};
-  }
-
   void round(const Array& values, Bfloat* to) {
     launch(*device_, "the kernel that rounds filters", values.size, Narrow{values.at(), to});
   }
 
-  // Calls f with the gradient with respect to the outputs of a layer, where it flows.
-  template <class F>
-  void with_flowing_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy, F f);
-  void pool(const Windows& windows, const float* bias, bool rectified, const Tensor& x, Tensor& y,
-            std::uint8_t* winners);
-  // Brings a gradient from the outputs of windows to the map `dx` that they lie on, and adds its sums by channel to
-  // `bias` unless null.
-  template <class Gradient, class Element>
-  void unpool(const FlowingGradient<Gradient, Element>& gradient, const Windows& windows, const Tensor& dx,
-              Array* bias);
-  // Sums over rows, added to `to`.
-  template <class Value>
-  void add_sums(std::int64_t rows, std::int64_t columns, const Value& value, Array& to) {
-    const SummedColumns sums = summed_columns(*device_, "the kernel of the bias gradient", rows, columns, value);
-    launch(*device_, "the kernel of the bias gradient", columns, AddSums{sums.parts, to.at()});
-  }
   // The gradient before pooling and rectifier, in the precision of x. The bias's is added to `bias` unless null.
   Tensor unpooled_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
                            Array* bias);
@@ -261,7 +166,6 @@ class CudaBackend final : public Backend {
   std::vector<Tensor> scatter(const Batch& batch, const std::vector<Tensor>& z, const Views& views);
 
   Communicator& comm_;
-  std::shared_ptr<Device> device_;
   Convolutions convolutions_;
   std::unique_ptr<DeviceExchange> exchange_;  // of several ranks
   // What repeat() knows of batches, by their number of samples: the maps that a step is given, its memory and, once it
@@ -396,64 +300,11 @@ Tensor CudaBackend::forward(const Convolution& layer, const Filters& filters, co
   return y;
 }
 
-// y = max over windows of rectify(x + bias), and its means over space where they come with it.
-void CudaBackend::pool(const Windows& windows, const float* bias, bool rectified, const Tensor& x, Tensor& y,
-                       std::uint8_t* winners) {
-  with_elements(y, [&](auto* to) {
-    using Element = ElementOf<decltype(to)>;
-    const auto* const from = static_cast<const Element*>(x.data.get());
-    if (!tiles(windows)) {
-      launch(*device_, "the pooling kernel", y.shape.size(), PoolMax<Element>{windows, bias, from, to, winners});
-      return;
-    }
-    y.means = allocate<float>(*device_, y.shape.samples * y.shape.channels);
-    with_tiles(windows, [&](auto side, auto width) {
-      launch_samples(
-          *device_, "the pooling kernel", y.shape.samples,
-          PoolTiles<Element, side, width>{tiles_of(windows), bias, rectified, from, to, winners, y.means.get()});
-    });
-  });
-}
-
-template <class F>
-void CudaBackend::with_flowing_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
-                                        F f) {
-  const auto& kept = *static_cast<const DeviceTrace*>(trace.data.get());
-  const Shape y = layer.output(x.shape);
-  with_elements(x, [&](const auto* any) {
-    using Element = ElementOf<decltype(any)>;
-    with_elements(dy, [&](const auto* gradient) {
-      f(FlowingGradient<ElementOf<decltype(gradient)>, Element>{
-          gradient, kept.winners.get(), static_cast<const Element*>(kept.y.get()), to_index(y.positions()),
-          to_index(y.channels), dy.shape.positions() == 1});
-    });
-  });
-}
-
-template <class Gradient, class Element>
-void CudaBackend::unpool(const FlowingGradient<Gradient, Element>& gradient, const Windows& windows, const Tensor& dx,
-                         Array* bias) {
-  auto* const to = static_cast<Element*>(dx.data.get());
-  const std::int64_t samples = dx.shape.samples, channels = dx.shape.channels;
-  if (!tiles(windows)) {
-    launch(*device_, "the unpooling kernel", dx.shape.size(), Unpool<Gradient, Element>{gradient, windows, to});
-    if (bias) add_sums(samples * windows.out.rows * windows.out.columns, channels, gradient, *bias);
-    return;
-  }
-  const std::shared_ptr<float> totals = bias ? allocate<float>(*device_, samples * channels) : nullptr;
-  with_tiles(windows, [&](auto side, auto width) {
-    launch_samples(*device_, "the unpooling kernel", samples,
-                   UnpoolTiles<Gradient, Element, side, width>{tiles_of(windows), gradient.dy, gradient.everywhere,
-                                                               gradient.winners, gradient.y, to, totals.get()});
-  });
-  if (bias) add_sums(samples, channels, Rows{totals.get(), to_index(channels)}, *bias);
-}
-
 Tensor CudaBackend::unpooled_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
                                       Array* bias) {
+  const auto& kept = *static_cast<const DeviceTrace*>(trace.data.get());
   const Tensor dense = new_tensor(layer.convolved(x.shape), x.precision);
-  with_flowing_gradient(layer, trace, x, dy,
-                        [&](const auto& gradient) { unpool(gradient, windows_of(layer, x.shape), dense, bias); });
+  unpool({dy, layer.output(x.shape), kept.winners.get(), kept.y.get()}, windows_of(layer, x.shape), dense, bias);
   return dense;
 }
 
@@ -493,120 +344,6 @@ Tensor CudaBackend::input_gradient(const Convolution& layer, const Filters& filt
   else
     convolutions_.input_gradient(layer, x, own.weights.get(), dense.data.get(), dx.data.get());
   return dx;
-}
-
-Tensor CudaBackend::mean_over_space(const Tensor& x) {
-  if (x.means) return {{x.shape.samples, x.shape.channels, 1, 1}, Precision::float32, x.means};
-  Tensor means = new_tensor({x.shape.samples, x.shape.channels, 1, 1}, Precision::float32);
-  with_elements(x, [&](const auto* from) {
-    launch(*device_, "the kernel of means over space", means.shape.size(),
-           MeanOverSpace<ElementOf<decltype(from)>>{to_index(x.shape.positions()), to_index(x.shape.channels), from,
-                                                    static_cast<float*>(means.data.get())});
-  });
-  return means;
-}
-
-Tensor CudaBackend::adaptive_mean(const Tensor& x, std::int64_t side) {
-  Tensor y = new_tensor({x.shape.samples, x.shape.channels, side, side}, x.precision);
-  with_elements(x, [&](const auto* from) {
-    using Element = ElementOf<decltype(from)>;
-    launch(*device_, "the kernel of the adaptive mean", y.shape.size(),
-           AdaptiveMean<Element>{size_of(x.shape), size_of(y.shape), from, static_cast<Element*>(y.data.get())});
-  });
-  return y;
-}
-
-Tensor CudaBackend::adaptive_mean_gradient(const Tensor& dy, const Shape& shape, Precision precision) {
-  Tensor dx = new_tensor(shape, precision);
-  with_elements(dy, [&](const auto* from) {
-    with_elements(dx, [&](auto* to) {
-      launch(*device_, "the kernel of the adaptive mean's gradient", shape.size(),
-             AdaptiveMeanGradient<ElementOf<decltype(from)>, ElementOf<decltype(to)>>{size_of(shape), size_of(dy.shape),
-                                                                                      from, to});
-    });
-  });
-  return dx;
-}
-
-Tensor CudaBackend::dropout(const Dropout& dropout, const Tensor& x) {
-  Tensor y = new_tensor(x.shape, x.precision);
-  with_elements(x, [&](const auto* from) {
-    using Element = ElementOf<decltype(from)>;
-    launch(*device_, "the kernel of dropout", x.shape.size(),
-           DropOut<Element>{dropout.probability, static_cast<float>(1.0 / (1.0 - dropout.probability)),
-                            static_cast<Index>(Draw::dropout), dropout.layer, dropout.seed.at(),
-                            to_index(dropout.samples.first), to_index(dropout.samples.count),
-                            to_index(x.shape.size() / x.shape.samples), from, static_cast<Element*>(y.data.get())});
-  });
-  return y;
-}
-
-Tensor CudaBackend::sum(const Tensor& x, const Tensor& y) {
-  Tensor z = new_tensor(x.shape, x.precision);
-  with_elements(z, [&](auto* to) {
-    using Element = ElementOf<decltype(to)>;
-    launch(*device_, "the kernel of sums", x.shape.size(),
-           Sum<Element>{static_cast<const Element*>(x.data.get()), static_cast<const Element*>(y.data.get()), to});
-  });
-  return z;
-}
-
-Tensor CudaBackend::rectify(const Pooling& pooling, const Tensor& x, Trace* trace) {
-  Tensor y = new_tensor(pooling.output(x.shape), x.precision);
-  const auto kept = std::make_shared<RectifierTrace>(RectifierTrace{x.shape, x.precision, {}});
-  if (trace) {
-    kept->winners = allocate<std::uint8_t>(*device_, y.shape.size());
-    trace->data = kept;
-  }
-  pool(windows_of(pooling, x.shape), nullptr, true, x, y, kept->winners.get());
-  return y;
-}
-
-Tensor CudaBackend::rectifier_gradient(const Pooling& pooling, const Trace& trace, const Tensor& dy) {
-  const auto& kept = *static_cast<const RectifierTrace*>(trace.data.get());
-  const Shape y = pooling.output(kept.shape);
-  Tensor dx = new_tensor(kept.shape, kept.precision);
-  with_elements(dx, [&](auto* to) {
-    using Element = ElementOf<decltype(to)>;
-    with_elements(dy, [&](const auto* gradient) {
-      using Gradient = ElementOf<decltype(gradient)>;
-      const FlowingGradient<Gradient, Element> flowing{gradient,
-                                                       kept.winners.get(),
-                                                       nullptr,
-                                                       to_index(y.positions()),
-                                                       to_index(y.channels),
-                                                       dy.shape.positions() == 1};
-      unpool(flowing, windows_of(pooling, kept.shape), dx, nullptr);
-    });
-  });
-  return dx;
-}
-
-void CudaBackend::add_moments(const Tensor& x, const Tensor* dy, const Array& centre, Array& sums) {
-  const std::int64_t rows = x.shape.samples / 2 * x.shape.positions(), channels = x.shape.channels;
-  with_elements(x, [&](const auto* from) {
-    with_elements(dy ? *dy : x, [&](const auto* gradient) {
-      const Moments<ElementOf<decltype(gradient)>, ElementOf<decltype(from)>> value{
-          from, dy ? gradient : nullptr, centre.at(), to_index(rows), to_index(channels)};
-      const SummedColumns summed = summed_columns(*device_, "the kernel of moments", rows, 4 * channels, value);
-      launch(*device_, "the kernel of moments", 4 * channels, AddSums{summed.parts, sums.at()});
-    });
-  });
-}
-
-Tensor CudaBackend::combine(const Tensor& x, const Tensor* dy, const Array& coefficients) {
-  Tensor y = new_tensor(x.shape, x.precision);
-  const std::int64_t view_1 = x.shape.samples / 2 * x.shape.channels * x.shape.positions();
-  with_elements(y, [&](auto* to) {
-    using Element = ElementOf<decltype(to)>;
-    with_elements(dy ? *dy : x, [&](const auto* gradient) {
-      launch(*device_, "the normalising kernel", x.shape.size(),
-             Combine<ElementOf<decltype(gradient)>, Element>{static_cast<const Element*>(x.data.get()),
-                                                             dy ? gradient : nullptr, coefficients.at(),
-                                                             to_index(view_1), to_index(x.shape.channels), to});
-    });
-  });
-  return y;
 }
 
 Views CudaBackend::gather(const Batch& batch, const std::vector<Tensor>& z) {
