@@ -67,8 +67,11 @@ class CpuBackend final : public MapOperations {
  public:
   explicit CpuBackend(Communicator& comm)
       : comm_(comm), engine_(dnnl::engine::kind::cpu, 0), stream_(engine_), patches_(engine_) {
+    // A network whose activity dies out has weights and moments of nothing else. OpenMP's threads take this over from
+    // this one (LLVM) or keep their own (GNU).
+    flush_denormals();
 #pragma omp parallel
-    flush_denormals();  // a network whose activity dies out has weights and moments of nothing else
+    flush_denormals();
   }
 
   std::string description() const override {
