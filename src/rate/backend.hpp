@@ -152,6 +152,7 @@ class Backend {
   virtual Tensor upload(const std::vector<float>& values, const Shape& shape, Precision precision) = 0;
   virtual std::vector<float> download(const Tensor& tensor) = 0;
 
+  // Both arrays must stay, unchanged, while the filters are used.
   virtual Filters prepare(const Convolution& layer, const Array& weight, const Array& bias, Precision precision) = 0;
   // y = pool(rectify(filters * x + bias)). Fills `trace` unless null.
   virtual Tensor forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) = 0;

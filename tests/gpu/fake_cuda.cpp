@@ -4,12 +4,8 @@
 #include <cublas_v2.h>
 #include <cuda_runtime_api.h>
 
-#include <algorithm>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <functional>
-#include <vector>
+#include <cstddef>
+#include <cstdint>
 
 #include "fake_stream.hpp"
 #define LPL_CHECK_ALIGNED(address, bytes) check_aligned(address, bytes)

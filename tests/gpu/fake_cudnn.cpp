@@ -54,7 +54,7 @@ struct OfferedEngine {
   std::vector<cudnnBackendNumericalNote_t> notes;
   std::int64_t workspace = 64;
 };
-enum Index : std::int64_t { varying, transforming, tf32, coarse, unplanned, failing, greedy, large, good };
+enum Index : std::int64_t { varying, transforming, tf32, coarse, rounding, unplanned, failing, greedy, large, good };
 std::vector<OfferedEngine> offered(bool bfloat, cudnnBackendHeurMode_t mode) {
   std::vector<cudnnBackendNumericalNote_t> usual;
   if (bfloat) usual.push_back(CUDNN_NUMERICAL_NOTE_TENSOR_CORE);
@@ -63,6 +63,7 @@ std::vector<OfferedEngine> offered(bool bfloat, cudnnBackendHeurMode_t mode) {
           {transforming, {CUDNN_NUMERICAL_NOTE_WINOGRAD}},
           {tf32, {CUDNN_NUMERICAL_NOTE_TENSOR_CORE}},
           {coarse, {CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION}},
+          {rounding, {CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS}},
           {unplanned, usual},
           {failing, usual},
           {greedy, usual, std::int64_t{1} << 40},
@@ -240,6 +241,12 @@ Described described_engine(const OfferedEngine& offer, const Described& graph) {
   return engine;
 }
 
+// As a test says, or that it cannot.
+cudnnStatus_t status_of(const char* variable) {
+  const char* const status = std::getenv(variable);
+  return static_cast<cudnnStatus_t>(status ? std::atoi(status) : CUDNN_STATUS_NOT_SUPPORTED);
+}
+
 const Described& engine_of(const Described& plan) {
   return plan.part(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG).part(CUDNN_ATTR_ENGINECFG_ENGINE);
 }
@@ -263,7 +270,7 @@ cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
   Described& d = at(descriptor);
   if (d.type == CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR &&
       engine_of(d).number(CUDNN_ATTR_ENGINE_GLOBAL_INDEX) == unplanned)
-    return CUDNN_STATUS_NOT_SUPPORTED;
+    return status_of("LPL_CUDNN_PLANNING");
   d.finished = true;
   return CUDNN_STATUS_SUCCESS;
 }
@@ -311,12 +318,10 @@ cudnnStatus_t cudnnBackendExecute(cudnnHandle_t dnn, cudnnBackendDescriptor_t pl
   const std::int64_t index = engine.number(CUDNN_ATTR_ENGINE_GLOBAL_INDEX);
   if (at(plan).pointers.at(CUDNN_ATTR_EXECUTION_PLAN_HANDLE).at(0) != dnn || !at(plan).finished || !at(pack).finished)
     return CUDNN_STATUS_BAD_PARAM;
-  if (index == varying || index == coarse || (!problem.x.bfloat && (index == transforming || index == tf32)))
+  if (index == varying || index == coarse || index == rounding ||
+      (!problem.x.bfloat && (index == transforming || index == tf32)))
     end_test("an engine that is not as exact as was asked for");
-  if (index == failing) {
-    const char* const status = std::getenv("LPL_CUDNN_FAILURE");
-    return static_cast<cudnnStatus_t>(status ? std::atoi(status) : CUDNN_STATUS_NOT_SUPPORTED);
-  }
+  if (index == failing) return status_of("LPL_CUDNN_FAILURE");
   if (index != good && index != large) return CUDNN_STATUS_NOT_SUPPORTED;
   std::map<std::int64_t, void*> arrays;
   for (std::size_t i = 0; i < 3; ++i)

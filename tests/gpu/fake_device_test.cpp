@@ -238,11 +238,11 @@ class FakeConvolution : public FakeDevice {
   }
 };
 
-// Offers 1 to 7 are not deterministic, three times not exact, not planned, fail, and need more than the device has.
+// Offers 1 to 8 are not deterministic, four times not exact, not planned, fail, and need more than the device has.
 TEST_F(FakeConvolution, TheEngineIsLogged) {
   EXPECT_THAT(log_of_convolution(),
               HasSubstr("CUDA device 0 (host): the forward pass of a 1x1 convolution from 1 to 1 channels of 2x2 maps: "
-                        "offer 8 of 9 of cuDNN, engine 7, no tensor cores, workspace 1024 KiB"));
+                        "offer 9 of 10 of cuDNN, engine 8, no tensor cores, workspace 1024 KiB"));
 }
 
 TEST_F(FakeConvolution, WithoutRoomForAWorkspaceTheNextEngineIsTaken) {
@@ -252,13 +252,22 @@ TEST_F(FakeConvolution, WithoutRoomForAWorkspaceTheNextEngineIsTaken) {
   cudaMemGetInfo(&free, &total);
   // Half a workspace remains, and the 32 MiB of a device that is opened.
   const std::shared_ptr<void> filling = device_->allocate(static_cast<std::int64_t>(free) - (32 << 20) - (1 << 19));
-  EXPECT_THAT(log_of_convolution(), HasSubstr("offer 9 of 9"));
+  EXPECT_THAT(log_of_convolution(), HasSubstr("offer 10 of 10"));
 }
 
 TEST_F(FakeConvolution, AFailureOfAnotherKindEndsTheSearchWithItsCause) {
   const Setting failing("LPL_CUDNN_FAILURE", std::to_string(CUDNN_STATUS_EXECUTION_FAILED));
   EXPECT_THAT(failure_of<DeviceError>([&] { convolve(); }),
               HasSubstr("channels of 2x2 maps by cuDNN failed: an error as told by cuDNN"));
+}
+
+TEST_F(FakeConvolution, AFailureToPlanEndsTheSearchWithItsCauseButNotAnEngineThatDoesNotCompile) {
+  {
+    const Setting failing("LPL_CUDNN_PLANNING", std::to_string(CUDNN_STATUS_ALLOC_FAILED));
+    EXPECT_THAT(failure_of<DeviceError>([&] { convolve(); }), HasSubstr("cuDNN, planning: an error as told by cuDNN"));
+  }
+  const Setting uncompiled("LPL_CUDNN_PLANNING", std::to_string(CUDNN_STATUS_INTERNAL_ERROR_COMPILATION_FAILED));
+  EXPECT_EQ(failure_of<DeviceError>([&] { convolve(); }), "nothing failed");
 }
 
 TEST_F(FakeConvolution, MapsAreAligned) {

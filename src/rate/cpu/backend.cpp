@@ -49,6 +49,9 @@ struct ConvolutionFilters {
   memory plain;    // out x tap x in, float32: the array that they were made of
   memory weights;  // in the layout and precision that the forward pass asks for
   memory bias;
+  // As the gradient of the input asks for them, for the first slice that does.
+  std::mutex converting;
+  memory backward;
 };
 
 // Threads execute a primitive side by side, so none may use the library's own memory.
@@ -152,6 +155,7 @@ class CpuBackend final : public MapOperations {
 
   const Plan& plan(const Convolution& layer, const Shape& x, Precision precision);
   memory converted(memory from, const memory::desc& to);
+  memory backward_weights(ConvolutionFilters& filters, const memory::desc& wanted);
   // y = filters * x + bias in float32, before rectifier and pooling.
   void convolve(const Convolution& layer, const ConvolutionFilters& filters, const Tensor& x, const Tensor& y);
   // The gradient before pooling and rectifier, dense, as oneDNN wants it.
@@ -375,6 +379,12 @@ Tensor CpuBackend::unpooled_gradient(const Convolution& layer, const Trace& trac
   });
 }
 
+memory CpuBackend::backward_weights(ConvolutionFilters& filters, const memory::desc& wanted) {
+  const std::lock_guard lock(filters.converting);
+  if (!filters.backward || filters.backward.get_desc() != wanted) filters.backward = converted(filters.plain, wanted);
+  return filters.backward;
+}
+
 Tensor CpuBackend::input_gradient(const Convolution& layer, const Filters& filters, const Trace& trace, const Tensor& x,
                                   const Tensor& dy) {
   const Tensor gradient = unpooled_gradient(layer, trace, x.shape, dy, x.precision);
@@ -392,7 +402,7 @@ Tensor CpuBackend::input_gradient(const Convolution& layer, const Filters& filte
                                 description.diff_dst_desc());
   memory to(description.diff_src_desc(), engine_);
   memory own_result(map_layout(x.shape, x.precision), engine_, dx.data.get());
-  const memory own = converted(as<ConvolutionFilters>(filters.data)->plain, description.weights_desc());
+  const memory own = backward_weights(*as<ConvolutionFilters>(filters.data), description.weights_desc());
   dnnl::convolution_backward_data(description)
       .execute(stream_, {{DNNL_ARG_DIFF_DST, from},
                          {DNNL_ARG_WEIGHTS, own},

@@ -12,6 +12,7 @@
 
 namespace lpl::rate {
 
+// From then on this thread and those of OpenMP flush denormal numbers to zero.
 std::unique_ptr<Backend> make_cpu_backend(Communicator& comm);
 
 }  // namespace lpl::rate

@@ -2,7 +2,7 @@
 // rest.
 //
 // Everything is enqueued on one stream. What a device computes is the same on every run: sums have a fixed order, and
-// cuDNN is asked for deterministic algorithms. In float32 nothing is rounded to TF32 on the way.
+// of cuDNN only deterministic engines are taken. In float32 nothing is rounded to TF32 on the way.
 #pragma once
 
 #include <memory>

@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <vector>
+#include <memory>
 
 namespace lpl::rate::cuda {
 namespace {
@@ -59,40 +59,31 @@ void Convolutions::run(Operation operation, const Convolution& layer, const Tens
 
 ConvolutionPlan Convolutions::choose(Operation operation, const ConvolutionProblem& problem, const std::string& what,
                                      const ConvolutionArrays& arrays) {
-  const PlanTarget here{device_.dnn(), nullptr};
-  const std::vector<Engine> offers = engines(problem, operation, here);
-  std::string why = "none of its engines is deterministic and exact";
-  for (std::size_t i = 0; i < offers.size(); ++i) {
-    const Engine& engine = offers[i];
-    if (!engine.suits(problem.type)) continue;
-    ConvolutionPlan plan = plan_of(engine, here);
-    if (!plan.descriptor) {
-      why = plan.refusal;
-      continue;
-    }
-    if (plan.workspace > device_.memory() / kWorkspaceShare) {
-      why = fmt::format("engine {} needs a workspace of {} MiB", engine.index, plan.workspace >> 20);
-      continue;
-    }
+  // Does it.
+  const auto refusal = [&](const ConvolutionPlan& plan) -> std::string {
+    std::shared_ptr<void> workspace;
     try {
-      const auto workspace = device_.allocate_aside(plan.workspace);
-      const cudnnStatus_t status = execute(plan, device_.dnn(), arrays, workspace.get());
-      if (is_unsupported(status)) {
-        why = text_of(status);
-        continue;
-      }
-      device_.check(status, what + " by cuDNN");
+      workspace = device_.allocate_aside(plan.workspace);
     } catch (const OutOfMemory& error) {
-      why = error.what();
-      continue;
+      return error.what();
     }
-    device_.log(fmt::format("{}: offer {} of {} of cuDNN, engine {}, {}, workspace {} KiB", what, i + 1, offers.size(),
-                            engine.index, engine.uses_tensor_cores() ? "tensor cores" : "no tensor cores",
-                            (plan.workspace + 1023) >> 10));
-    return plan;
+    const cudnnStatus_t status = execute(plan, device_.dnn(), arrays, workspace.get());
+    if (is_unsupported(status)) return text_of(status);
+    device_.check(status, what + " by cuDNN");
+    return "";
+  };
+  try {
+    const ChosenPlan chosen =
+        choose_plan(problem, operation, {device_.dnn(), nullptr}, device_.memory() / kWorkspaceShare, refusal);
+    device_.log(fmt::format("{}: offer {} of {} of cuDNN, engine {}, {}, workspace {} KiB", what, chosen.offer,
+                            chosen.offers, chosen.engine.index,
+                            chosen.engine.uses_tensor_cores() ? "tensor cores" : "no tensor cores",
+                            (chosen.plan.workspace + 1023) >> 10));
+    return chosen.plan;
+  } catch (const NoPlan& error) {
+    throw DeviceError(fmt::format("{}: cuDNN has no deterministic engine for {}: {}; use --device cpu", device_.name(),
+                                  what, error.what()));
   }
-  throw DeviceError(
-      fmt::format("{}: cuDNN has no deterministic engine for {}: {}; use --device cpu", device_.name(), what, why));
 }
 
 }  // namespace lpl::rate::cuda

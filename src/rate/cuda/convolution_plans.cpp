@@ -4,8 +4,7 @@
 
 #include <algorithm>
 #include <array>
-
-#include "rate/cuda/device_error.hpp"
+#include <utility>
 
 namespace lpl::rate::cuda {
 namespace {
@@ -31,6 +30,18 @@ void set(const Descriptor& to, cudnnBackendAttributeName_t name, const Descripto
 void set(const Descriptor& to, cudnnBackendAttributeName_t name, std::int64_t value) {
   set(to, name, CUDNN_TYPE_INT64, 1, &value);
 }
+// A device that is only described.
+#if CUDNN_VERSION >= 90800
+void set_heuristic_device(const Descriptor& heuristic, const Descriptor& described) {
+  if (described) set(heuristic, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, described);
+}
+void set_plan_device(const Descriptor& plan, const Descriptor& described) {
+  if (described) set(plan, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, described);
+}
+#else
+void set_heuristic_device(const Descriptor&, const Descriptor&) {}
+void set_plan_device(const Descriptor&, const Descriptor&) {}
+#endif
 void finish(const Descriptor& d) { check(cudnnBackendFinalize(d.get()), "a description"); }
 
 // By which an execution finds its arrays.
@@ -138,7 +149,7 @@ void add_engines(const Descriptor& graph, cudnnBackendHeurMode_t mode, const Pla
   const Descriptor heuristic = make(CUDNN_BACKEND_ENGINEHEUR_DESCRIPTOR);
   set(heuristic, CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH, graph);
   set(heuristic, CUDNN_ATTR_ENGINEHEUR_MODE, CUDNN_TYPE_HEUR_MODE, 1, &mode);
-  if (target.described) set(heuristic, CUDNN_ATTR_ENGINEHEUR_DEVICEPROP, target.described);
+  set_heuristic_device(heuristic, target.described);
   const cudnnStatus_t status = cudnnBackendFinalize(heuristic.get());
   if (is_unsupported(status)) return;
   check(status, "asking for engines");
@@ -166,20 +177,23 @@ bool has(const Engine& engine, cudnnBackendNumericalNote_t note) {
 
 }  // namespace
 
-bool is_unsupported(cudnnStatus_t status) { return CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED; }
-
 PlanTarget described_target(const std::string& json) {
+#if CUDNN_VERSION >= 90800
   const Descriptor d = make(CUDNN_BACKEND_DEVICEPROP_DESCRIPTOR);
   set(d, CUDNN_ATTR_DEVICEPROP_JSON_REPRESENTATION, CUDNN_TYPE_CHAR, static_cast<std::int64_t>(json.size()),
       json.data());
   finish(d);
   return {nullptr, d};
+#else
+  throw DeviceError("cuDNN before 9.8 knows no devices that are only described, such as " + json);
+#endif
 }
 
 bool Engine::uses_tensor_cores() const { return has(*this, CUDNN_NUMERICAL_NOTE_TENSOR_CORE); }
 
 bool Engine::suits(cudnnDataType_t type) const {
-  if (has(*this, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) || has(*this, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION))
+  if (has(*this, CUDNN_NUMERICAL_NOTE_NONDETERMINISTIC) || has(*this, CUDNN_NUMERICAL_NOTE_DOWN_CONVERT_INPUTS) ||
+      has(*this, CUDNN_NUMERICAL_NOTE_REDUCED_PRECISION_REDUCTION))
     return false;
   return type != CUDNN_DATA_FLOAT ||
          !(uses_tensor_cores() || has(*this, CUDNN_NUMERICAL_NOTE_FFT) || has(*this, CUDNN_NUMERICAL_NOTE_WINOGRAD));
@@ -196,10 +210,11 @@ std::vector<Engine> engines(const ConvolutionProblem& problem, Operation operati
 ConvolutionPlan plan_of(const Engine& engine, const PlanTarget& target) {
   const Descriptor d = make(CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR);
   if (target.handle) set(d, CUDNN_ATTR_EXECUTION_PLAN_HANDLE, CUDNN_TYPE_HANDLE, 1, &target.handle);
-  if (target.described) set(d, CUDNN_ATTR_EXECUTION_PLAN_DEVICEPROP, target.described);
+  set_plan_device(d, target.described);
   set(d, CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG, engine.configuration);
-  if (const cudnnStatus_t status = cudnnBackendFinalize(d.get()); status != CUDNN_STATUS_SUCCESS)
-    return {nullptr, text_of(status), 0};
+  const cudnnStatus_t status = cudnnBackendFinalize(d.get());
+  if (is_unsupported(status)) return {nullptr, text_of(status), 0};
+  check(status, "planning");
   ConvolutionPlan plan{d, "", 0};
   std::int64_t one = 0;
   check(cudnnBackendGetAttribute(d.get(), CUDNN_ATTR_EXECUTION_PLAN_WORKSPACE_SIZE, CUDNN_TYPE_INT64, 1, &one,
@@ -218,6 +233,31 @@ cudnnStatus_t execute(const ConvolutionPlan& plan, cudnnHandle_t handle, const C
   set(pack, CUDNN_ATTR_VARIANT_PACK_WORKSPACE, CUDNN_TYPE_VOID_PTR, 1, &workspace);
   finish(pack);
   return cudnnBackendExecute(handle, plan.descriptor.get(), pack.get());
+}
+
+// An engine that is compiled when it is planned may not compile.
+bool is_unsupported(cudnnStatus_t status) {
+  return CUDNN_STATUS_CATEGORY(status) == CUDNN_STATUS_NOT_SUPPORTED ||
+         status == CUDNN_STATUS_INTERNAL_ERROR_COMPILATION_FAILED;
+}
+
+ChosenPlan choose_plan(const ConvolutionProblem& problem, Operation operation, const PlanTarget& target,
+                       std::int64_t most_workspace, const std::function<std::string(const ConvolutionPlan&)>& refusal) {
+  const std::vector<Engine> offers = engines(problem, operation, target);
+  std::string why = "none of its engines is deterministic and exact";
+  for (std::size_t i = 0; i < offers.size(); ++i) {
+    if (!offers[i].suits(problem.type)) continue;
+    ConvolutionPlan plan = plan_of(offers[i], target);
+    std::string against = plan.refusal;
+    if (plan.descriptor && plan.workspace > most_workspace)
+      against = "engine " + std::to_string(offers[i].index) + " needs a workspace of " +
+                std::to_string(plan.workspace >> 20) + " MiB";
+    else if (plan.descriptor)
+      against = refusal(plan);
+    if (plan.descriptor && against.empty()) return {offers[i], std::move(plan), i + 1, offers.size()};
+    why = std::move(against);
+  }
+  throw NoPlan(why);
 }
 
 }  // namespace lpl::rate::cuda

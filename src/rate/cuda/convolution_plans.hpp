@@ -1,20 +1,21 @@
 // What cuDNN's graph API has for a convolution of channels-last maps, with float32 sums: engines, best first as cuDNN
-// thinks, and a plan by one of them. On the device of a handle, or on one that is only described and need not be there.
-// All throw DeviceError where cuDNN fails.
+// thinks, a plan by one of them, and which is taken. On the device of a handle, or on one that is only described and
+// need not be there. All throw DeviceError where cuDNN fails.
 #pragma once
 
 #include <cudnn.h>
 
 #include <compare>
+#include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
-namespace lpl::rate::cuda {
+#include "rate/cuda/device_error.hpp"
 
-// Whether cuDNN says that something is not to be had, rather than that it failed.
-bool is_unsupported(cudnnStatus_t status);
+namespace lpl::rate::cuda {
 
 // One of cuDNN's, which destroys itself.
 using Descriptor = std::shared_ptr<void>;
@@ -30,7 +31,7 @@ struct ConvolutionProblem {
   auto operator<=>(const ConvolutionProblem&) const = default;
 };
 
-// A handle where there is a device, and otherwise a device's properties as JSON in cuDNN's own form.
+// A handle where there is a device, and otherwise a device's properties as JSON in cuDNN's own form (since cuDNN 9.8).
 struct PlanTarget {
   cudnnHandle_t handle = nullptr;
   Descriptor described;
@@ -58,7 +59,7 @@ struct ConvolutionPlan {
 };
 ConvolutionPlan plan_of(const Engine& engine, const PlanTarget& target);
 
-// Of the device, whichever of them is the result; 16 bytes aligned.
+// Of the device; one of them is the result. 16 bytes aligned.
 struct ConvolutionArrays {
   const void *x, *filters, *y;
 };
@@ -66,5 +67,24 @@ struct ConvolutionArrays {
 // Enqueues it on the handle's stream.
 cudnnStatus_t execute(const ConvolutionPlan& plan, cudnnHandle_t handle, const ConvolutionArrays& arrays,
                       void* workspace);
+
+// Whether cuDNN says that something is not to be had, rather than that it failed.
+bool is_unsupported(cudnnStatus_t status);
+
+class NoPlan : public DeviceError {
+ public:
+  using DeviceError::DeviceError;
+};
+
+struct ChosenPlan {
+  Engine engine;
+  ConvolutionPlan plan;
+  std::size_t offer, offers;  // which it was, from 1, of how many
+};
+
+// The first engine that suits, has a plan of at most `most_workspace` bytes and to which `refusal` says nothing.
+// Throws NoPlan with the last reason against one.
+ChosenPlan choose_plan(const ConvolutionProblem& problem, Operation operation, const PlanTarget& target,
+                       std::int64_t most_workspace, const std::function<std::string(const ConvolutionPlan&)>& refusal);
 
 }  // namespace lpl::rate::cuda

@@ -1,5 +1,6 @@
 // conv_bench [N]: the convolutions of VGG-11 (N maps of 32 x 32, bfloat16, channels-last) on a device: a line for each
-// engine that cuDNN offers, best first as it thinks, timed by events; and what would be gained by timing them.
+// engine that cuDNN offers and lpl_rate may take, best first as cuDNN thinks, timed by events; and what would be gained
+// by timing them.
 #include <cuda_runtime_api.h>
 
 #include <algorithm>
@@ -18,8 +19,9 @@ namespace {
 
 using namespace lpl::rate::cuda;
 
-constexpr std::size_t kRoom = std::size_t{2} << 30;  // for workspaces
-constexpr int kRepeats = 15;
+constexpr std::size_t kRoom = std::size_t{4} << 30;  // for workspaces
+constexpr int kRepeats = 7;
+constexpr double kNever = std::numeric_limits<double>::infinity();
 
 void check(cudnnStatus_t status, const char* call) {
   if (status != CUDNN_STATUS_SUCCESS) throw std::runtime_error(std::string(call) + ": " + cudnnGetErrorString(status));
@@ -63,7 +65,7 @@ class Memory {
 
 // Median microseconds of a call; infinite where it cannot.
 double time_of(const Device& device, const std::function<cudnnStatus_t()>& call) {
-  if (call() != CUDNN_STATUS_SUCCESS) return std::numeric_limits<double>::infinity();
+  if (call() != CUDNN_STATUS_SUCCESS) return kNever;
   cudaEvent_t begin = nullptr, end = nullptr;
   check_cuda(cudaEventCreate(&begin), "cudaEventCreate");
   check_cuda(cudaEventCreate(&end), "cudaEventCreate");
@@ -106,20 +108,25 @@ struct Times {
 };
 Times time_engines(const Device& device, const ConvolutionProblem& p, Operation operation, const Arrays& arrays) {
   const PlanTarget here{device.dnn, nullptr};
-  const double never = std::numeric_limits<double>::infinity();
-  Times times{never, never};
-  for (const Engine& engine : engines(p, operation, here)) {
-    const ConvolutionPlan plan = plan_of(engine, here);
-    if (!plan.descriptor || plan.workspace > static_cast<std::int64_t>(kRoom)) continue;
-    const double us = time_of(device, [&] {
+  const auto time = [&](const ConvolutionPlan& plan) {
+    return time_of(device, [&] {
       return execute(plan, device.dnn, {arrays.x.get(), arrays.filters.get(), arrays.y.get()}, arrays.workspace.get());
     });
-    const bool suits = engine.suits(p.type), takes = suits && us < never && times.taken == never;
-    std::printf("  engine %3d %s: %9.1f us %6.1f TFLOP/s, workspace %9lld%s\n", static_cast<int>(engine.index),
-                suits ? "suits" : "     ", us, operations(p) / us / 1e6, static_cast<long long>(plan.workspace),
-                takes ? "   <- lpl_rate takes this" : "");
-    if (takes) times.taken = us;
-    if (suits) times.fastest = std::min(times.fastest, us);
+  };
+  const ChosenPlan taken = choose_plan(p, operation, here, static_cast<std::int64_t>(kRoom),
+                                       [&](const auto& plan) { return time(plan) < kNever ? "" : "it cannot"; });
+  Times times{time(taken.plan), kNever};
+  std::size_t offer = 0;
+  for (const Engine& engine : engines(p, operation, here)) {
+    ++offer;
+    if (!engine.suits(p.type)) continue;
+    const ConvolutionPlan plan = plan_of(engine, here);
+    if (!plan.descriptor || plan.workspace > static_cast<std::int64_t>(kRoom)) continue;
+    const double us = time(plan);
+    std::printf("  engine %3d: %9.1f us %6.1f TFLOP/s, workspace %9lld%s\n", static_cast<int>(engine.index), us,
+                operations(p) / us / 1e6, static_cast<long long>(plan.workspace),
+                offer == taken.offer ? "   <- lpl_rate takes this" : "");
+    times.fastest = std::min(times.fastest, us);
   }
   return times;
 }
