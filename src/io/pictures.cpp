@@ -40,6 +40,7 @@ Picture read_png(const std::string& path, const std::string& bytes) {
   const std::unique_ptr<png_image, decltype(&png_image_free)> owner(&image, png_image_free);
   if (png_image_begin_read_from_memory(&image, bytes.data(), bytes.size()) == 0)
     refuse(path, static_cast<const char*>(image.message));
+  image.flags |= PNG_IMAGE_FLAG_16BIT_sRGB;  // as 8 bits are; libpng would take 16 for linear light
   const bool coloured = (image.format & PNG_FORMAT_FLAG_COLOR) != 0;
   image.format = coloured ? PNG_FORMAT_RGB : PNG_FORMAT_GRAY;
   Picture picture = sized(path, image.width, image.height, coloured ? 3 : 1);

@@ -21,10 +21,14 @@ void DescriptionReader::read_connection(Table& table, Table& root) {
   const WiringPlace place = place_of(c);
   read_delay(table, place, c);
   c.wiring = read_wiring(table, place);
-  if (c.wiring->weights())
+  if (c.wiring->weights()) {
+    if (table.has("weight") && !begins_elsewhere(table, "weight"))
+      table.fail("weight", fmt::format("{}, but the file gives the weights of its synapses; leave one of them out",
+                                       table.stated("weight")));
     check_signs(table, c);
-  else if (!begins_elsewhere(table, "weight"))
+  } else if (!begins_elsewhere(table, "weight")) {
     c.weight = read_weight(table, place, c);
+  }
   if (table.has("short_term")) c.short_term = read_short_term(table, grid_);
   if (table.has("plasticity")) read_plasticity(table, root, c);
   read_starts(table, c);

@@ -70,6 +70,7 @@ void DescriptionReader::check_cell(Table& table, const Population& population) {
     const bool milli = about && is_implausible(about->dimension, values(about->name));
     fail(fault->parameter, fault->message + (milli ? "; did you mean mV?" : ""));
   }
+  check_receptors(cell, values, fail);
   check_refractory(cell, values, fail);
   check_float(cell, values, fail);
   try {
@@ -78,6 +79,16 @@ void DescriptionReader::check_cell(Table& table, const Population& population) {
   } catch (const ConfigError& error) {
     table.fail("model", error.what());
   }
+}
+
+void DescriptionReader::check_receptors(const Cell& cell, const ParameterValues& values, const Refuse& fail) const {
+  const SteadyValues steady(cell.text->parameters, cell.text->constants, values, result_.dt);
+  for (const ReceptorText& receptor : cell.text->receptors)
+    for (const Expression& tau : receptor.time_constants)
+      if (!(steady.of(tau) > 0))
+        fail(cell.text->parameter(text_of(tau)) ? text_of(tau) : "",
+             fmt::format(": a time constant of the receptor '{}' is {:.12g} ms; it must be above 0", receptor.name,
+                         steady.of(tau) * 1e3));
 }
 
 void DescriptionReader::check_refractory(const Cell& cell, const ParameterValues& values, const Refuse& fail) const {
@@ -185,8 +196,12 @@ void DescriptionReader::read_initial(Table& table, Population& population) {
     if (population.initial_membrane && text.membrane == s)
       initial.fail(state.name,
                    fmt::format("'{}' begins as 'initial_membrane' says; leave one of them out", state.name));
-    population.initial[state.name] =
+    const NeuronValues& values = population.initial[state.name] =
         NeuronValues::read(initial, state.name, state.dimension, population.size, population.positions);
+    if (values.same_for_all() &&
+        is_implausible(state.dimension, values.of(0, population.size, Random(0, Draw::toy, 0, 0))))
+      initial.fail(state.name,
+                   fmt::format("{}, more than {} V; did you mean mV?", initial.stated(state.name), kLargestVoltage));
   }
   initial.finish();
 }

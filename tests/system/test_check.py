@@ -112,6 +112,37 @@ duration = "100 ms"
 """
 
 
+ODD = """simulation = {{ seed = 1 }}
+phase = [{{ name = "a", duration = "50 ms" }}, {{ name = "b", duration = "50 ms" }}]
+[cell.m]
+model = "equations"
+parameters = {{ tau_s = "{tau}" }}
+states = {{ V = "-65 mV" }}
+inputs = {{ I = "mV" }}
+[cell.m.receptors]
+EXC = {{ exponential = "I_e", tau = "tau_s", unit = "pA" }}
+[cell.m.dynamics]
+V = "(-65 mV - V + I_e * 1 mV / 1 pA + I) / 10 ms"
+[[population]]
+name = "p"
+cell = "m"
+size = 4
+initial = {{ V = "{initial}" }}
+[[connection]]
+name = "c"
+from = "p"
+to = "p"
+{wiring}
+[[stimulus]]
+name = "s"
+type = "current"
+to = "p"
+values = ["1 mV", "2 mV"]
+phases = ["b"]
+times = {times}
+"""
+
+
 class Check(InFolder):
     def test_lists_devices_and_rules(self):
         network = self.write("net.sim", NETWORK)
@@ -132,6 +163,24 @@ class Check(InFolder):
                 "rule lpl type lpl",
             ])
             self.assertIn("warning: stimulus 'idle': never acts", done.stderr)
+
+    def test_what_cannot_be_meant(self):
+        self.write("w.wmat", "%%MatrixMarket matrix coordinate real general\n4 4 1\n1 2 0.1\n")
+        usual = {"tau": "5 ms", "initial": "-60 mV", "wiring": 'density = 0.5\nweight = "1 pA"', "times": '["60 ms", "70 ms"]'}
+        for what, code, message in (
+                ({"wiring": 'file = "w.wmat"\nweight = "1 pA"'}, 2, "connection 'c': 'weight' is \"1 pA\", but the file gives the weights"),
+                ({"tau": "-5 ms"}, 2, "'tau_s' is \"-5 ms\": a time constant of the receptor 'EXC' is -5 ms; it must be above 0"),
+                ({"tau": "0 ms"}, 2, "it must be above 0"),
+                ({"initial": "-60 V"}, 2, "population 'p' initial: 'V' is \"-60 V\", more than 1 V; did you mean mV?"),
+                ({"times": '["10 ms", "20 ms"]'}, 0, "warning: stimulus 's': never acts: its series, from 0.01 s on, lies outside of its phases"),
+                ({"times": '["10 ms", "20 ms"]\nrepeats = 4\nevery = "30 ms"'}, 0, ""),
+                ({}, 0, "")):
+            with self.subTest(what=what):
+                self.write("odd.sim", ODD.format(**usual | what))
+                done = lpl_sim("odd.sim", "--check", cwd=self.folder)
+                self.assertEqual(done.returncode, code, done.stderr)
+                self.assertIn(message, done.stderr)
+                self.assertEqual(done.stderr == "", message == "", done.stderr)
 
 
 if __name__ == "__main__":

@@ -29,12 +29,12 @@ def exif(orientation, order="<"):
 
 
 def png(pixels, more=b""):
-    """A PNG of (height, width, channels) pixels: grey, RGB, or RGB and transparency; `more`: what stands in eXIf."""
+    """A PNG of (height, width, channels) pixels of 8 or 16 bits: grey, RGB, or RGB and transparency; `more`: what stands in eXIf."""
     height, width, channels = pixels.shape
     def chunk(kind, data):
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
-    header = struct.pack(">IIBBBBB", width, height, 8, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(row.dtype.newbyteorder(">")).tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 8 * pixels.itemsize, {1: 0, 3: 2, 4: 6}[channels], 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + (chunk(b"eXIf", more) if more else b"") + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
@@ -108,6 +108,14 @@ class Import(ImagesTest):
                     for i in (2, 4)), (line[5] + 3 * line[6] + 3 * line[7]) / 7]
         np.testing.assert_array_equal(stored["images"][0, 2, :, 0], np.floor(np.array(expected) + 0.5))
         self.assertTrue((stored["images"][1] == 0).all())  # transparent stands before black
+
+    def test_pictures_of_16_bits_are_as_dark_as_those_of_8(self):
+        for name, channels in (("grey", 1), ("colour", 3)):
+            pixels = np.arange(0, 256, 4, dtype=np.uint8)[:16 * channels].reshape(4, 4, channels)
+            self.file(f"{name}/1.png", png(pixels.astype(np.uint16) * 257))
+            self.convert(self.folder / name, out=f"{name}.h5")
+            with h5py.File(self.folder / f"{name}.h5") as file:
+                np.testing.assert_array_equal(file["images"][0], np.broadcast_to(pixels, (4, 4, 3)))
 
     def test_jpeg(self):
         """One grey block, all of it 128 + 8."""
@@ -573,7 +581,7 @@ class Trained(ImagesTest):
             ("mean = [0.1, 0.2]\ndeviation = [0.1]", "it takes 3, for red, green and blue, or 1 for all"),
             ("augmentation = { blurr = true }", "blurr"),
             ('test = "absent.h5"', "lpl_rate import"),
-            ("", "readouts learn from 8 images and are tested on 0"),
+            ("", "readouts learn from 8 images and are tested on 0 of "),
         ):
             with self.subTest(extra=extra):
                 self.assertIn(reason, self.refused(text=self.text(extra)))

@@ -42,7 +42,8 @@ struct ReceptorText {
   std::size_t state;
   Dimension weight;
   WeightSign sign = WeightSign::any;
-  Expression factor;  // an arrival adds factor * weight; null for 1
+  Expression factor;                       // an arrival adds factor * weight; null for 1
+  std::vector<Expression> time_constants;  // of its kernel
 };
 struct AssignmentText {
   std::string name;

@@ -152,7 +152,9 @@ class ModelReader : private TextReader {
     declare(entry, form, name);
     receptor.weight = unit(entry, "unit");
     const Expression kernel = named(name, receptor.weight);
-    const auto tau = [&](std::string_view key) { return value(entry, key, steady_, Dimension::time); };
+    const auto tau = [&](std::string_view key) {
+      return receptor.time_constants.emplace_back(value(entry, key, steady_, Dimension::time));
+    };
     const auto decaying = [](const Expression& x, const Expression& time_constant) {
       return operation(Op::negate, {x}, x->dimension) / time_constant;
     };

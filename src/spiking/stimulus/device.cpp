@@ -51,10 +51,26 @@ std::optional<double> SeriesDevice::value(Step step, double dt) const {
   return values[i - 1] + fraction * (values[i] - values[i - 1]);
 }
 
+bool SeriesDevice::acts_in(const StepRange& window, double dt) const {
+  const auto step_of = [&](double time, std::int64_t repeat) {
+    return span.begin + repeat * every + static_cast<Step>(std::ceil(time / dt - 1e-6));
+  };
+  const std::int64_t now =
+      repeats > 1 ? std::clamp<std::int64_t>((window.begin - span.begin) / every, 0, repeats - 1) : 0;
+  for (std::int64_t repeat = now; repeat < std::min(now + 2, repeats); ++repeat)
+    if (step_of(times.front(), repeat) < window.end && step_of(times.back(), repeat) >= window.begin) return true;
+  return false;
+}
+
 void SeriesDevice::warn(const Grid& grid, Step end, const std::function<void(const std::string&)>& say) const {
   const auto seconds = [&](Step step) { return static_cast<double>(step) * grid.dt; };
   const double begin = seconds(span.begin) + times.front();
-  if (begin >= seconds(end)) say(fmt::format("begins at {} s, after the end of the run at {} s", begin, seconds(end)));
+  if (begin >= seconds(end))
+    say(fmt::format("begins at {} s, after the end of the run at {} s", begin, seconds(end)));
+  else if (std::ranges::none_of(windows, [&](const StepRange& window) {
+             return acts_in({window.begin, std::min(window.end, end)}, grid.dt);
+           }))
+    say(fmt::format("never acts: its series, from {:.12g} s on, lies outside of its phases", begin));
   if (repeats > 1 && times.back() > seconds(every) * (1 + 1e-9))
     say(fmt::format("repeats begin every {} s, so that of the series, which lasts {} s, the rest is cut off",
                     seconds(every), times.back()));

@@ -15,6 +15,9 @@ struct SeriesDevice : Device {
   // Linear between the points of the series, nothing outside of it.
   std::optional<double> value(Step step, double dt) const;
 
+  // Whether a step of `window` lies in the series, or in a repeat of it.
+  bool acts_in(const StepRange& window, double dt) const;
+
   std::vector<double> times;   // [s] after the start of each repeat, ascending; the device acts on [first, last]
   std::vector<double> values;  // SI, in the unit of the model's input
   Step every = 0;              // repeats begin this far apart; used where repeats > 1
