@@ -52,7 +52,7 @@ def draw(accuracy, dimension):
             axes[1].plot(layers, dimension[name].mean(axis=0), "o-", ms=4, color=f"C{i}", label=name)
     axes[0].set(xlabel="layer", ylabel="accuracy", title="Linear readout", ylim=(0, 1))
     axes[1].set(xlabel="layer", ylabel="participation ratio", title="Dimension", yscale="log")
-    axes[0].legend(ncol=3, loc="lower left")
+    axes[0].legend(ncol=3, loc="lower right", bbox_to_anchor=(1, 0.2))
     return picture
 
 
