@@ -49,7 +49,7 @@ constexpr std::int64_t kX = 1, kFilters = 2, kY = 3;
 
 Descriptor tensor(std::int64_t id, cudnnDataType_t type, std::int64_t samples, std::int64_t channels, std::int64_t rows,
                   std::int64_t columns) {
-  const Descriptor d = make(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
+  Descriptor d = make(CUDNN_BACKEND_TENSOR_DESCRIPTOR);
   const std::array<std::int64_t, 4> sizes{samples, channels, rows, columns},
       strides{channels * rows * columns, 1, columns * channels, channels};
   set(d, CUDNN_ATTR_TENSOR_DATA_TYPE, CUDNN_TYPE_DATA_TYPE, 1, &type);
@@ -62,7 +62,7 @@ Descriptor tensor(std::int64_t id, cudnnDataType_t type, std::int64_t samples, s
 }
 
 Descriptor convolution(const ConvolutionProblem& p) {
-  const Descriptor d = make(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
+  Descriptor d = make(CUDNN_BACKEND_CONVOLUTION_DESCRIPTOR);
   const cudnnDataType_t sums = CUDNN_DATA_FLOAT;
   const cudnnConvolutionMode_t mode = CUDNN_CROSS_CORRELATION;
   const std::array<std::int64_t, 2> padding{p.padding, p.padding}, strides{p.stride, p.stride}, ones{1, 1};
@@ -113,7 +113,8 @@ Names names_of(Operation operation) {
 
 Descriptor operation_graph(const ConvolutionProblem& p, Operation operation, cudnnHandle_t handle) {
   const Names names = names_of(operation);
-  const Descriptor o = make(names.type), graph = make(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
+  const Descriptor o = make(names.type);
+  Descriptor graph = make(CUDNN_BACKEND_OPERATIONGRAPH_DESCRIPTOR);
   const float one = 1, zero = 0;
   set(o, names.convolution, convolution(p));
   set(o, names.x, tensor(kX, p.type, p.samples, p.in, p.rows, p.columns));
