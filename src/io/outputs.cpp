@@ -67,14 +67,14 @@ std::string place_of(const std::string& path) {
 std::string folder_of(const std::string& path) { return fs::path(path).parent_path().string(); }
 
 // Whether a file beside an output may be what a run that was killed has left there: a part of a result, a checkpoint or
-// parameters, or a lock.
+// parameters, or a lock. HDF5 writes the head of a file after what follows it, which leaves zeros there.
 bool may_be_left_over(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
   std::string head(16, '\0');
   file.read(head.data(), static_cast<std::streamsize>(head.size()));
   head.resize(static_cast<std::size_t>(file.gcount()));
-  return head.empty() || head.starts_with("\x89HDF") || head.starts_with("LPL checkpoint") ||
-         head.starts_with("process ") || (head.size() > 8 && head[8] == '{');
+  return head.find_first_not_of('\0') == std::string::npos || head.starts_with("\x89HDF") ||
+         head.starts_with("LPL checkpoint") || head.starts_with("process ") || (head.size() > 8 && head[8] == '{');
 }
 
 template <class... Arguments>

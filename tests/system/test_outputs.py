@@ -129,6 +129,11 @@ class Places(Runs):
             self.refused(f"--out .*{name}, which is written beside it, is there already and is no file of a run", "--overwrite", "--out", "a.h5")
             (self.folder / name).unlink()
 
+    def test_a_file_whose_head_a_killed_run_had_not_written_yet_is_replaced(self):
+        (self.folder / "a.h5.new").write_bytes(bytes(2048) + b"what follows the head")
+        self.done("--out", "a.h5")
+        self.assertFalse((self.folder / "a.h5.new").exists())
+
     def test_the_default_output_is_no_input_either(self):
         with h5py.File(self.folder / "net.h5", "w") as file:
             times = file.create_dataset("spikes/input/timestamps", data=[1.0, 2.0])
