@@ -42,7 +42,6 @@ class DescriptionReader {
   void check_cell(Table& table, const Population& population);
   void warn_of_frozen(const Population& population, const CompiledModel& model);
   using Refuse = std::function<void(const std::string& parameter, const std::string& message)>;  // throws
-  void check_receptors(const Cell& cell, const ParameterValues& values, const Refuse& fail) const;
   void check_refractory(const Cell& cell, const ParameterValues& values, const Refuse& fail) const;
   void check_float(const Cell& cell, const ParameterValues& values, const Refuse& fail) const;
   void refuse_slow_membrane(Table& user, Table& root, const Population& population) const;

@@ -70,7 +70,6 @@ void DescriptionReader::check_cell(Table& table, const Population& population) {
     const bool milli = about && is_implausible(about->dimension, values(about->name));
     fail(fault->parameter, fault->message + (milli ? "; did you mean mV?" : ""));
   }
-  check_receptors(cell, values, fail);
   check_refractory(cell, values, fail);
   check_float(cell, values, fail);
   try {
@@ -79,16 +78,6 @@ void DescriptionReader::check_cell(Table& table, const Population& population) {
   } catch (const ConfigError& error) {
     table.fail("model", error.what());
   }
-}
-
-void DescriptionReader::check_receptors(const Cell& cell, const ParameterValues& values, const Refuse& fail) const {
-  const SteadyValues steady(cell.text->parameters, cell.text->constants, values, result_.dt);
-  for (const ReceptorText& receptor : cell.text->receptors)
-    for (const Expression& tau : receptor.time_constants)
-      if (!(steady.of(tau) > 0))
-        fail(cell.text->parameter(text_of(tau)) ? text_of(tau) : "",
-             fmt::format(": a time constant of the receptor '{}' is {:.12g} ms; it must be above 0", receptor.name,
-                         steady.of(tau) * 1e3));
 }
 
 void DescriptionReader::check_refractory(const Cell& cell, const ParameterValues& values, const Refuse& fail) const {

@@ -171,6 +171,7 @@ class Check(InFolder):
                 ({"wiring": 'file = "w.wmat"\nweight = "1 pA"'}, 2, "connection 'c': 'weight' is \"1 pA\", but the file gives the weights"),
                 ({"tau": "-5 ms"}, 2, "'tau_s' is \"-5 ms\": a time constant of the receptor 'EXC' is -5 ms; it must be above 0"),
                 ({"tau": "0 ms"}, 2, "it must be above 0"),
+                ({"tau": "1 ms * (2.5 - i)"}, 2, "population 'p': neuron 3: 'tau_s' is -0.0005: a time constant of the receptor 'EXC' is -0.5 ms"),
                 ({"initial": "-60 V"}, 2, "population 'p' initial: 'V' is \"-60 V\", more than 1 V; did you mean mV?"),
                 ({"times": '["10 ms", "20 ms"]'}, 0, "warning: stimulus 's': never acts: its series, from 0.01 s on, lies outside of its phases"),
                 ({"times": '["10 ms", "20 ms"]\nrepeats = 4\nevery = "30 ms"'}, 0, ""),

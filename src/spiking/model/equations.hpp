@@ -42,8 +42,7 @@ struct ReceptorText {
   std::size_t state;
   Dimension weight;
   WeightSign sign = WeightSign::any;
-  Expression factor;                       // an arrival adds factor * weight; null for 1
-  std::vector<Expression> time_constants;  // of its kernel
+  Expression factor;  // an arrival adds factor * weight; null for 1
 };
 struct AssignmentText {
   std::string name;

@@ -153,7 +153,9 @@ class ModelReader : private TextReader {
     receptor.weight = unit(entry, "unit");
     const Expression kernel = named(name, receptor.weight);
     const auto tau = [&](std::string_view key) {
-      return receptor.time_constants.emplace_back(value(entry, key, steady_, Dimension::time));
+      const Expression time = value(entry, key, steady_, Dimension::time);
+      require_above_0(time, "it must be above 0", fmt::format("a time constant of the receptor '{}'", receptor.name));
+      return time;
     };
     const auto decaying = [](const Expression& x, const Expression& time_constant) {
       return operation(Op::negate, {x}, x->dimension) / time_constant;
@@ -293,16 +295,23 @@ class ModelReader : private TextReader {
         Table own = entry(table, name);
         state.method = Method::rkf45;
         state.tolerance = value(own, "rkf45", steady_, state.dimension);
-        model_.requirements.push_back(
-            {.that = operation(Op::greater, {state.tolerance, number(0, state.dimension)}, Dimension::none, true),
-             .of = model_.parameter(text_of(state.tolerance)) ? text_of(state.tolerance) : "",
-             .otherwise = fmt::format("the error that rkf45 allows '{}' must be above 0", name)});
+        require_above_0(state.tolerance, fmt::format("the error that rkf45 allows '{}' must be above 0", name));
         own.finish();
       } else {
         state.method = static_cast<Method>(table.choice(name, kMethods));
       }
     }
     check_tolerances();
+  }
+
+  // `subject` is told with its value where that is a time.
+  void require_above_0(const Expression& value, std::string otherwise, std::string subject = "") {
+    model_.requirements.push_back(
+        {.that = operation(Op::greater, {value, number(0, value->dimension)}, Dimension::none, true),
+         .of = model_.parameter(text_of(value)) ? text_of(value) : "",
+         .otherwise = std::move(otherwise),
+         .subject = subject,
+         .value = subject.empty() ? nullptr : value});
   }
 
   void check_tolerances() {

@@ -30,6 +30,8 @@ struct NamedText {
 struct RequirementText {
   Expression that;
   std::string of, otherwise;
+  std::string subject = "";  // what `value`, a time, is said to be first; empty where nothing is
+  Expression value = nullptr;
 };
 
 struct SteadyText {

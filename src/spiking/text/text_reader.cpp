@@ -41,8 +41,13 @@ std::optional<ValueFault> fault_in(const SteadyText& text, const ParameterValues
       allowed += fmt::format("{} not above {}", parameter.low ? " and" : "", with_unit(high, parameter.dimension));
     return ValueFault{parameter.name, "; it " + allowed};
   }
-  for (const RequirementText& requirement : text.requirements)
-    if (steady.of(requirement.that) == 0) return ValueFault{requirement.of, ": " + requirement.otherwise};
+  for (const RequirementText& requirement : text.requirements) {
+    if (steady.of(requirement.that) != 0) continue;
+    const std::string found =
+        requirement.value ? fmt::format("{} is {:.12g} ms; ", requirement.subject, steady.of(requirement.value) * 1e3)
+                          : "";
+    return ValueFault{requirement.of, ": " + found + requirement.otherwise};
+  }
   return {};
 }
 
