@@ -14,4 +14,5 @@ esac
 cmake --preset dev >/dev/null
 cmake --build --preset dev --target lpl_version >/dev/null
 mapfile -t sources < <(git ls-files 'src/*.cpp' 'sim/*.cpp' ':!src/rate/cuda')
-run-clang-tidy -p build/dev -quiet -j "$(nproc)" ${checks:+-checks="$checks"} "${sources[@]}" 2>/dev/null
+run-clang-tidy -p build/dev -quiet -j "$(nproc)" ${checks:+-checks="$checks"} "${sources[@]}" 2>/dev/null |
+  { grep -v '^clang-tidy' || true; } # not the command of every file, only what was found

@@ -1,16 +1,19 @@
-# Source me: stages that run one after the other. All run, whatever fails; at the end each says how long it took.
-stages_summary=() stages_failed=0
+# Source me: stages that run one after the other. All run, whatever fails; at the end each says how long it took, and those
+# that failed say their last lines again.
+stages_summary=() stages_failed=()
+stages_logs=$(mktemp -d)
+trap 'rm -rf "$stages_logs"' EXIT
 
 # stage NAME COMMAND...
 stage() {
   local start=$SECONDS status=0
   echo "=== $1"
   set +e
-  (set -e; "${@:2}")
-  status=$?
+  (set -e; "${@:2}") 2>&1 | tee "$stages_logs/$1"
+  status=${PIPESTATUS[0]}
   set -e
   local verdict=passed
-  if [ $status -ne 0 ]; then verdict=FAILED stages_failed=1; fi
+  if [ $status -ne 0 ]; then verdict=FAILED stages_failed+=("$1"); fi
   echo "=== $1: $verdict"
   stages_summary+=("$(printf '%-28s %6d s  %s' "$1" $((SECONDS - start)) $verdict)")
 }
@@ -24,6 +27,11 @@ preset() {
 }
 
 end_of_stages() {
+  local name
+  for name in "${stages_failed[@]}"; do
+    echo "=== the end of: $name"
+    tail -n 40 "$stages_logs/$name"
+  done
   printf '%s\n' "${stages_summary[@]}"
-  exit $stages_failed
+  [ ${#stages_failed[@]} -eq 0 ]
 }

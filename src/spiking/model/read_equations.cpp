@@ -153,7 +153,7 @@ class ModelReader : private TextReader {
     receptor.weight = unit(entry, "unit");
     const Expression kernel = named(name, receptor.weight);
     const auto tau = [&](std::string_view key) {
-      const Expression time = value(entry, key, steady_, Dimension::time);
+      Expression time = value(entry, key, steady_, Dimension::time);
       require_above_0(time, "it must be above 0", fmt::format("a time constant of the receptor '{}'", receptor.name));
       return time;
     };
@@ -305,7 +305,7 @@ class ModelReader : private TextReader {
   }
 
   // `subject` is told with its value where that is a time.
-  void require_above_0(const Expression& value, std::string otherwise, std::string subject = "") {
+  void require_above_0(const Expression& value, std::string otherwise, const std::string& subject = {}) {
     model_.requirements.push_back(
         {.that = operation(Op::greater, {value, number(0, value->dimension)}, Dimension::none, true),
          .of = model_.parameter(text_of(value)) ? text_of(value) : "",

@@ -30,7 +30,7 @@ struct NamedText {
 struct RequirementText {
   Expression that;
   std::string of, otherwise;
-  std::string subject = "";  // what `value`, a time, is said to be first; empty where nothing is
+  std::string subject{};  // what `value`, a time, is said to be first; empty where nothing is
   Expression value = nullptr;
 };
 
