@@ -70,7 +70,7 @@ target_compile_options(lpl_rate_kernels PRIVATE -fmad=false --expt-relaxed-const
                        $<$<BOOL:${LPL_WERROR}>:-Werror=all-warnings>)
 add_library(lpl_rate_cuda STATIC src/rate/cuda/backend.cpp src/rate/cuda/convolution.cpp
             src/rate/cuda/convolution_plans.cpp src/rate/cuda/device.cpp ${exchange} src/rate/cuda/images.cpp src/rate/cuda/layout.cpp src/rate/cuda/maps.cpp
-            src/rate/cuda/step_memory.cpp)
+            src/rate/cuda/step_memory.cpp src/rate/cuda/thin_convolution.cpp)
 target_include_directories(lpl_rate_cuda SYSTEM PRIVATE ${CUDNN_INCLUDE} ${NCCL_INCLUDE})
 target_link_libraries(lpl_rate_cuda PUBLIC lpl_rate
                       PRIVATE lpl_rate_kernels CUDA::cudart CUDA::cublas ${CUDNN_LIBRARY} ${nccl} lpl_options)

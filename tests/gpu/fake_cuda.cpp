@@ -14,6 +14,7 @@
 #include "support/column_block.hpp"
 #include "support/sample_block.hpp"
 #include "support/serial_block.hpp"
+#include "support/warp.hpp"
 
 namespace lpl::rate::cuda {
 
@@ -37,6 +38,18 @@ cudaError_t for_each_sample(cudaStream_t stream, std::int64_t samples, const Bod
   check_launch(static_cast<std::size_t>(samples), (groups + block.groups - 1) / block.groups,
                block.groups * block.lanes, sizeof(float) * Body::kSums * kSampleThreads);
   enqueue(stream, [samples, body] { walk_samples(static_cast<Index>(samples), body); });
+  return cudaGetLastError();
+}
+
+template <class Body>
+cudaError_t for_each_warp(cudaStream_t stream, std::int64_t warps, const Body& body) {
+  if (warps == 0) return cudaSuccess;
+  if (warps < 0 || warps > INT32_MAX || body.maps.windows == 0) return cudaErrorInvalidValue;
+  const auto count = static_cast<Index>(warps);
+  check_launch((count + kBlockWarps - 1) / kBlockWarps, 1, kBlockWarps * kWarp, 0);
+  enqueue(stream, [count, body] {
+    for (Index warp = 0; warp < count; ++warp) body(SerialWarp(), warp);
+  });
   return cudaGetLastError();
 }
 

@@ -15,6 +15,7 @@
 #include "rate/cuda/launch.hpp"
 #include "rate/cuda/loops.hpp"
 #include "rate/cuda/maps.hpp"
+#include "rate/cuda/thin_convolution.hpp"
 #include "rate/data/augment.hpp"
 #include "rate/exchange.hpp"
 
@@ -283,6 +284,14 @@ Filters CudaBackend::prepare(const Convolution&, const Array& weight, const Arra
 
 Tensor CudaBackend::forward(const Convolution& layer, const Filters& filters, const Tensor& x, Trace* trace) {
   const auto& own = *static_cast<const DeviceFilters*>(filters.data.get());
+  const auto kept = std::make_shared<DeviceTrace>();
+  if (trace) trace->data = kept;
+  if (trace && layer.pool > 0) kept->winners = allocate<std::uint8_t>(*device_, layer.output(x.shape).size());
+  if (is_thin(layer, x)) {
+    Tensor y = new_tensor(layer.output(x.shape), x.precision);
+    thin_forward(*device_, layer, x, own.weights.get(), own.bias.get(), y, kept->winners.get());
+    return y;
+  }
   const Tensor convolved = new_tensor(layer.convolved(x.shape), x.precision);
   if (is_product(layer, x.shape))
     multiply(*device_, false, true, x.shape.samples, layer.out, layer.in, x.data.get(), own.weights.get(), x.precision,
@@ -291,10 +300,7 @@ Tensor CudaBackend::forward(const Convolution& layer, const Filters& filters, co
     convolutions_.forward(layer, x, own.weights.get(), convolved.data.get());
 
   const Windows windows = windows_of(layer, x.shape);
-  const auto kept = std::make_shared<DeviceTrace>();
-  if (trace) trace->data = kept;
   Tensor y = layer.pool == 0 ? convolved : new_tensor(layer.output(x.shape), x.precision);
-  if (trace && layer.pool > 0) kept->winners = allocate<std::uint8_t>(*device_, y.shape.size());
   pool(windows, own.bias.get(), layer.rectified, convolved, y, kept->winners.get());
   if (layer.pool == 0 && layer.rectified) kept->y = y.data;
   return y;
@@ -315,6 +321,9 @@ void CudaBackend::add_gradient(const Convolution& layer, std::span<const Trace> 
 
 void CudaBackend::add_slice_gradient(const Convolution& layer, const Trace& trace, const Tensor& x, const Tensor& dy,
                                      Array& weight, Array& bias) {
+  if (is_thin(layer, x) && is_of_means(dy))
+    return add_thin_gradient(*device_, layer, x, static_cast<const DeviceTrace*>(trace.data.get())->winners.get(), dy,
+                             weight, bias);
   const Tensor dense = unpooled_gradient(layer, trace, x, dy, &bias);
   if (Bfloat* const rounded = gradients_.beside(weight);
       rounded && x.precision == Precision::bfloat16 && !is_product(layer, x.shape))

@@ -8,6 +8,7 @@
 #include "rate/cuda/elements.hpp"
 #include "rate/cuda/map_bodies.hpp"
 #include "rate/cuda/sum_bodies.hpp"
+#include "rate/cuda/thin_bodies.hpp"
 #include "rate/cuda/tile_bodies.hpp"
 #include "rate/loss_bodies.hpp"
 #include "rate/normalisation.hpp"

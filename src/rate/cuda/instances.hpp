@@ -83,6 +83,11 @@ LPL_FOR_EACH_SAMPLE(UnpoolTiles<Bfloat, Bfloat, 1, 8>);
 LPL_FOR_EACH_SAMPLE(UnpoolTiles<Bfloat, Bfloat, 2, 1>);
 LPL_FOR_EACH_SAMPLE(UnpoolTiles<Bfloat, Bfloat, 2, 8>);
 
+template cudaError_t for_each_warp(cudaStream_t, std::int64_t, const ThinPool<1>&);
+template cudaError_t for_each_warp(cudaStream_t, std::int64_t, const ThinPool<3>&);
+template cudaError_t for_each_warp(cudaStream_t, std::int64_t, const ThinGradient<1>&);
+template cudaError_t for_each_warp(cudaStream_t, std::int64_t, const ThinGradient<3>&);
+
 LPL_SUM_COLUMNS(Rows);
 LPL_SUM_COLUMNS(FlowingGradient<float, float>);
 LPL_SUM_COLUMNS(FlowingGradient<float, Bfloat>);

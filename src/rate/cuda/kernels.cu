@@ -26,6 +26,41 @@ __global__ void __launch_bounds__(kSampleThreads) for_each_sample_kernel(Index g
   }
 }
 
+// A warp of threads.
+struct Warp {
+  template <class T>
+  struct Each {
+    T own;
+    __device__ T& operator[](Index) { return own; }
+    __device__ const T& operator[](Index) const { return own; }
+  };
+
+  template <class F>
+  __device__ void each(F f) const {
+    f(threadIdx.x % kWarp);
+  }
+  __device__ void multiply(const Each<LeftFactor>& left, const Each<RightFactor>& right,
+                           Each<ProductPart>& product) const {
+    const std::uint32_t(&a)[4] = left.own.pairs, (&b)[2] = right.own.pairs;
+    float(&c)[4] = product.own.values;
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, "
+        "{%0, %1, %2, %3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+  }
+  template <Index kCount, class Sums>
+  __device__ void add_rows(Each<Sums>& sums) const {
+    for (Index step = 4; step < kWarp; step *= 2) LPL_UNROLL
+    for (Index i = 0; i < kCount; ++i) sums.own.values[i] += __shfl_xor_sync(~0u, sums.own.values[i], step);
+  }
+};
+
+template <class Body>
+__global__ void __launch_bounds__(kBlockWarps* kWarp) for_each_warp_kernel(Index warps, Body body) {
+  const Index warp = blockIdx.x * kBlockWarps + threadIdx.x / kWarp;
+  if (warp < warps) body(Warp(), warp);
+}
+
 template <class Value>
 __global__ void sum_columns_kernel(Index rows, Index columns, Index chunks, Value value, double* parts) {
   __shared__ double sums[kLanes][kColumns];
@@ -142,6 +177,15 @@ cudaError_t for_each_sample(cudaStream_t stream, std::int64_t samples, const Bod
   const SampleBlock block = sample_block(groups, body.tiles.positions);
   const dim3 grid(static_cast<unsigned>(samples), (groups + block.groups - 1) / block.groups);
   for_each_sample_kernel<<<grid, dim3(block.groups, block.lanes), 0, stream>>>(groups, body);
+  return cudaGetLastError();
+}
+
+template <class Body>
+cudaError_t for_each_warp(cudaStream_t stream, std::int64_t warps, const Body& body) {
+  if (warps == 0) return cudaSuccess;
+  if (warps < 0 || warps > INT32_MAX || body.maps.windows == 0) return cudaErrorInvalidValue;
+  const auto count = static_cast<Index>(warps);
+  for_each_warp_kernel<<<(count + kBlockWarps - 1) / kBlockWarps, kBlockWarps * kWarp, 0, stream>>>(count, body);
   return cudaGetLastError();
 }
 

@@ -1,4 +1,4 @@
-// The kernels: five ways to hand the indices of a body (rate/cuda/bodies.hpp) to threads, and the views
+// The kernels: six ways to hand the indices of a body (rate/cuda/bodies.hpp) to threads, and the views
 // (rate/cuda/views.hpp), of which a block makes one. Each is enqueued on a stream
 // and returns the status of the launch.
 #pragma once
@@ -14,6 +14,7 @@ namespace lpl::rate::cuda {
 
 // Threads of a block, and blocks of a grid.
 inline constexpr Index kBlock = 256;
+inline constexpr Index kBlockWarps = 4;
 inline constexpr Index kColumns = 32;  // of a block that sums columns: one warp reads neighbouring columns
 inline constexpr Index kBlockColumns = 8,
                        kColumnLanes = 128;  // of a block of rate/loss_bodies.hpp: columns, and threads of one
@@ -27,6 +28,10 @@ cudaError_t for_each(cudaStream_t stream, std::int64_t count, const Body& body);
 // A body of rate/cuda/tile_bodies.hpp, one block a sample.
 template <class Body>
 cudaError_t for_each_sample(cudaStream_t stream, std::int64_t samples, const Body& body);
+
+// A body of rate/cuda/thin_bodies.hpp, for warps 0 to `warps` - 1. warps < 2^31.
+template <class Body>
+cudaError_t for_each_warp(cudaStream_t stream, std::int64_t warps, const Body& body);
 
 // parts[chunk x columns] = sums over the rows of each chunk of value(row, column), for chunks_of(rows) chunks.
 template <class Value>

@@ -45,6 +45,11 @@ void launch_samples(const Device& device, std::string_view kernel, std::int64_t 
   device.check(for_each_sample(device.stream(), samples, body), kernel);
 }
 
+template <class Body>
+void launch_warps(const Device& device, std::string_view kernel, std::int64_t warps, const Body& body) {
+  device.check(for_each_warp(device.stream(), warps, body), kernel);
+}
+
 // Sums over the rows of each column, cut into parts; `parts` points into `memory`.
 struct SummedColumns {
   std::shared_ptr<double> memory;
@@ -61,6 +66,14 @@ SummedColumns summed_columns(Device& device, std::string_view kernel, std::int64
       sum_columns(device.stream(), static_cast<Index>(rows), static_cast<Index>(columns), value, sums.memory.get()),
       kernel);
   return sums;
+}
+
+// The same sums, added to `to`.
+template <class Value>
+void add_sums(Device& device, std::string_view kernel, std::int64_t rows, std::int64_t columns, const Value& value,
+              Array& to) {
+  const SummedColumns sums = summed_columns(device, kernel, rows, columns, value);
+  launch(device, kernel, columns, AddSums{sums.parts, to.at()});
 }
 
 inline cublasOperation_t operation(bool transposed) { return transposed ? CUBLAS_OP_T : CUBLAS_OP_N; }

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
 #include <variant>
 
 #include "core/random.hpp"
@@ -82,12 +83,7 @@ void MapOperations::pool(const Windows& windows, const float* bias, bool rectifi
 
 namespace {
 
-// Sums over rows, added to `to`.
-template <class Value>
-void add_sums(Device& device, std::int64_t rows, std::int64_t columns, const Value& value, Array& to) {
-  const SummedColumns sums = summed_columns(device, "the kernel of the bias gradient", rows, columns, value);
-  launch(device, "the kernel of the bias gradient", columns, AddSums{sums.parts, to.at()});
-}
+constexpr std::string_view kBiasGradient = "the kernel of the bias gradient";
 
 template <class Gradient, class Element>
 void unpool_elements(Device& device, const FlowingGradient<Gradient, Element>& gradient, const Windows& windows,
@@ -96,7 +92,8 @@ void unpool_elements(Device& device, const FlowingGradient<Gradient, Element>& g
   const std::int64_t samples = dx.shape.samples, channels = dx.shape.channels;
   if (!tiles(windows)) {
     launch(device, "the unpooling kernel", dx.shape.size(), Unpool<Gradient, Element>{gradient, windows, to});
-    if (bias) add_sums(device, samples * windows.out.rows * windows.out.columns, channels, gradient, *bias);
+    if (bias)
+      add_sums(device, kBiasGradient, samples * windows.out.rows * windows.out.columns, channels, gradient, *bias);
     return;
   }
   const std::shared_ptr<float> totals = bias ? allocate<float>(device, samples * channels) : nullptr;
@@ -105,7 +102,7 @@ void unpool_elements(Device& device, const FlowingGradient<Gradient, Element>& g
                    UnpoolTiles<Gradient, Element, side, width>{tiles_of(windows), gradient.dy, gradient.everywhere,
                                                                gradient.winners, gradient.y, to, totals.get()});
   });
-  if (bias) add_sums(device, samples, channels, Rows{totals.get(), to_index(channels)}, *bias);
+  if (bias) add_sums(device, kBiasGradient, samples, channels, Rows{totals.get(), to_index(channels)}, *bias);
 }
 
 }  // namespace
