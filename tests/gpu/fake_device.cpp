@@ -1,4 +1,6 @@
 // The CUDA runtime on the host: everything is done at once, and while a stream is captured calls are kept and not done.
+// With LPL_DEVICE_LATE=0 or 1 what happens on the first or second stream of a device is done as late as it may be: when
+// somebody waits for it. So who does not wait for the other stream computes with what was there before.
 // Stricter than a device, which would compute something: whoever uses a stream that is none, memory that was freed, is
 // not there as a piece of an arena or ends earlier, or the host's memory where the device's belongs, ends the test, and
 // whoever asks for memory in a graph. Fresh memory is filled with what is no number, and so are pieces that are not
@@ -27,9 +29,15 @@
 
 #include "fake_stream.hpp"
 
-struct CUstream_st {};
+struct CUstream_st {
+  bool late = false;
+  std::size_t enqueued = 0, done = 0;
+  std::deque<std::function<void()>> waiting;  // those between
+};
 struct CUevent_st {
   bool captured = false;
+  cudaStream_t stream = nullptr;  // null before it is recorded
+  std::size_t after = 0;          // so much that was enqueued
 };
 struct CUgraph_st {
   struct Call {
@@ -229,13 +237,36 @@ void end_test(const char* why) {
   std::abort();
 }
 
+namespace {
+
+void run_until(cudaStream_t stream, std::size_t count) {
+  while (stream->done < count) {
+    const std::function<void()> call = std::move(stream->waiting.front());
+    stream->waiting.pop_front();
+    ++stream->done;
+    call();
+  }
+}
+
+void run(cudaStream_t stream, std::function<void()> call) {
+  ++stream->enqueued;
+  stream->waiting.push_back(std::move(call));
+  if (!stream->late) run_until(stream, stream->enqueued);
+}
+
+void run_before(const CUevent_st& event) {
+  if (event.stream) run_until(event.stream, event.after);
+}
+
+}  // namespace
+
 void watch_piece(cudaStream_t stream, void* memory, std::size_t bytes, bool there) {
   auto* const begin = static_cast<char*>(memory);
   const auto set = [=] { set_piece(begin, begin + bytes, there); };
   if (capture && stream == captured_stream)
     capture->calls.push_back({set, true});
   else
-    set();
+    run(stream, set);
 }
 
 void enqueue(cudaStream_t stream, std::function<void()> call) {
@@ -245,7 +276,7 @@ void enqueue(cudaStream_t stream, std::function<void()> call) {
   } else if (goes_wrong()) {
     fault_of_work = cudaErrorIllegalAddress;
   } else {
-    call();
+    run(stream, std::move(call));
   }
 }
 
@@ -340,7 +371,9 @@ const char* cudaGetErrorString(cudaError_t status) {
   }
 }
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* stream, unsigned) {
+  static int created = 0;
   *stream = *streams.insert(new CUstream_st).first;
+  (*stream)->late = created++ % 2 == number_of("LPL_DEVICE_LATE", -1);
   return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t stream) {
@@ -350,6 +383,7 @@ cudaError_t cudaStreamDestroy(cudaStream_t stream) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   if (!streams.contains(stream)) end_test("no stream of the device is waited for");
+  if (stream != captured_stream) run_until(stream, stream->enqueued);
   return wait(stream == captured_stream);
 }
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* event, unsigned) {
@@ -362,10 +396,19 @@ cudaError_t cudaEventDestroy(cudaEvent_t event) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream) {
   if (!streams.contains(stream)) end_test("an event of no stream of the device");
-  event->captured = capture && stream == captured_stream;
+  *event = {capture && stream == captured_stream, stream, stream->enqueued};
   return cudaSuccess;
 }
-cudaError_t cudaEventSynchronize(cudaEvent_t event) { return wait(event->captured); }
+cudaError_t cudaEventSynchronize(cudaEvent_t event) {
+  run_before(*event);
+  return wait(event->captured);
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t stream, cudaEvent_t event, unsigned) {
+  if (!streams.contains(stream)) end_test("no stream of the device waits");
+  if (stream == captured_stream) end_test("a recorded step waits for what is not recorded");
+  run(stream, [before = *event] { run_before(before); });
+  return cudaSuccess;
+}
 cudaError_t cudaDeviceGetDefaultMemPool(cudaMemPool_t* pool, int) {
   *pool = nullptr;
   return cudaSuccess;
@@ -412,7 +455,8 @@ cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
     return remember(cudaErrorInvalidValue);
   }
   if (!streams.contains(stream)) end_test("memory is freed on no stream of the device");
-  return cudaFree(memory);
+  run(stream, [memory] { cudaFree(memory); });
+  return cudaSuccess;
 }
 cudaError_t cudaFreeHost(void* memory) {
   std::free(memory);
@@ -468,7 +512,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t executable, cudaStream_t stream) {
   if (stream == captured_stream) return wait(true);
   for (const auto& [call, watches] : executable->calls)
     if (watches)
-      call();
+      run(stream, call);
     else
       enqueue(stream, call);
   return cudaSuccess;

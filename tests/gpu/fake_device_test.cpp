@@ -136,6 +136,60 @@ TEST_F(FakeDeviceDeathTest, ARecordedStepTakesNoMemoryButTheArenas) {
               HasSubstr("memory that was not noted is allocated in a step that is recorded"));
 }
 
+// A device whose stream `late` does its work as late as it may.
+struct LateDevice {
+  explicit LateDevice(const std::string& late) : setting("LPL_DEVICE_LATE", late), device(Device::open(0)) {}
+  Setting setting;
+  std::shared_ptr<Device> device;
+};
+constexpr const char *kMain = "0", *kSide = "1";
+
+// What went ahead is there for what comes next, whichever of them is late; what does not wait sees what was before.
+TEST_F(FakeDevice, WhatGoesAheadIsWaitedFor) {
+  for (const char* const late : {kMain, kSide}) {
+    const LateDevice other(late);
+    std::vector<float> host(1);
+    std::shared_ptr<float> made;
+    std::shared_ptr<float> result = allocate<float>(*other.device, 1);
+    cudaStream_t side = nullptr;
+    for (const int byte : {0, 0x3f}) {
+      other.device->ahead([&] {
+        side = other.device->stream();
+        made = allocate<float>(*other.device, 1);
+        cudaMemsetAsync(made.get(), byte, 4, side);
+      });
+      widen(made.get(), result.get(), 1, other.device->stream());
+      made.reset();
+      other.device->let_ahead();
+    }
+    other.device->download(host.data(), result.get(), 4);
+    EXPECT_NEAR(host[0], 0.747f, 1e-3f);  // 0x3f3f3f3f
+
+    const std::shared_ptr<float> shared = allocate<float>(*other.device, 1);
+    other.device->clear(shared.get(), 4);
+    other.device->download(host.data(), shared.get(), 4);
+    cudaMemsetAsync(shared.get(), 0x3f, 4, side);
+    other.device->download(host.data(), shared.get(), 4);
+    EXPECT_EQ(host[0] == 0.0f, late == kSide);
+    cudaStreamSynchronize(side);
+  }
+}
+
+// What goes ahead is of one step at a time: were it of all steps that the host has enqueued, memory would be, too.
+TEST_F(FakeDevice, WhatGoesAheadIsOfOneStep) {
+  constexpr std::int64_t kMebibyte = 1 << 20;
+  const LateDevice other(kMain);
+  const std::int64_t before = other.device->peak_memory();
+  for (int step = 0; step < 100; ++step) {
+    std::shared_ptr<void> made;
+    other.device->ahead([&] { made = other.device->allocate(kMebibyte); });
+    other.device->clear(made.get(), kMebibyte);
+    made.reset();
+    other.device->let_ahead();
+  }
+  EXPECT_LE(other.device->peak_memory() - before, 2 * kMebibyte);
+}
+
 TEST_F(FakeDeviceDeathTest, LaunchesStayWithinTheLimits) {
   check_launch(INT32_MAX, 65535, 1024, 163 << 10);
   EXPECT_DEATH(check_launch(std::size_t{1} << 31, 1, 1, 0), "a grid that is too large");

@@ -206,6 +206,8 @@ void CudaBackend::repeat(const Batch& batch, std::vector<Tensor> x,
   Recording& known = place->second;
   for (std::size_t s = 0; s < x.size(); ++s)
     device_->copy(known.x[s].data.get(), x[s].data.get(), x[s].shape.size() * bytes_of(x[s].precision));
+  x.clear();
+  device_->let_ahead();
   if (!arena_) make_arena();
   if (!known.graph) known.graph = device_->record(known.memory, arena_, [&] { step(known.x); });
   device_->launch(known.graph);
@@ -230,15 +232,19 @@ bool CudaBackend::makes_views(const ViewSource& source) {
     images_.reset();
     const auto side = static_cast<int>(source.side);
     if (ResidentImages::obstacle(*device_, *source.store, side).empty())
-      images_ = std::make_unique<ResidentImages>(*device_, source.store, side, source.normalisation);
+      device_->ahead(
+          [&] { images_ = std::make_unique<ResidentImages>(*device_, source.store, side, source.normalisation); });
   }
   return images_ != nullptr;
 }
 
 Tensor CudaBackend::make_views(const ViewSource& source, const std::vector<ViewRequest>& requests,
                                Precision precision) {
-  Tensor views = new_tensor({static_cast<std::int64_t>(requests.size()), 3, source.side, source.side}, precision);
-  images_->make(requests, precision, views.data.get());
+  Tensor views;
+  device_->ahead([&] {
+    views = new_tensor({static_cast<std::int64_t>(requests.size()), 3, source.side, source.side}, precision);
+    images_->make(requests, precision, views.data.get());
+  });
   return views;
 }
 

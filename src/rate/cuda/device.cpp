@@ -115,13 +115,19 @@ Device::Device(int index) : name_(fmt::format("CUDA device {}", index)), logging
   name_ += fmt::format(" ({})", properties.name);
   memory_ = static_cast<std::int64_t>(properties.totalGlobalMem);
   check(cudaSetDevice(index), "cudaSetDevice");
-  check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  for (cudaStream_t* const stream : {&main_, &side_})
+    check(cudaStreamCreateWithFlags(stream, cudaStreamNonBlocking), "cudaStreamCreateWithFlags");
+  stream_ = main_;
   check(cublasCreate(&blas_), "cublasCreate");
   check(cublasSetStream(blas_, stream_), "cublasSetStream");
   check(cudnnCreate(&dnn_), "cudnnCreate");
   check(cudnnSetStream(dnn_, stream_), "cudnnSetStream");
-  for (Staging& s : stagings_)
-    check(cudaEventCreateWithFlags(&s.sent, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  const auto create = [this](cudaEvent_t& event) {
+    check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+  };
+  for (Staging& s : stagings_) create(s.sent);
+  create(let_);
+  create(made_);
   // cuBLAS would otherwise allocate its own, which a graph cannot hold.
   check(cudaMalloc(&blas_workspace_, kBlasWorkspace), "cudaMalloc of the workspace of cuBLAS");
   check(cublasSetWorkspace(blas_, blas_workspace_, kBlasWorkspace), "cublasSetWorkspace");
@@ -134,7 +140,9 @@ Device::Device(int index) : name_(fmt::format("CUDA device {}", index)), logging
 
 // The process is about to end, or an error is on its way: nobody could do anything about another one.
 Device::~Device() {
-  cudaStreamSynchronize(stream_);
+  synchronise();
+  cudaEventDestroy(let_);
+  cudaEventDestroy(made_);
   for (Staging& s : stagings_) {
     cudaEventDestroy(s.sent);
     if (s.memory) cudaFreeHost(s.memory);
@@ -142,7 +150,8 @@ Device::~Device() {
   cudnnDestroy(dnn_);
   cublasDestroy(blas_);
   cudaFree(blas_workspace_);
-  cudaStreamDestroy(stream_);
+  cudaStreamDestroy(side_);
+  cudaStreamDestroy(main_);
 }
 
 void Device::log(std::string_view text) const {
@@ -173,9 +182,14 @@ void Device::fail_for_memory(std::string_view what) const {
                   name_, what, free >> 20, total >> 20));
 }
 
+cudaError_t Device::synchronise() const {
+  const cudaError_t side = cudaStreamSynchronize(side_), main = cudaStreamSynchronize(main_);
+  return side != cudaSuccess ? side : main;
+}
+
 void Device::settle(std::string_view call) const {
   if (!synchronous_ || recording_) return;
-  const cudaError_t status = cudaStreamSynchronize(stream_);
+  const cudaError_t status = synchronise();
   if (status != cudaSuccess) fail(status, call);
 }
 
@@ -305,15 +319,35 @@ Device::Graph Device::record(const std::shared_ptr<StepMemory>& memory, const st
   check(cudaGraphInstantiate(&executable, graph, 0), "cudaGraphInstantiate");
   return {executable, [device = shared_from_this(), arena](cudaGraphExec_t g) {
             // Where an exception is on its way, what was launched may wait for other ranks for ever.
-            if (std::uncaught_exceptions() == 0) cudaStreamSynchronize(device->stream_);
+            if (std::uncaught_exceptions() == 0) device->synchronise();
             cudaGraphExecDestroy(g);
           }};
 }
 
 void Device::launch(const Graph& graph) { check(cudaGraphLaunch(graph.get(), stream_), "cudaGraphLaunch"); }
 
+void Device::let_ahead() { check(cudaEventRecord(let_, main_), "cudaEventRecord"); }
+
+// Also where it fails, what was enqueued is waited for: its memory is given back in the order of the main stream.
+void Device::ahead(const std::function<void()>& enqueue) {
+  refuse_recording("what goes ahead");
+  check(cudaStreamWaitEvent(side_, let_, 0), "cudaStreamWaitEvent");
+  stream_ = side_;
+  std::exception_ptr failure;
+  try {
+    enqueue();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  stream_ = main_;
+  const cudaError_t recorded = cudaEventRecord(made_, side_), waiting = cudaStreamWaitEvent(main_, made_, 0);
+  if (failure) std::rethrow_exception(failure);
+  check(recorded, "cudaEventRecord");
+  check(waiting, "cudaStreamWaitEvent");
+}
+
 void Device::trim() {
-  check(cudaStreamSynchronize(stream_), "cudaStreamSynchronize");
+  check(synchronise(), "cudaStreamSynchronize");
   check(cudaMemPoolTrimTo(pool_, 0), "cudaMemPoolTrimTo");
 }
 

@@ -1,6 +1,7 @@
-// One CUDA device as the backend uses it: a stream on which everything is enqueued, memory that is given and taken in
-// the order of the stream, and the handles of cuBLAS and cuDNN. Only download() and the destructor wait for the device.
-// What is enqueued can be recorded instead, as a graph that is launched at once and any number of times.
+// One CUDA device as the backend uses it: a stream on which everything is enqueued but what goes ahead of it, memory
+// that is given and taken in the order of the stream, and the handles of cuBLAS and cuDNN. Only download() and the
+// destructor wait for the device. What is enqueued can be recorded instead, as a graph that is launched at once and any
+// number of times.
 //
 // To look for faults: LPL_CUDA_SYNC=1 waits for the device after every call, so that an error names the call that it
 // comes from; LPL_CUDA_LOG=1 says on stderr what was chosen.
@@ -31,6 +32,7 @@ class Device : public std::enable_shared_from_this<Device> {
   Device(const Device&) = delete;
   Device& operator=(const Device&) = delete;
 
+  // That of ahead() within it.
   cudaStream_t stream() const { return stream_; }
   cublasHandle_t blas() const { return blas_; }
   cudnnHandle_t dnn() const { return dnn_; }
@@ -74,6 +76,12 @@ class Device : public std::enable_shared_from_this<Device> {
   // What is done before memory is tried for again; nothing by default.
   void when_full(std::function<void()> give_back) { when_full_ = std::move(give_back); }
 
+  // What `enqueue` enqueues need not wait for what was enqueued before, but for the last let_ahead(): so it is done
+  // beside the step that came after that. What comes next waits for it, and may use the memory that was allocated
+  // within. It uses no other memory that changes.
+  void ahead(const std::function<void()>& enqueue);
+  void let_ahead();
+
   // Page-locked memory for `bytes` bytes, which send() copies to the device. It is used again a while later.
   void* staging(std::int64_t bytes);
   void send(void* to, const void* staged, std::int64_t bytes);
@@ -88,6 +96,8 @@ class Device : public std::enable_shared_from_this<Device> {
   std::shared_ptr<void> take_memory(std::int64_t bytes, std::string_view what);
   std::shared_ptr<void> allocate_in_arena(std::int64_t bytes);
   void refuse_deviation() const;
+  // Waits for both streams.
+  cudaError_t synchronise() const;
   // What enqueued work is to blame for is the call's where calls are waited for.
   void settle(std::string_view call) const;
   // Throws Error while a graph is being recorded.
@@ -102,7 +112,8 @@ class Device : public std::enable_shared_from_this<Device> {
   std::string name_;
   bool synchronous_ = false, logging_ = false;
   std::int64_t memory_ = 0;
-  cudaStream_t stream_ = nullptr;
+  cudaStream_t main_ = nullptr, side_ = nullptr, stream_ = nullptr;  // stream_: which of them is used
+  cudaEvent_t let_ = nullptr, made_ = nullptr;                       // of ahead()
   cudaMemPool_t pool_ = nullptr;
   cublasHandle_t blas_ = nullptr;
   cudnnHandle_t dnn_ = nullptr;
