@@ -331,15 +331,15 @@ TrainingDescription read_tables(Document& document, const std::string& name, Use
   d.label_column = static_cast<std::size_t>(learning.integer("label", 0, 100, 0));
   learning.finish();
 
-  d.optimizer = Optimizer(root.table("optimizer"), d.warnings).read();
+  d.optimizer = Optimizer(root.table_or_defaults("optimizer"), d.warnings).read();
   Table data = root.table("data");
   data.rename("data");
   d.data = read_data(data);
   data.finish();
-  Table readout = root.table("readout");
+  Table readout = root.table_or_defaults("readout");
   readout.rename("readout");
   d.readout = read_readout(readout, d.data);
-  Table record = root.table("record");
+  Table record = root.table_or_defaults("record");
   record.rename("record");
   d.record = read_records(record);
   std::vector<const char*> of_data;
@@ -366,7 +366,6 @@ TrainingDescription read_tables(Document& document, const std::string& name, Use
 
 TrainingDescription read(Document document, const std::string& name, std::vector<std::string> overrides,
                          std::optional<std::uint64_t> seed, Use use = Use::training) {
-  for (const char* optional : {"optimizer", "readout", "record"}) document.ensure_table(optional);
   if (seed) overrides.push_back(fmt::format("training.seed={}", *seed));
   resolve(document, overrides, {{"network", "net", "net", "net", ""}, {"learning", "rule", "rule", "rule", ""}});
   return read_tables(document, name, use);

@@ -387,7 +387,17 @@ TEST(Description, RefusesBadOverrides) {
   EXPECT_THAT(refusal(kSmall, {"phase.run.duration"}), testing::HasSubstr("write KEY=VALUE"));
   EXPECT_THAT(refusal(kSmall, {"population.exc.sise=3"}), testing::HasSubstr("did you mean 'size'?"));
   EXPECT_THAT(refusal(kSmall, {"phases.run.duration=2 s"}), testing::HasSubstr("did you mean 'phase'?"));
-  EXPECT_THAT(refusal(kSmall, {"rule.lpk.predictive.strength=2"}), testing::HasSubstr("no 'lpk'"));
+  EXPECT_THAT(refusal(kSmall, {"rule.lpk.predictive.strength=2"}), testing::HasSubstr("[rule.lpk] is not used"));
+  EXPECT_EQ(refusal(kSmall, {"population.exc.positons.random=true"}),
+            "net.sim (--set): population 'exc': key 'positons' is not known here; did you mean 'positions'?");
+}
+
+TEST(Description, OverridesMakeTheTablesThatAreNotWrittenOut) {
+  const std::string place = "positions = { random = true, extent = [\"1 mm\"] }\n";
+  EXPECT_EQ(read_simulation_text(kSmall, "net.sim",
+                                 {"population.exc.positions.random=true", "population.exc.positions.extent=[\"1 mm\"]"})
+                .canonical_text,
+            read_simulation_text(replaced(kSmall, "size = 10\n", "size = 10\n" + place), "net.sim").canonical_text);
 }
 
 struct Refusal {
