@@ -116,6 +116,7 @@ class Table {
   const void* node(std::string_view key) const;
   const void* find(std::string_view key);
   void define();
+  [[noreturn]] void fail_open(const std::vector<std::string>& open, const std::vector<ConfigError>& errors) const;
   // What [define] has; names of it in `text` count as used.
   const std::vector<Symbol>& definitions_for(std::string_view text) const;
   std::string expression_text(std::string_view key);

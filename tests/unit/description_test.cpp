@@ -284,8 +284,11 @@ TEST(Description, BadDefinitionsAreRefused) {
               testing::HasSubstr("net.sim:23:13: phase 'run': 'duration': there is no 'lost' "
                                  "here; did you mean 'last'?"));
   EXPECT_THAT(with("last = \"1 mV\"", "last"), testing::HasSubstr("net.sim:23:13: phase 'run'"));
-  EXPECT_THAT(with("a = \"2 * b\"\nb = \"a\"", "a"),
-              testing::HasSubstr("net.sim:2:10: define: 'a': there is no 'b' here"));
+  EXPECT_EQ(with("a = \"2 * b\"\nb = \"c\"\nc = \"1 / b\"", "a"),
+            "net.sim:3:5: define: 'b' is \"c\"; it leads back to itself (b, c, b), so that none of them has a value");
+  EXPECT_THAT(with("a = \"2 * a\"", "a"), testing::HasSubstr("net.sim:2:5: define: 'a' is \"2 * a\"; it leads back"));
+  EXPECT_THAT(with("a = \"2 * b\"\nb = \"2 * c\"", "a"),
+              testing::HasSubstr("net.sim:3:10: define: 'b': there is no 'c' here; known: nothing"));
   EXPECT_THAT(with("exp = 1", "exp"), testing::HasSubstr("'exp' cannot be a name"));
   EXPECT_THAT(with("a = \"1 / 0\"", "a * 1 s"),
               testing::HasSubstr("net.sim:2:5: define: 'a' is \"1 / 0\"; it must be a finite"));
