@@ -616,8 +616,10 @@ std::vector<std::string> Table::keys() {
   return result;
 }
 
-Table Table::table(std::string_view key) {
-  if (!find(key)) fail_missing(key);
+Table Table::table(std::string_view key, std::string_view holds) {
+  if (!find(key))
+    fail_missing({std::string(key)},
+                 fmt::format("the table [{}] is missing{}", key, holds.empty() ? "" : fmt::format(" (it {})", holds)));
   return table_or_defaults(key);
 }
 

@@ -65,7 +65,8 @@ class Table {
   // The keys, in the order in which they are written. All count as known.
   std::vector<std::string> keys();
 
-  Table table(std::string_view key);
+  // `holds`: what must stand there, for the error ("names a 'net'").
+  Table table(std::string_view key, std::string_view holds = "");
   // The same; an empty table, whose keys take their defaults, where the key is absent.
   Table table_or_defaults(std::string_view key);
   // The tables of a list, in order; empty where the key is absent.

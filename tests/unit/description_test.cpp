@@ -403,6 +403,17 @@ TEST(Description, OverridesMakeTheTablesThatAreNotWrittenOut) {
             read_simulation_text(replaced(kSmall, "size = 10\n", "size = 10\n" + place), "net.sim").canonical_text);
 }
 
+TEST(Description, ATableThatIsMissingAndATrainingAreNamed) {
+  EXPECT_THAT(refusal("[[phase]]\nname = \"run\"\nduration = \"1 s\"\n"),
+              testing::HasSubstr("the table [simulation] is missing (it may be empty, for a seed of 1"));
+  EXPECT_THAT(refusal(replaced(kSmall, "[simulation]", "[simulaton]")),
+              testing::HasSubstr("but there is 'simulaton'; did you mean 'simulation'?"));
+  const std::string training = "[training]\nseed = 1\n[network]\nnet = \"vgg11\"\n";
+  for (const std::vector<std::string>& overrides : {std::vector<std::string>{}, {"simulation.seed=3"}})
+    EXPECT_THAT(refusal(training, overrides),
+                testing::StartsWith("net.sim:3:1: description: [network] is of a training, which lpl_rate runs"));
+}
+
 struct Refusal {
   std::string name, from, to, message;
 };
