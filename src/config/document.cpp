@@ -62,13 +62,13 @@ std::vector<std::string> names_in(const toml::array& list) {
   return names;
 }
 
-// Walks one component of an override's path. Returns nullptr where a plain key is absent.
-toml::node* descend(toml::node& node, const std::string& part, const std::string& assignment) {
-  if (auto* table = node.as_table()) return table->get(part);
+// Walks one component of an override's path. A table that is not there is made.
+toml::node& descend(toml::node& node, const std::string& part, const std::string& assignment) {
+  if (auto* table = node.as_table()) return table->emplace<toml::table>(part).first->second;
   auto* list = node.as_array();
   if (!list) throw ConfigError(fmt::format("--set {}: nothing stands below '{}'", assignment, part));
   for (auto& entry : *list)
-    if (name_of_entry(entry) == part) return entry.as_table();
+    if (name_of_entry(entry) == part) return entry;
   const std::vector<std::string> names = names_in(*list);
   throw ConfigError(fmt::format("--set {}: no entry is named '{}'; {}", assignment, part,
                                 names.empty() ? "give those of the description a 'name'" : suggestion(part, names)));
@@ -123,16 +123,7 @@ void Document::set(const std::string& assignment) {
     parsed.insert("value", value);
   }
   toml::node* node = &content_->source;
-  for (std::size_t i = 0; i + 1 < parts.size(); ++i) {
-    toml::node* next = descend(*node, parts[i], assignment);
-    if (!next) {
-      std::vector<std::string> known;
-      for (const auto& [key, child] : *node->as_table()) known.emplace_back(key.str());
-      throw ConfigError(
-          fmt::format("--set {}: there is no '{}'; {}", assignment, parts[i], suggestion(parts[i], known)));
-    }
-    node = next;
-  }
+  for (std::size_t i = 0; i + 1 < parts.size(); ++i) node = &descend(*node, parts[i], assignment);
   auto* table = node->as_table();
   if (!table)
     throw ConfigError(fmt::format("--set {}: '{}' is {}, not a table with keys", assignment,
@@ -158,10 +149,6 @@ void Document::embed(const std::string& section, const std::string& name, Docume
     outer->insert_or_assign(name, std::move(other.content_->source));
   const auto& texts = other.content_->files.texts;
   content_->files.texts.insert(content_->files.texts.end(), texts.begin(), texts.end());
-}
-
-void Document::ensure_table(const std::string& name) {
-  if (!content_->source.contains(name)) content_->source.insert(name, toml::table{});
 }
 
 std::vector<std::string> Document::strings_in(const std::string& list, const std::string& key) const {

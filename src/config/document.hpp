@@ -29,11 +29,8 @@ class Document {
   ~Document();
 
   // Applies one "--set a.b.c=VALUE". VALUE is read as TOML, and as a plain string where it is none.
-  // Members of lists of tables are addressed by their `name`. Throws ConfigError.
+  // Members of lists of tables are addressed by their `name`; tables that are not there are made. Throws ConfigError.
   void set(const std::string& assignment);
-
-  // Adds an empty table [name] where there is none, so that overrides find it.
-  void ensure_table(const std::string& name);
 
   // True where [section.name] stands in the document.
   bool has_section(const std::string& section, const std::string& name) const;

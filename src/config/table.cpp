@@ -178,7 +178,7 @@ void Table::define() {
   std::vector<std::string> open = keys();
   while (!open.empty()) {
     std::vector<std::string> left;
-    std::optional<ConfigError> first;
+    std::vector<ConfigError> errors;
     for (const std::string& name : open) {
       if (!is_name(name) || is_reserved(name))
         fail(name,
@@ -190,13 +190,31 @@ void Table::define() {
         check(name, si, kAny, written(name));
         document_->definitions.push_back({name, value->dimension, lpl::number(si, value->dimension)});
       } catch (const ConfigError& error) {
-        if (!first) first = error;
         left.push_back(name);
+        errors.push_back(error);
       }
     }
-    if (left.size() == open.size()) throw *first;
+    if (left.size() == open.size()) fail_open(left, errors);
     open = std::move(left);
   }
+}
+
+// Of definitions without a value, each with its error: the first that names no other of them is to blame, and where
+// there is none, they go round in a circle.
+void Table::fail_open(const std::vector<std::string>& open, const std::vector<ConfigError>& errors) const {
+  std::vector<std::size_t> named;  // by each
+  for (std::size_t i = 0; i < open.size(); ++i) {
+    const auto stands_in = [text = written(open[i])](const std::string& name) { return has_word(text, name); };
+    const auto other = std::ranges::find_if(open, stands_in);
+    if (other == open.end()) throw errors[i];
+    named.push_back(static_cast<std::size_t>(other - open.begin()));
+  }
+  std::vector<std::string> circle;
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < open.size(); ++i) at = named[at];  // what leads to the circle lies behind
+  for (const std::size_t first = at; circle.empty() || at != first; at = named[at]) circle.push_back(open[at]);
+  fail(circle.front(), fmt::format("{}; it leads back to itself ({}, {}), so that none of them has a value",
+                                   stated(circle.front()), join(circle, ", "), circle.front()));
 }
 
 const std::vector<Symbol>& Table::definitions_for(std::string_view text) const {
@@ -598,8 +616,10 @@ std::vector<std::string> Table::keys() {
   return result;
 }
 
-Table Table::table(std::string_view key) {
-  if (!find(key)) fail_missing(key);
+Table Table::table(std::string_view key, std::string_view holds) {
+  if (!find(key))
+    fail_missing({std::string(key)},
+                 fmt::format("the table [{}] is missing{}", key, holds.empty() ? "" : fmt::format(" (it {})", holds)));
   return table_or_defaults(key);
 }
 

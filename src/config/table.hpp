@@ -65,7 +65,8 @@ class Table {
   // The keys, in the order in which they are written. All count as known.
   std::vector<std::string> keys();
 
-  Table table(std::string_view key);
+  // `holds`: what must stand there, for the error ("names a 'net'").
+  Table table(std::string_view key, std::string_view holds = "");
   // The same; an empty table, whose keys take their defaults, where the key is absent.
   Table table_or_defaults(std::string_view key);
   // The tables of a list, in order; empty where the key is absent.
@@ -116,6 +117,7 @@ class Table {
   const void* node(std::string_view key) const;
   const void* find(std::string_view key);
   void define();
+  [[noreturn]] void fail_open(const std::vector<std::string>& open, const std::vector<ConfigError>& errors) const;
   // What [define] has; names of it in `text` count as used.
   const std::vector<Symbol>& definitions_for(std::string_view text) const;
   std::string expression_text(std::string_view key);

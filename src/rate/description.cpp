@@ -296,10 +296,13 @@ enum class Use { training, judging, judging_finished };
 
 TrainingDescription read_tables(Document& document, const std::string& name, Use use) {
   Table root = document.root();
+  if (!root.has("network") && root.has("phase"))
+    root.fail("phase",
+              "[[phase]] is of a spiking network, which lpl_sim runs; lpl_rate takes trainings with a [network]");
   TrainingDescription d{};
   d.name = name;
   d.only_judged = use != Use::training;
-  Table training = root.table("training");
+  Table training = root.table("training", "may be empty: its keys have defaults");
   training.rename("training");
   d.seed = static_cast<std::uint64_t>(training.integer("seed", 0, kMany, 1));
   d.batch = training.integer("batch", 1, 1 << 20, 1024);
@@ -312,7 +315,7 @@ TrainingDescription read_tables(Document& document, const std::string& name, Use
     d.initial_parameters = use == Use::judging_finished ? training.text("initial") : training.file("initial");
   training.finish();
 
-  Table network = root.table("network");
+  Table network = root.table("network", "names a 'net'");
   network.rename("network");
   const std::string net = network.text("net");
   d.biases = network.flag("biases", true);
@@ -322,7 +325,7 @@ TrainingDescription read_tables(Document& document, const std::string& name, Use
   d.net = read_net(model_table(root, network, "net", "net", net), d.biases);
   network.finish();
 
-  Table learning = root.table("learning");
+  Table learning = root.table("learning", "names a 'rule'");
   learning.rename("learning");
   const std::string rule = learning.text("rule");
   d.objective = read_objective(model_table(root, learning, "rule", "rule", rule));
@@ -331,15 +334,15 @@ TrainingDescription read_tables(Document& document, const std::string& name, Use
   d.label_column = static_cast<std::size_t>(learning.integer("label", 0, 100, 0));
   learning.finish();
 
-  d.optimizer = Optimizer(root.table("optimizer"), d.warnings).read();
-  Table data = root.table("data");
+  d.optimizer = Optimizer(root.table_or_defaults("optimizer"), d.warnings).read();
+  Table data = root.table("data", "names a 'set'");
   data.rename("data");
   d.data = read_data(data);
   data.finish();
-  Table readout = root.table("readout");
+  Table readout = root.table_or_defaults("readout");
   readout.rename("readout");
   d.readout = read_readout(readout, d.data);
-  Table record = root.table("record");
+  Table record = root.table_or_defaults("record");
   record.rename("record");
   d.record = read_records(record);
   std::vector<const char*> of_data;
@@ -366,7 +369,6 @@ TrainingDescription read_tables(Document& document, const std::string& name, Use
 
 TrainingDescription read(Document document, const std::string& name, std::vector<std::string> overrides,
                          std::optional<std::uint64_t> seed, Use use = Use::training) {
-  for (const char* optional : {"optimizer", "readout", "record"}) document.ensure_table(optional);
   if (seed) overrides.push_back(fmt::format("training.seed={}", *seed));
   resolve(document, overrides, {{"network", "net", "net", "net", ""}, {"learning", "rule", "rule", "rule", ""}});
   return read_tables(document, name, use);

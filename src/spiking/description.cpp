@@ -18,6 +18,8 @@ namespace lpl::spiking {
 
 SimulationDescription DescriptionReader::read() {
   Table root = document_.root();
+  if (!root.has("phase") && root.has("network"))
+    root.fail("network", "[network] is of a training, which lpl_rate runs; lpl_sim takes networks with [[phase]]s");
   read_simulation_table(root);
   for (Table& table : root.tables("population")) {
     read_population(table, root);
@@ -44,7 +46,7 @@ SimulationDescription DescriptionReader::read() {
 }
 
 void DescriptionReader::read_simulation_table(Table& root) {
-  Table table = root.table("simulation");
+  Table table = root.table("simulation", "may be empty, for a seed of 1 and steps of 0.1 ms");
   table.rename("simulation");
   result_.dt = table.quantity("dt", Dimension::time, {1e-6, 1e-2}, "0.1 ms");
   grid_.dt = result_.dt;

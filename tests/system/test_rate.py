@@ -666,6 +666,12 @@ class Refusals(RateTest):
         (self.folder / "refused.h5").mkdir()
         self.assertIn("refused.h5 is a folder", self.refused())
 
+    def test_a_description_for_the_other_program(self):
+        for seed in ([], ["--seed", "3"]):
+            done = lpl_rate(self.write("spiking.sim", 'phase = [{ name = "run", duration = "1 s" }]'), *seed, cwd=self.folder)
+            self.assertEqual(done.returncode, 2, done.stderr)
+            self.assertIn("spiking.sim:1:9: description: [[phase]] is of a spiking network, which lpl_sim runs", done.stderr)
+
     def test_eval_of_what_is_no_trained_network(self):
         self.train("toy", text=description(net=LINEAR, data=CLUSTERS))
         for arguments in ([self.folder / "none.h5"], [self.write("text.h5", "no HDF5")], [self.folder / "toy.h5"]):

@@ -328,11 +328,20 @@ TEST(Currents, OfSlowProcessesMoveByTheirOwnSteps) {
 // --- Refusals --------------------------------------------------------------------------------------------------------
 
 TEST(Currents, ThatAreNoNumbersEndTheRun) {
-  const auto message = [](const std::string& value) {
-    return test::refusal([&] { added(current("value = \"" + value + "\""), 100); });
+  // Not as misuse, exit status 2, which a ConfigError would be.
+  const auto message = [](const std::string& value) -> std::string {
+    try {
+      added(current("value = \"" + value + "\""), 100);
+    } catch (const ConfigError&) {
+      return "misuse";
+    } catch (const Error& error) {
+      return error.what();
+    }
+    return "accepted";
   };
   EXPECT_EQ(message("1 pA / (0.0064 - t / 1 s)"),
-            "stimulus 's': the current is inf A at 0.0064 s; in size it must be a number up to 3.40282e+38");
+            "stimulus 's': the current is inf A at 0.0064 s; in size it must be a number up to 3.40282e+38; "
+            "look at its expressions");
   EXPECT_THAT(message("1 pA * log(20 - i)"), testing::HasSubstr("the current of neuron 20 is -inf A at 0 s"));
 }
 

@@ -284,8 +284,11 @@ TEST(Description, BadDefinitionsAreRefused) {
               testing::HasSubstr("net.sim:23:13: phase 'run': 'duration': there is no 'lost' "
                                  "here; did you mean 'last'?"));
   EXPECT_THAT(with("last = \"1 mV\"", "last"), testing::HasSubstr("net.sim:23:13: phase 'run'"));
-  EXPECT_THAT(with("a = \"2 * b\"\nb = \"a\"", "a"),
-              testing::HasSubstr("net.sim:2:10: define: 'a': there is no 'b' here"));
+  EXPECT_EQ(with("a = \"2 * b\"\nb = \"c\"\nc = \"1 / b\"", "a"),
+            "net.sim:3:5: define: 'b' is \"c\"; it leads back to itself (b, c, b), so that none of them has a value");
+  EXPECT_THAT(with("a = \"2 * a\"", "a"), testing::HasSubstr("net.sim:2:5: define: 'a' is \"2 * a\"; it leads back"));
+  EXPECT_THAT(with("a = \"2 * b\"\nb = \"2 * c\"", "a"),
+              testing::HasSubstr("net.sim:3:10: define: 'b': there is no 'c' here; known: nothing"));
   EXPECT_THAT(with("exp = 1", "exp"), testing::HasSubstr("'exp' cannot be a name"));
   EXPECT_THAT(with("a = \"1 / 0\"", "a * 1 s"),
               testing::HasSubstr("net.sim:2:5: define: 'a' is \"1 / 0\"; it must be a finite"));
@@ -387,7 +390,28 @@ TEST(Description, RefusesBadOverrides) {
   EXPECT_THAT(refusal(kSmall, {"phase.run.duration"}), testing::HasSubstr("write KEY=VALUE"));
   EXPECT_THAT(refusal(kSmall, {"population.exc.sise=3"}), testing::HasSubstr("did you mean 'size'?"));
   EXPECT_THAT(refusal(kSmall, {"phases.run.duration=2 s"}), testing::HasSubstr("did you mean 'phase'?"));
-  EXPECT_THAT(refusal(kSmall, {"rule.lpk.predictive.strength=2"}), testing::HasSubstr("no 'lpk'"));
+  EXPECT_THAT(refusal(kSmall, {"rule.lpk.predictive.strength=2"}), testing::HasSubstr("[rule.lpk] is not used"));
+  EXPECT_EQ(refusal(kSmall, {"population.exc.positons.random=true"}),
+            "net.sim (--set): population 'exc': key 'positons' is not known here; did you mean 'positions'?");
+}
+
+TEST(Description, OverridesMakeTheTablesThatAreNotWrittenOut) {
+  const std::string place = "positions = { random = true, extent = [\"1 mm\"] }\n";
+  EXPECT_EQ(read_simulation_text(kSmall, "net.sim",
+                                 {"population.exc.positions.random=true", "population.exc.positions.extent=[\"1 mm\"]"})
+                .canonical_text,
+            read_simulation_text(replaced(kSmall, "size = 10\n", "size = 10\n" + place), "net.sim").canonical_text);
+}
+
+TEST(Description, ATableThatIsMissingAndATrainingAreNamed) {
+  EXPECT_THAT(refusal("[[phase]]\nname = \"run\"\nduration = \"1 s\"\n"),
+              testing::HasSubstr("the table [simulation] is missing (it may be empty, for a seed of 1"));
+  EXPECT_THAT(refusal(replaced(kSmall, "[simulation]", "[simulaton]")),
+              testing::HasSubstr("but there is 'simulaton'; did you mean 'simulation'?"));
+  const std::string training = "[training]\nseed = 1\n[network]\nnet = \"vgg11\"\n";
+  for (const std::vector<std::string>& overrides : {std::vector<std::string>{}, {"simulation.seed=3"}})
+    EXPECT_THAT(refusal(training, overrides),
+                testing::StartsWith("net.sim:3:1: description: [network] is of a training, which lpl_rate runs"));
 }
 
 struct Refusal {

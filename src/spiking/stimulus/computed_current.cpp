@@ -56,9 +56,10 @@ class CurrentActor : public Actor {
   double interval() const { return dt_ * static_cast<double>(device_.every); }
   bool can_be_added(float value) const { return std::abs(value) <= static_cast<float>(device_.largest); }
   [[noreturn]] void refuse(const std::string& whose, float value, Step step) const {
-    throw ConfigError(fmt::format(
-        "stimulus '{}': the current{} is {} {} at {:.12g} s; in size it must be a number up to {:.6g}", device_.name,
-        whose, value, unit_of(device_.dimension), static_cast<double>(step) * dt_, device_.largest));
+    throw Error(fmt::format(
+        "stimulus '{}': the current{} is {} {} at {:.12g} s; in size it must be a number up to {:.6g}; look at its "
+        "expressions",
+        device_.name, whose, value, unit_of(device_.dimension), static_cast<double>(step) * dt_, device_.largest));
   }
 
   const ComputedCurrent& device_;
