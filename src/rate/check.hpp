@@ -2,12 +2,13 @@
 #pragma once
 
 #include "comm/communicator.hpp"
+#include "rate/backend.hpp"
 #include "rate/description.hpp"
 
 namespace lpl::rate {
 
-// Opens the data, prints the layers with shapes, parameters and arithmetic, and the memory that a rank needs.
+// Opens the data and the initial parameters, prints the layers with shapes, parameters and arithmetic, and the memory that a rank needs.
 // Collective. Throws Error where a run would not start.
-void check_training(const TrainingDescription& description, Communicator& comm);
+void check_training(const TrainingDescription& description, Backend& backend, Communicator& comm);
 
 }  // namespace lpl::rate

@@ -4,6 +4,7 @@
 #include "core/errors.hpp"
 #include "core/timers.hpp"
 #include "rate/evaluation.hpp"
+#include "rate/initial_parameters.hpp"
 #include "rate/plan.hpp"
 #include "rate/session.hpp"
 
@@ -17,7 +18,7 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
     // Of a result file, or where that is "", of training.initial.
     void load(const std::string& path) {
       if (path.empty())
-        load_parameters(description_.initial_parameters);
+        load_initial_parameters();
       else
         load_result(path);
       // Readouts are what is asked for, whether the run itself wanted any.
@@ -38,7 +39,7 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
           const std::string name = "/network/" + p->name;
           if (!file.exists(name)) throw ConfigError(fmt::format("{}: has no {}; has the run finished?", path, name));
           const h5::Dataset values = file.open_dataset(name);
-          set_array(*p, path, {values.shape().begin(), values.shape().end()}, values.read<float>());
+          set_array(*p, path, {values.shape().begin(), values.shape().end()}, values.read<float>(), backend_);
         }
       });
     }
