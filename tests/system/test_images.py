@@ -11,7 +11,7 @@ import time
 import unittest
 import zlib
 
-from support import LPL_RATE, ROOT, environment, h5py, lpl_rate
+from support import LPL_RATE, ROOT, environment, h5py, lpl_rate, small_disk
 from test_rate import LINEAR, SUPERVISED, RateTest, description
 
 import numpy as np
@@ -189,10 +189,28 @@ class Import(ImagesTest):
         np.save(self.folder / "float.npy", pictures / 255)
         self.assertIn("NumPy's type <f8", self.refusal(self.folder / "float.npy"))
         np.save(self.folder / "flat.npy", pictures.reshape(6, -1).astype(int))
-        self.assertRegex(self.refusal(self.folder / "flat.npy"), r"holds no images: .*; it has other numbers \(6, \d+\)$")
+        self.assertRegex(self.refusal(self.folder / "flat.npy"), r"holds no images: .*; it has other numbers \(6, \d+\): give another SOURCE")
         np.save(self.folder / "few.npy", labels[:5])
-        self.assertIn("holds no labels of 6 images, one or a row each; it has other numbers (5, 2)",
+        self.assertIn("holds no labels: one, or a row of them, for each of 6 images of "
+                      f"{self.folder}/x.npy; it has other numbers (5, 2): give --labels the file of these images",
                       self.refusal(self.folder / "x.npy", "--labels", self.folder / "few.npy"))
+
+    def test_empty_arrays_and_labels_of_other_images(self):
+        pictures = images_of(6, 8)
+        np.save(self.folder / "none.npy", pictures[:0])
+        self.assertIn("holds no images: uint8 (images, rows, columns)", message := self.refusal(self.folder / "none.npy"))
+        self.assertIn("it has an empty array (0, 8, 8, 3): give another SOURCE", message)
+        np.savez(self.folder / "few.npz", x=pictures, y=np.arange(5))
+        with h5py.File(self.folder / "few.h5", "w") as file:
+            file["x"], file["y"] = pictures, np.arange(5)
+        for name in ("few.npz", "few.h5"):
+            with self.subTest(name=name):
+                self.assertIn("the array y holds no labels: one, or a row of them, for each of 6 images; "
+                              "it has x: uint8 (6, 8, 8, 3); y: other numbers (5): give --label-array another",
+                              self.refusal(self.folder / name, "--label-array", "y"))
+                self.assertIn("has no array z; it has x: uint8 (6, 8, 8, 3); y: other numbers (5): give --array another",
+                              self.refusal(self.folder / name, "--array", "z"))
+                self.assertIn("labels       none\n", self.convert(self.folder / name, out=f"{name}.set.h5").stdout)
 
     def test_hdf5_and_several_sources(self):
         pictures = images_of(7, 8)
@@ -341,6 +359,23 @@ class Import(ImagesTest):
         done_file.write_text(f"{identity}\n{done}\n")
         self.convert(self.folder / "big.npy", "--side", 30, "--overwrite")
         self.assertEqual(self.stored()["images"].shape, (400, 30, 30, 3))
+
+    def test_nothing_stays_of_what_is_refused(self):
+        """Its sources have to change: no import could go on from there, not from what an earlier one has left either."""
+        for name, side in (("1.png", 9), ("2.png", 8)):
+            self.file(f"sizes/{name}", png(images_of(1, side)[0]))
+        before = sorted(self.folder.iterdir())
+        self.assertIn("image 1 is 8 x 8 pixels, not 9 x 9: give --side", self.refusal(self.folder / "sizes"))
+        self.assertEqual(sorted(self.folder.iterdir()), before)
+        self.file("sizes/2.png", b"no picture")
+        self.assertIn("2.png: cannot be read as a picture", self.refusal(self.folder / "sizes", "--side", 9))
+        self.assertEqual(sorted(self.folder.iterdir()), before)
+
+    def test_nothing_stays_where_there_is_no_room(self):
+        np.save(self.folder / "big.npy", images_of(60, side=500))
+        with small_disk(self.folder / "disk", "20m") as disk:
+            self.assertIn("No space left on device", self.convert(self.folder / "big.npy", out="disk/set.h5", code=1).stderr)
+            self.assertEqual(list(disk.iterdir()), [])
 
     def test_what_is_none(self):
         self.assertIn("holds no .png, .jpg or .jpeg", self.refusal(self.file("empty/x.txt", b"x").parent))
