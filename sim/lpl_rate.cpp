@@ -108,7 +108,7 @@ ExitCode train(const ProgramOptions& options, const std::string& device, const T
   print_device(*backend, comm);
   const TrainingOutputs outputs{options.out, more.events, behind_links(more.parameters), options.overwrite};
   std::vector<OutputFile> exports;
-  if (!outputs.parameters.empty()) exports.push_back({"--export", outputs.parameters, more.parameters});
+  if (!outputs.parameters.empty()) exports.push_back({"--export", outputs.parameters, more.parameters, kTensors});
   const auto locks = claim_outputs(options, exports, training.files.texts, data_files(training), facts, comm,
                                    {"--events", outputs.events});
   const TrainingSummary summary =

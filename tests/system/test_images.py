@@ -333,6 +333,10 @@ class Import(ImagesTest):
         done = self.convert(path, "--overwrite", out="thesis.txt", code=2)
         self.assertIn('thesis.txt: is a text that begins "chapter one", and --overwrite replaces only a set of images', done.stderr)
         self.assertEqual((self.folder / "thesis.txt").read_text(), "chapter one")
+        (self.folder / "new.h5.part").write_text("chapter two")
+        done = self.convert(path, "--overwrite", out="new.h5", code=2)
+        self.assertIn('new.h5.part: is a text that begins "chapter two", and --overwrite replaces only a set of images', done.stderr)
+        self.assertEqual((self.folder / "new.h5.part").read_text(), "chapter two")
 
     def test_goes_on_where_it_was_ended(self):
         pictures = images_of(400, side=300)

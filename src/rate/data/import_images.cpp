@@ -609,12 +609,13 @@ ImageSetLayout import_images(const ImportOptions& options, ProgressStyle style) 
   const Sources sources = open_sources(options);
   ImageSetLayout layout = layout_of(sources, options);
   const std::vector<std::string> files = input_files(sources, options);
-  const OutputFile out{"--out", behind_links(options.out), options.out};
+  const OutputFile out{"--out", behind_links(options.out), options.out, kImageSet};
   const auto locks = claim_outputs({out}, files);
   if (options.overwrite)
-    check_overwritten(out, kImageSet);
+    check_kind(out);
   else if (fs::exists(out.path))
     throw ConfigError(options.out + ": is there already; give another --out, or --overwrite");
+  check_kind({"--out", out.path + ".part", options.out + ".part", kImageSet});
 
   ImageSetWriter writer(out.path, layout, identity_of(files, layout, options));
   try {
