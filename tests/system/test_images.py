@@ -471,6 +471,8 @@ class Trained(ImagesTest):
         parts = seen("training", 24) + seen("validation", 6) + seen("test", 10)
         self.assertEqual(sorted(parts), list(range(40)))
         seen("training", 36, "--set", "data.test_fraction=0.1", "--set", "data.validation_fraction=0")
+        refused = lpl_rate("eval", self.folder / "run.h5", "--set", "data.test_fraction=0.99", "--out", self.folder / "none.h5")
+        self.assertRegex(refused.stderr, "learn from 0 images and are tested on 40 of .*; give it more images, or hold fewer of them out")
 
     def test_activity_of_images_without_labels(self):
         self.write_set("train.h5", 40)
@@ -534,7 +536,16 @@ class Trained(ImagesTest):
         message = self.refused("record.validation_every=2", "data.validation_fraction=0", text=self.text("test_fraction = 0.2"),
                                arguments=["--set", "readout.wanted=false"])
         self.assertIn("record: 'validation_every' is 2", message)
-        self.assertIn("has 0 images for validation", message)
+        self.assertIn("has 0 images for validation: 2 or more have losses; give a larger data.validation_fraction", message)
+
+    def test_too_few_images_to_train_on(self):
+        """What to do depends on why they are few."""
+        alone = ["readout.wanted=false", "training.batch=10"]
+        for fraction, advice in ((0.9, "4 images to train on: give a batch of 2 to 4"), (0.95, "2 images to train on: give a batch of 2"),
+                                 (0.975, "1 images to train on: give it more images, or hold fewer of them out "
+                                         "(data.test_fraction, data.folds, data.validation_fraction)")):
+            message = self.refused(*alone, text=self.text(f"test_fraction = {fraction}\nvalidation_fraction = 0"))
+            self.assertRegex(message, rf"training: 'batch' is 10; .* has {re.escape(advice)}$")
 
     def test_augmentation_can_be_switched_off(self):
         """Without any, both views are the same: nothing to predict."""
@@ -584,7 +595,11 @@ class Trained(ImagesTest):
             self.assertTrue((pull == 0).all() if gap == 2 else (pull > 0).all(), (gap, pull))
         settings = ["readout.wanted=false", "data.gap=1"]
         self.assert_same(self.train("one", *settings, text=text), self.train("three", *settings, text=text, ranks=3))
-        self.assertIn("has 0 pairs of frames to train on", self.refused("data.gap=6", "readout.wanted=false", text=text))
+        message = self.refused("data.gap=6", "readout.wanted=false", text=text)
+        self.assertRegex(message, "data: 'gap' is 6; .* has 0 pairs of frames to train on: give a smaller gap, or longer sequences$")
+        message = self.refused("data.gap=5", "record.validation_every=1", "readout.wanted=false", "training.batch=4", "data.validation_fraction=0.1",
+                               text=text)
+        self.assertRegex(message, "'validation_every' is 1; .* give a larger data.validation_fraction, or a smaller data.gap$")
 
     def test_splits_keep_groups_whole(self):
         """Four folds of eight groups of five: each has two groups."""
