@@ -7,8 +7,8 @@
 
 namespace lpl::rate {
 
-// Opens the data and the initial parameters, prints the layers with shapes, parameters and arithmetic, and the memory that a rank needs.
-// Collective. Throws Error where a run would not start.
+// Opens the data, reads the initial parameters, and prints the layers with shapes, parameters and arithmetic, and the
+// memory that a rank needs. Collective. Throws Error where a run would not start.
 void check_training(const TrainingDescription& description, Backend& backend, Communicator& comm);
 
 }  // namespace lpl::rate

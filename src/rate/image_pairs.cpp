@@ -254,12 +254,11 @@ class Augmented final : public Views {
     const ImageSubset &train = set_.readout_train, &test = set_.test;
     const char* way_out = d.only_judged ? "" : ", or set readout.wanted = false";
     if (train.images.empty() || test.images.empty())
-      throw ConfigError(fmt::format("{}: readouts learn from {} images and are tested on {} of {}; give {}{}", d.name,
-                                    train.images.size(), test.images.size(), name_,
-                                    test.images.empty()
-                                        ? "it images for test (data.test, data.test_fraction or data.folds)"
-                                        : more_images(d),
-                                    way_out));
+      throw ConfigError(fmt::format(
+          "{}: readouts learn from {} images and are tested on {} of {}; give {}{}", d.name, train.images.size(),
+          test.images.size(), name_,
+          test.images.empty() ? "it images for test (data.test, data.test_fraction or data.folds)" : more_images(d),
+          way_out));
     if (train.store->columns().empty() || train.store->columns() != test.store->columns())
       throw ConfigError(
           fmt::format("{}: readouts learn from images labelled by {} and are tested on images labelled by "
