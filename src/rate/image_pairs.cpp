@@ -37,6 +37,7 @@ class StoreImages final : public JudgedImages {
   }
 
   std::int64_t count() const override { return static_cast<std::int64_t>(subset_.images.size()); }
+  const std::vector<std::int64_t>& images() const override { return subset_.images; }
   const std::vector<LabelColumn>& columns() const override { return subset_.store->columns(); }
   const std::vector<std::vector<std::int32_t>>& labels() const override { return labels_; }
   std::vector<float> make(std::int64_t first, std::int64_t n) override {
