@@ -177,7 +177,7 @@ class Places(Runs):
         self.write("thesis.txt", "chapter one")
         (self.folder / "other.h5").symlink_to("thesis.txt")
         self.refused("lpl_sim: other.h5: is there already", "--out", "other.h5")
-        self.refused("lpl_sim: --checkpoint other.h5: is no checkpoint", "--checkpoint", "other.h5")
+        self.refused("lpl_sim: --checkpoint other.h5: is a text", "--checkpoint", "other.h5")
 
     def test_a_link_stays_a_link(self):
         (self.folder / "link.h5").symlink_to("target.h5")
