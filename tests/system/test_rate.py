@@ -169,7 +169,7 @@ class OneResult(RateTest):
         settings = ["training.accumulate=2", "data.blocks_per_epoch=5"]
         for way, rule, more in (("stale", STALE, []), ("end_to_end", SUPERVISED, END_TO_END)):
             with self.subTest(way):
-                checkpoint = self.folder / "accumulate.checkpoint"
+                checkpoint = self.folder / f"{way}.checkpoint"
                 text = description(rule, net)
                 expected = self.train("one", *settings, *more, text=text,
                                       arguments=["--checkpoint", checkpoint, "--checkpoint-every", "1us"])
