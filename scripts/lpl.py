@@ -20,6 +20,7 @@ Exit status: 0 done, 1 failed, 2 misused.
 import argparse
 import contextlib
 import pathlib
+import signal
 import sys
 
 import distribution_python  # noqa: F401
@@ -228,4 +229,5 @@ def main(arguments=None):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # quiet where the reader ends first (| head)
     sys.exit(main())

@@ -45,7 +45,9 @@ void add_options(CLI::App& app, rate::ImportOptions& options, ProgressStyle& pro
   app.add_option_function<std::string>(
          "--progress", [&](const std::string& word) { progress = style_of(word); }, "auto, bar, lines or none")
       ->check(CLI::IsMember({"auto", "bar", "lines", "none"}));
-  app.footer("An import that was ended goes on where it was when it is started again.");
+  app.footer(
+      "An import that was ended goes on where it was when it is started again, from OUT.part; of one that was refused "
+      "nothing stays.");
 }
 
 ExitCode import(int argc, char** argv) {
@@ -59,6 +61,7 @@ ExitCode import(int argc, char** argv) {
     fmt::print("images       {}, {} x {}, {}\n", set.count, set.side, set.side, set.channels == 1 ? "grey" : "RGB");
     for (const LabelColumn& column : set.columns)
       fmt::print("labels       {}: {} classes\n", column.name, column.classes);
+    if (set.columns.empty()) fmt::print("labels       none\n");
     if (options.sequences) fmt::print("sequences    {}, one frame in {} kept\n", set.groups.back() + 1, options.every);
     fmt::print("output       {}\n", options.out);
     return ExitCode::done;

@@ -18,6 +18,7 @@
 #include "rate/check.hpp"
 #include "rate/pairs.hpp"
 #include "rate/run.hpp"
+#include "rate/training_state.hpp"
 
 namespace {
 
@@ -98,15 +99,16 @@ ExitCode train(const ProgramOptions& options, const std::string& device, const T
   if (comm.rank() == 0)
     for (const std::string& warning : training.warnings) fmt::print(stderr, "warning: {}\n", warning);
   const std::unique_ptr<Backend> backend = make_backend(device, comm);
+  RunFacts facts = facts_of(options, comm, training);
   if (options.check) {
-    check_training(training, comm);
+    check_resumable<TrainingState>(options, facts, data_files(training), comm);
+    check_training(training, *backend, comm);
     return ExitCode::done;
   }
   print_device(*backend, comm);
   const TrainingOutputs outputs{options.out, more.events, behind_links(more.parameters), options.overwrite};
   std::vector<OutputFile> exports;
-  if (!outputs.parameters.empty()) exports.push_back({"--export", outputs.parameters, more.parameters});
-  RunFacts facts = facts_of(options, comm, training);
+  if (!outputs.parameters.empty()) exports.push_back({"--export", outputs.parameters, more.parameters, kTensors});
   const auto locks = claim_outputs(options, exports, training.files.texts, data_files(training), facts, comm,
                                    {"--events", outputs.events});
   const TrainingSummary summary =

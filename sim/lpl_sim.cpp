@@ -9,6 +9,7 @@
 #include "spiking/engine.hpp"
 #include "spiking/model/kernel.hpp"
 #include "spiking/pages.hpp"
+#include "spiking/state.hpp"
 
 namespace {
 
@@ -61,10 +62,6 @@ ExitCode run(const ProgramOptions& options, int dry_run, std::optional<ExchangeF
     });
     return ExitCode::done;
   }
-  if (options.check) {
-    check_network(simulation, comm);
-    return ExitCode::done;
-  }
   RunFacts facts{.program = "lpl_sim",
                  .command_line = options.command_line,
                  .ranks = comm.size(),
@@ -72,6 +69,11 @@ ExitCode run(const ProgramOptions& options, int dry_run, std::optional<ExchangeF
                  .dt = simulation.dt,
                  .description = simulation.canonical_text,
                  .fixed_text = simulation.fixed_text};
+  if (options.check) {
+    check_resumable<SimulationState>(options, facts, simulation.files.data, comm);
+    check_network(simulation, comm);
+    return ExitCode::done;
+  }
   const auto locks = claim_outputs(options, {}, simulation.files.texts, simulation.files.data, facts, comm);
   Engine engine(simulation, comm, form);
   const RunSummary summary = engine.run(options.out, facts, options.progress, options.checkpoint);

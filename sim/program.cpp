@@ -117,7 +117,7 @@ void add_options(CLI::App& app, const ProgramEntry& program, ProgramOptions& opt
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
   app.add_flag("--overwrite", options.overwrite,
-               "Replace what is at the outputs, also where it is another run's; at --out, results only");
+               "Replace what is at the outputs, also where it is another run's; never what is of another kind");
   app.add_option("--seed", options.seed, "Random seed, in place of the description's")
       ->check(CLI::Range(std::int64_t{0}, std::numeric_limits<std::int64_t>::max()));
   app.add_option_function<std::string>(
@@ -198,13 +198,13 @@ std::vector<OutputLock> claim_outputs(const ProgramOptions& options, const std::
       with_checkpoint.push_back(checkpoint.resume_from);
       check_outputs(outputs, with_checkpoint);
     }
-    if (!checkpoint.path.empty()) outputs.push_back({"--checkpoint", checkpoint.path, options.given_checkpoint});
+    if (!checkpoint.path.empty())
+      outputs.push_back({"--checkpoint", checkpoint.path, options.given_checkpoint, kCheckpoint});
     locks = lpl::claim_outputs(outputs, inputs);
     facts.inputs = with_checksums(data);
-    if (options.overwrite)
-      check_overwritten(outputs.front(), kResult);
-    else
-      refuse_to_replace(options, more, facts);
+    for (const OutputFile& output : outputs)  // what is resumed from may be damaged (--fall-back)
+      if ((options.overwrite || output.kind != kResult) && output.path != checkpoint.resume_from) check_kind(output);
+    if (!options.overwrite) refuse_to_replace(options, more, facts);
     if (!folder.path.empty()) make_output_folder(folder, outputs);
   });
   facts.inputs = from_bytes<std::vector<InputFile>>(comm.broadcast(to_bytes(facts.inputs), 0));

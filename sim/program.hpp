@@ -55,6 +55,17 @@ std::vector<OutputLock> claim_outputs(const ProgramOptions& options, const std::
                                       const std::vector<std::string>& texts, const std::vector<std::string>& data,
                                       RunFacts& facts, Communicator& comm, const OutputFile& folder = {});
 
+// Collective. What --resume names, as the run would read it before its first step, with the files `data`. Throws
+// ConfigError where it cannot be resumed from.
+template <class State>
+void check_resumable(const ProgramOptions& options, const RunFacts& facts, const std::vector<std::string>& data,
+                     Communicator& comm) {
+  agree(comm, [&] {
+    if (comm.rank() == 0 && !options.checkpoint.resume_from.empty())
+      resume<State>(options.checkpoint, {facts.program, State::kVersion, facts.fixed_text, with_checksums(data)});
+  });
+}
+
 // Says how to go on after a signal, and returns the exit status.
 ExitCode interrupted(const ProgramOptions& options, Communicator& comm);
 

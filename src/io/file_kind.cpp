@@ -68,7 +68,8 @@ std::string what_is(const std::string& path) {
     if (has("git_revision") && (has("lpl_sim") || has("lpl_rate"))) return kResult;
     return has("lpl images ") ? kImageSet : "an HDF5 file of another kind";
   }
-  if (is_checkpoint(path)) return "a checkpoint";
+  if (is_checkpoint(path)) return kCheckpoint;
+  if (head.size() > 8 && head[7] == '\0' && head[8] == '{') return kTensors;
   const std::string line = head.substr(0, std::min(head.find_first_of("\r\n"), kHead));
   return printable(line) == line ? fmt::format("a text that begins {}", in_quotes(line)) : "a file of another kind";
 }

@@ -17,6 +17,8 @@ std::string hint_at_kind(const std::string& path);
 inline constexpr const char* kNoFile = "an empty file";  // or none
 inline constexpr const char* kResult = "a result of lpl_sim or lpl_rate";
 inline constexpr const char* kImageSet = "a set of images";
+inline constexpr const char* kCheckpoint = "a checkpoint";
+inline constexpr const char* kTensors = "a safetensors file";
 std::string what_is(const std::string& path);
 
 }  // namespace lpl

@@ -178,8 +178,16 @@ std::int64_t ImageSetWriter::said_done(const std::string& identity) const {
   return std::clamp<std::int64_t>(done, 0, count_);
 }
 
-// All of the file but the pixels, which have their place in it.
 void ImageSetWriter::begin(const ImageSetLayout& layout) {
+  try {
+    make_room(layout);
+  } catch (...) {
+    discard();
+    throw;
+  }
+}
+
+void ImageSetWriter::make_room(const ImageSetLayout& layout) const {
   const auto rows = static_cast<hsize_t>(layout.count), side = static_cast<hsize_t>(layout.side);
   h5::File file = h5::File::create(part_);
   file.attribute("/", "format", "lpl images 1");
@@ -202,7 +210,13 @@ void ImageSetWriter::begin(const ImageSetLayout& layout) {
     const std::vector<std::uint8_t> last(bytes_per_image_);
     images.write_rows(static_cast<std::size_t>(layout.count - 1), 1, last.data());  // which makes room for all
   }
-  file.close();
+  try {
+    file.close();
+  } catch (const Error& error) {
+    file.abandon();
+    throw Error(fmt::format("{}; the set takes {:.1f} MiB", error.what(),
+                            static_cast<double>(bytes_per_image_) * static_cast<double>(count_) / (1 << 20)));
+  }
 }
 
 void ImageSetWriter::append(std::span<const std::uint8_t> pixels) {
@@ -235,6 +249,11 @@ void ImageSetWriter::close() {
   if (::close(std::exchange(descriptor_, -1)) != 0) fail("cannot be written");
   if (std::rename(part_.c_str(), path_.c_str()) != 0) fail("cannot take its place");
   std::filesystem::remove(part_ + ".done");
+}
+
+void ImageSetWriter::discard() const {
+  std::error_code ignored;
+  for (const char* file : {"", ".new", ".done"}) std::filesystem::remove(part_ + file, ignored);
 }
 
 void ImageSetWriter::fail(const std::string& what) const {

@@ -74,11 +74,15 @@ class ImageSetWriter {
   void append(std::span<const std::uint8_t> pixels);
   // Throws an Error unless all images were appended.
   void close();
+  // Removes what was written.
+  void discard() const;
 
  private:
   std::int64_t said_done(const std::string& identity) const;
   void note_done() const;
   void begin(const ImageSetLayout& layout);
+  // Writes all of the file but the pixels, which have their place in it.
+  void make_room(const ImageSetLayout& layout) const;
   [[noreturn]] void fail(const std::string& what) const;
 
   std::string path_, part_, identity_;

@@ -16,7 +16,6 @@
 #include "core/errors.hpp"
 #include "core/host.hpp"
 #include "io/file_identity.hpp"
-#include "io/file_kind.hpp"
 
 namespace lpl {
 
@@ -159,9 +158,9 @@ void check_outputs(const std::vector<OutputFile>& outputs, const std::vector<std
   }
 }
 
-void check_overwritten(const OutputFile& output, const std::string& kind) {
-  if (const std::string found = what_is(output.path); found != kind && found != kNoFile)
-    refuse(output, "is {}, and --overwrite replaces only {}; name another file, or move it away", found, kind);
+void check_kind(const OutputFile& output) {
+  if (const std::string found = what_is(output.path); found != output.kind && found != kNoFile)
+    refuse(output, "is {}, and --overwrite replaces only {}; name another file, or move it away", found, output.kind);
 }
 
 void make_output_folder(const OutputFile& given, const std::vector<OutputFile>& files) {

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "io/file_kind.hpp"
+
 namespace lpl {
 
 // Files of a run lie at `path`; while one is being written it lies beside it, at path.new.
@@ -12,6 +14,7 @@ struct OutputFile {
   std::string option;  // that names it: "--out"
   std::string path;
   std::string given = path;  // what the user wrote, for messages
+  std::string kind = kResult;
 };
 
 // What `path` leads to where it is a symbolic link; else `path`. A link to an open file of a process (/dev/stdout)
@@ -22,9 +25,9 @@ std::string behind_links(const std::string& path);
 // regular file, or lies in a folder that cannot be written to. Files are the same by device and inode, too.
 void check_outputs(const std::vector<OutputFile>& outputs, const std::vector<std::string>& inputs);
 
-// What --overwrite replaces is of the kind that will be written (what_is()), or empty. Throws ConfigError naming what
+// What is replaced, even by --overwrite, is of the output's kind (what_is()), or empty. Throws ConfigError naming what
 // else it found.
-void check_overwritten(const OutputFile& output, const std::string& kind);
+void check_kind(const OutputFile& output);
 
 // Makes a folder of results where it is missing. Throws ConfigError where it cannot be made or written to, or where one
 // of `files` would lie in its place.

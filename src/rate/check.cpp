@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <utility>
 #include <variant>
 
+#include "rate/initial_parameters.hpp"
 #include "rate/pairs.hpp"
 #include "rate/plan.hpp"
 #include "rate/schedule.hpp"
@@ -74,7 +76,7 @@ void print_result_size(const TrainingDescription& d, PairSource& pairs, std::int
 
 }  // namespace
 
-void check_training(const TrainingDescription& d, Communicator& comm) {
+void check_training(const TrainingDescription& d, Backend& backend, Communicator& comm) {
   std::unique_ptr<PairSource> pairs;
   EncoderDescription encoder;
   agree(comm, [&] {
@@ -82,7 +84,13 @@ void check_training(const TrainingDescription& d, Communicator& comm) {
     encoder = fitted_encoder(d, *pairs);
   });
   std::vector<std::string> warnings;
-  agree(comm, [&] { warnings = check_plan(d, *pairs); });
+  agree(comm, [&] {
+    warnings = check_plan(d, *pairs);
+    if (d.initial_parameters.empty()) return;
+    Encoder network(encoder, backend, d.seed);
+    if (std::string text = load_parameters(d.initial_parameters, network.state(), backend); !text.empty())
+      warnings.push_back(std::move(text));
+  });
   if (comm.rank() != 0) return;
   for (const std::string& warning : warnings) fmt::print(stderr, "warning: {}\n", warning);
 

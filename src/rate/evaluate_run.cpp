@@ -1,13 +1,35 @@
 // Readouts of a finished run, or of imported parameters.
 #include <fmt/format.h>
 
+#include <unordered_map>
+
 #include "core/errors.hpp"
 #include "core/timers.hpp"
 #include "rate/evaluation.hpp"
+#include "rate/initial_parameters.hpp"
 #include "rate/plan.hpp"
 #include "rate/session.hpp"
 
 namespace lpl::rate {
+namespace {
+
+// Activity for `from` by layer (layer_activity), in the order of `to`, which are the same images.
+std::vector<std::vector<float>> reordered(const std::vector<std::vector<float>>& layers, const JudgedImages& from,
+                                          const JudgedImages& to) {
+  std::unordered_map<std::int64_t, std::size_t> rows;
+  for (std::size_t row = 0; row < from.images().size(); ++row) rows[from.images()[row]] = row;
+  std::vector<std::vector<float>> ordered(layers.size());
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const std::size_t units = layers[l].size() / from.images().size();
+    for (const std::int64_t image : to.images()) {
+      const auto row = layers[l].begin() + static_cast<std::ptrdiff_t>(rows.at(image) * units);
+      ordered[l].insert(ordered[l].end(), row, row + static_cast<std::ptrdiff_t>(units));
+    }
+  }
+  return ordered;
+}
+
+}  // namespace
 
 AccuracyTable evaluate_run(const TrainingDescription& description, Backend& backend, Communicator& comm,
                            const RunFacts& facts, const std::string& trained, const std::string& out,
@@ -17,7 +39,7 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
     // Of a result file, or where that is "", of training.initial.
     void load(const std::string& path) {
       if (path.empty())
-        load_parameters(description_.initial_parameters);
+        load_initial_parameters();
       else
         load_result(path);
       // Readouts are what is asked for, whether the run itself wanted any.
@@ -38,7 +60,7 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
           const std::string name = "/network/" + p->name;
           if (!file.exists(name)) throw ConfigError(fmt::format("{}: has no {}; has the run finished?", path, name));
           const h5::Dataset values = file.open_dataset(name);
-          set_array(*p, path, {values.shape().begin(), values.shape().end()}, values.read<float>());
+          set_array(*p, path, {values.shape().begin(), values.shape().end()}, values.read<float>(), backend_);
         }
       });
     }
@@ -71,7 +93,9 @@ AccuracyTable evaluate_run(const TrainingDescription& description, Backend& back
           0, evaluate_activity(sets, train, test, description_.readout, description_.seed, Judged::all, comm_)};
       show(row.layers, table);
       std::vector<std::vector<float>> chosen;
-      if (chosen_) chosen = layer_activity(*trainer_, *chosen_, comm_);
+      if (chosen_)
+        chosen =
+            part_ == Part::test ? reordered(test, *sets.test, *chosen_) : layer_activity(*trainer_, *chosen_, comm_);
       agree(comm_, [&] {
         if (comm_.rank() != 0) return;
         layout_.hooks.clear();

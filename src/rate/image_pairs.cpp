@@ -37,6 +37,7 @@ class StoreImages final : public JudgedImages {
   }
 
   std::int64_t count() const override { return static_cast<std::int64_t>(subset_.images.size()); }
+  const std::vector<std::int64_t>& images() const override { return subset_.images; }
   const std::vector<LabelColumn>& columns() const override { return subset_.store->columns(); }
   const std::vector<std::vector<std::int32_t>>& labels() const override { return labels_; }
   std::vector<float> make(std::int64_t first, std::int64_t n) override {
@@ -204,15 +205,23 @@ class Augmented final : public Views {
     if (data.gap > 0 && set_.train.store->groups().empty())
       throw ConfigError(fmt::format("{}; {} has no sequences (/groups); lpl_rate import --sequences makes such a set",
                                     d.stated.at("data.gap"), name_));
-    if (!d.only_judged && images() < d.batch)
-      throw ConfigError(fmt::format("{}; {} has {} {} to train on: give a batch of 2 to so many",
-                                    d.stated.at("training.batch"), name_, images(), what));
+    if (!d.only_judged && images() < d.batch) {
+      const bool far_apart = images() < 2 && data.gap > 0 && set_.train.images.size() > 1;
+      throw ConfigError(fmt::format("{}; {} has {} {} to train on: give {}",
+                                    d.stated.at(far_apart ? "data.gap" : "training.batch"), name_, images(), what,
+                                    images() > 2    ? fmt::format("a batch of 2 to {}", images())
+                                    : images() == 2 ? "a batch of 2"
+                                    : far_apart     ? "a smaller gap, or longer sequences"
+                                                    : more_images(d)));
+    }
     if (d.readout.wanted || d.only_judged) check_readouts(d);
     if (d.record.validation_every > 0 && !d.only_judged) {
       validation_.emplace(data, set_.validation, d);
       if (validation_->images() < 2)
-        throw ConfigError(fmt::format("{}; {} has {} {} for validation: 2 or more have losses",
-                                      d.stated.at("record.validation_every"), name_, validation_->images(), what));
+        throw ConfigError(fmt::format("{}; {} has {} {} for validation: 2 or more have losses; give {}{}",
+                                      d.stated.at("record.validation_every"), name_, validation_->images(), what,
+                                      by_fractions(d) ? "a larger data.validation_fraction" : "it more images",
+                                      data.gap > 0 ? ", or a smaller data.gap" : ""));
     }
     judged_.columns = set_.test.store->columns();
     judged_.train = judged(set_.readout_train);
@@ -246,17 +255,25 @@ class Augmented final : public Views {
     const ImageSubset &train = set_.readout_train, &test = set_.test;
     const char* way_out = d.only_judged ? "" : ", or set readout.wanted = false";
     if (train.images.empty() || test.images.empty())
-      throw ConfigError(fmt::format("{}: readouts learn from {} images and are tested on {} of {}; give it {}{}",
-                                    d.name, train.images.size(), test.images.size(), name_,
-                                    test.images.empty()
-                                        ? "images for test (data.test, data.test_fraction or data.folds)"
-                                        : "more images, or a larger data.validation_fraction",
-                                    way_out));
+      throw ConfigError(fmt::format(
+          "{}: readouts learn from {} images and are tested on {} of {}; give {}{}", d.name, train.images.size(),
+          test.images.size(), name_,
+          test.images.empty() ? "it images for test (data.test, data.test_fraction or data.folds)" : more_images(d),
+          way_out));
     if (train.store->columns().empty() || train.store->columns() != test.store->columns())
       throw ConfigError(
           fmt::format("{}: readouts learn from images labelled by {} and are tested on images labelled by "
                       "{}; both need the same labels{}",
                       d.name, words_of(train.store->columns()), words_of(test.store->columns()), way_out));
+  }
+
+  // Whether the description says how many images are held out.
+  static bool by_fractions(const TrainingDescription& d) { return std::holds_alternative<ImageSets>(d.data); }
+
+  static const char* more_images(const TrainingDescription& d) {
+    return by_fractions(d)
+               ? "it more images, or hold fewer of them out (data.test_fraction, data.folds, data.validation_fraction)"
+               : "it more images";
   }
 
   static std::string words_of(const std::vector<LabelColumn>& columns) {

@@ -4,10 +4,12 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <set>
 
 #include "core/errors.hpp"
 #include "core/text.hpp"
+#include "io/safetensors.hpp"
 
 namespace lpl::rate {
 namespace {
@@ -91,6 +93,30 @@ std::vector<std::string> unused_tensors(const std::string& path, const std::vect
       fmt::format("{}: is of another network: {} of its tensors stand in parts of this one that have no such "
                   "parameter: {}; describe the network that the file is of{}, or remove them from the file",
                   path, foreign.size(), some_of(foreign), hint));
+}
+
+void set_array(NamedArray& p, const std::string& file, const std::vector<std::int64_t>& shape,
+               const std::vector<float>& values, Backend& backend) {
+  if (shape != p.shape)
+    throw ConfigError(fmt::format("{}: {} has shape [{}]; the network's has [{}]", file, p.name, fmt::join(shape, ", "),
+                                  fmt::join(p.shape, ", ")));
+  const auto broken = std::ranges::find_if(values, [](float v) { return !std::isfinite(v); });
+  if (broken != values.end())
+    throw ConfigError(fmt::format("{}: {} holds {}; every value must be finite", file, p.name, *broken));
+  backend.write(p.value, to_array_order(values, p.shape));
+}
+
+std::string load_parameters(const std::string& path, const std::vector<NamedArray*>& network, Backend& backend) {
+  const SafetensorsFile file(path);
+  std::vector<std::string> parameters;
+  parameters.reserve(network.size());
+  for (const NamedArray* p : network) parameters.push_back(p->name);
+  const std::vector<std::string> unused = unused_tensors(path, file.names(), parameters);
+  for (NamedArray* p : network) {
+    const StoredTensor tensor = file.read(p->name);
+    set_array(*p, path, {tensor.shape.begin(), tensor.shape.end()}, tensor.values, backend);
+  }
+  return unused.empty() ? "" : fmt::format("{}: not used: {}", path, join(unused, ", "));
 }
 
 }  // namespace lpl::rate

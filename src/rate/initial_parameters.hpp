@@ -1,8 +1,11 @@
-// Whether a file of parameters is one of this network, by the names of its tensors.
+// The parameters that a network starts with, of a file.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
+
+#include "rate/encoder.hpp"
 
 namespace lpl::rate {
 
@@ -13,5 +16,13 @@ namespace lpl::rate {
 // counted.
 std::vector<std::string> unused_tensors(const std::string& path, const std::vector<std::string>& tensors,
                                         const std::vector<std::string>& parameters);
+
+// `values` in PyTorch's order, of `file`. Throws ConfigError where they do not fit.
+void set_array(NamedArray& array, const std::string& file, const std::vector<std::int64_t>& shape,
+               const std::vector<float>& values, Backend& backend);
+
+// Sets all arrays of a network to those of a safetensors file. Returns a warning of what of it is not used, or "".
+// Throws ConfigError where the file does not fit.
+std::string load_parameters(const std::string& path, const std::vector<NamedArray*>& network, Backend& backend);
 
 }  // namespace lpl::rate

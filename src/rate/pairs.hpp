@@ -19,6 +19,8 @@ class JudgedImages {
  public:
   virtual ~JudgedImages() = default;
   virtual std::int64_t count() const = 0;
+  // Which of the data set they are.
+  virtual const std::vector<std::int64_t>& images() const = 0;
   // (n, height, width, channels) of the images first .. first + n - 1.
   virtual std::vector<float> make(std::int64_t first, std::int64_t n) = 0;
   virtual const std::vector<LabelColumn>& columns() const = 0;

@@ -42,7 +42,7 @@ class Run : public Session {
     if (!checkpoint.resume_from.empty())
       go_on(resume<TrainingState>(checkpoint, kind_));
     else if (!description.initial_parameters.empty())
-      load_parameters(description.initial_parameters);
+      load_initial_parameters();
   }
 
   TrainingSummary train(ProgressStyle style) {

@@ -2,12 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <cmath>
-
 #include "core/errors.hpp"
-#include "core/text.hpp"
-#include "io/safetensors.hpp"
 #include "rate/evaluation.hpp"
 #include "rate/initial_parameters.hpp"
 
@@ -33,27 +28,9 @@ void Session::load_data(ProgressStyle style) {
   agree(comm_, [&] { pairs_->load(style, comm_.rank() == 0); });
 }
 
-void Session::set_array(NamedArray& p, const std::string& file, const std::vector<std::int64_t>& shape,
-                        const std::vector<float>& values) {
-  if (shape != p.shape)
-    throw ConfigError(fmt::format("{}: {} has shape [{}]; the network's has [{}]", file, p.name, fmt::join(shape, ", "),
-                                  fmt::join(p.shape, ", ")));
-  const auto broken = std::ranges::find_if(values, [](float v) { return !std::isfinite(v); });
-  if (broken != values.end())
-    throw ConfigError(fmt::format("{}: {} holds {}; every value must be finite", file, p.name, *broken));
-  backend_.write(p.value, to_array_order(values, p.shape));
-}
-
-void Session::load_parameters(const std::string& path) {
-  const SafetensorsFile file(path);
-  std::vector<std::string> parameters;
-  for (const NamedArray* p : network()) parameters.push_back(p->name);
-  const std::vector<std::string> unused = unused_tensors(path, file.names(), parameters);
-  if (!unused.empty() && comm_.rank() == 0) fmt::print(stderr, "warning: {}: not used: {}\n", path, join(unused, ", "));
-  for (NamedArray* p : network()) {
-    const StoredTensor tensor = file.read(p->name);
-    set_array(*p, path, {tensor.shape.begin(), tensor.shape.end()}, tensor.values);
-  }
+void Session::load_initial_parameters() {
+  const std::string warning = load_parameters(description_.initial_parameters, network(), backend_);
+  if (!warning.empty() && comm_.rank() == 0) fmt::print(stderr, "warning: {}\n", warning);
 }
 
 NamedValues Session::stored(const std::string& group, const NamedArray& p, const Array& array) {

@@ -27,11 +27,8 @@ class Session {
   std::vector<Parameter*> parameters() { return trainer_->encoder().parameters(); }
   std::vector<NamedArray*> network() { return trainer_->encoder().state(); }
 
-  // `values` in PyTorch's order, of `file`. Throws ConfigError where they do not fit.
-  void set_array(NamedArray& array, const std::string& file, const std::vector<std::int64_t>& shape,
-                 const std::vector<float>& values);
-  // Of a safetensors file.
-  void load_parameters(const std::string& path);
+  // Of training.initial.
+  void load_initial_parameters();
   // Values of an array that belongs to `p`, named GROUP/NAME, in PyTorch's order.
   NamedValues stored(const std::string& group, const NamedArray& p, const Array& array);
 

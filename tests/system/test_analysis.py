@@ -4,6 +4,7 @@
 import os
 import pathlib
 import re
+import signal
 import subprocess
 import unittest
 
@@ -346,6 +347,16 @@ record = [{ what = "state", of = "exc", variable = "V", neurons = [0, 1, 2, 3, 4
                               timeout=120)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("lpl_sim", done.stdout)
+
+    def test_quiet_where_the_reader_ends_first(self):
+        path = self.network()
+        for command in (["info", path], ["export", path, "rates/exc/rate", "-o", self.folder / "rate.csv"]):
+            reader, writer = os.pipe()
+            os.close(reader)
+            done = subprocess.run([ROOT / "scripts/lpl.py", *command], stdout=writer, stderr=subprocess.PIPE, text=True, timeout=120)
+            os.close(writer)
+            self.assertEqual((done.returncode, done.stderr), (-signal.SIGPIPE, ""), command[0])
+        self.assertGreater(np.loadtxt(self.folder / "rate.csv").size, 0)
 
     def test_any_dataset(self):
         path = self.network()

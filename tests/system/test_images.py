@@ -11,7 +11,7 @@ import time
 import unittest
 import zlib
 
-from support import LPL_RATE, ROOT, environment, h5py, lpl_rate
+from support import LPL_RATE, ROOT, environment, h5py, lpl_rate, small_disk
 from test_rate import LINEAR, SUPERVISED, RateTest, description
 
 import numpy as np
@@ -189,10 +189,28 @@ class Import(ImagesTest):
         np.save(self.folder / "float.npy", pictures / 255)
         self.assertIn("NumPy's type <f8", self.refusal(self.folder / "float.npy"))
         np.save(self.folder / "flat.npy", pictures.reshape(6, -1).astype(int))
-        self.assertRegex(self.refusal(self.folder / "flat.npy"), r"holds no images: .*; it has other numbers \(6, \d+\)$")
+        self.assertRegex(self.refusal(self.folder / "flat.npy"), r"holds no images: .*; it has other numbers \(6, \d+\): give another SOURCE")
         np.save(self.folder / "few.npy", labels[:5])
-        self.assertIn("holds no labels of 6 images, one or a row each; it has other numbers (5, 2)",
+        self.assertIn("holds no labels: one, or a row of them, for each of 6 images of "
+                      f"{self.folder}/x.npy; it has other numbers (5, 2): give --labels the file of these images",
                       self.refusal(self.folder / "x.npy", "--labels", self.folder / "few.npy"))
+
+    def test_empty_arrays_and_labels_of_other_images(self):
+        pictures = images_of(6, 8)
+        np.save(self.folder / "none.npy", pictures[:0])
+        self.assertIn("holds no images: uint8 (images, rows, columns)", message := self.refusal(self.folder / "none.npy"))
+        self.assertIn("it has an empty array (0, 8, 8, 3): give another SOURCE", message)
+        np.savez(self.folder / "few.npz", x=pictures, y=np.arange(5))
+        with h5py.File(self.folder / "few.h5", "w") as file:
+            file["x"], file["y"] = pictures, np.arange(5)
+        for name in ("few.npz", "few.h5"):
+            with self.subTest(name=name):
+                self.assertIn("the array y holds no labels: one, or a row of them, for each of 6 images; "
+                              "it has x: uint8 (6, 8, 8, 3); y: other numbers (5): give --label-array another",
+                              self.refusal(self.folder / name, "--label-array", "y"))
+                self.assertIn("has no array z; it has x: uint8 (6, 8, 8, 3); y: other numbers (5): give --array another",
+                              self.refusal(self.folder / name, "--array", "z"))
+                self.assertIn("labels       none\n", self.convert(self.folder / name, out=f"{name}.set.h5").stdout)
 
     def test_hdf5_and_several_sources(self):
         pictures = images_of(7, 8)
@@ -315,6 +333,10 @@ class Import(ImagesTest):
         done = self.convert(path, "--overwrite", out="thesis.txt", code=2)
         self.assertIn('thesis.txt: is a text that begins "chapter one", and --overwrite replaces only a set of images', done.stderr)
         self.assertEqual((self.folder / "thesis.txt").read_text(), "chapter one")
+        (self.folder / "new.h5.part").write_text("chapter two")
+        done = self.convert(path, "--overwrite", out="new.h5", code=2)
+        self.assertIn('new.h5.part: is a text that begins "chapter two", and --overwrite replaces only a set of images', done.stderr)
+        self.assertEqual((self.folder / "new.h5.part").read_text(), "chapter two")
 
     def test_goes_on_where_it_was_ended(self):
         pictures = images_of(400, side=300)
@@ -341,6 +363,23 @@ class Import(ImagesTest):
         done_file.write_text(f"{identity}\n{done}\n")
         self.convert(self.folder / "big.npy", "--side", 30, "--overwrite")
         self.assertEqual(self.stored()["images"].shape, (400, 30, 30, 3))
+
+    def test_nothing_stays_of_what_is_refused(self):
+        """Its sources have to change: no import could go on from there, not from what an earlier one has left either."""
+        for name, side in (("1.png", 9), ("2.png", 8)):
+            self.file(f"sizes/{name}", png(images_of(1, side)[0]))
+        before = sorted(self.folder.iterdir())
+        self.assertIn("image 1 is 8 x 8 pixels, not 9 x 9: give --side", self.refusal(self.folder / "sizes"))
+        self.assertEqual(sorted(self.folder.iterdir()), before)
+        self.file("sizes/2.png", b"no picture")
+        self.assertIn("2.png: cannot be read as a picture", self.refusal(self.folder / "sizes", "--side", 9))
+        self.assertEqual(sorted(self.folder.iterdir()), before)
+
+    def test_nothing_stays_where_there_is_no_room(self):
+        np.save(self.folder / "big.npy", images_of(60, side=500))
+        with small_disk(self.folder / "disk", "20m") as disk:
+            self.assertIn("No space left on device", self.convert(self.folder / "big.npy", out="disk/set.h5", code=1).stderr)
+            self.assertEqual(list(disk.iterdir()), [])
 
     def test_what_is_none(self):
         self.assertIn("holds no .png, .jpg or .jpeg", self.refusal(self.file("empty/x.txt", b"x").parent))
@@ -432,6 +471,8 @@ class Trained(ImagesTest):
         parts = seen("training", 24) + seen("validation", 6) + seen("test", 10)
         self.assertEqual(sorted(parts), list(range(40)))
         seen("training", 36, "--set", "data.test_fraction=0.1", "--set", "data.validation_fraction=0")
+        refused = lpl_rate("eval", self.folder / "run.h5", "--set", "data.test_fraction=0.99", "--out", self.folder / "none.h5")
+        self.assertRegex(refused.stderr, "learn from 0 images and are tested on 40 of .*; give it more images, or hold fewer of them out")
 
     def test_activity_of_images_without_labels(self):
         self.write_set("train.h5", 40)
@@ -495,7 +536,16 @@ class Trained(ImagesTest):
         message = self.refused("record.validation_every=2", "data.validation_fraction=0", text=self.text("test_fraction = 0.2"),
                                arguments=["--set", "readout.wanted=false"])
         self.assertIn("record: 'validation_every' is 2", message)
-        self.assertIn("has 0 images for validation", message)
+        self.assertIn("has 0 images for validation: 2 or more have losses; give a larger data.validation_fraction", message)
+
+    def test_too_few_images_to_train_on(self):
+        """What to do depends on why they are few."""
+        alone = ["readout.wanted=false", "training.batch=10"]
+        for fraction, advice in ((0.9, "4 images to train on: give a batch of 2 to 4"), (0.95, "2 images to train on: give a batch of 2"),
+                                 (0.975, "1 images to train on: give it more images, or hold fewer of them out "
+                                         "(data.test_fraction, data.folds, data.validation_fraction)")):
+            message = self.refused(*alone, text=self.text(f"test_fraction = {fraction}\nvalidation_fraction = 0"))
+            self.assertRegex(message, rf"training: 'batch' is 10; .* has {re.escape(advice)}$")
 
     def test_augmentation_can_be_switched_off(self):
         """Without any, both views are the same: nothing to predict."""
@@ -545,7 +595,11 @@ class Trained(ImagesTest):
             self.assertTrue((pull == 0).all() if gap == 2 else (pull > 0).all(), (gap, pull))
         settings = ["readout.wanted=false", "data.gap=1"]
         self.assert_same(self.train("one", *settings, text=text), self.train("three", *settings, text=text, ranks=3))
-        self.assertIn("has 0 pairs of frames to train on", self.refused("data.gap=6", "readout.wanted=false", text=text))
+        message = self.refused("data.gap=6", "readout.wanted=false", text=text)
+        self.assertRegex(message, "data: 'gap' is 6; .* has 0 pairs of frames to train on: give a smaller gap, or longer sequences$")
+        message = self.refused("data.gap=5", "record.validation_every=1", "readout.wanted=false", "training.batch=4", "data.validation_fraction=0.1",
+                               text=text)
+        self.assertRegex(message, "'validation_every' is 1; .* give a larger data.validation_fraction, or a smaller data.gap$")
 
     def test_splits_keep_groups_whole(self):
         """Four folds of eight groups of five: each has two groups."""

@@ -177,7 +177,7 @@ class Places(Runs):
         self.write("thesis.txt", "chapter one")
         (self.folder / "other.h5").symlink_to("thesis.txt")
         self.refused("lpl_sim: other.h5: is there already", "--out", "other.h5")
-        self.refused("lpl_sim: --checkpoint other.h5: is no checkpoint", "--checkpoint", "other.h5")
+        self.refused("lpl_sim: --checkpoint other.h5: is a text", "--checkpoint", "other.h5")
 
     def test_a_link_stays_a_link(self):
         (self.folder / "link.h5").symlink_to("target.h5")
@@ -252,9 +252,13 @@ class Results(Runs):
         self.write("thesis.txt", "chapter one")
         message = 'thesis.txt: is there already, and is a text that begins "chapter one"; name another file with --out, or move it away'
         self.refused(message, "--out", "thesis.txt")
-        self.refused("--checkpoint .*thesis.txt: is no checkpoint; name another file, or replace it with --overwrite",
-                     "--checkpoint", "thesis.txt")
-        self.refused("--export thesis.txt: is there already", "--export", "thesis.txt", run=lpl_rate, description="net.rate")
+        self.done("--out", "run.h5", run=lpl_rate, description="net.rate")
+        self.done("--out", "run_sim.h5")
+        for more in ([], ["--overwrite"]):
+            self.refused('--checkpoint thesis.txt: is a text that begins "chapter one", and --overwrite replaces only a checkpoint',
+                         "--checkpoint", "thesis.txt", "--out", "run_sim.h5", *more)
+            self.refused('--export thesis.txt: is a text that begins "chapter one", and --overwrite replaces only a safetensors file',
+                         "--export", "thesis.txt", "--out", "run.h5", *more, run=lpl_rate, description="net.rate")
 
     def test_overwrite_replaces_results_and_what_is_empty(self):
         self.done("--out", "other.h5", "--seed", "4")
@@ -289,11 +293,16 @@ class Results(Runs):
         self.refused("--out thesis.txt: is a text", "--out", "thesis.txt", "--overwrite", "--resume", "a.checkpoint")
         self.assertEqual(self.contents(), before)
 
-    def test_overwrite_replaces_checkpoints_and_exports_whatever_they_are(self):
+    def test_overwrite_replaces_checkpoints_and_exports_of_other_runs(self):
+        self.write("empty", "")
         for option in ("--checkpoint", "--export"):
-            self.write(f"thesis{option}", "chapter one")
-            self.done(option, f"thesis{option}", "--overwrite", run=lpl_rate, description="net.rate")
-            self.assertNotEqual((self.folder / f"thesis{option}").read_bytes(), b"chapter one")
+            for name in (f"file{option}", "empty"):
+                self.done(option, name, "--seed", "4", "--overwrite", run=lpl_rate, description="net.rate")
+                other = (self.folder / name).read_bytes()
+                self.refused(f"{option} {name}: is ", option, name, "--out", "new.h5", run=lpl_rate, description="net.rate")
+                self.done(option, name, "--overwrite", run=lpl_rate, description="net.rate")
+                self.assertNotEqual((self.folder / name).read_bytes(), other)
+                self.write("empty", "")
 
     def test_a_result_names_the_data_it_was_made_from(self):
         self.done("--out", "run.h5")

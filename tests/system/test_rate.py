@@ -169,7 +169,7 @@ class OneResult(RateTest):
         settings = ["training.accumulate=2", "data.blocks_per_epoch=5"]
         for way, rule, more in (("stale", STALE, []), ("end_to_end", SUPERVISED, END_TO_END)):
             with self.subTest(way):
-                checkpoint = self.folder / "accumulate.checkpoint"
+                checkpoint = self.folder / f"{way}.checkpoint"
                 text = description(rule, net)
                 expected = self.train("one", *settings, *more, text=text,
                                       arguments=["--checkpoint", checkpoint, "--checkpoint-every", "1us"])
@@ -472,6 +472,27 @@ class Outputs(RateTest):
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("parameters", done.stdout)
         self.assertFalse((self.folder / "checked.h5").exists())
+
+    def test_check_opens_what_a_run_starts_from(self):
+        """Initial parameters and the checkpoint of --resume: what fails at the start fails here."""
+        parameters, checkpoint = self.folder / "p.safetensors", self.folder / "c.checkpoint"
+        self.train("start", arguments=["--export", parameters, "--checkpoint", checkpoint])
+        initial = f'training.initial="{parameters}"'
+
+        def check(*settings, resume=None):
+            arguments = ["--check", *(["--resume", resume] if resume else [])]
+            done = lpl_rate(*self.command(description(), "start", settings, arguments))
+            self.assertEqual(done.returncode, 0, done.stderr)
+        check(initial)
+        check(resume=checkpoint)
+        wide = self.refused(initial, "net.tiny.channels=[8, 8, 8, 8, 8, 8, 8, 9]", arguments=["--check"])
+        self.assertIn("blocks.7.module.0.weight has shape [8, 8, 3, 3]; the network's has [9, 8, 3, 3]", wide)
+        self.assertIn("c.checkpoint: is of another description", self.refused(arguments=["--check", "--seed", "7", "--resume", checkpoint]))
+        for path, arguments in ((parameters, ["--set", initial]), (checkpoint, ["--resume", checkpoint])):
+            path.write_bytes(b"something else")
+            self.assertIn(f"{path}: is no", self.refused(arguments=["--check", *arguments]))
+            path.unlink()
+            self.assertRegex(self.refused(arguments=["--check", *arguments]), "there is no (such )?file")
 
 
 class Accumulate(RateTest):

@@ -440,7 +440,7 @@ class Limits(RateTest):
     def test_a_batch_of_more_images_than_there_are(self):
         text = description(data=f'set = "cifar10"\nfolder = "{self.cifar10()}"')
         self.assertIn("'batch' is 29; ", self.refused("training.batch=29", text=text))
-        self.assertIn("has 28 images to train on: give a batch of 2 to so many", self.refused("training.batch=29", text=text))
+        self.assertIn("has 28 images to train on: give a batch of 2 to 28", self.refused("training.batch=29", text=text))
         message = self.refused(text=text.replace("batch = 10\n", ""))
         self.assertIn("'batch' is not given, so it is 1024 by default", message)
         self.train("whole", "training.batch=28", text=text)

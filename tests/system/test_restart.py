@@ -298,6 +298,10 @@ class Restart:
         refused = self.run_to_end("--resume", "absent.checkpoint")
         self.assertEqual(refused.returncode, 2)
         self.assertIn("--resume absent.checkpoint: there is no such file", refused.stderr)
+        checked = self.run_to_end("--resume", "absent.checkpoint", "--check")
+        self.assertEqual((checked.returncode, checked.stderr), (2, refused.stderr))
+        checked = self.run_to_end("--resume", self.checkpoint, "--check")
+        self.assertEqual(checked.returncode, 0, checked.stderr)
 
     def assert_fails(self, process, message, seconds=60):
         """The job ends by itself with status 1 and one line that says why."""

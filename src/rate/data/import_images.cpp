@@ -243,24 +243,6 @@ Labels labels_of(const std::string& path, const NumberArray& array) {
   return labels_of(path, array.shape, std::move(values));
 }
 
-// The only one that fits, or that of the given name; nothing where none fits and no name is given.
-template <class Arrays, class Fits>
-auto chosen(const std::string& path, Arrays& arrays, const std::string& name, const char* what, const char* option,
-            Fits&& fits) {
-  std::vector<std::string> names;
-  auto found = arrays.end();
-  for (auto array = arrays.begin(); array != arrays.end(); ++array) {
-    if (!name.empty() ? array->name != name : !fits(*array)) continue;
-    names.push_back(array->name);
-    found = array;
-  }
-  if (names.size() > 1)
-    throw ConfigError(fmt::format("{}: which array holds the {}? Give {}, {}", path, what, option, join_or(names)));
-  if (!name.empty() && (found == arrays.end() || !fits(*found)))
-    throw ConfigError(fmt::format("{}: has no array {} of {}", path, name, what));
-  return found;
-}
-
 // An array of an HDF5 file.
 struct StoredMember {
   std::string name;
@@ -271,28 +253,67 @@ struct StoredMember {
 bool is_uint8(const NumberArray& array) { return !array.bytes.empty(); }
 bool is_uint8(const StoredMember& member) { return member.bytes; }
 
+template <class Array>
+const char* kind_of(const Array& array) {
+  if (std::ranges::find(array.shape, 0) != array.shape.end()) return "an empty array";
+  return is_uint8(array) ? "uint8" : "other numbers";
+}
+
 // What a file has in place of what is wanted.
 template <class Arrays>
 std::string contents(const Arrays& arrays) {
   std::vector<std::string> texts;
   for (const auto& array : arrays)
-    texts.push_back(fmt::format("{}{} ({})", array.name.empty() ? "" : array.name + ": ",
-                                is_uint8(array) ? "uint8" : "other numbers", fmt::join(array.shape, ", ")));
-  return texts.empty() ? "it has no arrays" : "it has " + join(texts, "; ");
+    texts.push_back(fmt::format("{}{} ({})", array.name.empty() ? "" : array.name + ": ", kind_of(array),
+                                fmt::join(array.shape, ", ")));
+  return texts.empty() ? "it has no arrays of whole numbers" : "it has " + join(texts, "; ");
 }
 
-NumberArray& only_labels(const std::string& path, std::vector<NumberArray>& arrays, std::int64_t images) {
-  const auto found = chosen(path, arrays, "", "labels", "--label-array",
+constexpr const char* kImages =
+    "images: uint8 (images, rows, columns), with 1 or 3 channels after the columns or before the rows";
+
+std::string form_of_labels(std::int64_t images) {
+  return fmt::format("labels: one, or a row of them, for each of {} images", images);
+}
+
+template <class Arrays>
+std::string no_images(const std::string& path, const Arrays& arrays) {
+  return fmt::format("{}: holds no {}; {}: give another SOURCE, or save such an array", path, kImages,
+                     contents(arrays));
+}
+
+// The only one that fits, or that of the given name; nothing where none fits and no name is given. `what`: "images: "
+// and the form that they have.
+template <class Arrays, class Fits>
+auto chosen(const std::string& path, Arrays& arrays, const std::string& name, const std::string& what,
+            const char* option, Fits&& fits) {
+  std::vector<std::string> names;
+  auto found = arrays.end();
+  for (auto array = arrays.begin(); array != arrays.end(); ++array) {
+    if (!name.empty() ? array->name != name : !fits(*array)) continue;
+    names.push_back(array->name);
+    found = array;
+  }
+  if (names.size() > 1)
+    throw ConfigError(fmt::format("{}: which array holds the {}? Give {}, {}", path, what.substr(0, what.find(':')),
+                                  option, join_or(names)));
+  if (!name.empty() && found == arrays.end())
+    throw ConfigError(fmt::format("{}: has no array {}; {}: give {} another", path, name, contents(arrays), option));
+  if (!name.empty() && !fits(*found))
+    throw ConfigError(
+        fmt::format("{}: the array {} holds no {}; {}: give {} another", path, name, what, contents(arrays), option));
+  return found;
+}
+
+// Of the images of `source`.
+Labels labels_file(const std::string& path, std::int64_t images, const std::string& source) {
+  std::vector<NumberArray> arrays = read_arrays(path, unpacked_file(path));
+  const auto found = chosen(path, arrays, "", form_of_labels(images), "--label-array",
                             [&](const NumberArray& array) { return are_labels(array.shape, images); });
   if (found == arrays.end())
-    throw ConfigError(
-        fmt::format("{}: holds no labels of {} images, one or a row each; {}", path, images, contents(arrays)));
-  return *found;
-}
-
-Labels labels_file(const std::string& path, std::int64_t images) {
-  std::vector<NumberArray> arrays = read_arrays(path, unpacked_file(path));
-  return labels_of(path, only_labels(path, arrays, images));
+    throw ConfigError(fmt::format("{}: holds no {} of {}; {}: give --labels the file of these images", path,
+                                  form_of_labels(images), source, contents(arrays)));
+  return labels_of(path, *found);
 }
 
 // train-images-idx3-ubyte.gz -> train-labels-idx1-ubyte.gz, where it exists.
@@ -309,22 +330,20 @@ std::string labels_beside(const std::string& path) {
 std::unique_ptr<ImageSource> open_arrays(const std::string& path, const std::string& bytes,
                                          const ImportOptions& options) {
   std::vector<NumberArray> arrays = read_arrays(path, bytes);
-  const auto images = chosen(path, arrays, options.array, "images", "--array", [](const NumberArray& array) {
+  const auto images = chosen(path, arrays, options.array, kImages, "--array", [](const NumberArray& array) {
     return is_uint8(array) && image_extents(array.shape).has_value();
   });
-  if (images == arrays.end())
-    throw ConfigError(
-        fmt::format("{}: holds no images: uint8 (images, rows, columns), with 1 or 3 channels after the "
-                    "columns or before the rows; {}",
-                    path, contents(arrays)));
+  if (images == arrays.end()) throw ConfigError(no_images(path, arrays));
   const Extents extents = image_extents(images->shape).value();
-  auto source = std::make_unique<Array>(std::move(images->bytes), extents);
-  const auto labels = chosen(path, arrays, options.label_array, "labels", "--label-array",
+  Labels found;
+  const auto labels = chosen(path, arrays, options.label_array, form_of_labels(extents.n), "--label-array",
                              [&](const NumberArray& array) { return are_labels(array.shape, extents.n); });
   if (labels != arrays.end())
-    source->labels = labels_of(path, *labels);
+    found = labels_of(path, *labels);
   else if (const std::string beside = labels_beside(path); !beside.empty() && options.labels.empty())
-    source->labels = labels_file(beside, extents.n);
+    found = labels_file(beside, extents.n, path);
+  auto source = std::make_unique<Array>(std::move(images->bytes), extents);
+  source->labels = std::move(found);
   return source;
 }
 
@@ -343,15 +362,11 @@ std::unique_ptr<ImageSource> open_hdf5(const std::string& path, const ImportOpti
       }
       members.push_back({name, {dataset->shape().begin(), dataset->shape().end()}, dataset->holds<std::uint8_t>()});
     }
-    const auto images = chosen(path, members, options.array, "images", "--array",
+    const auto images = chosen(path, members, options.array, kImages, "--array",
                                [](const StoredMember& m) { return is_uint8(m) && image_extents(m.shape).has_value(); });
-    if (images == members.end())
-      throw ConfigError(path +
-                        ": holds no images at its root: uint8 (images, rows, columns), with 1 or 3 channels after "
-                        "the columns or before the rows; " +
-                        contents(members));
+    if (images == members.end()) throw ConfigError(no_images(path, members));
     const Extents extents = image_extents(images->shape).value();
-    const auto labels = chosen(path, members, options.label_array, "labels", "--label-array",
+    const auto labels = chosen(path, members, options.label_array, form_of_labels(extents.n), "--label-array",
                                [&](const StoredMember& m) { return are_labels(m.shape, extents.n); });
     Labels found;
     if (labels != members.end()) found = labels_of(path, labels->shape, file.read<std::int32_t>("/" + labels->name));
@@ -489,9 +504,11 @@ Sources open_sources(const ImportOptions& options) {
   for (const std::string& path : options.sources) sources.push_back(open_source(path, options));
   if (options.labels.empty()) return sources;
   if (options.labels.size() != sources.size())
-    throw ConfigError(fmt::format("--labels names {} files, for {} sources", options.labels.size(), sources.size()));
+    throw ConfigError(
+        fmt::format("--labels names {} files, for {} sources; give a file for each source, in their order",
+                    options.labels.size(), sources.size()));
   for (std::size_t s = 0; s < sources.size(); ++s)
-    sources[s]->labels = labels_file(options.labels[s], sources[s]->count());
+    sources[s]->labels = labels_file(options.labels[s], sources[s]->count(), options.sources[s]);
   return sources;
 }
 
@@ -544,20 +561,9 @@ std::string identity_of(const std::vector<std::string>& files, const ImageSetLay
   return fmt::format("{:016x}", crc64(text));
 }
 
-}  // namespace
-
-ImageSetLayout import_images(const ImportOptions& options, ProgressStyle style) {
-  const Sources sources = open_sources(options);
-  ImageSetLayout layout = layout_of(sources, options);
-  const std::vector<std::string> files = input_files(sources, options);
-  const OutputFile out{"--out", behind_links(options.out), options.out};
-  const auto locks = claim_outputs({out}, files);
-  if (options.overwrite)
-    check_overwritten(out, kImageSet);
-  else if (fs::exists(out.path))
-    throw ConfigError(options.out + ": is there already; give another --out, or --overwrite");
-
-  ImageSetWriter writer(out.path, layout, identity_of(files, layout, options));
+// Those that the writer does not have yet.
+void write_images(ImageSetWriter& writer, const Sources& sources, const ImageSetLayout& layout,
+                  const ImportOptions& options, ProgressStyle style) {
   const auto side = static_cast<std::size_t>(layout.side);
   const std::size_t bytes = side * side * static_cast<std::size_t>(layout.channels);
   const auto rows = static_cast<std::size_t>(rows_of(options));
@@ -595,6 +601,29 @@ ImageSetLayout import_images(const ImportOptions& options, ProgressStyle style) 
     }
   }
   progress.finish();
+}
+
+}  // namespace
+
+ImageSetLayout import_images(const ImportOptions& options, ProgressStyle style) {
+  const Sources sources = open_sources(options);
+  ImageSetLayout layout = layout_of(sources, options);
+  const std::vector<std::string> files = input_files(sources, options);
+  const OutputFile out{"--out", behind_links(options.out), options.out, kImageSet};
+  const auto locks = claim_outputs({out}, files);
+  if (options.overwrite)
+    check_kind(out);
+  else if (fs::exists(out.path))
+    throw ConfigError(options.out + ": is there already; give another --out, or --overwrite");
+  check_kind({"--out", out.path + ".part", options.out + ".part", kImageSet});
+
+  ImageSetWriter writer(out.path, layout, identity_of(files, layout, options));
+  try {
+    write_images(writer, sources, layout, options, style);
+  } catch (const ConfigError&) {
+    writer.discard();  // what is refused has to change, and another import begins anew
+    throw;
+  }
   writer.close();
   return layout;
 }
