@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "rate/cpu/loops.hpp"
+#include "support/draw.hpp"
 #include "support/column_block.hpp"
 
 namespace lpl::rate::cuda {
@@ -54,14 +55,6 @@ double total(const std::vector<double>& terms, double factor) {
   double sum = 0;
   for (Index t = 0; t < kThreads; ++t) sum += thread_sum(terms.data(), static_cast<Index>(terms.size()), t, kThreads);
   return factor * sum;
-}
-
-std::vector<float> draw(std::size_t count, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(count);
-  for (float& v : values) v = normal(random);
-  return values;
 }
 
 template <class Element>

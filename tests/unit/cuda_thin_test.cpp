@@ -4,24 +4,16 @@
 
 #include <cmath>
 #include <limits>
-#include <random>
 #include <vector>
 
 #include "rate/cuda/thin_bodies.hpp"
+#include "support/draw.hpp"
 #include "support/warp.hpp"
 
 namespace lpl::rate::cuda {
 namespace {
 
 using Bfloat = std::uint16_t;
-
-std::vector<float> draw(std::size_t count, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
-  std::vector<float> values(count);
-  for (float& v : values) v = normal(random);
-  return values;
-}
 
 std::vector<Bfloat> rounded(const std::vector<float>& values) {
   std::vector<Bfloat> all(values.size());

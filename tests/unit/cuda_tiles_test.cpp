@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "rate/cuda/tile_bodies.hpp"
+#include "support/draw.hpp"
 #include "support/sample_block.hpp"
 
 namespace lpl::rate::cuda {
@@ -18,10 +19,9 @@ using Bfloat = std::uint16_t;
 
 template <class Element>
 std::vector<Element> draw(std::size_t count, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal;
+  const std::vector<float> normal = lpl::draw(count, seed);
   std::vector<Element> values(count);
-  for (Element& v : values) narrow(normal(random), v);
+  for (std::size_t i = 0; i < count; ++i) narrow(normal[i], values[i]);
   return values;
 }
 
