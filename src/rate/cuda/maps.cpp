@@ -202,8 +202,7 @@ void MapOperations::add_moments(const Tensor& x, const Tensor* dy, const Array& 
     with_elements(dy ? *dy : x, [&](const auto* gradient) {
       const Moments<ElementOf<decltype(gradient)>, ElementOf<decltype(from)>> value{
           from, dy ? gradient : nullptr, centre.at(), to_index(rows), to_index(channels)};
-      const SummedColumns summed = summed_columns(*device_, "the kernel of moments", rows, 4 * channels, value);
-      launch(*device_, "the kernel of moments", 4 * channels, AddSums{summed.parts, sums.at()});
+      add_sums(*device_, "the kernel of moments", rows, 4 * channels, value, sums);
     });
   });
 }
